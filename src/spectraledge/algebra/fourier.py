@@ -1,0 +1,54 @@
+"""Fourier analysis on Z_n and Z_n × Z_m of functions that may be undefined at some points."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+def spectrum_of_means(means_M: Float) -> Float:
+    """Power of a function on Z_M at each frequency ω = 1..⌊M/2⌋, its mean removed.
+
+    Definition: Xu 2026, §2.5: power(ω) = |Σ_q (m_q − mean) exp(−2πi ω q / M)|². Points where the function is undefined
+    (NaN: groups without members) are left out of the mean and of the sum. Filling them with 0, as the author's scripts
+    do, adds the same constant to every frequency and so flattens the spectrum.
+
+    Args:
+        means_M: The function's values, shape (..., M); NaN where undefined.
+
+    Returns:
+        Powers, shape (..., ⌊M/2⌋); entry i belongs to frequency i + 1. All zero for a constant function.
+    """
+    defined = ~np.isnan(means_M)
+    count = np.maximum(defined.sum(axis=-1, keepdims=True), 1)
+    mean = np.where(defined, means_M, 0.0).sum(axis=-1, keepdims=True) / count
+    centred = np.where(defined, means_M - mean, 0.0)
+    power: Float = np.abs(np.fft.rfft(centred, axis=-1))[..., 1:] ** 2
+    return power
+
+
+def character_shares(picture_MM: Float) -> Float:
+    """Share of a picture's energy in each pair of conjugate characters of Z_M × Z_M, its mean removed.
+
+    A real function's energy at (ω1, ω2) equals that at (−ω1, −ω2); the two are one real plane wave and are added.
+
+    Args:
+        picture_MM: Values, shape (M, M); NaN where undefined (those points are left out of the mean and the sum).
+
+    Returns:
+        Shares, shape (M, M), index (ω1, ω2) mod M, each pair listed at both of its places; (0, 0) is 0, and the whole is
+        0 for a constant picture.
+    """
+    defined = ~np.isnan(picture_MM)
+    mean = picture_MM[defined].mean() if defined.any() else 0.0
+    energy: Float = np.abs(np.fft.fft2(np.where(defined, picture_MM - mean, 0.0))) ** 2
+    energy[0, 0] = 0.0
+    total = energy.sum()
+    if total == 0.0:
+        return energy
+    conjugate = np.roll(energy[::-1, ::-1], (1, 1), axis=(0, 1))
+    size = energy.shape[0]
+    index = np.arange(size)
+    own_conjugate = (2 * index % size == 0)[:, None] & (2 * index % size == 0)[None, :]
+    shares: Float = np.where(own_conjugate, energy, energy + conjugate) / total
+    return shares

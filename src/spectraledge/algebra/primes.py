@@ -1,0 +1,74 @@
+"""Prime moduli, primitive roots and discrete logarithms: the multiplicative group mod p as the cyclic group Z_(p−1)."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectraledge.errors import InputError
+
+
+def is_prime(number: int) -> bool:
+    """Tell whether `number` is prime, by trial division (moduli here are small)."""
+    if number < 2:
+        return False
+    return all(number % factor for factor in range(2, math.isqrt(number) + 1))
+
+
+def require_prime(modulus: int, purpose: str) -> None:
+    """Check that a modulus is prime.
+
+    Args:
+        modulus: The modulus.
+        purpose: What needs it to be prime, as the start of the error message ("division").
+
+    Raises:
+        InputError: if it is not, naming the nearest primes.
+    """
+    if is_prime(modulus):
+        return
+    below = next((n for n in range(modulus - 1, 1, -1) if is_prime(n)), None)
+    above = next(n for n in range(max(modulus + 1, 2), 2 * abs(modulus) + 4) if is_prime(n))
+    nearest = f"{below} or {above}" if below else f"{above}"
+    raise InputError(f"{purpose} needs a prime modulus, got {modulus}: use {nearest}")
+
+
+def primitive_root(modulus: int) -> int:
+    """Smallest generator of the multiplicative group of a prime modulus (5 for 97, as in Xu 2026, §2.5).
+
+    Args:
+        modulus: A prime.
+
+    Returns:
+        The generator, in 1..modulus − 1.
+
+    Raises:
+        InputError: if the modulus is not prime.
+    """
+    require_prime(modulus, "a primitive root")
+    order = modulus - 1
+    factors = [n for n in range(2, order + 1) if order % n == 0 and is_prime(n)]
+    return next(g for g in range(1, modulus) if all(pow(g, order // f, modulus) != 1 for f in factors))
+
+
+def discrete_logarithms(modulus: int) -> NDArray[np.int64]:
+    """Discrete logarithm of every residue to the smallest primitive root.
+
+    Law: dlog(a·b) = dlog(a) + dlog(b) mod (modulus − 1) for all non-zero a, b.
+
+    Args:
+        modulus: A prime.
+
+    Returns:
+        Array of shape (modulus,): the logarithm in 0..modulus − 2, and −1 for residue 0, which has none.
+
+    Raises:
+        InputError: if the modulus is not prime.
+    """
+    root = primitive_root(modulus)
+    logarithms = np.full(modulus, -1, dtype=np.int64)
+    value = 1
+    for exponent in range(modulus - 1):
+        logarithms[value] = exponent
+        value = value * root % modulus
+    return logarithms
