@@ -36,8 +36,8 @@ def character_shares(picture_MM: Float) -> Float:
         picture_MM: Values, shape (M, M); NaN where undefined (those points are left out of the mean and the sum).
 
     Returns:
-        Shares, shape (M, M), index (ω1, ω2) mod M, each pair listed at both of its places; (0, 0) is 0, and the whole is
-        0 for a constant picture.
+        Shares, shape (M, M), index (ω1, ω2) mod M, each pair listed at both of its places; entry (0, 0) is 0, and so
+        is every entry for a constant picture.
     """
     defined = ~np.isnan(picture_MM)
     mean = picture_MM[defined].mean() if defined.any() else 0.0

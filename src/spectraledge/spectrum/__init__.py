@@ -1,0 +1,16 @@
+"""The spectrum of a training run: eigenvalues and directions of the Gram matrix of its last W updates."""
+
+from spectraledge.spectrum.directions import Directions, window_directions
+from spectraledge.spectrum.edge import Spectrum, edge_position
+from spectraledge.spectrum.gram import BandedGram
+from spectraledge.spectrum.windows import window_eigenvalues, window_spectrum
+
+__all__ = [
+    "BandedGram",
+    "Directions",
+    "Spectrum",
+    "edge_position",
+    "window_directions",
+    "window_eigenvalues",
+    "window_spectrum",
+]

@@ -1,0 +1,62 @@
+"""The directions of a window: unit vectors in parameter space, from its Gram matrix and its updates."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spectraledge.errors import InputError
+from spectraledge.spectrum.gram import inner_products
+from spectraledge.spectrum.windows import center_gram, window_eigenvalues
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Orthonormal directions in parameter space, largest eigenvalue first.
+
+    Attributes:
+        vectors_KP: float64, shape (K, P), orthonormal rows; K is the numerical rank, 0 if the window has no spectrum.
+        eigenvalues_K: Their eigenvalues, float64, descending, all positive.
+    """
+
+    vectors_KP: Tensor
+    eigenvalues_K: Tensor
+
+
+def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise: float = 0.0) -> Directions:
+    """Right singular vectors of one window's matrix of updates, found through its W×W Gram matrix.
+
+    Definition: v_k of Xu 2026, §2.3. Directions whose eigenvalue cannot be told from rounding are left out, so constant
+    updates with `center=True` give none rather than random ones. A direction has no sign; ours has its largest weight
+    on the window's updates positive. Directions of (nearly) equal eigenvalues rotate freely: compare their span.
+
+    Args:
+        updates_WP: The window's updates, shape (W, P).
+        center: Whether to remove the window's mean update first.
+        storage_noise: As in `window_eigenvalues`.
+
+    Returns:
+        The directions and their eigenvalues.
+
+    Raises:
+        InputError: if the input is not a matrix of at least two finite rows.
+
+    Cost: O(W²·P) time.
+    """
+    if updates_WP.dim() != 2 or updates_WP.shape[0] < 2:
+        raise InputError(f"a window needs shape (W ≥ 2, P), got {tuple(updates_WP.shape)}")
+    if not torch.isfinite(updates_WP).all():
+        raise InputError("updates have values that are not finite: drop the snapshots after divergence")
+    rows = updates_WP.double()
+    gram = torch.stack([inner_products(rows, row) for row in rows])
+    kept = int((window_eigenvalues(gram, center=center, storage_noise=storage_noise) > 0).sum())
+    if center:
+        rows = rows - rows.mean(0)
+        gram = center_gram(gram)
+    values, weights = torch.linalg.eigh(gram)
+    values, weights = values.flip(0)[:kept], weights.flip(1)[:, :kept]
+    weights = weights * torch.gather(weights, 0, weights.abs().argmax(0, keepdim=True)).sign()
+    raw_KP = (weights.T @ rows) / values.sqrt()[:, None]
+    # One QR pass takes the directions from orthogonal to √eps·(λ_1/λ_k) to orthogonal to eps; R is near the identity.
+    orthonormal, triangle = torch.linalg.qr(raw_KP.T)
+    return Directions((orthonormal * triangle.diagonal().sign()).T.contiguous(), values)

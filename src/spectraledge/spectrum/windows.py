@@ -1,0 +1,64 @@
+"""Eigenvalues of every trailing window, all from one Gram matrix."""
+
+import torch
+from torch import Tensor
+
+from spectraledge.errors import InputError
+from spectraledge.spectrum.edge import Spectrum
+from spectraledge.spectrum.gram import BandedGram
+
+_ROUNDING = 8 * torch.finfo(torch.float64).eps
+"""Eigenvalues below this multiple of W times the uncentred trace are rounding errors of the Gram itself."""
+
+
+def window_eigenvalues(gram_NWW: Tensor, *, center: bool = False, storage_noise: float = 0.0) -> Tensor:
+    """Eigenvalues of Gram matrices, descending, with what is only rounding set to exactly 0.
+
+    Args:
+        gram_NWW: Gram matrices of updates, shape (..., W, W).
+        center: Remove the window's mean update first (Xu 2026's functional scripts; the text does not).
+        storage_noise: Largest squared length that rounding of the stored parameters alone can give a whole window of
+            updates; eigenvalues up to it are set to 0.
+
+    Returns:
+        float64 tensor (..., W), descending, never negative.
+    """
+    gram = gram_NWW.double()
+    trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
+    values = torch.linalg.eigvalsh(center_gram(gram) if center else gram).flip(-1)
+    floor = (_ROUNDING * gram.shape[-1] * trace).clamp_min(storage_noise)
+    return torch.where(values > floor, values, 0.0)
+
+
+def center_gram(gram_NWW: Tensor) -> Tensor:
+    """Gram matrices of the same updates with each window's mean update removed: H G H with H = I − 11ᵀ/W."""
+    row = gram_NWW.mean(-1, keepdim=True)
+    column = gram_NWW.mean(-2, keepdim=True)
+    return gram_NWW - row - column + row.mean(-2, keepdim=True)
+
+
+def window_spectrum(updates_TP: Tensor, *, window: int = 20, center: bool = False) -> Spectrum:
+    """Eigenvalues of the Gram of every trailing window of updates.
+
+    Definition: Xu 2026, §2.3; with `center=True` the window mean is removed first (the author's functional scripts).
+    Laws: scaling all updates by c scales eigenvalues by c²; permuting updates within a window changes nothing.
+
+    Args:
+        updates_TP: Consecutive updates, oldest first, shape (T, P).
+        window: Updates per window. Default 20 (Xu 2026, §2.3).
+        center: Whether to remove each window's mean update.
+
+    Returns:
+        Spectrum of T − window + 1 windows.
+
+    Raises:
+        InputError: if window is not in [2, T], shapes differ, or a value is not finite.
+
+    Cost: O(T·W·P) time, O(W·P) memory beside the input.
+    """
+    if updates_TP.dim() != 2:
+        raise InputError(f"updates must have shape (T, P), got {tuple(updates_TP.shape)}: flatten each update first")
+    gram = BandedGram(window)
+    for update_P in updates_TP:
+        gram.append(update_P)
+    return Spectrum(window_eigenvalues(gram.windows(), center=center), window, center)
