@@ -1,0 +1,93 @@
+"""The whole configuration of a run, as data: what it says is all that its weights depend on."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from spectraledge.errors import InputError
+from spectraledge.files import digest
+from spectraledge.models import TransformerConfig
+from spectraledge.tasks import Task
+
+
+class RunConfig(BaseModel):
+    """Configuration of one training run. Defaults: Xu 2026, §2 and scripts, where it says nothing else.
+
+    Attributes:
+        task: Name of the task.
+        task_digest: Digest of its table, so that a task of the same name and another table is another run.
+        model: Sizes of the network.
+        protocol: Where random numbers come from: "paper" draws the author's streams, "default" named ones.
+        seed: Root seed.
+        train_fraction: Share of the pairs that trains.
+        batch_size: Pairs per step, drawn with replacement.
+        learning_rate: Of AdamW.
+        betas: Of AdamW.
+        weight_decay: Of AdamW, decoupled, on every parameter.
+        clip_norm: The gradient's norm is clipped to this.
+        steps: Step budget.
+        every: Steps between evaluations, and between snapshots.
+        stop_accuracy: Test accuracy at which training may stop ...
+        stop_patience: ... after this many evaluations in a row.
+        watched: Name patterns of the parameters whose updates are studied. Default: the attention matrices, no biases.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    task_digest: str
+    model: TransformerConfig
+    protocol: Literal["paper", "default"] = "default"
+    seed: int = Field(default=42, ge=0, lt=2**32)
+    train_fraction: float = Field(default=0.5, gt=0, lt=1)
+    batch_size: int = Field(default=512, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = Field(default=1.0, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    steps: int = Field(default=20_000, gt=0)
+    every: int = Field(default=100, gt=0)
+    stop_accuracy: float = Field(default=0.98, ge=0)
+    stop_patience: int = Field(default=3, gt=0)
+    watched: tuple[str, ...] = ("layers.*.attention.*.weight",)
+
+    @model_validator(mode="after")
+    def _whole_intervals(self) -> "RunConfig":
+        if self.steps % self.every:
+            raise ValueError(
+                f"steps must be a multiple of every, got {self.steps} steps and a snapshot every {self.every}"
+            )
+        return self
+
+    @classmethod
+    def for_task(cls, task: Task, model: dict[str, int] | None = None, **settings: Any) -> "RunConfig":
+        """Make the configuration of a run on a task.
+
+        Args:
+            task: The task.
+            model: Sizes that differ from the defaults of `TransformerConfig`.
+            **settings: Fields that differ from their defaults.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            InputError: if a value is out of range or a field is unknown.
+        """
+        try:
+            sizes = TransformerConfig(tokens=task.modulus, **(model or {}))
+            return cls(task=task.name, task_digest=task.digest, model=sizes, **settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise InputError(f"{where + ': ' if where else ''}{first['msg']}, got {first['input']!r}") from error
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the configuration."""
+        return digest(self.model_dump(mode="json"))
+
+    @property
+    def run_id(self) -> str:
+        """Folder name: readable, and unique to the configuration."""
+        return f"{self.task}-mod{self.model.tokens}-wd{self.weight_decay:g}-seed{self.seed}-{self.hash[:8]}"

@@ -1,0 +1,21 @@
+"""A run on disk: a folder of snapshots plus a manifest. What trains writes it, what analyses reads it."""
+
+from spectraledge.trajectory.layout import Layout
+from spectraledge.trajectory.manifest import Manifest, environment
+from spectraledge.trajectory.selection import Selection, select_parameters
+from spectraledge.trajectory.series import Series
+from spectraledge.trajectory.snapshots import Snapshot, find_snapshots, read_snapshot, snapshot_path, write_tensors
+
+__all__ = [
+    "Layout",
+    "Manifest",
+    "Selection",
+    "Series",
+    "Snapshot",
+    "environment",
+    "find_snapshots",
+    "read_snapshot",
+    "select_parameters",
+    "snapshot_path",
+    "write_tensors",
+]

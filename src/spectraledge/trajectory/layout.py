@@ -1,0 +1,36 @@
+"""How named tensors lie one after another in one flat vector."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names and shapes of tensors in the order in which a flat vector holds them.
+
+    Attributes:
+        shapes: Shape of each tensor by name, in order.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def size(self) -> int:
+        """Length P of the flat vector."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def join(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Concatenate the named tensors into one vector of shape (P,)."""
+        return torch.cat([tensors[name].reshape(-1) for name in self.shapes])
+
+    def split(self, flat_P: Tensor) -> dict[str, Tensor]:
+        """Cut vectors of shape (..., P) into named views of shape (..., *shape)."""
+        parts = torch.split_with_sizes(flat_P, [math.prod(shape) for shape in self.shapes.values()], dim=-1)
+        return {
+            name: part.reshape(*flat_P.shape[:-1], *shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }

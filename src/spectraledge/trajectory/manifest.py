@@ -1,0 +1,89 @@
+"""The manifest `run.json`: what a run is, how it was made, and how far it came."""
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spectraledge.errors import InputError
+from spectraledge.files import read_json, write_json
+
+FILE_NAME = "run.json"
+
+
+class Manifest(BaseModel):
+    """Content of `run.json`.
+
+    Attributes:
+        config: The run's whole configuration.
+        config_hash: Hex SHA-256 of it; a folder belongs to one.
+        status: Where the run stands. A killed run stays "running" and resumes.
+        stopped: Why training ended: "accuracy" (the stop rule), "budget" (all steps done), or "" while it has not.
+        error: Message of a failed run, else "".
+        step: Last step that was recorded.
+        grokked_step: First recorded step with test accuracy of at least 0.95, if any.
+        test_accuracy: At the last recorded step.
+        wall_seconds: Time spent, over all sittings.
+        seeds: Seed of each named stream.
+        environment: Versions, device and threads.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    config: dict[str, Any]
+    config_hash: str
+    status: Literal["running", "done", "failed"] = "running"
+    stopped: Literal["", "accuracy", "budget"] = ""
+    error: str = ""
+    step: int = 0
+    grokked_step: int | None = None
+    test_accuracy: float = 0.0
+    wall_seconds: float = 0.0
+    seeds: dict[str, int]
+    environment: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Write `run.json` into a run folder, atomically."""
+        write_json(folder / FILE_NAME, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read `run.json` of a run folder.
+
+        Args:
+            folder: The run folder.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            InputError: if there is none, or it is not one of ours.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            raise InputError(f"no {FILE_NAME} in {folder}: it is no run folder of spectraledge")
+        try:
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            raise InputError(f"{path} is not a run manifest of this version: {error.errors()[0]['msg']}") from error
+
+    @staticmethod
+    def present(folder: Path) -> bool:
+        """Tell whether a folder has a `run.json`."""
+        return (folder / FILE_NAME).is_file()
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Return versions, device and threads, as recorded beside every run."""
+    packages = ("spectraledge", "torch", "numpy", "scipy", "pandas", "safetensors")
+    return {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        **{name: version(name) for name in packages},
+    }
