@@ -10,7 +10,7 @@ from spectraledge.errors import InputError
 ReadOut = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 """Maps parameters by name and N inputs to the read-out, shape (N, D)."""
 
-_ENTRIES = 1 << 13
+_ENTRIES = 1 << 12
 """Inputs times directions per pass: larger passes leave the cache, smaller ones pay more for each call."""
 
 

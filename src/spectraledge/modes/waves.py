@@ -46,8 +46,8 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
         The wave.
     """
     inside = grouping.groups_N >= 0
-    means_DM: Float = group_means(response_ND.T, grouping)
-    filled = ~np.isnan(means_DM[0])
+    means_DM = group_means(response_ND.T, grouping)
+    filled = np.unique(grouping.groups_N[inside])
     counts = np.bincount(grouping.groups_N[inside], minlength=grouping.order)[filled]
     means = means_DM[:, filled].T
     weighted = (means - np.average(means, axis=0, weights=counts)) * np.sqrt(counts)[:, None]

@@ -1,5 +1,11 @@
 """What the same statistic gives where there is no effect: null directions and p-values from them."""
 
-from spectraledge.statistics.nulls import empirical_p, random_directions, span_directions
+from spectraledge.statistics.nulls import (
+    at_least,
+    empirical_p,
+    false_discovery_rate,
+    random_directions,
+    span_directions,
+)
 
-__all__ = ["empirical_p", "random_directions", "span_directions"]
+__all__ = ["at_least", "empirical_p", "false_discovery_rate", "random_directions", "span_directions"]

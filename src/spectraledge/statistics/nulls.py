@@ -1,7 +1,9 @@
 """Null directions in parameter space, and how an observed value ranks among theirs."""
 
+import numpy as np
+import scipy.stats
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spectraledge.errors import InputError
@@ -60,3 +62,37 @@ def empirical_p(observed: float, null_B: ArrayLike) -> float:
     if len(null) == 0:
         raise InputError("a p-value needs at least one null value, got none")
     return (1 + int((null >= observed).sum())) / (1 + len(null))
+
+
+def at_least(count: int, of: int, p: float) -> float:
+    """Probability that at least `count` of `of` independent draws do what one does with probability `p`.
+
+    Null: each of the `of` directions of a window is one more draw from the null. Used with the `empirical_p` of the
+    `count`-th largest value, it is the p-value of that many directions standing above the null at once.
+
+    Args:
+        count: How many at least.
+        of: Number of draws.
+        p: Probability for one draw.
+
+    Returns:
+        The binomial tail probability.
+    """
+    return float(scipy.stats.binom.sf(count - 1, of, p))
+
+
+def false_discovery_rate(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Benjamini–Hochberg adjusted p-values ("q-values") of one family; missing p-values stay missing and do not count.
+
+    Args:
+        p_values: p-values of the family, NaN where a member needs none.
+
+    Returns:
+        q-values in the same order: rejecting where q ≤ α keeps the expected share of false findings at most α.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    q = np.full(p.shape, np.nan)
+    tested = ~np.isnan(p)
+    if tested.any():
+        q[tested] = scipy.stats.false_discovery_control(p[tested])
+    return q

@@ -1,0 +1,184 @@
+"""Claims, declared as data before they are evaluated, and their evaluation on a study's runs."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from spectraledge.statistics import at_least, empirical_p, false_discovery_rate
+from spectraledge.studies.published import DLOG_GAIN, GROKKED_WITHIN
+from spectraledge.studies.results import RunResult, StudyResult
+
+ALPHA = 0.05
+"""Rate of false findings that verdicts allow within one claim's family of runs."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that is either found in a run or not.
+
+    Attributes:
+        id: Short name.
+        section: Where Xu 2026 makes it, or "ours".
+        statement: The claim in a sentence.
+        statistic: What is measured.
+        null: What it is compared with.
+        rule: When it counts as found.
+    """
+
+    id: str
+    section: str
+    statement: str
+    statistic: str
+    null: str
+    rule: str
+
+
+_TWO = "at least two edge directions stand above the null: binomial tail of (1 + b)/(1 + B) of the second largest"
+_RULE = f"q ≤ {ALPHA}, Benjamini–Hochberg over the study's runs"
+
+GENERALISES = Claim(
+    "generalises",
+    "§2",
+    "The network generalises within its step budget.",
+    "first step with test accuracy of at least 0.95",
+    "none",
+    "such a step exists",
+)
+OWN_VARIABLE = Claim(
+    "own-variable",
+    "§3, with a sound statistic",
+    "The edge moves functions of the task's own variable, more than directions at random do.",
+    "share of the vector response's energy that is a function of the own variable, corrected for chance; " + _TWO,
+    "random directions in the window's span and in parameter space; the larger p counts",
+    _RULE,
+)
+EDGE_OVER_BULK = Claim(
+    "edge-over-bulk",
+    "§6.4 (negative for subtraction)",
+    "The edge moves functions of the task's own variable more than the bulk of the same window does.",
+    "share of the vector response's energy that is a function of the own variable, corrected for chance; " + _TWO,
+    "bulk directions of the same window",
+    _RULE,
+)
+ONE_WAVE = Claim(
+    "one-wave",
+    "ours",
+    "Projected on one residual direction, the edge's response is one plane wave over the inputs.",
+    "share of the picture's energy in its largest 2-D character; " + _TWO,
+    "random directions in the window's span and in parameter space; the larger p counts",
+    _RULE,
+)
+RIGHT_BASIS = Claim(
+    "right-basis",
+    "§6.3",
+    "Multiplication's modes are simple in discrete logarithms, not under the raw product, and the edge's most of all.",
+    "peak share F of ‖R‖² under discrete logarithms over F under the raw product; " + _TWO,
+    "random directions in the window's span and in parameter space; the larger p counts",
+    _RULE,
+)
+
+CLAIMS = (GENERALISES, OWN_VARIABLE, EDGE_OVER_BULK, ONE_WAVE, RIGHT_BASIS)
+"""Every claim, in the order of reports."""
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """A claim's numbers on one run; `p` is missing where the claim needs none."""
+
+    value: float
+    null_median: float = np.nan
+    null_high: float = np.nan
+    p: float = np.nan
+    published: str = ""
+
+
+def evaluate_claims(study: StudyResult) -> pd.DataFrame:
+    """Evaluate every claim on every run that it applies to.
+
+    Args:
+        study: The finished runs.
+
+    Returns:
+        One row per claim and run: the claim's own fields; run, task, weight_decay, seed, generalised (whether the run
+        did); value, null_median, null_high (95th percentile of the null with the larger p), p, q, published, verdict.
+    """
+    rows = []
+    for claim in CLAIMS:
+        findings = [(run, found) for run in study.runs if (found := _EVALUATE[claim.id](run)) is not None]
+        q_values = false_discovery_rate([found.p for _, found in findings])
+        for (run, found), q in zip(findings, q_values, strict=True):
+            positive = np.isfinite(found.value) if claim is GENERALISES else q <= ALPHA
+            rows.append(
+                {
+                    **asdict(claim),
+                    "run": run.run_id,
+                    "task": run.config.task,
+                    "weight_decay": run.config.weight_decay,
+                    "seed": run.config.seed,
+                    "generalised": run.grokked,
+                    **asdict(found),
+                    "q": q,
+                    "verdict": "found" if positive else "not found",
+                }
+            )
+    return pd.DataFrame(rows).rename(columns={"id": "claim"})
+
+
+def _generalises(run: RunResult) -> _Finding:
+    step = run.manifest.grokked_step
+    published = f"within {GROKKED_WITHIN:,} steps" if run.config.task in ("add", "sub", "mul") else "never"
+    if run.config.weight_decay == 0:
+        published = "never"
+    return _Finding(float("nan") if step is None else float(step), published=published)
+
+
+def _own_variable(run: RunResult) -> _Finding:
+    return _above(_by_kind(_exact(run, run.structure), "energy_share"), ("span", "random"))
+
+
+def _edge_over_bulk(run: RunResult) -> _Finding:
+    published = "no separation" if run.config.task == "sub" else ""
+    return _above(_by_kind(_exact(run, run.structure), "energy_share"), ("bulk",), published)
+
+
+def _one_wave(run: RunResult) -> _Finding:
+    return _above(_by_kind(run.characters, "character_share"), ("span", "random"))
+
+
+def _right_basis(run: RunResult) -> _Finding | None:
+    if run.config.task != "mul":
+        return None
+    right, wrong = _exact(run, "dlog_sum"), _exact(run, "product")
+    gains = right.assign(gain=right["concentration"].to_numpy() / wrong["concentration"].to_numpy())
+    return _above(_by_kind(gains, "gain"), ("span", "random"), f"{DLOG_GAIN} (v1)")
+
+
+_EVALUATE: dict[str, Callable[[RunResult], _Finding | None]] = {
+    GENERALISES.id: _generalises,
+    OWN_VARIABLE.id: _own_variable,
+    EDGE_OVER_BULK.id: _edge_over_bulk,
+    ONE_WAVE.id: _one_wave,
+    RIGHT_BASIS.id: _right_basis,
+}
+
+
+def _exact(run: RunResult, basis: str) -> pd.DataFrame:
+    modes = run.modes
+    return modes[(modes["method"] == "jvp") & (modes["basis"] == basis)]
+
+
+def _by_kind(table: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
+    return {str(kind): part[column].to_numpy() for kind, part in table.groupby("kind")}
+
+
+def _above(values: dict[str, np.ndarray], nulls: tuple[str, ...], published: str = "") -> _Finding:
+    edge = np.sort(values["edge"])
+    if len(edge) < 2:
+        return _Finding(float("nan"), p=1.0, published=published)
+    second = float(edge[-2])
+    p_of = {null: at_least(2, len(edge), empirical_p(second, values[null])) for null in nulls}
+    hardest = max(p_of, key=lambda null: (p_of[null], float(np.median(values[null]))))
+    null = values[hardest]
+    return _Finding(second, float(np.median(null)), float(np.quantile(null, 0.95)), p_of[hardest], published)

@@ -1,0 +1,54 @@
+"""A study as data: which runs, and how they are analysed."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spectraledge.files import digest
+from spectraledge.training import RunConfig
+
+
+class AnalysisConfig(BaseModel):
+    """How every run of a study is analysed.
+
+    Attributes:
+        window: Updates per window (Xu 2026, §2.3).
+        center_spectrum: Whether the spectrum over time is of centred windows (Xu 2026, §2.3: no).
+        center_modes: Whether directions are taken from a centred window (Xu 2026, functional scripts: yes).
+        edge: How many directions count as edge (Xu 2026, §3).
+        nulls: Directions of each null.
+        seed: Root seed of the null directions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window: int = Field(default=20, ge=2)
+    center_spectrum: bool = False
+    center_modes: bool = True
+    edge: int = Field(default=3, ge=2)
+    nulls: int = Field(default=20, ge=1)
+    seed: int = 42
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the configuration."""
+        return digest(self.model_dump(mode="json"))
+
+
+class StudyConfig(BaseModel):
+    """A whole study.
+
+    Attributes:
+        name: Its recipe.
+        runs: Its runs, in the order in which reports list them.
+        analysis: How each is analysed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    runs: tuple[RunConfig, ...]
+    analysis: AnalysisConfig = AnalysisConfig()
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the configuration."""
+        return digest(self.model_dump(mode="json"))
