@@ -58,7 +58,7 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     power = spectrum_of_means(group_means(values[None], grouping))[0]
     frequency = int(power.argmax()) + 1 if power.max() > 0 else 0
     coordinates = grouping.coordinates_N2
-    covered = (coordinates >= 0).all(axis=1)
+    covered = coordinates.min(axis=1) >= 0
     picture = np.full((grouping.order, grouping.order), np.nan)
     picture[coordinates[covered, 0], coordinates[covered, 1]] = values[covered]
     shares = character_shares(picture)

@@ -1,0 +1,132 @@
+"""`spectraledge analyze` and `spectraledge modes`: looking at runs that exist."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spectraledge.cli.options import Json, NoSeed, Out, Params, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.files import write_table
+from spectraledge.studies import analyze_folder, measure_modes
+from spectraledge.training import RunConfig
+from spectraledge.trajectory import Manifest
+
+
+def analyze(
+    folder: Annotated[
+        Path, typer.Argument(help="Snapshots: .safetensors files with one integer, the step, in each name.")
+    ],
+    out: Out = None,
+    seed: NoSeed = 42,
+    as_json: Json = False,
+    params: Params = None,
+    window: Window = 20,
+    center: Annotated[
+        bool, typer.Option("--center/--no-center", help="Remove each window's mean update first (Xu 2026, §2.3: no).")
+    ] = False,
+    threads: Threads = None,
+) -> None:
+    """Compute the spectrum of every window of any folder of snapshots; writes spectrum.parquet and edge.parquet."""
+    use_threads(threads)
+    if not params and Manifest.present(folder):
+        params = list(RunConfig.model_validate(Manifest.read(folder).config).watched)
+    tables = analyze_folder(folder, patterns=params or ["*"], window=window, center=center)
+    matched, others = tables.selection.matched, tables.selection.others
+    remark(f"watched {len(matched)} tensors, {tables.parameters:,} parameters: {', '.join(matched)}")
+    remark(f"left out {len(others)} tensors: {', '.join(others) or 'none'}")
+    place = out or folder
+    write_table(place / "spectrum.parquet", tables.spectrum)
+    write_table(place / "edge.parquet", tables.edge)
+    last = tables.edge.iloc[-1]
+    show(
+        {
+            "spectrum": str(place / "spectrum.parquet"),
+            "edge": str(place / "edge.parquet"),
+            "window": window,
+            "center": center,
+            "parameters": tables.parameters,
+            "matched": list(matched),
+            "left_out": list(others),
+            "windows": len(tables.edge),
+            "last_step": int(last["step"]),
+            "last_k_star": None if pd.isna(last["k_star"]) else int(last["k_star"]),
+            "last_g23": float(last["g23"]) if pd.notna(last["g23"]) else None,
+            "last_trace": float(last["trace"]),
+        },
+        as_json=as_json,
+    )
+
+
+def modes(
+    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    out: Out = None,
+    seed: Seed = 42,
+    as_json: Json = False,
+    step: Annotated[
+        int | None,
+        typer.Option(
+            help="Snapshot to measure at. Default: the last one with test accuracy above 0.95, else the last."
+        ),
+    ] = None,
+    window: Window = 20,
+    center: Annotated[
+        bool,
+        typer.Option(
+            "--center/--no-center", help="Remove the window's mean update (Xu 2026, functional scripts: yes)."
+        ),
+    ] = True,
+    edge: Annotated[int, typer.Option(min=1, help="How many directions count as edge; the rest are bulk.")] = 3,
+    nulls: Annotated[int, typer.Option(min=1, help="Random directions of each of the two null kinds.")] = 20,
+    basis: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="sum, difference, product, dlog_sum, dlog_difference or output; may be repeated. "
+            "Default: the paper's five and the task's own."
+        ),
+    ] = None,
+    params: Params = None,
+    threads: Threads = None,
+) -> None:
+    """Measure what the top directions of a run do to every input, beside null directions; writes modes.parquet."""
+    use_threads(threads)
+    result = measure_modes(
+        folder,
+        step=step,
+        window=window,
+        center=center,
+        edge=edge,
+        nulls=nulls,
+        bases=basis,
+        seed=seed,
+        patterns=params,
+    )
+    place = out or folder
+    write_table(place / "modes.parquet", result.table)
+    write_table(place / "waves.parquet", result.waves)
+    write_table(place / "characters.parquet", result.characters)
+    exact = result.table[result.table["method"] == "jvp"]
+    summary = exact.groupby(["basis", "kind"], sort=False)[["energy_share", "concentration"]].median().reset_index()
+    if not as_json:
+        Console().print(_summary_table(summary, result.step))
+    show(
+        {
+            "modes": str(place / "modes.parquet"),
+            "step": result.step,
+            "window": window,
+            "center": center,
+            **({"medians": summary.to_dict("records")} if as_json else {}),
+        },
+        as_json=as_json,
+    )
+
+
+def _summary_table(summary: pd.DataFrame, step: int) -> Table:
+    table = Table(title=f"Medians over directions at step {step}, whole domain, exact responses")
+    for column in ("basis", "directions", "energy share", "F of ‖R‖²"):
+        table.add_column(column, justify="left" if column in ("basis", "directions") else "right")
+    for basis, kind, share, concentration in summary.itertuples(index=False):
+        table.add_row(basis, kind, f"{share:.3f}", f"{concentration:.3f}")
+    return table

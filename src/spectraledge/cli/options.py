@@ -1,0 +1,55 @@
+"""Options that several commands share, and how results are printed."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of every random stream.")]
+NoSeed = Annotated[
+    int, typer.Option("--seed", min=0, help="Accepted like everywhere; nothing that this command does is random.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]
+Window = Annotated[int, typer.Option("--window", help="Updates per window (Xu 2026: 20).")]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--params", help="Name pattern of the tensors to watch, such as '*attn*weight'; may be repeated."),
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of PyTorch. Default: its own choice.")]
+
+progress_console = Console(stderr=True)
+"""Where progress and remarks go, so that stdout stays machine-readable."""
+
+
+def use_threads(threads: int | None) -> None:
+    """Set PyTorch's number of threads, if one was chosen."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def remark(text: str) -> None:
+    """Print a line for people, on stderr."""
+    progress_console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def show(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a result on stdout: as JSON, or one line per field."""
+    if as_json:
+        typer.echo(json.dumps(result, indent=2, default=str))
+        return
+    width = max(len(name) for name in result)
+    for name, value in result.items():
+        typer.echo(f"{name.replace('_', ' '):<{width}}  {_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)
