@@ -58,10 +58,10 @@ def empirical_p(observed: float, null_B: ArrayLike) -> float:
     Raises:
         InputError: if there are no null values.
     """
-    null = torch.as_tensor(null_B, dtype=torch.float64).flatten()
+    null = np.asarray(null_B, dtype=np.float64).ravel()
     if len(null) == 0:
         raise InputError("a p-value needs at least one null value, got none")
-    return (1 + int((null >= observed).sum())) / (1 + len(null))
+    return (1 + int(np.count_nonzero(null >= observed))) / (1 + len(null))
 
 
 def at_least(count: int, of: int, p: float) -> float:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ _STATE = "resume.safetensors"
 
 
 class RunFolder:
-    """Records a run in a folder.
+    """Records a run in a folder, and keeps it to itself while it is open (use it in a `with` statement).
 
     At each interval it writes, each atomically and in this order: the snapshot, the metrics, the manifest, and the
     resume state. Whatever moment a process is killed at, the last resume state and all before it are whole; what was
@@ -62,7 +62,14 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self._lock.close()
             raise InputError(f"another process is writing {folder}: wait for it, or choose another folder") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
 
     def resume(self, trainer: Trainer) -> list[Evaluation]:
         """Bring the trainer to where the folder's record ends.
@@ -99,14 +106,12 @@ class RunFolder:
         manifest.status, manifest.stopped = "done", stopped
         manifest.write(self.folder)
         (self.folder / _STATE).unlink(missing_ok=True)
-        self._lock.close()
 
     def fail(self, error: NonFiniteLossError) -> None:
         """Mark the run failed; everything written stays."""
         manifest = Manifest.read(self.folder)
         manifest.status, manifest.error = "failed", str(error)
         manifest.write(self.folder)
-        self._lock.close()
 
     def _manifest(self, trainer: Trainer, evaluations: list[Evaluation]) -> Manifest:
         return Manifest(
@@ -152,10 +157,10 @@ def train_in_folder(
         InputError: if the folder holds something else (see `RunFolder`).
         NonFiniteLossError: if the loss is no longer finite, now or when the run was tried before.
     """
-    recorder = RunFolder(folder, config, task)
-    known = Manifest.read(folder) if Manifest.present(folder) else None
-    if known and known.status == "failed":
-        raise NonFiniteLossError(known.error)
-    if not known or known.status != "done":
-        train(Trainer(config, task, device=device), recorder, on_progress=on_progress)
-    return Manifest.read(folder)
+    with RunFolder(folder, config, task) as recorder:
+        known = Manifest.read(folder) if Manifest.present(folder) else None
+        if known and known.status == "failed":
+            raise NonFiniteLossError(known.error)
+        if not known or known.status != "done":
+            train(Trainer(config, task, device=device), recorder, on_progress=on_progress)
+        return Manifest.read(folder)

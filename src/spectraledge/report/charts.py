@@ -1,0 +1,238 @@
+"""Charts as data: what is drawn is decided once, and drawn twice (Plotly for the page, Matplotlib for files)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectraledge.report.style import SOLID, Dash, Shape
+
+Float = NDArray[np.float64]
+
+ROW_PIXELS = 17
+_FRAME_PIXELS = 62
+_GAP_ROWS = 0.4
+
+
+@dataclass(frozen=True)
+class Band:
+    """The 5 %, 50 % and 95 % points of a statistic over directions of one kind."""
+
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one direction.
+
+    Attributes:
+        value: Where it stands.
+        name: What it is, in words.
+        colour: Colour.
+        shape: Marker.
+        hollow: Whether only its outline is drawn: published values.
+    """
+
+    value: float
+    name: str
+    colour: str
+    shape: Shape
+    hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One horizontal line of a chart.
+
+    Attributes:
+        label: At its left.
+        colour: Of its band.
+        points: Values on it.
+        band: Where a null lies, if it is one.
+    """
+
+    label: str
+    colour: str
+    points: tuple[Point, ...] = ()
+    band: Band | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lanes that belong together, under a heading.
+
+    Attributes:
+        title: The heading.
+        lanes: Its lanes, top to bottom.
+        emphasised: Whether it is tinted: the task's own basis.
+    """
+
+    title: str
+    lanes: tuple[Lane, ...]
+    emphasised: bool = False
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a group stands, in rows from the top.
+
+    Attributes:
+        group: The group.
+        top: Its upper border.
+        bottom: Its lower border.
+        rows: Row of each lane.
+    """
+
+    group: Group
+    top: float
+    bottom: float
+    rows: tuple[float, ...]
+
+    @property
+    def heading(self) -> float:
+        """Row of the heading."""
+        return self.top + 0.5
+
+
+@dataclass(frozen=True)
+class LaneChart:
+    """Points and bands on one value axis, in groups of lanes.
+
+    Attributes:
+        title: What it shows.
+        axis: Title of the value axis, with its unit.
+        groups: Top to bottom.
+        limits: Of the value axis.
+        percent: Whether values are shares.
+        reference: Where a line for "nothing" stands.
+    """
+
+    title: str
+    axis: str
+    groups: tuple[Group, ...]
+    limits: tuple[float, float]
+    percent: bool
+    reference: float
+
+    def placed(self) -> Iterator[Placed]:
+        """Yield every group with its place."""
+        top = 0.0
+        for group in self.groups:
+            rows = tuple(top + 1.5 + i for i in range(len(group.lanes)))
+            bottom = top + 1 + len(group.lanes) + _GAP_ROWS
+            yield Placed(group, top, bottom, rows)
+            top = bottom
+
+    @property
+    def rows(self) -> float:
+        """How many rows it is high."""
+        return sum(1 + len(group.lanes) + _GAP_ROWS for group in self.groups)
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return round(_FRAME_PIXELS + ROW_PIXELS * self.rows)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line over training steps.
+
+    Attributes:
+        name: What it is.
+        steps_T: Training steps.
+        values_T: Values, NaN where there is none.
+        colour: Colour.
+        dash: Line style.
+        width: In points.
+        stepped: Whether it keeps its value until the next one: integers.
+    """
+
+    name: str
+    steps_T: Float
+    values_T: Float
+    colour: str
+    dash: Dash = SOLID
+    width: float = 1.8
+    stepped: bool = False
+
+
+@dataclass(frozen=True)
+class CurveChart:
+    """Lines over training steps.
+
+    Attributes:
+        title: What it shows.
+        axis: Title of the value axis, with its unit.
+        curves: Its lines.
+        height: In pixels.
+        log: Whether the value axis is logarithmic.
+        limits: Of the value axis, or None for the data's own.
+        mark: A step to mark: when test accuracy reached 0.95.
+    """
+
+    title: str
+    axis: str
+    curves: tuple[Curve, ...]
+    height: int
+    log: bool = False
+    limits: tuple[float, float] | None = None
+    mark: int | None = None
+
+
+Chart = LaneChart | CurveChart
+
+
+@dataclass(frozen=True)
+class KeyEntry:
+    """One entry of a figure's key; what is given of shape, dash and band is drawn.
+
+    Attributes:
+        label: Words.
+        colour: Colour.
+        shape: A marker.
+        dash: A line.
+        band: A band with its median.
+        hollow: Whether the marker is an outline.
+    """
+
+    label: str
+    colour: str
+    shape: Shape | None = None
+    dash: Dash | None = None
+    band: bool = False
+    hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Charts of one run."""
+
+    title: str
+    charts: tuple[Chart, ...]
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure of the report.
+
+    Attributes:
+        key: Its file name.
+        title: Its title.
+        caption: What is drawn, and from which window and step.
+        nothing: What it would look like if there were nothing to see.
+        entries: Its key.
+        panels: Its panels; none where the study has nothing to draw.
+        beside: Whether a panel's charts stand side by side, one panel per row, rather than one above the other.
+    """
+
+    key: str
+    title: str
+    caption: str
+    nothing: str
+    entries: tuple[KeyEntry, ...]
+    panels: tuple[Panel, ...]
+    beside: bool = False

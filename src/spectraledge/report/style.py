@@ -1,0 +1,72 @@
+"""Colours and marks, said once for both renderers: Okabe–Ito colours, and a shape or dash beside every colour."""
+
+from dataclasses import dataclass
+
+INK = "#222222"
+QUIET = "#5f5f5f"
+GRID = "#e4e4e4"
+TINT = "#fff6dc"
+STRIPE = "#f6f7f8"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+BLUE = "#0072B2"
+GREEN = "#009E73"
+ORANGE = "#E69F00"
+PURPLE = "#CC79A7"
+VERMILLION = "#D55E00"
+
+KIND_COLOURS = {"edge": VERMILLION, "bulk": GREEN, "span": BLUE, "random": QUIET}
+"""Colour of each kind of direction."""
+
+DIVERGING = "RdBu_r"
+"""Colour map of signed pictures: safe for colour-blind readers (ColorBrewer), white at zero."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A marker by its name in each renderer.
+
+    Attributes:
+        plotly: Name in Plotly.
+        matplotlib: Name in Matplotlib.
+        svg: Points of a polygon in a 16×16 box for the page's keys; "" for a circle.
+    """
+
+    plotly: str
+    matplotlib: str
+    svg: str
+
+
+SHAPES = (
+    Shape("circle", "o", ""),
+    Shape("square", "s", "3,3 13,3 13,13 3,13"),
+    Shape("triangle-up", "^", "8,2 14,13 2,13"),
+    Shape("diamond", "D", "8,1 15,8 8,15 1,8"),
+    Shape("triangle-down", "v", "2,3 14,3 8,14"),
+)
+"""Shape of v_1, v_2, …; they repeat after the last."""
+
+
+@dataclass(frozen=True)
+class Dash:
+    """A line style by its name in each renderer.
+
+    Attributes:
+        plotly: Name in Plotly.
+        matplotlib: Name in Matplotlib.
+        svg: The `stroke-dasharray` of the page's keys.
+    """
+
+    plotly: str
+    matplotlib: str
+    svg: str
+
+
+SOLID = Dash("solid", "-", "none")
+DASHED = Dash("dash", "--", "5 3")
+DOTTED = Dash("dot", ":", "2 2")
+
+
+def shape(direction: int) -> Shape:
+    """Shape of a 1-based direction."""
+    return SHAPES[(direction - 1) % len(SHAPES)]
