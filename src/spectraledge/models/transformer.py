@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spectraledge.errors import InputError
+from spectraledge.models.affine import affine
 
 
 class TransformerConfig(BaseModel):
@@ -51,13 +52,6 @@ class Readout(NamedTuple):
     residual_ND: Tensor
 
 
-def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    # One product of matrices: `F.linear` on more than two axes copies its input once per direction under `vmap(jvp)`,
-    # which then takes 2.5 times as long.
-    rows = torch.addmm(bias, x.reshape(-1, x.shape[-1]), weight.t())
-    return rows.view(*x.shape[:-1], -1)
-
-
 class _Attention(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -87,9 +81,9 @@ class _Layer(nn.Module):
     def finish(self, stream: Tensor, mixed: Tensor) -> Tensor:
         """Add attention's output and then the feed-forward layer's to the residual stream."""
         output, up, down = self.attention.output, self.up, self.down
-        stream = stream + _affine(mixed, output.weight, output.bias)
-        hidden = F.gelu(_affine(self.norm2(stream), up.weight, up.bias))
-        return stream + _affine(hidden, down.weight, down.bias)
+        stream = stream + affine(mixed, output.weight, output.bias)
+        hidden = F.gelu(affine(self.norm2(stream), up.weight, up.bias))
+        return stream + affine(hidden, down.weight, down.bias)
 
 
 class Transformer(nn.Module):
@@ -135,13 +129,13 @@ class Transformer(nn.Module):
             read = 1 if depth == self.config.depth - 1 else length
             weight, bias = layer.attention.qkv.weight, layer.attention.qkv.bias
             if depth == 0:
-                qkv_rows = _affine(layer.norm1(rows_VLD.flatten(0, 1)), weight, bias)
+                qkv_rows = affine(layer.norm1(rows_VLD.flatten(0, 1)), weight, bias)
                 query, key, value = F.embedding(row_of_NL, qkv_rows).chunk(3, dim=-1)
                 query = query[:, :read]
             else:
                 normed = layer.norm1(stream)
-                query = _affine(normed[:, :read], weight[:width], bias[:width])
-                key, value = _affine(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
+                query = affine(normed[:, :read], weight[:width], bias[:width])
+                key, value = affine(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
             stream = layer.finish(stream[:, :read], layer.attention.mix(query, key, value))
         residual_ND = stream[:, 0]
-        return Readout(self.head(self.norm(residual_ND)), residual_ND)
+        return Readout(affine(self.norm(residual_ND), self.head.weight, self.head.bias), residual_ND)
