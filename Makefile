@@ -37,7 +37,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run.py
 
 docs: $(VENV)/.installed-dev
-	$(BIN)/python docs/build.py
+	$(BIN)/pdoc --docformat google --output-directory docs/_site spectraledge
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,103 @@
+"""The idiomatic way to do what this package does fast, written as a careful person would without it."""
+
+import copy
+import math
+import random
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class PlainTransformer(nn.Module):
+    """The paper's network from PyTorch's own layers, read at position 0."""
+
+    def __init__(self, modulus: int, width: int = 128, heads: int = 4, hidden: int = 256, depth: int = 2) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(modulus, width)
+        self.positions = nn.Parameter(torch.randn(2, width) / math.sqrt(width))
+        layer = nn.TransformerEncoderLayer(
+            width, heads, hidden, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, modulus)
+
+    def residual(self, pairs: torch.Tensor) -> torch.Tensor:
+        return self.encoder(self.tokens(pairs) + self.positions)[:, 0]
+
+    def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.residual(pairs)))
+
+
+class PlainLoop:
+    """The training loop around it: a list of pairs, a tensor per batch, evaluation on everything every 100 steps."""
+
+    def __init__(self, modulus: int = 97, seed: int = 42) -> None:
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        pairs = [(a, b) for a in range(modulus) for b in range(modulus)]
+        random.Random(seed).shuffle(pairs)
+        self.train, self.test = pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]
+        self.modulus = modulus
+        self.model = PlainTransformer(modulus)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0)
+        self.folder = tempfile.TemporaryDirectory()
+        self.step = 0
+
+    def advance(self, steps: int) -> None:
+        for _ in range(steps):
+            index = np.random.randint(0, len(self.train), 512)
+            batch = [self.train[i] for i in index]
+            inputs, labels = torch.tensor(batch), torch.tensor([(a + b) % self.modulus for a, b in batch])
+            loss = F.cross_entropy(self.model(inputs), labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.step += 1
+
+    def evaluate(self) -> list[float]:
+        self.model.eval()
+        with torch.no_grad():
+            found = []
+            for half in (self.train, self.test):
+                inputs, labels = torch.tensor(half), torch.tensor([(a + b) % self.modulus for a, b in half])
+                found.append(float((self.model(inputs).argmax(-1) == labels).float().mean()))
+        self.model.train()
+        return found
+
+    def interval(self) -> None:
+        """A hundred steps, an evaluation and a snapshot."""
+        self.advance(100)
+        self.evaluate()
+        torch.save(self.model.state_dict(), Path(self.folder.name) / f"{self.step}.pt")
+
+
+def svd_per_window(updates_TP: np.ndarray, window: int) -> np.ndarray:
+    """Squared singular values of every trailing window."""
+    windows = range(len(updates_TP) - window + 1)
+    return np.stack([np.linalg.svd(updates_TP[t : t + window], compute_uv=False) ** 2 for t in windows])
+
+
+def perturbed_responses(
+    model: PlainTransformer, directions: list[dict[str, torch.Tensor]], pairs: torch.Tensor, size: float
+) -> torch.Tensor:
+    """Central differences: load perturbed weights, two forward passes per direction."""
+    weights = copy.deepcopy(model.state_dict())
+    found = []
+    model.eval()
+    with torch.no_grad():
+        for direction in directions:
+            ends = []
+            for sign in (1, -1):
+                model.load_state_dict(
+                    {n: w + sign * size * direction[n] if n in direction else w for n, w in weights.items()}
+                )
+                ends.append(model.residual(pairs))
+            found.append((ends[0] - ends[1]) / (2 * size))
+    model.load_state_dict(weights)
+    return torch.stack(found)

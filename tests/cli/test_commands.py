@@ -1,0 +1,124 @@
+"""What every command does when all is well."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cli_support import TINY, Command
+from safetensors.torch import save_file
+
+COMMANDS = [
+    ("study", "run"),
+    ("study", "status"),
+    ("study", "report"),
+    ("train",),
+    ("analyze",),
+    ("modes",),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_help_has_an_example_and_the_shared_options(command: Command, names: tuple[str, ...], monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = command(*names, "--help")
+    assert shown.code == 0
+    assert f"Example:  spectraledge {' '.join(names)}" in shown.out
+    for option in ("--out", "--seed", "--json"):
+        assert option in shown.out
+
+
+def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
+    assert sorted(path.name for path in tiny_run.iterdir() if not path.name.startswith(".")) == [
+        "domain.parquet",
+        "metrics.parquet",
+        "run.json",
+        "snapshots",
+    ]
+    assert len(list((tiny_run / "snapshots").iterdir())) == 25
+    analyzed = command("analyze", tiny_run, "--window", 10, "--json")
+    assert analyzed.code == 0
+    told = json.loads(analyzed.out)
+    assert told["matched"] == [
+        f"layers.{layer}.attention.{part}.weight" for layer in (0, 1) for part in ("output", "qkv")
+    ]
+    spectrum, edge = (pd.read_parquet(tiny_run / f"{name}.parquet") for name in ("spectrum", "edge"))
+    assert list(spectrum.columns) == ["step", "k", "eigenvalue", "singular_value", "share"]
+    assert list(edge.columns) == ["step", "k_star", "g12", "g23", "trace"]
+    assert edge["step"].tolist() == list(range(50, 121, 5))
+    measured = command(
+        "modes", tiny_run, "--window", 10, "--nulls", 3, "--basis", "sum", "--basis", "dlog_sum", "--json"
+    )
+    assert measured.code == 0
+    assert json.loads(measured.out)["step"] == 120
+    modes = pd.read_parquet(tiny_run / "modes.parquet")
+    assert list(modes.columns[:8]) == [
+        "step",
+        "kind",
+        "direction",
+        "basis",
+        "frequency",
+        "concentration",
+        "energy_share",
+        "method",
+    ]
+    assert set(modes["kind"]) == {"edge", "bulk", "span", "random"}
+    assert set(modes["method"]) == {"jvp", "difference"}
+    # Of 49 pairs, 13 have a zero and no logarithm.
+    assert modes.query("basis == 'dlog_sum' and method == 'jvp'")["excluded"].unique().tolist() == [13]
+
+
+def test_a_finished_run_is_not_trained_again(command: Command, tiny_run: Path) -> None:
+    before = (tiny_run / "run.json").read_bytes()
+    again = command("train", "add", *TINY, "--out", tiny_run, "--json")
+    assert json.loads(again.out)["status"] == "done"
+    assert (tiny_run / "run.json").read_bytes() == before
+
+
+def test_analyze_reads_folders_of_others(command: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    theta = np.cumsum(rng.standard_normal((9, 6)), axis=0)
+    for index, vector in enumerate(theta):
+        save_file({"block.attn.weight": torch.tensor(vector)}, tmp_path / f"checkpoint-{index * 7}.safetensors")
+    result = command("analyze", tmp_path, "--params", "*attn*", "--window", 4, "--center", "--out", tmp_path / "out")
+    assert result.code == 0
+    assert "watched 1 tensors, 6 parameters: block.attn.weight" in result.err
+    spectrum = pd.read_parquet(tmp_path / "out" / "spectrum.parquet")
+    rows = np.diff(theta[-5:], axis=0)
+    expected = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False) ** 2
+    np.testing.assert_allclose(spectrum["eigenvalue"].tail(4), expected, atol=1e-10)
+    assert spectrum["step"].max() == 56
+
+
+@pytest.mark.parametrize("kind", ["function", "csv", "npy"])
+def test_train_on_a_task_of_the_user(command: Command, tmp_path: Path, kind: str) -> None:
+    table = np.array([[(a * a + 2 * b) % 7 for b in range(7)] for a in range(7)])
+    if kind == "function":
+        (tmp_path / "mine.py").write_text("def mine(a, b):\n    return None if a == b else a * a + 2 * b\n")
+        source = f"{tmp_path}/mine.py:mine"
+    else:
+        source = tmp_path / f"mine.{kind}"
+        signed = np.where(np.eye(7, dtype=bool), -1, table)
+        np.savetxt(source, signed, delimiter=",", fmt="%d") if kind == "csv" else np.save(source, signed)
+    folder = tmp_path / "run"
+    assert command("train", source, *TINY, "--out", folder).code == 0
+    domain = pd.read_parquet(folder / "domain.parquet")
+    assert len(domain) == 42
+    np.testing.assert_array_equal(domain["label"], table[domain["a"], domain["b"]])
+    assert command("modes", folder, "--window", 5, "--nulls", 2, "--basis", "output", "--json").code == 0
+
+
+def test_doctor(command: Command, tmp_path: Path) -> None:
+    result = command("doctor", "--json", "--out", tmp_path)
+    found = json.loads(result.out)
+    assert result.code == 0
+    assert found["missing"] == []
+    assert found["spectrum_error"] < 1e-12
+    assert json.loads((tmp_path / "doctor.json").read_text()) == found
+
+
+def test_version(command: Command) -> None:
+    assert command("--version").out.strip() == "0.1.0"

@@ -1,0 +1,194 @@
+"""What the user can get wrong: one line that says what to do, exit code 2, nothing half-written."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_support import TINY, Command, Outcome
+from safetensors.torch import save_file
+
+
+def files_below(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """Six snapshots of one tensor."""
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for index in range(6):
+        save_file({"w": torch.full((3,), float(index))}, folder / f"step_{index}.safetensors")
+    return folder
+
+
+def refused(outcome: Outcome, *parts: str) -> None:
+    """Check for exit code 2 and a one-line message with all parts."""
+    assert outcome.code == 2, outcome.err
+    assert outcome.out == ""
+    message = outcome.err.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["train", "plus"], ["unknown task 'plus'", "add (a + b)", "cubic"]),
+        (["train", "mul", "--modulus", 91], ["multiplication without zero needs a prime modulus, got 91", "89 or 97"]),
+        (["train", "div", "--modulus", 8], ["division needs a prime modulus, got 8", "7 or 11"]),
+        (["train", "add", "--modulus", 1], ["modulus must be at least 2"]),
+        (["train", "add", "--heads", 3], ["heads must divide width"]),
+        (["train", "add", "--steps", 150], ["steps must be a multiple of every"]),
+        (["train", "add", "--learning-rate", -1], ["learning_rate", "greater than 0"]),
+        (["train", "missing.csv"], ["no task table at missing.csv"]),
+        (["train", "missing.py:f"], ["no Python file at missing.py"]),
+        (["study", "run", "slow"], ["unknown study 'slow'", "quick"]),
+        (["study", "status", "nowhere"], ["no study.json in nowhere"]),
+        (["study", "report", "nowhere"], ["no study.json in nowhere"]),
+        (["analyze", "nowhere"], ["no folder at nowhere"]),
+        (["modes", "nowhere"], ["no run.json in nowhere"]),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, list) else None,
+)
+def test_wrong_arguments(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], parts: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(command(*arguments), *parts)
+    assert files_below(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("extra", "parts"),
+    [
+        (["--window", 6], ["window must be in [2, 5] for 6 snapshots, got 6"]),
+        (["--window", 4, "--params", "*attn*"], ["'*attn*' matches nothing", "the tensors are w"]),
+    ],
+)
+def test_analyze_refuses(command: Command, series: Path, extra: list[object], parts: list[str]) -> None:
+    before = files_below(series)
+    refused(command("analyze", series, *extra), *parts)
+    assert files_below(series) == before
+
+
+def spoil_shape(path: Path) -> None:
+    save_file({"w": torch.zeros(4)}, path)
+
+
+def spoil_nan(path: Path) -> None:
+    save_file({"w": torch.tensor([1.0, float("nan"), 2.0])}, path)
+
+
+def spoil_truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def spoil_foreign(path: Path) -> None:
+    path.write_bytes(b"not a tensor in sight, only words and words and words")
+
+
+def spoil_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"w": [1.0, 2.0, 3.0]}))
+
+
+def spoil_torch_save(path: Path) -> None:
+    torch.save({"w": torch.zeros(3)}, path)
+
+
+def spoil_name(path: Path) -> None:
+    path.rename(path.with_name("final.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "part"),
+    [
+        (spoil_shape, "all snapshots must come from one network"),
+        (spoil_nan, "not finite"),
+        (spoil_truncated, "truncated or is not a safetensors file"),
+        (spoil_foreign, "truncated or is not a safetensors file"),
+        (spoil_pickle, "is a pickle"),
+        (spoil_torch_save, "is a pickle"),
+        (spoil_name, "cannot tell the step of"),
+    ],
+)
+def test_spoilt_snapshots(command: Command, series: Path, spoil: object, part: str) -> None:
+    spoil(series / "step_3.safetensors")
+    before = files_below(series)
+    refused(command("analyze", series, "--window", 3), part)
+    assert files_below(series) == before
+
+
+def test_folders_without_snapshots(command: Command, tmp_path: Path) -> None:
+    refused(command("analyze", tmp_path), "no snapshots in")
+    torch.save({"w": torch.zeros(3)}, tmp_path / "step_1.pt")
+    refused(command("analyze", tmp_path), "holds pickles (step_1.pt) where safetensors files are expected")
+
+
+def test_unknown_basis_and_step(command: Command, tiny_run: Path) -> None:
+    before = files_below(tiny_run)
+    refused(command("modes", tiny_run, "--window", 5, "--basis", "fourier"), "unknown basis 'fourier'", "dlog_sum")
+    refused(command("modes", tiny_run, "--window", 5, "--step", 7), "no snapshot at step 7", "step 5")
+    assert files_below(tiny_run) == before
+
+
+def test_logarithms_need_a_prime(command: Command, tmp_path: Path) -> None:
+    assert command("train", "add", *TINY, "--modulus", 8, "--out", tmp_path / "run").code == 0
+    refused(command("modes", tmp_path / "run", "--window", 5, "--basis", "dlog_sum"), "needs a prime modulus, got 8")
+
+
+def test_a_folder_of_another_configuration(command: Command, tiny_run: Path) -> None:
+    before = {path: path.read_bytes() for path in files_below(tiny_run)}
+    refused(command("train", "add", *TINY, "--seed", 1, "--out", tiny_run), "another configuration (different: seed)")
+    assert {path: path.read_bytes() for path in files_below(tiny_run)} == before
+
+
+def test_a_folder_of_something_else(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    refused(command("train", "add", *TINY, "--out", tmp_path), "exists and is no run folder")
+    refused(command("train", "add", *TINY, "--out", tmp_path / "thesis.tex"), "exists and is no run folder")
+    assert files_below(tmp_path) == {tmp_path / "thesis.tex"}
+
+
+def test_divergence(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    outcome = command("train", "add", *TINY, "--learning-rate", 1e30, "--out", folder)
+    refused(outcome, "the loss became", "lower the learning rate")
+    assert '"status": "failed"' in (folder / "run.json").read_text()
+    assert (folder / "snapshots" / "step_00000000.safetensors").is_file()
+
+
+def test_no_right_to_write(command: Command, series: Path) -> None:
+    refused(command("analyze", series, "--window", 3, "--out", "/proc/spectraledge"), "the system refused")
+
+
+def test_no_space_left(tmp_path: Path) -> None:
+    """With files limited to 64 KiB, training stops with a message and leaves no partial file."""
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536));"
+        f"sys.argv = ['spectraledge', 'train', 'add', '--out', {str(tmp_path / 'run')!r}];"
+        "from spectraledge.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "the system refused: File too large" in done.stderr
+    assert not [path for path in files_below(tmp_path) if ".partial" in path.name or path.suffix == ".safetensors"]
+
+
+def test_tables_must_be_square_and_prime(command: Command, tmp_path: Path) -> None:
+    for name, table, part in [
+        ("oblong", np.zeros((3, 4)), "must be square"),
+        ("composite", np.zeros((4, 4)), "needs a prime modulus, got 4"),
+        ("large", np.full((5, 5), 5), "a label outside 0..4"),
+        ("half", np.full((5, 5), 0.5), "not integers"),
+    ]:
+        np.save(tmp_path / f"{name}.npy", table)
+        refused(command("train", tmp_path / f"{name}.npy", "--out", tmp_path / "run"), part)
+    np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
+    refused(command("train", tmp_path / "pickled.npy", "--out", tmp_path / "run"), "not a readable table")
+    assert not (tmp_path / "run").exists()
