@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+_HAS_ONEDNN = bool(torch.backends.mkldnn.enabled) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -72,4 +72,5 @@ class _OneDnnAffine(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, x_tangent: Tensor, weight_tangent: Tensor, bias_tangent: Tensor) -> Tensor:
         x, weight = ctx.saved_tensors
-        return x_tangent @ weight.t() + x @ weight_tangent.t() + bias_tangent
+        tangent: Tensor = x_tangent @ weight.t() + x @ weight_tangent.t() + bias_tangent
+        return tangent
