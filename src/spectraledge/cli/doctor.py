@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -42,7 +43,7 @@ def doctor(out: Out = None, seed: Seed = 42, as_json: Json = False) -> None:
 def _requirements() -> tuple[list[str], list[str]]:
     needed, optional = [], []
     for line in requires("spectraledge") or []:
-        name = line.split(";")[0].split("[")[0].rstrip("<>=!~ .0123456789")
+        name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
         if "extra ==" not in line:
             needed.append(name)
         elif "dev" not in line.split("extra ==")[1]:

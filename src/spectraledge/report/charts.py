@@ -10,14 +10,17 @@ from spectraledge.report.style import SOLID, Dash, Shape
 
 Float = NDArray[np.float64]
 
-ROW_PIXELS = 17
+ROW_PIXELS = 16
 _FRAME_PIXELS = 62
 _GAP_ROWS = 0.4
+_STEP_ROOM = 0.02
+_TICKS = 7
+_FEW_DECADES = 2.3
 
 
 @dataclass(frozen=True)
 class Band:
-    """The 5 %, 50 % and 95 % points of a statistic over directions of one kind."""
+    """The 5%, 50% and 95% points of a statistic over directions of one kind."""
 
     low: float
     median: float
@@ -182,6 +185,36 @@ class CurveChart:
     limits: tuple[float, float] | None = None
     mark: int | None = None
 
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Limits of the step axis, a little wider than the data."""
+        first = min(float(curve.steps_T.min()) for curve in self.curves)
+        last = max(float(curve.steps_T.max()) for curve in self.curves)
+        room = _STEP_ROOM * max(last - first, 1.0)
+        return first - room, last + room
+
+    @property
+    def ticks(self) -> list[float]:
+        """Ticks of the value axis: whole numbers for stepped curves, 1-2-5 or powers of ten on a log axis.
+
+        Returns:
+            The values; empty where the renderer's own choice does.
+        """
+        values = np.concatenate([curve.values_T for curve in self.curves])
+        values = values[np.isfinite(values)]
+        if any(curve.stepped for curve in self.curves) and len(values):
+            top = int(values.max()) + 1
+            return [float(tick) for tick in range(0, top + 1, -(-top // _TICKS))]
+        if not self.log or not len(values):
+            return []
+        low, high = np.log10(values.min()), np.log10(values.max())
+        exponents = np.arange(np.floor(low), np.ceil(high) + 1)
+        powers = 10.0 ** exponents[:: max(1, -(-len(exponents) // _TICKS))]
+        if high - low > _FEW_DECADES:
+            return [float(tick) for tick in powers]
+        fine = np.outer(10.0**exponents, (1, 2, 5)).ravel()
+        return [float(tick) for tick in fine if values.min() / 2 <= tick <= values.max() * 2]
+
 
 Chart = LaneChart | CurveChart
 
@@ -236,3 +269,8 @@ class FigureSpec:
     entries: tuple[KeyEntry, ...]
     panels: tuple[Panel, ...]
     beside: bool = False
+
+    def identified(self) -> Iterator[tuple[Panel, list[tuple[str, Chart]]]]:
+        """Yield every panel with its charts, each under a name of its own on the page."""
+        for number, panel in enumerate(self.panels):
+            yield panel, [(f"{self.key}-{number}-{i}", chart) for i, chart in enumerate(panel.charts)]

@@ -44,7 +44,7 @@ def readings(run: RunResult, *, kind: str, basis: str, method: str) -> pd.DataFr
 
 
 def quantiles(values: pd.Series) -> Band | None:
-    """The 5 %, 50 % and 95 % points; None without values."""
+    """The 5%, 50% and 95% points; None without values."""
     if values.empty:
         return None
     low, median, high = values.quantile([0.05, 0.5, 0.95])

@@ -1,6 +1,7 @@
 """Colours and marks, said once for both renderers: Okabe–Ito colours, and a shape or dash beside every colour."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 INK = "#222222"
 QUIET = "#5f5f5f"
@@ -58,7 +59,7 @@ class Dash:
     """
 
     plotly: str
-    matplotlib: str
+    matplotlib: Literal["-", "--", ":"]
     svg: str
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
-from spectraledge.models import Readout, Transformer, TransformerConfig
+from spectraledge.models import Readout, Transformer, TransformerConfig, has_tangents, residual_tangents
 from spectraledge.modes import (
     ReadOut,
     chance_share,
@@ -132,10 +132,14 @@ def _measure(
     labels: list[tuple[str, int]],
     groupings: list[Grouping],
 ) -> ModesResult:
-    parameters, readout = _network(run.config.model, series.snapshots[-1].path)
+    sizes = run.config.model
+    parameters, readout = _network(sizes, series.snapshots[-1].path)
     directions = series.layout.split(vectors_KP)
     inputs = torch.from_numpy(run.task.pairs_N2)
-    exact_KND = jvp_responses(readout, parameters, directions, inputs).numpy()
+    if has_tangents(sizes, directions):
+        exact_KND = residual_tangents(sizes, parameters, directions, inputs).numpy()
+    else:
+        exact_KND = jvp_responses(readout, parameters, directions, inputs).numpy()
     watched = series.layout.join(parameters)
     test = torch.from_numpy(run.test)
     difference_KND = difference_responses(

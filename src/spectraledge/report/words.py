@@ -1,0 +1,75 @@
+"""Numbers and settings as words: one spelling each, so that text, tables and figures agree."""
+
+import math
+from collections.abc import Sequence
+
+from spectraledge.report.charts import Band
+from spectraledge.studies.results import StudyResult
+
+NONE = "–"
+
+
+def listing(items: Sequence[str]) -> str:
+    """Items as a list in a sentence."""
+    if len(items) < 2:
+        return "".join(items)
+    return ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def step_word(step: int) -> str:
+    """A training step."""
+    return f"step {step:,}"
+
+
+def percent(share: float) -> str:
+    """A share in percent, with one decimal."""
+    return NONE if math.isnan(share) else _signed(share * 100, "z.1f") + "%"
+
+
+def decimal(value: float) -> str:
+    """A number with three decimals."""
+    return NONE if math.isnan(value) else _signed(value, "z.3f")
+
+
+def probability(value: float) -> str:
+    """A p- or q-value with two digits."""
+    return NONE if math.isnan(value) else f"{value:.2g}"
+
+
+def statistic(claim: str, value: float) -> str:
+    """A claim's statistic in its unit."""
+    if math.isnan(value):
+        return NONE
+    if claim == "generalises":
+        return step_word(round(value))
+    if claim == "right-basis":
+        return f"{value:.2f}×"
+    return percent(value) if claim in ("own-variable", "edge-over-bulk", "one-wave") else decimal(value)
+
+
+def concentration_range(band: Band | None) -> str:
+    """Median and 5–95% range of F."""
+    return NONE if band is None else f"{decimal(band.median)} ({decimal(band.low)}–{decimal(band.high)})"
+
+
+def modes_window(study: StudyResult) -> str:
+    """The window that modes are taken from."""
+    return _window(study.config.analysis.window, study.config.analysis.center_modes)
+
+
+def spectrum_window(study: StudyResult) -> str:
+    """The window that eigenvalues over time are taken from."""
+    return _window(study.config.analysis.window, study.config.analysis.center_spectrum)
+
+
+def _window(window: int, center: bool) -> str:
+    return f"window of W = {window} updates, {'centred' if center else 'not centred'}"
+
+
+def _signed(value: float, form: str) -> str:
+    return format(value, form).replace("-", "−")
