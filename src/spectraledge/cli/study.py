@@ -66,7 +66,8 @@ def status(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
         show({"folder": str(folder), "runs": [asdict(status) for status in statuses]}, as_json=True)
         return
     table = Table(title=str(folder))
-    for column in ("run", "state", "step", "test accuracy", "steps/s", "error"):
+    table.add_column("run", no_wrap=True)
+    for column in ("state", "step", "test accuracy", "steps/s", "error"):
         table.add_column(column)
     for s in statuses:
         accuracy, speed = f"{s.test_accuracy:.3f}", f"{s.steps_per_second:.0f}"

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spectraledge.models.products import multiply
+from spectraledge.products import multiply
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -22,7 +22,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     # Two axes always: on more, `F.linear` copies its input once per direction under `vmap(jvp)`: 2.5 times as slow.
     rows = x.reshape(-1, x.shape[-1])
-    if x.device.type == "cpu":
+    if x.device.type == "cpu" and x.dtype == torch.float32:
         product: Tensor = _FastAffine.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     else:
         product = _plain(rows, weight, bias)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.models.products import multiply
 from spectraledge.models.transformer import TransformerConfig
+from spectraledge.products import multiply
 
 _BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""

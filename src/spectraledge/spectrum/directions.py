@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.spectrum.gram import inner_products
+from spectraledge.products import multiply
 from spectraledge.spectrum.windows import center_gram, window_eigenvalues
 
 
@@ -48,7 +48,7 @@ def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise
     if not torch.isfinite(updates_WP).all():
         raise InputError("updates have values that are not finite: drop the snapshots after divergence")
     rows = updates_WP.double()
-    gram = torch.stack([inner_products(rows, row) for row in rows])
+    gram = multiply(rows, rows)
     kept = int((window_eigenvalues(gram, center=center, storage_noise=storage_noise) > 0).sum())
     if center:
         rows = rows - rows.mean(0)

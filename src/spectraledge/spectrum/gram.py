@@ -4,33 +4,17 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.products import multiply
 
-_BLOCK = 1 << 18
-"""Parameters per block of an inner product: 2 MiB in float64, so that a block of each operand stays in cache."""
-
-
-def inner_products(rows_KP: Tensor, vector_P: Tensor) -> Tensor:
-    """Inner products of K rows with one vector, accumulated in float64, cast block by block.
-
-    Args:
-        rows_KP: Shape (K, P), any floating type.
-        vector_P: Shape (P,), any floating type, on the same device.
-
-    Returns:
-        float64 tensor (K,).
-    """
-    total = torch.zeros(rows_KP.shape[0], dtype=torch.float64, device=rows_KP.device)
-    for start in range(0, vector_P.shape[0], _BLOCK):
-        block = slice(start, start + _BLOCK)
-        total += rows_KP[:, block].double() @ vector_P[block].double()
-    return total
+_COLUMNS = 1 << 11
+"""Parameters per block: all that one step multiplies then stays in the second-level cache."""
 
 
 class BandedGram:
     """The Gram matrix of a stream of updates, kept where a trailing window can see it.
 
-    Feed updates in order with `append`; `windows()` gives the W×W Gram of every full trailing window. Only the last W
-    updates are held, so memory is W·P numbers however long the run is; the band itself is T·W numbers.
+    Feed updates in order with `append` or `extend`; `windows()` gives the W×W Gram of every full trailing window. Only
+    the last updates are held, at most 2·W·P numbers however long the run is; the band itself is T·W numbers.
 
     Args:
         window: Updates per window, at least 2. Xu 2026, §2.3 uses 20.
@@ -40,7 +24,9 @@ class BandedGram:
         if window < 2:
             raise InputError(f"window must be at least 2 updates, got {window}")
         self.window = window
-        self._recent_WP: Tensor | None = None
+        self._held = window - 1
+        self._rows = torch.empty(0, 0)
+        self._end = 0
         self._band: list[Tensor] = []
 
     def __len__(self) -> int:
@@ -58,22 +44,45 @@ class BandedGram:
         Raises:
             InputError: if its shape differs from that of the updates before it, or a value is not finite.
         """
-        if not torch.isfinite(update_P).all():
+        if update_P.dim() != 1:
             raise InputError(
-                f"update {len(self) + 1} has values that are not finite: drop the snapshots after divergence"
+                f"update {len(self) + 1} has shape {tuple(update_P.shape)}, expected (P,): flatten it first"
             )
-        if self._recent_WP is None:
-            self._recent_WP = update_P.new_zeros((self.window, *update_P.shape))
-        if update_P.dim() != 1 or update_P.shape != self._recent_WP.shape[1:]:
+        self.extend(update_P[None])
+
+    def extend(self, updates_TP: Tensor) -> None:
+        """Add updates, oldest first: the same as appending each, but every number is read once.
+
+        Args:
+            updates_TP: Shape (T, P). What later windows need of it is copied.
+
+        Raises:
+            InputError: if the shape is not (T, P) with the P of the updates before it, or a value is not finite.
+        """
+        width = self._rows.shape[1] if len(self) else updates_TP.shape[-1]
+        if updates_TP.dim() != 2 or updates_TP.shape[1] != width:
             raise InputError(
-                f"update {len(self) + 1} has shape {tuple(update_P.shape)}, expected "
-                f"{tuple(self._recent_WP.shape[1:])}: every update must cover the same parameters"
+                f"updates from number {len(self) + 1} on have shape {tuple(updates_TP.shape)}, expected (T, {width}): "
+                "every update must cover the same parameters"
             )
-        row = len(self) % self.window
-        self._recent_WP[row] = update_P
-        by_slot = inner_products(self._recent_WP, update_P)
-        lags = (row - torch.arange(self.window)) % self.window
-        self._band.append(by_slot[lags.to(by_slot.device)])
+        if not len(self):
+            self._rows = updates_TP.new_zeros((2 * self._held, width))
+            self._end = self._held
+        band_TW = _band(self._rows[self._end - self._held : self._end], updates_TP, self.window)
+        if not torch.isfinite(band_TW).all():
+            first = len(self) + 1 + int((~torch.isfinite(band_TW).all(1)).nonzero()[0])
+            raise InputError(f"update {first} has values that are not finite: drop the snapshots after divergence")
+        self._band.extend(band_TW)
+        self._keep(updates_TP[-self._held :])
+
+    def _keep(self, rows: Tensor) -> None:
+        # Rows are written one behind the other; only when the end is reached the ones still needed move to the front.
+        if self._end + len(rows) > len(self._rows):
+            still = self._held - len(rows)
+            self._rows[:still] = self._rows[self._end - still : self._end].clone()
+            self._end = still
+        self._rows[self._end : self._end + len(rows)] = rows
+        self._end += len(rows)
 
     def windows(self) -> Tensor:
         """Gram matrix of every full trailing window.
@@ -97,3 +106,23 @@ class BandedGram:
         later = torch.maximum(time_NW[:, :, None], time_NW[:, None, :])
         lag = (time_NW[:, :, None] - time_NW[:, None, :]).abs()
         return band_TW[later.to(band_TW.device), lag.to(band_TW.device)]
+
+
+def _band(recent: Tensor, updates_TP: Tensor, window: int) -> Tensor:
+    """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..W − 1, float64 (T, W)."""
+    # New rows are taken W at a time: a product of W rows with themselves and the W − 1 before them.
+    count, held = len(updates_TP), window - 1
+    taken = min(window, count)
+    starts = range(0, count, taken)
+    products = torch.zeros(len(starts), taken, taken + held, dtype=torch.float64, device=updates_TP.device)
+    rows = torch.zeros(held + len(starts) * taken, _COLUMNS, dtype=torch.float64, device=updates_TP.device)
+    for column in range(0, updates_TP.shape[1], _COLUMNS):
+        width = min(_COLUMNS, updates_TP.shape[1] - column)
+        rows[:held, :width] = recent[:, column : column + width]
+        rows[held : held + count, :width] = updates_TP[:, column : column + width]
+        for index, start in enumerate(starts):
+            new = rows[held + start : held + start + taken, :width]
+            products[index] += multiply(new, rows[start : start + taken + held, :width])
+    time = torch.arange(taken, device=updates_TP.device)[:, None]
+    lag = torch.arange(window, device=updates_TP.device)
+    return products[:, time, time + held - lag].flatten(0, 1)[:count]

@@ -59,6 +59,5 @@ def window_spectrum(updates_TP: Tensor, *, window: int = 20, center: bool = Fals
     if updates_TP.dim() != 2:
         raise InputError(f"updates must have shape (T, P), got {tuple(updates_TP.shape)}: flatten each update first")
     gram = BandedGram(window)
-    for update_P in updates_TP:
-        gram.append(update_P)
+    gram.extend(updates_TP)
     return Spectrum(window_eigenvalues(gram.windows(), center=center), window, center)

@@ -1,7 +1,7 @@
-"""Products of matrices by the fastest GEMM at hand.
+"""Products of matrices by the faster of the two GEMMs at hand.
 
-On the CPU PyTorch multiplies with MKL, which on AMD processors reaches less than half of what two others do that are
-there anyway: oneDNN, which PyTorch carries (float32), and the BLAS of NumPy (float64). On Intel they are about equal.
+On the CPU PyTorch multiplies float32 matrices with MKL, which on AMD processors reaches less than half of what oneDNN
+does, which PyTorch carries too. On Intel they are about equal.
 """
 
 import torch
@@ -22,11 +22,8 @@ def multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
         Shape (rows, out).
     """
     if left.device.type == "cpu" and left.dtype == torch.float32 and _HAS_ONEDNN:
-        fused: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(left), _dense(right), bias, "none", [], "")
-        return fused
-    if left.device.type == "cpu" and left.dtype == torch.float64:
-        product = torch.from_numpy(left.detach().numpy() @ right.detach().numpy().T)
-        return product if bias is None else product.add_(bias)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(left), _dense(right), bias, "none", [], "")
+        return product
     return left @ right.t() if bias is None else torch.addmm(bias, left, right.t())
 
 
