@@ -6,6 +6,24 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 
 
+def without_rounding(centred: Float, values: Float) -> Float:
+    """Return functions with their mean removed, those whose variation is only rounding as exactly 0.
+
+    Rounding: up to 4·M·ε of the largest value, as much as the mean of M numbers can be off by, and some.
+
+    Args:
+        centred: Functions without their mean, shape (..., M).
+        values: The same with it.
+
+    Returns:
+        Shape (..., M).
+    """
+    rounding = 4 * values.shape[-1] * np.finfo(np.float64).eps * np.abs(values).max(axis=-1, keepdims=True)
+    varies = np.abs(centred).max(axis=-1, keepdims=True) > rounding
+    found: Float = np.where(varies, centred, 0.0)
+    return found
+
+
 def spectrum_of_means(means_M: Float) -> Float:
     """Power of a function on Z_M at each frequency ω = 1..⌊M/2⌋, its mean removed.
 
@@ -22,7 +40,7 @@ def spectrum_of_means(means_M: Float) -> Float:
     defined = ~np.isnan(means_M)
     count = np.maximum(defined.sum(axis=-1, keepdims=True), 1)
     mean = np.where(defined, means_M, 0.0).sum(axis=-1, keepdims=True) / count
-    centred = np.where(defined, means_M - mean, 0.0)
+    centred = without_rounding(np.where(defined, means_M - mean, 0.0), np.where(defined, means_M, 0.0))
     power: Float = np.abs(np.fft.rfft(centred, axis=-1))[..., 1:] ** 2
     return power
 
@@ -41,7 +59,10 @@ def character_shares(picture_MM: Float) -> Float:
     """
     defined = ~np.isnan(picture_MM)
     mean = picture_MM[defined].mean() if defined.any() else 0.0
-    energy: Float = np.abs(np.fft.fft2(np.where(defined, picture_MM - mean, 0.0))) ** 2
+    centred = without_rounding(
+        np.where(defined, picture_MM - mean, 0.0).ravel(), np.where(defined, picture_MM, 0.0).ravel()
+    )
+    energy: Float = np.abs(np.fft.fft2(centred.reshape(picture_MM.shape))) ** 2
     energy[0, 0] = 0.0
     total = energy.sum()
     if total == 0.0:

@@ -26,7 +26,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         product: Tensor = _FastAffine.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     else:
         product = _plain(rows, weight, bias)
-    return product.view(*x.shape[:-1], -1)
+    return product.view(*x.shape[:-1], product.shape[-1])
 
 
 def _plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -57,6 +57,8 @@ def peak(field_KN: Float, grouping: Grouping) -> Peak:
         Frequency and concentration of each.
     """
     power = spectrum_of_means(group_means(field_KN, grouping))
+    if power.shape[-1] == 0:
+        return Peak(np.zeros(len(power), dtype=np.int64), np.zeros(len(power)))
     total = power.sum(axis=-1)
     varies = total > 0
     share = np.where(varies, power.max(axis=-1) / np.where(varies, total, 1.0), 0.0)
@@ -111,7 +113,8 @@ def energy_share(response_KND: Float, grouping: Grouping) -> Float:
         centred = kept - kept.mean(axis=0)
         sums = np.add.reduceat(centred[order], starts, axis=0)
         total = np.square(centred).sum()
-        if total > np.finfo(np.float64).eps ** 2 * np.square(kept).sum():
+        rounding = (4 * len(kept) * np.finfo(np.float64).eps) ** 2 * np.square(kept).sum()
+        if total > rounding:
             raw = (np.square(sums).sum(axis=1) / counts).sum() / total
             shares[k] = (raw - chance) / (1 - chance)
     return shares

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import character_shares, spectrum_of_means
+from spectraledge.algebra import character_shares, spectrum_of_means, without_rounding
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
 
@@ -46,13 +46,15 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
         The wave.
     """
     inside = grouping.groups_N >= 0
+    inner = response_ND[inside]
+    response_ND = without_rounding((response_ND - inner.mean(axis=0)).T, response_ND.T).T
     means_DM = group_means(response_ND.T, grouping)
     filled = np.unique(grouping.groups_N[inside])
     counts = np.bincount(grouping.groups_N[inside], minlength=grouping.order)[filled]
     means = means_DM[:, filled].T
     weighted = (means - np.average(means, axis=0, weights=counts)) * np.sqrt(counts)[:, None]
     axis = np.linalg.svd(weighted, full_matrices=False)[2][0]
-    values = (response_ND - response_ND[inside].mean(axis=0)) @ axis
+    values = response_ND @ axis
     size = np.sqrt(np.mean(np.square(values)))
     values = values / size if size > 0 else values
     power = spectrum_of_means(group_means(values[None], grouping))[0]

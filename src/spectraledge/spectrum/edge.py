@@ -55,7 +55,7 @@ def edge_position(singular_values_TW: Tensor, *, rank: int | None = None) -> Ten
     """Edge position k*: where a large singular value is followed by a large drop.
 
     Definition: argmax over k ≤ 10 of (s_k / Σs)·(s_k / s_k+1), on singular values (Xu 2026, scripts).
-    Laws: scaling all values changes nothing; exactly r equal non-zero values give k* = r.
+    Laws: scaling all values changes nothing; r equal values and zeros behind them give k* = r, for r up to 10.
 
     Args:
         singular_values_TW: Shape (..., W), descending, not negative.

@@ -14,7 +14,7 @@ class BandedGram:
     """The Gram matrix of a stream of updates, kept where a trailing window can see it.
 
     Feed updates in order with `append` or `extend`; `windows()` gives the W×W Gram of every full trailing window. Only
-    the last updates are held, at most 2·W·P numbers however long the run is; the band itself is T·W numbers.
+    the last W − 1 updates are held, however long the run is; the band itself is T·W numbers.
 
     Args:
         window: Updates per window, at least 2. Xu 2026, §2.3 uses 20.
@@ -25,8 +25,7 @@ class BandedGram:
             raise InputError(f"window must be at least 2 updates, got {window}")
         self.window = window
         self._held = window - 1
-        self._rows = torch.empty(0, 0)
-        self._end = 0
+        self._recent = torch.empty(0, 0)
         self._band: list[Tensor] = []
 
     def __len__(self) -> int:
@@ -59,30 +58,22 @@ class BandedGram:
         Raises:
             InputError: if the shape is not (T, P) with the P of the updates before it, or a value is not finite.
         """
-        width = self._rows.shape[1] if len(self) else updates_TP.shape[-1]
+        width = self._recent.shape[1] if len(self) else updates_TP.shape[-1]
         if updates_TP.dim() != 2 or updates_TP.shape[1] != width:
             raise InputError(
                 f"updates from number {len(self) + 1} on have shape {tuple(updates_TP.shape)}, expected (T, {width}): "
                 "every update must cover the same parameters"
             )
         if not len(self):
-            self._rows = updates_TP.new_zeros((2 * self._held, width))
-            self._end = self._held
-        band_TW = _band(self._rows[self._end - self._held : self._end], updates_TP, self.window)
+            self._recent = updates_TP.new_zeros((self._held, width))
+        age = torch.arange(len(self), len(self) + self._held, device=updates_TP.device) % self._held
+        band_TW = _band(self._recent, age, updates_TP, self.window)
         if not torch.isfinite(band_TW).all():
             first = len(self) + 1 + int((~torch.isfinite(band_TW).all(1)).nonzero()[0])
             raise InputError(f"update {first} has values that are not finite: drop the snapshots after divergence")
         self._band.extend(band_TW)
-        self._keep(updates_TP[-self._held :])
-
-    def _keep(self, rows: Tensor) -> None:
-        # Rows are written one behind the other; only when the end is reached the ones still needed move to the front.
-        if self._end + len(rows) > len(self._rows):
-            still = self._held - len(rows)
-            self._rows[:still] = self._rows[self._end - still : self._end].clone()
-            self._end = still
-        self._rows[self._end : self._end + len(rows)] = rows
-        self._end += len(rows)
+        kept = updates_TP[-self._held :]
+        self._recent[torch.arange(len(self) - len(kept), len(self)) % self._held] = kept
 
     def windows(self) -> Tensor:
         """Gram matrix of every full trailing window.
@@ -108,17 +99,17 @@ class BandedGram:
         return band_TW[later.to(band_TW.device), lag.to(band_TW.device)]
 
 
-def _band(recent: Tensor, updates_TP: Tensor, window: int) -> Tensor:
-    """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..W − 1, float64 (T, W)."""
+def _band(recent: Tensor, age: Tensor, updates_TP: Tensor, window: int) -> Tensor:
+    """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..W − 1, float64 (T, W); `age` orders `recent`."""
     # New rows are taken W at a time: a product of W rows with themselves and the W − 1 before them.
     count, held = len(updates_TP), window - 1
-    taken = min(window, count)
+    taken = max(1, min(window, count))
     starts = range(0, count, taken)
     products = torch.zeros(len(starts), taken, taken + held, dtype=torch.float64, device=updates_TP.device)
     rows = torch.zeros(held + len(starts) * taken, _COLUMNS, dtype=torch.float64, device=updates_TP.device)
     for column in range(0, updates_TP.shape[1], _COLUMNS):
         width = min(_COLUMNS, updates_TP.shape[1] - column)
-        rows[:held, :width] = recent[:, column : column + width]
+        rows[:held, :width] = recent[:, column : column + width][age]
         rows[held : held + count, :width] = updates_TP[:, column : column + width]
         for index, start in enumerate(starts):
             new = rows[held + start : held + start + taken, :width]

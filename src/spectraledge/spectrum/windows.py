@@ -11,14 +11,14 @@ _ROUNDING = 8 * torch.finfo(torch.float64).eps
 """Eigenvalues below this multiple of W times the uncentred trace are rounding errors of the Gram itself."""
 
 
-def window_eigenvalues(gram_NWW: Tensor, *, center: bool = False, storage_noise: float = 0.0) -> Tensor:
+def window_eigenvalues(gram_NWW: Tensor, *, center: bool = False, storage_noise: float | Tensor = 0.0) -> Tensor:
     """Eigenvalues of Gram matrices, descending, with what is only rounding set to exactly 0.
 
     Args:
         gram_NWW: Gram matrices of updates, shape (..., W, W).
         center: Remove the window's mean update first (Xu 2026's functional scripts; the text does not).
         storage_noise: Largest squared length that rounding of the stored parameters alone can give a whole window of
-            updates; eigenvalues up to it are set to 0.
+            updates, one number or a tensor (..., 1); eigenvalues up to it are set to 0.
 
     Returns:
         float64 tensor (..., W), descending, never negative.
@@ -26,7 +26,7 @@ def window_eigenvalues(gram_NWW: Tensor, *, center: bool = False, storage_noise:
     gram = gram_NWW.double()
     trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     values = torch.linalg.eigvalsh(center_gram(gram) if center else gram).flip(-1)
-    floor = (_ROUNDING * gram.shape[-1] * trace).clamp_min(storage_noise)
+    floor = torch.maximum(_ROUNDING * gram.shape[-1] * trace, torch.as_tensor(storage_noise).to(trace))
     return torch.where(values > floor, values, 0.0)
 
 

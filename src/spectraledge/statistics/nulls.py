@@ -56,11 +56,13 @@ def empirical_p(observed: float, null_B: ArrayLike) -> float:
         The p-value, in [1/(1 + B), 1].
 
     Raises:
-        InputError: if there are no null values.
+        InputError: if there are no null values, or a value is NaN.
     """
     null = np.asarray(null_B, dtype=np.float64).ravel()
     if len(null) == 0:
         raise InputError("a p-value needs at least one null value, got none")
+    if np.isnan(observed) or np.isnan(null).any():
+        raise InputError("a p-value needs numbers, got NaN: leave out what could not be measured")
     return (1 + int(np.count_nonzero(null >= observed))) / (1 + len(null))
 
 

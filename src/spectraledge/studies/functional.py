@@ -106,8 +106,9 @@ def measure_modes(
     trailing = series.until(at)
     check_window(window, len(trailing.snapshots))
     trailing = trailing.last(window + 1)
-    updates_WP = torch.stack([update_P for _, update_P in trailing.updates()])
-    found = window_directions(updates_WP, center=center, storage_noise=trailing.storage_noise())
+    updates = list(trailing.updates())
+    noise = sum(update.storage_noise for update in updates)
+    found = window_directions(torch.stack([update.update_P for update in updates]), center=center, storage_noise=noise)
     if not len(found.eigenvalues_K):
         raise InputError(
             f"the weights do not move in the {window} updates up to step {at}: there is no edge to measure"

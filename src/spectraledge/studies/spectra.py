@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from spectraledge.errors import InputError
 from spectraledge.spectrum import BandedGram, Spectrum, window_eigenvalues
@@ -67,11 +68,13 @@ def analyze_folder(
     series = Series.open(folder, patterns)
     check_window(window, len(series.snapshots))
     gram = BandedGram(window)
-    steps = []
-    for step, update_P in series.updates():
-        steps.append(step)
-        gram.append(update_P)
-    eigenvalues = window_eigenvalues(gram.windows(), center=center, storage_noise=series.storage_noise())
+    steps, noise = [], []
+    for update in series.updates():
+        steps.append(update.step)
+        noise.append(update.storage_noise)
+        gram.append(update.update_P)
+    noise_N1 = torch.tensor(noise, dtype=torch.float64).unfold(0, window, 1).sum(-1, keepdim=True)
+    eigenvalues = window_eigenvalues(gram.windows(), center=center, storage_noise=noise_N1)
     spectrum = Spectrum(eigenvalues, window, center)
     return SpectrumTables(*_tables(steps[window - 1 :], spectrum), series.selection, series.layout.size)
 

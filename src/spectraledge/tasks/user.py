@@ -1,5 +1,7 @@
 """Tasks that a user brings: a Python function, or a table in a CSV or .npy file."""
 
+import csv
+import operator
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +39,7 @@ def task_from_function(
         try:
             answer = function(a, b)
             if answer is not None:
-                table[a, b] = int(answer) % modulus
+                table[a, b] = operator.index(answer) % modulus
         except Exception as error:
             raise InputError(
                 f"task {label!r} failed at (a, b) = ({a}, {b}): {type(error).__name__}: {error}; "
@@ -61,14 +63,15 @@ def task_from_table(table_MM: ArrayLike, *, name: str = "table", structure: str 
         InputError: if the table is not square with a prime number of rows, or an entry is no residue.
     """
     table = np.asarray(table_MM)
-    if table.ndim != 2 or table.shape[0] != table.shape[1] or not np.issubdtype(table.dtype, np.number):
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or table.dtype.kind not in "biuf":
         raise InputError(f"a task table must be square and numeric, got shape {table.shape} of {table.dtype}")
     modulus = table.shape[0]
     require_prime(modulus, f"task {name!r} (its table has {modulus} rows)")
     filled = np.where(np.isnan(table), -1, table)
-    if (filled != np.floor(filled)).any():
+    if np.isinf(filled).any() or (filled != np.floor(filled)).any():
         raise InputError(f"task {name!r} has answers that are not integers: every answer must be in 0..{modulus - 1}")
-    labels = filled.astype(np.int64).ravel()
+    # Clipped first: a number too large for an integer is too large for the modulus as well.
+    labels = np.clip(filled, -1, modulus).astype(np.int64).ravel()
     kept = labels >= 0
     return Task(name, f"table of {name}", modulus, all_pairs(modulus)[kept], labels[kept], structure)
 
@@ -100,7 +103,10 @@ def _read_table(path: Path) -> NDArray[np.float64]:
     try:
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
-        return np.genfromtxt(path, delimiter=",", dtype=np.float64, ndmin=2)
+        # The byte order mark that spreadsheets write is no part of the first answer; an empty cell excludes its pair.
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            rows = [[float(cell.strip() or "nan") for cell in row] for row in csv.reader(handle) if row]
+        return np.array(rows, dtype=np.float64)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path} is not a readable table of numbers ({error})") from error
 

@@ -1,6 +1,6 @@
 """The whole configuration of a run, as data: what it says is all that its weights depend on."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -8,6 +8,8 @@ from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.models import TransformerConfig
 from spectraledge.tasks import Task
+
+_Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class RunConfig(BaseModel):
@@ -32,7 +34,7 @@ class RunConfig(BaseModel):
         watched: Name patterns of the parameters whose updates are studied. Default: the attention matrices, no biases.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
     task_digest: str
@@ -42,14 +44,14 @@ class RunConfig(BaseModel):
     train_fraction: float = Field(default=0.5, gt=0, lt=1)
     batch_size: int = Field(default=512, gt=0)
     learning_rate: float = Field(default=1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[_Decay, _Decay] = (0.9, 0.98)
     weight_decay: float = Field(default=1.0, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     steps: int = Field(default=20_000, gt=0)
     every: int = Field(default=100, gt=0)
     stop_accuracy: float = Field(default=0.98, ge=0)
     stop_patience: int = Field(default=3, gt=0)
-    watched: tuple[str, ...] = ("layers.*.attention.*.weight",)
+    watched: tuple[str, ...] = Field(default=("layers.*.attention.*.weight",), min_length=1)
 
     @model_validator(mode="after")
     def _whole_intervals(self) -> "RunConfig":
@@ -74,6 +76,8 @@ class RunConfig(BaseModel):
         Raises:
             InputError: if a value is out of range or a field is unknown.
         """
+        if model and "tokens" in model:
+            raise InputError(f"tokens is the task's modulus, {task.modulus}: leave it out of the model's sizes")
         try:
             sizes = TransformerConfig(tokens=task.modulus, **(model or {}))
             return cls(task=task.name, task_digest=task.digest, model=sizes, **settings)

@@ -64,6 +64,8 @@ class RunFolder:
         except OSError as error:
             self._lock.close()
             raise InputError(f"another process is writing {folder}: wait for it, or choose another folder") from error
+        for left_behind in folder.rglob(".*.partial"):
+            left_behind.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +163,9 @@ def train_in_folder(
         known = Manifest.read(folder) if Manifest.present(folder) else None
         if known and known.status == "failed":
             raise NonFiniteLossError(known.error)
-        if not known or known.status != "done":
+        if known and known.status == "done":
+            # Left where a process was killed between the manifest and the end.
+            (folder / _STATE).unlink(missing_ok=True)
+        else:
             train(Trainer(config, task, device=device), recorder, on_progress=on_progress)
         return Manifest.read(folder)

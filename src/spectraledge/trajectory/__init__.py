@@ -3,7 +3,7 @@
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.manifest import Manifest, environment
 from spectraledge.trajectory.selection import Selection, select_parameters
-from spectraledge.trajectory.series import Series
+from spectraledge.trajectory.series import Series, Update
 from spectraledge.trajectory.snapshots import Snapshot, find_snapshots, read_snapshot, snapshot_path, write_tensors
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Selection",
     "Series",
     "Snapshot",
+    "Update",
     "environment",
     "find_snapshots",
     "read_snapshot",

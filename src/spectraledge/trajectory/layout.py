@@ -31,6 +31,6 @@ class Layout:
         """Cut vectors of shape (..., P) into named views of shape (..., *shape)."""
         parts = torch.split_with_sizes(flat_P, [math.prod(shape) for shape in self.shapes.values()], dim=-1)
         return {
-            name: part.reshape(*flat_P.shape[:-1], *shape)
+            name: part.reshape((*flat_P.shape[:-1], *shape))
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }

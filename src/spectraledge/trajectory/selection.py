@@ -33,9 +33,11 @@ def select_parameters(names: Iterable[str], patterns: Sequence[str]) -> Selectio
         What matched and what did not.
 
     Raises:
-        InputError: if a pattern matches nothing; the message lists the names there are.
+        InputError: if there is no pattern, or one matches nothing; the message lists the names there are.
     """
     known = list(names)
+    if not patterns:
+        raise InputError("no parameter pattern given: name at least one, such as '*'")
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in known):
             shown = ", ".join(known[:12]) + (f", ... ({len(known)} in all)" if len(known) > 12 else "")

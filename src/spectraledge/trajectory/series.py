@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,20 @@ from spectraledge.errors import InputError
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.selection import Selection, select_parameters
 from spectraledge.trajectory.snapshots import Snapshot, find_snapshots, open_snapshot, read_snapshot
+
+
+class Update(NamedTuple):
+    """One update between consecutive snapshots.
+
+    Attributes:
+        step: Of the later snapshot.
+        update_P: δθ, float64, shape (P,).
+        storage_noise: Largest squared length that rounding of the stored parameters alone can give it.
+    """
+
+    step: int
+    update_P: Tensor
+    storage_noise: float
 
 
 @dataclass(frozen=True)
@@ -58,49 +73,42 @@ class Series:
         """Return the last `count` snapshots of the series."""
         return Series(self.snapshots[-count:], self.selection, self.layout)
 
-    def vectors(self) -> Iterator[tuple[int, Tensor]]:
+    def vectors(self) -> Iterator[tuple[int, Tensor, float]]:
         """Read the watched parameters of every snapshot.
 
         Yields:
-            The step and the float64 vector of shape (P,).
+            The step, the float64 vector of shape (P,), and the squared length ε²‖θ‖² of one rounding of it, with ε the
+            relative precision in which each tensor is stored.
         """
         for snapshot in self.snapshots:
-            yield snapshot.step, self.layout.join(self._checked(snapshot))
+            tensors = self._checked(snapshot)
+            noise = sum(torch.finfo(t.dtype).eps ** 2 * float(t.double().square().sum()) for t in tensors.values())
+            yield snapshot.step, self.layout.join({name: t.double() for name, t in tensors.items()}), noise
 
-    def updates(self) -> Iterator[tuple[int, Tensor]]:
+    def updates(self) -> Iterator[Update]:
         """Read every update δθ = θ_t − θ_(t−1) between consecutive snapshots.
 
         Yields:
-            The step of the later snapshot and the float64 update of shape (P,).
+            The updates, oldest first.
         """
-        before: Tensor | None = None
-        for step, vector_P in self.vectors():
+        before: tuple[Tensor, float] | None = None
+        for step, vector_P, noise in self.vectors():
             if before is not None:
-                yield step, vector_P - before
-            before = vector_P
-
-    def storage_noise(self) -> float:
-        """Squared length up to which an eigenvalue can come from rounding of the stored parameters.
-
-        Storing θ with relative precision eps displaces an update by at most eps·|θ| in each coordinate, so by a vector
-        of squared length at most eps²·‖θ‖². Taken at the last snapshot.
-
-        Returns:
-            The squared length, in squared units of the parameters.
-        """
-        tensors = read_snapshot(self.snapshots[-1].path, tuple(self.layout.shapes))
-        return sum(torch.finfo(t.dtype).eps ** 2 * float(t.double().square().sum()) for t in tensors.values())
+                # Each end is off by at most ε/2·|θ| in every coordinate.
+                yield Update(step, vector_P - before[0], (noise + before[1]) / 2)
+            before = vector_P, noise
 
     def _checked(self, snapshot: Snapshot) -> dict[str, Tensor]:
         tensors = read_snapshot(snapshot.path, tuple(self.layout.shapes))
         for name, shape in self.layout.shapes.items():
-            if tuple(tensors[name].shape) != shape:
+            tensor = tensors[name]
+            if tuple(tensor.shape) != shape or not tensor.is_floating_point():
                 raise InputError(
-                    f"{snapshot.path} has {name} of shape {tuple(tensors[name].shape)}, but "
-                    f"{self.snapshots[0].path.name} has {shape}: all snapshots must come from one network"
+                    f"{snapshot.path} has {name} of shape {tuple(tensor.shape)} and type {tensor.dtype}, but "
+                    f"{self.snapshots[0].path.name} has floats of shape {shape}: all snapshots must come from one "
+                    "network"
                 )
-            tensors[name] = tensors[name].double()
-            if not torch.isfinite(tensors[name]).all():
+            if not torch.isfinite(tensor).all():
                 raise InputError(
                     f"{snapshot.path} has values in {name} that are not finite: drop the snapshots after divergence"
                 )

@@ -124,16 +124,16 @@ def open_snapshot(path: Path) -> Any:
     """
     if not path.is_file():
         raise InputError(f"no snapshot at {path}")
-    with path.open("rb") as handle:
-        start = handle.read(4)
-    if start[:1] == b"\x80" or start == b"PK\x03\x04":
-        raise InputError(
-            f"{path} is a pickle (torch.save), not a safetensors file, whatever its name says; it was not opened: "
-            "convert it with safetensors.torch.save_file(torch.load(path, weights_only=True), new_path)"
-        )
     try:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
+        with path.open("rb") as handle:
+            start = handle.read(4)
+        if start[:1] == b"\x80" or start == b"PK\x03\x04":
+            raise InputError(
+                f"{path} is a pickle (torch.save), not a safetensors file, whatever its name says; it was not opened: "
+                "convert it with safetensors.torch.save_file(torch.load(path, weights_only=True), new_path)"
+            ) from error
         raise InputError(
             f"{path} is truncated or is not a safetensors file ({error}): delete it, or copy it again from its source"
         ) from error

@@ -1,0 +1,61 @@
+"""Settings of every test: one thread, property tests that repeat the same examples, and the network as published."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import nn
+
+torch.set_num_threads(1)
+settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)
+settings.load_profile("suite")
+
+
+_PARTS = {
+    "self_attn.in_proj_": "attention.qkv.",
+    "self_attn.out_proj.": "attention.output.",
+    "linear1.": "up.",
+    "linear2.": "down.",
+}
+"""PyTorch's names within an encoder layer, and ours, where they differ."""
+
+
+class PublishedNetwork(nn.Module):
+    """The network of Xu 2026, §2, built of PyTorch's own encoder in the order of the author's constructor."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.token_embedding = nn.Embedding(config.tokens, config.width)
+        self.position_embedding = nn.Parameter(torch.randn(config.length, config.width) / math.sqrt(config.width))
+        layer = nn.TransformerEncoderLayer(
+            config.width,
+            config.heads,
+            config.hidden,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.layers = nn.TransformerEncoder(layer, config.depth, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, config.tokens)
+
+    def forward(self, tokens):
+        stream = self.layers(self.token_embedding(tokens) + self.position_embedding)
+        return self.head(self.norm(stream[:, 0])), stream[:, 0]
+
+    def named_as_ours(self):
+        """Parameters by the name that `Transformer` gives them."""
+        found = {}
+        for name, parameter in self.named_parameters():
+            ours = name.replace("layers.layers.", "layers.")
+            for their_part, our_part in _PARTS.items():
+                ours = ours.replace(f".{their_part}", f".{our_part}")
+            found[ours] = parameter
+        return found
+
+
+@pytest.fixture(scope="session")
+def published_network():
+    return PublishedNetwork

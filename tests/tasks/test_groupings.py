@@ -1,0 +1,117 @@
+"""Groupings, against plain Python on every pair."""
+
+import numpy as np
+import pytest
+
+from spectraledge.algebra import discrete_logarithms
+from spectraledge.errors import InputError
+from spectraledge.tasks import GROUPINGS, OPERATIONS, Task, grouping, named_task
+from spectraledge.tasks.groupings import default_groupings
+
+RESIDUES = ("sum", "difference", "product", "output")
+
+
+def naive_group(name, a, b, label, modulus, logarithm):
+    units = a != 0 and b != 0
+    return {
+        "sum": lambda: (a + b) % modulus,
+        "difference": lambda: (a - b) % modulus,
+        "product": lambda: a * b % modulus if units else -1,
+        "dlog_sum": lambda: (logarithm[a] + logarithm[b]) % (modulus - 1) if units else -1,
+        "dlog_difference": lambda: (logarithm[a] - logarithm[b]) % (modulus - 1) if units else -1,
+        "output": lambda: label,
+    }[name]()
+
+
+@pytest.mark.parametrize("modulus", [5, 7, 97])
+@pytest.mark.parametrize("task_name", ["add", "mul", "div", "square_sum"])
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_groups_agree_with_plain_python(name, task_name, modulus):
+    task = named_task(task_name, modulus=modulus)
+    logarithm = discrete_logarithms(modulus).tolist()
+    found = grouping(task, name)
+    expected = [
+        naive_group(name, a, b, label, modulus, logarithm)
+        for (a, b), label in zip(task.pairs_N2.tolist(), task.labels_N.tolist(), strict=True)
+    ]
+    np.testing.assert_array_equal(found.groups_N, expected)
+    assert (found.name, found.order) == (name, modulus if name in RESIDUES else modulus - 1)
+    assert found.excluded == expected.count(-1)
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_pairs_with_a_zero_are_outside_where_zero_has_no_place(name):
+    outside = {"product", "dlog_sum", "dlog_difference"}
+    assert grouping(named_task("add"), name).excluded == (2 * 97 - 1 if name in outside else 0)
+    assert grouping(named_task("mul"), name).excluded == 0
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+@pytest.mark.parametrize("task_name", ["add", "div"])
+def test_coordinates_and_signs_give_the_group(name, task_name):
+    task = named_task(task_name, modulus=13)
+    found = grouping(task, name)
+    logarithm = discrete_logarithms(13)
+    np.testing.assert_array_equal(found.coordinates_N2, task.pairs_N2 if name in RESIDUES else logarithm[task.pairs_N2])
+    if found.signs == (0, 0):
+        assert name in {"product", "output"}
+        return
+    inside = found.groups_N >= 0
+    combined = found.coordinates_N2[inside] @ np.array(found.signs) % found.order
+    np.testing.assert_array_equal(found.groups_N[inside], combined)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
+def test_the_answer_is_a_function_of_the_tasks_own_group(name):
+    task = named_task(name, modulus=13)
+    found = grouping(task, task.structure)
+    inside = found.groups_N >= 0
+    pairs = {(q, label) for q, label in zip(found.groups_N[inside], task.labels_N[inside], strict=True)}
+    assert len(pairs) == len({q for q, _ in pairs}) == found.order
+
+
+@pytest.mark.parametrize("name", ["sum", "difference", "product", "output"])
+def test_bases_of_residues_take_a_composite_modulus(name):
+    task = named_task("add", modulus=8)
+    expected = [
+        naive_group(name, a, b, label, 8, None)
+        for (a, b), label in zip(task.pairs_N2.tolist(), task.labels_N.tolist(), strict=True)
+    ]
+    np.testing.assert_array_equal(grouping(task, name).groups_N, expected)
+
+
+@pytest.mark.parametrize("name", ["dlog_sum", "dlog_difference"])
+def test_logarithms_refuse_a_composite_modulus(name):
+    with pytest.raises(InputError, match="needs a prime modulus, got 8: use 7 or 11"):
+        grouping(named_task("add", modulus=8), name)
+
+
+def test_an_unknown_basis_lists_the_known_ones():
+    with pytest.raises(InputError, match=f"unknown basis 'angle': known bases are {', '.join(GROUPINGS)}"):
+        grouping(named_task("add"), "angle")
+
+
+@pytest.mark.parametrize("name", ["product", "dlog_sum", "dlog_difference"])
+def test_a_basis_that_covers_nothing_is_refused(name):
+    task = Task("axes", "?", 5, np.array([[0, 1], [2, 0], [0, 0]]), np.array([1, 2, 0]))
+    with pytest.raises(InputError, match=f"basis '{name}' covers no pair of task 'axes'"):
+        grouping(task, name)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_default_bases_are_known_unique_and_hold_the_tasks_own(name):
+    task = named_task(name)
+    names = default_groupings(task)
+    assert len(set(names)) == len(names)
+    assert task.structure in names
+    assert [grouping(task, basis).name for basis in names] == names
+
+
+def test_default_bases_of_a_composite_modulus_need_no_logarithm():
+    task = named_task("add", modulus=8)
+    assert [grouping(task, basis).name for basis in default_groupings(task)] == [
+        "sum",
+        "difference",
+        "product",
+        "output",
+    ]

@@ -1,0 +1,231 @@
+"""Tasks that a user brings, well-formed and malformed."""
+
+import numpy as np
+import pytest
+
+from spectraledge.errors import InputError
+from spectraledge.tasks import OPERATIONS, named_task, task_from_function, task_from_source, task_from_table
+
+ADD_5 = [[(a + b) % 5 for b in range(5)] for a in range(5)]
+
+
+def csv(path, content):
+    path.write_text(content)
+    return str(path)
+
+
+def npy(path, table, **settings):
+    np.save(path, table, **settings)
+    return str(path)
+
+
+def test_a_function_equals_the_known_operation():
+    task = task_from_function(lambda a, b: a * a + b * b, modulus=13, name="mine")
+    known = named_task("square_sum", modulus=13)
+    assert task.digest == known.digest
+    assert (task.name, task.structure) == ("mine", "output")
+
+
+def test_a_function_gives_the_task_its_name_and_may_give_its_structure():
+    def shifted(a, b):
+        return a + b + 1
+
+    task = task_from_function(shifted, modulus=7, structure="sum")
+    assert (task.name, task.structure, task.modulus) == ("shifted", "sum", 7)
+
+
+def test_answers_are_reduced():
+    task = task_from_function(lambda a, b: a - 3 * b - 100, modulus=7, name="f")
+    np.testing.assert_array_equal(task.labels_N, [(a - 3 * b - 100) % 7 for a, b in task.pairs_N2.tolist()])
+
+
+def test_none_excludes_the_pair():
+    task = task_from_function(lambda a, b: a * b if a and b else None, modulus=11, name="f")
+    assert task.digest == named_task("mul", modulus=11).digest
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.int32, bool])
+def test_every_kind_of_integer_is_an_answer(integer):
+    task = task_from_function(lambda a, b: integer(a > b), modulus=5, name="f")
+    np.testing.assert_array_equal(task.labels_N, task.pairs_N2[:, 0] > task.pairs_N2[:, 1])
+
+
+def test_a_function_that_fails_says_where():
+    def reciprocal(a, b):
+        return a // (b - 2)
+
+    with pytest.raises(InputError, match=r"task 'reciprocal' failed at \(a, b\) = \(0, 2\): ZeroDivisionError"):
+        task_from_function(reciprocal, modulus=5)
+
+
+@pytest.mark.parametrize("answer", ["3", "x", 2.5, float("nan"), [1], 1j], ids=str)
+def test_an_answer_that_is_no_integer_is_refused(answer):
+    with pytest.raises(InputError, match=r"task 'f' failed at \(a, b\) = \(0, 0\).*return an integer, or None"):
+        task_from_function(lambda a, b: answer, modulus=5, name="f")
+
+
+def test_a_function_that_excludes_everything_is_refused():
+    with pytest.raises(InputError, match="task 'f' needs at least two pairs"):
+        task_from_function(lambda a, b: None, modulus=5, name="f")
+
+
+@pytest.mark.parametrize("modulus", [1, 6])
+def test_a_function_needs_a_prime_modulus(modulus):
+    with pytest.raises(InputError, match=f"task 'f' needs a prime modulus, got {modulus}"):
+        task_from_function(lambda a, b: a, modulus=modulus, name="f")
+
+
+@pytest.mark.parametrize("kind", [list, np.array, lambda table: np.array(table, dtype=np.float32)])
+def test_a_table_equals_the_known_operation(kind):
+    task = task_from_table(kind(ADD_5), name="mine", structure="sum")
+    assert task.digest == named_task("add", modulus=5).digest
+    assert (task.name, task.structure, task.modulus) == ("mine", "sum", 5)
+
+
+def test_negative_and_missing_entries_are_excluded():
+    table = np.array(ADD_5, dtype=float)
+    table[1, 2], table[3, 4] = -1, np.nan
+    pairs = task_from_table(table).pairs_N2.tolist()
+    assert pairs == [[a, b] for a in range(5) for b in range(5) if (a, b) not in {(1, 2), (3, 4)}]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (np.zeros((3, 5)), r"must be square and numeric, got shape \(3, 5\)"),
+        (np.zeros(5), r"must be square and numeric, got shape \(5,\)"),
+        (np.zeros((5, 5, 5)), "must be square and numeric"),
+        (np.full((5, 5), "1"), "must be square and numeric, got shape .* of <U1"),
+        (np.full((5, 5), None), "must be square and numeric, got shape .* of object"),
+        (np.zeros((6, 6)), r"\(its table has 6 rows\) needs a prime modulus, got 6"),
+        (np.zeros((0, 0)), "needs a prime modulus, got 0"),
+        (np.full((5, 5), 0.5), "answers that are not integers"),
+        (np.full((5, 5), -0.5), "answers that are not integers"),
+        (np.full((5, 5), 5), r"a label outside 0\.\.4 \(5\.\.5\)"),
+        (np.full((5, 5), -1), "at least two pairs"),
+    ],
+)
+def test_a_malformed_table_is_refused(table, message):
+    with pytest.raises(InputError, match=message):
+        task_from_table(table)
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e300])
+def test_an_answer_too_large_for_an_integer_is_refused(value):
+    table = np.array(ADD_5, dtype=float)
+    table[1, 2] = value
+    with pytest.raises(InputError, match=r"not integers|outside"):
+        task_from_table(table)
+
+
+def test_a_complex_table_is_refused():
+    with pytest.raises(InputError, match="must be square and numeric"):
+        task_from_table(np.zeros((5, 5), dtype=complex))
+
+
+def test_a_csv_file_is_a_task(tmp_path):
+    source = csv(tmp_path / "plus.csv", "\n".join(",".join(map(str, row)) for row in ADD_5))
+    task = task_from_source(source, modulus=97)
+    assert (task.name, task.digest) == ("plus", named_task("add", modulus=5).digest)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32])
+def test_a_npy_file_is_a_task(tmp_path, dtype):
+    task = task_from_source(npy(tmp_path / "plus.npy", np.array(ADD_5, dtype=dtype)))
+    assert (task.name, task.digest) == ("plus", named_task("add", modulus=5).digest)
+
+
+def test_empty_cells_of_a_csv_file_are_excluded(tmp_path):
+    task = task_from_source(csv(tmp_path / "t.csv", "0,1,2\n1,,0\n2,0,1\n"))
+    assert [1, 1] not in task.pairs_N2.tolist()
+    assert len(task) == 8
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_answer(tmp_path):
+    path = tmp_path / "excel.csv"
+    path.write_text("0,1,2\n1,2,0\n2,0,1\n", encoding="utf-8-sig")
+    assert task_from_source(str(path)).digest == named_task("add", modulus=3).digest
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("0,1\n1,0\n0,1\n", r"must be square and numeric, got shape \(3, 2\)"),
+        ("0,1,2\n1,2\n2,0,1\n", "not a readable table of numbers"),
+        ("0,1,2\n1,2.5,0\n2,0,1\n", "answers that are not integers"),
+        ("0,1,2\n1,9,0\n2,0,1\n", r"a label outside 0\.\.2"),
+        ("0,1,2,3\n" * 4, "needs a prime modulus, got 4"),
+        ("", "not a readable table of numbers|must be square"),
+        ("0,1,2\n1,2,O\n2,0,1\n", "not a readable table of numbers"),
+    ],
+    ids=["oblong", "ragged", "fraction", "large", "composite", "empty", "letter"],
+)
+def test_a_malformed_csv_file_is_refused(tmp_path, content, message):
+    with pytest.raises(InputError, match=message):
+        task_from_source(csv(tmp_path / "t.csv", content))
+
+
+def test_a_pickled_array_is_not_opened(tmp_path):
+    source = npy(tmp_path / "t.npy", np.array(ADD_5, dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match=r"t\.npy is not a readable table of numbers .*allow_pickle"):
+        task_from_source(source)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"not an array at all"], ids=["empty", "cut", "text"])
+def test_a_broken_npy_file_is_refused(tmp_path, content):
+    path = tmp_path / "t.npy"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"t\.npy is not a readable table of numbers"):
+        task_from_source(str(path))
+
+
+def test_a_npy_file_of_strings_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not a readable table of numbers"):
+        task_from_source(npy(tmp_path / "t.npy", np.full((5, 5), "x")))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.npy"])
+def test_a_missing_table_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=rf"no task table at .*{name}"):
+        task_from_source(str(tmp_path / name))
+
+
+def test_a_function_of_a_file_is_a_task(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("OFFSET = 2\ndef shift(a, b):\n    return a + b + OFFSET\n")
+    task = task_from_source(f"{path}:shift", modulus=7)
+    np.testing.assert_array_equal(task.labels_N, (task.pairs_N2.sum(axis=1) + 2) % 7)
+    assert (task.name, task.modulus) == ("shift", 7)
+
+
+@pytest.mark.parametrize(
+    ("content", "function", "message"),
+    [
+        ("x = 1", "f", "has no function 'f'"),
+        ("f = 1", "f", "has no function 'f'"),
+        ("def f(a, b) return", "f", "could not be run: SyntaxError"),
+        ("import nothing_of_this_name", "f", "could not be run: ModuleNotFoundError"),
+        ("def f(a):\n    return a", "f", r"task 'f' failed at \(a, b\) = \(0, 0\): TypeError"),
+    ],
+)
+def test_a_file_without_a_usable_function_is_refused(tmp_path, content, function, message):
+    path = tmp_path / "mine.py"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        task_from_source(f"{path}:{function}", modulus=5)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no Python file at .*mine\.py: give module\.py:function"):
+        task_from_source(f"{tmp_path / 'mine.py'}:f")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_known_name_is_a_source(name):
+    assert task_from_source(name, modulus=7).digest == named_task(name, modulus=7).digest
+
+
+@pytest.mark.parametrize("source", ["nothing", "", "table.txt", "mine.py"])
+def test_an_unknown_source_lists_what_is_known(source):
+    with pytest.raises(InputError, match=f"unknown task '{source}': known tasks are add"):
+        task_from_source(source)

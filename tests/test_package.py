@@ -1,0 +1,30 @@
+"""The package as others get it: built as a wheel, installed where there is nothing, and asked for its health."""
+
+import json
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_wheel_installs_and_runs_in_an_empty_environment(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT], check=True, capture_output=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "spectraledge/report/templates/report.html.j2" in names
+    assert "spectraledge/py.typed" in names
+    assert not [name for name in names if not name.startswith("spectraledge")]
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = tmp_path / "empty" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    command = [python.with_name("spectraledge"), "doctor", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["missing"] == []
+    assert found["spectrum_error"] < 1e-12

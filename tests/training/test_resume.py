@@ -1,0 +1,169 @@
+"""A run killed at any moment goes on as if it had not been, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from spectraledge.errors import InputError
+from spectraledge.files import read_table
+from spectraledge.training import train_in_folder
+from spectraledge.trajectory import Manifest, find_snapshots
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import torch
+from spectraledge.tasks import named_task
+from spectraledge.training import RunConfig, train_in_folder
+torch.set_num_threads(1)
+config = RunConfig.model_validate_json(sys.argv[2])
+train_in_folder(Path(sys.argv[1]), config, named_task("add", modulus=13), on_progress=lambda _: time.sleep(0.05))
+"""
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing in the library may catch it."""
+
+
+def assert_same_run(folder, expected):
+    found, whole = find_snapshots(folder), find_snapshots(expected)
+    assert [snapshot.step for snapshot in found] == [snapshot.step for snapshot in whole]
+    for ours, theirs in zip(found, whole, strict=True):
+        assert ours.path.read_bytes() == theirs.path.read_bytes()
+    for name in ("metrics.parquet", "domain.parquet"):
+        pd.testing.assert_frame_equal(read_table(folder / name), read_table(expected / name), check_exact=True)
+    left, right = Manifest.read(folder), Manifest.read(expected)
+    assert left.model_copy(update={"wall_seconds": 0.0}) == right.model_copy(update={"wall_seconds": 0.0})
+    assert left.status == "done"
+    assert not (folder / "resume.safetensors").exists()
+
+
+def wait_for_step(folder, step, process):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if Manifest.present(folder) and Manifest.read(folder).step >= step:
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.005)
+    pytest.fail(f"the run did not reach step {step} in a minute")
+
+
+def test_a_run_killed_by_a_signal_goes_on(tmp_path, small_config, small_task):
+    config = small_config()
+    train_in_folder(tmp_path / "whole", config, small_task)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "killed"), config.model_dump_json()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            wait_for_step(tmp_path / "killed", 100, process)
+            with pytest.raises(InputError, match="another process is writing"):
+                train_in_folder(tmp_path / "killed", config, small_task)
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    interrupted = Manifest.read(tmp_path / "killed")
+    assert (interrupted.status, interrupted.stopped) == ("running", "")
+    assert 100 <= interrupted.step < 400
+    train_in_folder(tmp_path / "killed", config, small_task)
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("protocol", ["paper", "default"])
+def test_a_run_stopped_after_every_interval_goes_on(tmp_path, small_config, small_task, protocol):
+    config = small_config(protocol=protocol)
+    train_in_folder(tmp_path / "whole", config, small_task)
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.evaluation.step)
+        raise KeyboardInterrupt
+
+    for _ in range(config.steps // config.every):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            train_in_folder(tmp_path / "parts", config, small_task, on_progress=stop)
+        assert Manifest.read(tmp_path / "parts").step == seen[-1]
+    assert seen == list(range(20, 401, 20))
+    train_in_folder(tmp_path / "parts", config, small_task)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, monkeypatch, moment):
+    config = small_config(steps=40)
+    train_in_folder(tmp_path / "whole", config, small_task)
+    rename, remove = Path.replace, Path.unlink
+    # At the start the manifest and the domain; four files at each of three steps; the manifest once more.
+    for fatal in range(1, 2 + 3 * 4 + 1 + 1):
+        folder, writes = tmp_path / f"{moment}-{fatal}", []
+
+        def replace(path, target, *, fatal=fatal, writes=writes):
+            writes.append(target)
+            if len(writes) == fatal and moment == "before":
+                raise Killed
+            rename(path, target)
+            if len(writes) == fatal:
+                raise Killed
+
+        monkeypatch.setattr(Path, "replace", replace)
+        # A killed process removes nothing.
+        monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        with pytest.raises(Killed, match=r"^$"):
+            train_in_folder(folder, config, small_task)
+        monkeypatch.setattr(Path, "replace", rename)
+        monkeypatch.setattr(Path, "unlink", remove)
+        train_in_folder(folder, config, small_task)
+        assert_same_run(folder, tmp_path / "whole")
+
+
+def test_the_time_of_all_sittings_is_added_up(tmp_path, small_config, small_task):
+    config = small_config(steps=40)
+
+    def stop(_):
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    sittings = []
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            train_in_folder(tmp_path, config, small_task, on_progress=stop)
+        sittings.append(Manifest.read(tmp_path).wall_seconds)
+        assert sittings[-1] <= sum(sittings[:-1]) + time.monotonic() - began
+    assert sittings[1] > sittings[0] > 0
+
+
+def test_a_resumed_run_counts_what_it_had_for_the_stop_rule(tmp_path, small_config, small_task):
+    config = small_config(stop_accuracy=0.0, stop_patience=4)
+
+    def stop(progress):
+        if progress.evaluation.step == 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        train_in_folder(tmp_path, config, small_task, on_progress=stop)
+    manifest = train_in_folder(tmp_path, config, small_task)
+    assert (manifest.stopped, manifest.step) == ("accuracy", 80)
+
+
+def test_a_broken_resume_state_says_so(tmp_path, small_config, small_task):
+    config = small_config(steps=40)
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        train_in_folder(tmp_path, config, small_task, on_progress=stop)
+    state = tmp_path / "resume.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"resume\.safetensors is truncated or is not a safetensors file"):
+        train_in_folder(tmp_path, config, small_task)
