@@ -62,7 +62,8 @@ class _Attention(nn.Module):
     def mix(self, query_NQD: Tensor, key_NLD: Tensor, value_NLD: Tensor) -> Tensor:
         """Multi-head attention of Q queries over L keys, before the output projection; (N, Q, D)."""
         # Products and sums, not matrix products: with a handful of keys those are far too small for a GEMM.
-        query, key, value = (part.reshape(*part.shape[:-1], self.heads, -1) for part in (query_NQD, key_NLD, value_NLD))
+        split = self.heads, query_NQD.shape[-1] // self.heads
+        query, key, value = (part.reshape(*part.shape[:-1], *split) for part in (query_NQD, key_NLD, value_NLD))
         scores_NQLH = (query.unsqueeze(2) * key.unsqueeze(1)).sum(-1) / math.sqrt(query.shape[-1])
         weights = scores_NQLH.softmax(2).unsqueeze(-1)
         mixed: Tensor = (weights * value.unsqueeze(1)).sum(2).flatten(-2)
