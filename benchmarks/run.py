@@ -4,6 +4,7 @@ Writes benchmarks/results/<date>-<machine>.json and prints one table.
 """
 
 import json
+import os
 import platform
 import resource
 import statistics
@@ -19,8 +20,9 @@ from baselines import PlainLoop, perturbed_responses, svd_per_window
 from rich.console import Console
 from rich.table import Table
 
-from spectraledge import RunConfig, Trainer, jvp_responses, module_readout, named_task, window_spectrum
-from spectraledge.models.affine import affine
+from spectraledge import RunConfig, Trainer, named_task, window_spectrum
+from spectraledge.models import residual_tangents
+from spectraledge.products import multiply
 from spectraledge.training import RunFolder
 from spectraledge.trajectory import Layout, environment
 
@@ -43,11 +45,10 @@ def in_turn(baseline: Callable[[], object], ours: Callable[[], object], repeats:
 
 
 def gemm_rate(dtype: torch.dtype) -> float:
-    """Best sustained rate of the layer's own product in FLOP/s, at a batch's shape."""
+    """Best sustained rate of the products themselves in FLOP/s, at a batch's shape."""
     x, w, b = torch.randn(1024, 128, dtype=dtype), torch.randn(256, 128, dtype=dtype), torch.zeros(256, dtype=dtype)
     repeats = 300
-    with torch.no_grad():
-        best = min(seconds(lambda: [affine(x, w, b) for _ in range(repeats)]) for _ in range(5))
+    best = min(seconds(lambda: [multiply(x, w, b) for _ in range(repeats)]) for _ in range(5))
     return 2 * 1024 * 128 * 256 * repeats / best
 
 
@@ -95,14 +96,13 @@ def responses(repeats: int = 3) -> dict[str, object]:
     watched = {n: tuple(v.shape) for n, v in parameters.items() if ".attention." in n and n.endswith("weight")}
     layout = Layout(watched)
     directions = torch.nn.functional.normalize(torch.randn(count, layout.size, dtype=torch.float64), dim=1)
-    readout = module_readout(trainer.model, lambda output: output.residual_ND)
     pairs = torch.from_numpy(task.pairs_N2)
     model = plain.model.double()
     names = {n: p for n, p in model.named_parameters() if "self_attn" in n and n.endswith("weight")}
     theirs = [{n: torch.randn_like(p) for n, p in names.items()} for _ in range(count)]
     before, after, ratio = in_turn(
         lambda: perturbed_responses(model, theirs, pairs, 1e-4),
-        lambda: jvp_responses(readout, parameters, layout.split(directions), pairs),
+        lambda: residual_tangents(trainer.config.model, parameters, layout.split(directions), pairs),
         repeats,
     )
     # Per direction and 512 inputs: the tangent's products, nothing computed twice; see README.md.
@@ -169,7 +169,7 @@ def main() -> None:
         )
     Console().print(table)
     RESULTS.mkdir(exist_ok=True)
-    machine = f"{platform.machine()}-{platform.processor() or 'cpu'}".replace("_", "-").replace("/", "-").strip("-")
+    machine = f"{platform.system()}-{platform.machine()}-{os.cpu_count()}cores".lower()
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{machine}.json"
     rates = {"gemm_float32": gemm_rate(torch.float32), "gemm_float64": gemm_rate(torch.float64), "read": read_rate()}
     content = {"environment": environment(torch.device("cpu")), "rates_per_second": rates, "rows": rows}
