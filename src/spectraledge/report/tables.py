@@ -198,10 +198,22 @@ def settings(study: StudyResult) -> list[tuple[str, str]]:
         ("watched parameters", _each(", ".join(run.watched) for run in configs)),
         ("optimiser", _each(f"AdamW, learning rate {run.learning_rate:g}, batch {run.batch_size}" for run in configs)),
         ("training pairs", _each(f"{run.train_fraction:.0%} of all pairs" for run in configs)),
+        ("pairs outside a basis, left out of it", _each(_left_out(study)) or "none"),
     ]
     keys = dict.fromkeys(key for run in study.runs for key in run.manifest.environment)
     found = [(key, _each(str(run.manifest.environment.get(key, NONE)) for run in study.runs)) for key in keys]
     return terms + found
+
+
+def _left_out(study: StudyResult) -> list[str]:
+    named = titles(study)
+    found = []
+    for run in study.runs:
+        exact = run.modes[run.modes["method"] == "jvp"]
+        for basis, rows in exact[exact["excluded"] > 0].groupby("basis", sort=False):
+            excluded, used = int(rows["excluded"].iloc[0]), int(rows["pairs"].iloc[0])
+            found.append(f"{named[run.run_id]}, {basis_label(str(basis))}: {excluded:,} of {excluded + used:,}")
+    return found
 
 
 def _each(values: Iterable[str]) -> str:
