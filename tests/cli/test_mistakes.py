@@ -47,6 +47,8 @@ def refused(outcome: Outcome, *parts: str) -> None:
         (["train", "add", "--steps", 150], ["steps must be a multiple of every"]),
         (["train", "add", "--learning-rate", -1], ["learning_rate", "greater than 0"]),
         (["train", "missing.csv"], ["no task table at missing.csv"]),
+        (["train", "add", "--device", "abacus"], ["device 'abacus' cannot be used here", "use cpu"]),
+        (["train", "add", "--train-fraction", 0.00001], ["leaves 0 to train", "choose one that leaves both some"]),
         (["train", "missing.py:f"], ["no Python file at missing.py"]),
         (["study", "run", "slow"], ["unknown study 'slow'", "quick"]),
         (["study", "status", "nowhere"], ["no study.json in nowhere"]),

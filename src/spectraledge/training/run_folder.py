@@ -159,6 +159,8 @@ def train_in_folder(
         InputError: if the folder holds something else (see `RunFolder`).
         NonFiniteLossError: if the loss is no longer finite, now or when the run was tried before.
     """
+    # Made first: what it refuses leaves no folder behind.
+    trainer = Trainer(config, task, device=device)
     with RunFolder(folder, config, task) as recorder:
         known = Manifest.read(folder) if Manifest.present(folder) else None
         if known and known.status == "failed":
@@ -167,5 +169,5 @@ def train_in_folder(
             # Left where a process was killed between the manifest and the end.
             (folder / _STATE).unlink(missing_ok=True)
         else:
-            train(Trainer(config, task, device=device), recorder, on_progress=on_progress)
+            train(trainer, recorder, on_progress=on_progress)
         return Manifest.read(folder)

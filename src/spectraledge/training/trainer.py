@@ -46,6 +46,14 @@ class Evaluation:
     weight_norm: float
 
 
+def _usable(device: torch.device | str) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {str(device)!r} cannot be used here ({reason}): use cpu, or see `doctor`") from error
+
+
 class Trainer:
     """AdamW on batches of a task, from a configuration alone.
 
@@ -58,7 +66,7 @@ class Trainer:
         device: Where to train. Default CPU.
 
     Raises:
-        InputError: if the configuration is of another task.
+        InputError: if the configuration is of another task, or the device cannot be used.
     """
 
     def __init__(self, config: RunConfig, task: Task, *, device: torch.device | str = "cpu") -> None:
@@ -67,7 +75,7 @@ class Trainer:
                 f"the configuration is of another task than {task.name!r}: make it with RunConfig.for_task"
             )
         self.config = config
-        self.device = torch.device(device)
+        self.device = _usable(device)
         self.step = 0
         self.gradient_norm = 0.0
         self.recent_losses: list[float] = []
@@ -159,7 +167,7 @@ class Trainer:
         """Go to a saved state; what follows is bit for bit what would have followed."""
         self._weights.copy_(tensors["weights"])
         moments = {
-            name.removeprefix("optimizer."): value.to(self.device) if value.dim() else value
+            name.removeprefix("optimizer."): value.to(self.device)
             for name, value in tensors.items()
             if name != "weights"
         }
