@@ -121,8 +121,9 @@ def test_only_one_process_writes_a_folder(tmp_path, small_config, small_task):
     with (
         RunFolder(tmp_path, config, small_task),
         pytest.raises(InputError, match=r"another process is writing .*: wait for it, or choose another folder"),
+        RunFolder(tmp_path, config, small_task),
     ):
-        RunFolder(tmp_path, config, small_task)
+        pytest.fail("two recorders of one folder")
     assert train_in_folder(tmp_path, config, small_task).status == "done"
 
 

@@ -35,8 +35,8 @@ class RunFolder:
         task: Its task, stored as `domain.parquet` so that a reader needs nothing else.
 
     Raises:
-        InputError: if the folder belongs to another configuration, or holds files and no manifest, or another process
-            is writing it.
+        InputError: if the folder belongs to another configuration, or holds files and no manifest; on entering, if
+            another process is writing it.
     """
 
     def __init__(self, folder: Path, config: RunConfig, task: Task) -> None:
@@ -57,17 +57,19 @@ class RunFolder:
             not folder.is_dir() or any(path for path in folder.iterdir() if not path.name.startswith("."))
         ):
             raise InputError(f"{folder} exists and is no run folder of spectraledge: choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (folder / ".lock").open("w")
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / ".lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise InputError(f"another process is writing {folder}: wait for it, or choose another folder") from error
-        for left_behind in folder.rglob(".*.partial"):
+            raise InputError(
+                f"another process is writing {self.folder}: wait for it, or choose another folder"
+            ) from error
+        for left_behind in self.folder.rglob(".*.partial"):
             left_behind.unlink()
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,15 +161,22 @@ def train_in_folder(
         InputError: if the folder holds something else (see `RunFolder`).
         NonFiniteLossError: if the loss is no longer finite, now or when the run was tried before.
     """
-    # Made first: what it refuses leaves no folder behind.
-    trainer = Trainer(config, task, device=device)
-    with RunFolder(folder, config, task) as recorder:
-        known = Manifest.read(folder) if Manifest.present(folder) else None
-        if known and known.status == "failed":
-            raise NonFiniteLossError(known.error)
-        if known and known.status == "done":
-            # Left where a process was killed between the manifest and the end.
+    recorder = RunFolder(folder, config, task)
+    # Made before the folder is: what it refuses leaves nothing behind.
+    trainer = None if _is_done(folder) else Trainer(config, task, device=device)
+    with recorder:
+        # Asked again now that nobody else writes here.
+        if trainer is None or _is_done(folder):
+            # Left where a process was killed between the last manifest and the end.
             (folder / _STATE).unlink(missing_ok=True)
         else:
             train(trainer, recorder, on_progress=on_progress)
         return Manifest.read(folder)
+
+
+def _is_done(folder: Path) -> bool:
+    """Tell whether a run is complete; raise its error if it failed."""
+    known = Manifest.read(folder) if Manifest.present(folder) else None
+    if known and known.status == "failed":
+        raise NonFiniteLossError(known.error)
+    return known is not None and known.status == "done"
