@@ -157,6 +157,18 @@ def test_a_folder_of_something_else(command: Command, tmp_path: Path) -> None:
     assert files_below(tmp_path) == {tmp_path / "thesis.tex"}
 
 
+def test_a_manifest_that_is_not_ours(command: Command, tiny_run: Path) -> None:
+    manifest = tiny_run / "run.json"
+    good = manifest.read_text()
+    manifest.write_text(good.replace('"batch_size": 16', '"batch_size": -16'))
+    refused(command("modes", tiny_run, "--window", 5), "settings that this version does not know (batch_size")
+    refused(command("analyze", tiny_run, "--window", 5), "settings that this version does not know (batch_size")
+    manifest.write_text(good[:-20])
+    refused(command("modes", tiny_run, "--window", 5), "is not valid JSON")
+    manifest.write_text("{}")
+    refused(command("modes", tiny_run, "--window", 5), "is not a run manifest of this version")
+
+
 def test_divergence(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     outcome = command("train", "add", *TINY, "--learning-rate", 1e30, "--out", folder)

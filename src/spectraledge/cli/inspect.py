@@ -32,7 +32,7 @@ def analyze(
     """Compute the spectrum of every window of any folder of snapshots; writes spectrum.parquet and edge.parquet."""
     use_threads(threads)
     if not params and Manifest.present(folder):
-        params = list(RunConfig.model_validate(Manifest.read(folder).config).watched)
+        params = list(RunConfig.of_run(folder).watched)
     tables = analyze_folder(folder, patterns=params or ["*"], window=window, center=center)
     matched, others = tables.selection.matched, tables.selection.others
     remark(f"watched {len(matched)} tensors, {tables.parameters:,} parameters: {', '.join(matched)}")

@@ -32,7 +32,7 @@ from spectraledge.tasks import OPERATIONS, Grouping, Task, grouping, named_task
 from spectraledge.tasks.groupings import default_groupings
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
-from spectraledge.trajectory import Manifest, Series, read_snapshot
+from spectraledge.trajectory import Series, read_snapshot
 
 DIFFERENCE_SIZE = 0.005
 """Size of the finite difference over the norm of the watched parameters (Xu 2026, scripts)."""
@@ -216,7 +216,7 @@ def _waves(
 
 
 def _read_run(folder: Path) -> _Run:
-    config = RunConfig.model_validate(Manifest.read(folder).config)
+    config = RunConfig.of_run(folder)
     domain = read_table(folder / "domain.parquet")
     pairs = domain[["a", "b"]].to_numpy(np.int64, copy=True)
     labels = domain["label"].to_numpy(np.int64, copy=True)

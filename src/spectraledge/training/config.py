@@ -1,5 +1,6 @@
 """The whole configuration of a run, as data: what it says is all that its weights depend on."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -8,6 +9,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.models import TransformerConfig
 from spectraledge.tasks import Task
+from spectraledge.trajectory import Manifest
 
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -85,6 +87,28 @@ class RunConfig(BaseModel):
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise InputError(f"{where + ': ' if where else ''}{first['msg']}, got {first['input']!r}") from error
+
+    @classmethod
+    def of_run(cls, folder: Path) -> "RunConfig":
+        """Read the configuration of a recorded run from its manifest.
+
+        Args:
+            folder: The run folder.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            InputError: if the folder has no manifest, or one with settings that this version does not know.
+        """
+        try:
+            return cls.model_validate(Manifest.read(folder).config)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(
+                f"{folder} was recorded with settings that this version does not know "
+                f"({'.'.join(map(str, first['loc']))}: {first['msg']}): use the version named in its run.json"
+            ) from error
 
     @property
     def hash(self) -> str:

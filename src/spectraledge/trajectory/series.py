@@ -54,8 +54,7 @@ class Series:
             The series.
 
         Raises:
-            InputError: if a file cannot be read, a pattern matches nothing, or the watched tensors are not all of a
-                floating type.
+            InputError: if a file cannot be read, or a pattern matches no tensor of a floating type.
         """
         snapshots = find_snapshots(folder)
         with open_snapshot(snapshots[0].path) as first:
