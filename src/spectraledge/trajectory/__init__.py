@@ -4,7 +4,14 @@ from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.manifest import Manifest, environment
 from spectraledge.trajectory.selection import Selection, select_parameters
 from spectraledge.trajectory.series import Series, Update
-from spectraledge.trajectory.snapshots import Snapshot, find_snapshots, read_snapshot, snapshot_path, write_tensors
+from spectraledge.trajectory.snapshots import (
+    Snapshot,
+    find_snapshots,
+    moves_path,
+    read_snapshot,
+    snapshot_path,
+    write_tensors,
+)
 
 __all__ = [
     "Layout",
@@ -15,6 +22,7 @@ __all__ = [
     "Update",
     "environment",
     "find_snapshots",
+    "moves_path",
     "read_snapshot",
     "select_parameters",
     "snapshot_path",
