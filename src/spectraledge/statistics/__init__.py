@@ -1,11 +1,13 @@
-"""What the same statistic gives where there is no effect: null directions and p-values from them."""
+"""What a claim rests on: nulls, p-values, intervals over seeds, and probes that cannot cheat."""
 
-from spectraledge.statistics.nulls import (
-    at_least,
-    empirical_p,
-    false_discovery_rate,
-    random_directions,
-    span_directions,
-)
+from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
+from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
 
-__all__ = ["at_least", "empirical_p", "false_discovery_rate", "random_directions", "span_directions"]
+__all__ = [
+    "at_least",
+    "block_matched_directions",
+    "empirical_p",
+    "false_discovery_rate",
+    "random_directions",
+    "span_directions",
+]
