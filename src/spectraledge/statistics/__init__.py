@@ -2,12 +2,16 @@
 
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
+from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
 
 __all__ = [
+    "PermutationTest",
     "at_least",
     "block_matched_directions",
     "empirical_p",
     "false_discovery_rate",
+    "permutation_test",
     "random_directions",
+    "rank_agreement",
     "span_directions",
 ]
