@@ -1,20 +1,25 @@
 """What a claim rests on: nulls, p-values, intervals over seeds, and probes that cannot cheat."""
 
+from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
 from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
 
 __all__ = [
+    "Interval",
     "PermutationTest",
+    "area_under_curve",
     "at_least",
     "block_matched_directions",
+    "bootstrap_interval",
     "empirical_p",
     "false_discovery_rate",
     "fisher_g",
     "fisher_g_null",
     "fisher_g_p",
     "fisher_g_quantile",
+    "paired_difference",
     "permutation_test",
     "random_directions",
     "rank_agreement",
