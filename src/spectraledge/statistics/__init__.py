@@ -2,18 +2,22 @@
 
 from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
+from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
 from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
 
 __all__ = [
+    "Comparison",
     "Interval",
     "PermutationTest",
     "area_under_curve",
     "at_least",
     "block_matched_directions",
     "bootstrap_interval",
+    "compare",
     "empirical_p",
+    "equivalence_p",
     "false_discovery_rate",
     "fisher_g",
     "fisher_g_null",

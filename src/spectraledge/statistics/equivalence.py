@@ -1,0 +1,109 @@
+"""Two conditions compared over seeds: shown to differ, shown to be as good as equal, or neither."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.stats
+from numpy.typing import ArrayLike, NDArray
+
+from spectraledge.errors import InputError
+
+Float = NDArray[np.float64]
+Verdict = Literal["different", "equivalent", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What seeds say about the difference of two conditions.
+
+    Attributes:
+        verdict: "equivalent" if the difference is shown to be within the margin; else "different" if it is shown not to
+            be zero; else "inconclusive".
+        difference: Mean of the first condition less that of the second.
+        p_different: Two-sided p-value against a difference of zero.
+        p_equivalent: p-value against a difference of at least the margin.
+        margin: The largest difference that does not matter.
+        level: Chance of each of the two errors, α.
+    """
+
+    verdict: Verdict
+    difference: float
+    p_different: float
+    p_equivalent: float
+    margin: float
+    level: float
+
+
+def equivalence_p(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float) -> float:
+    """p-value for "no difference that matters": two one-sided t-tests against ±margin, the larger of their p-values.
+
+    Definition: Schuirmann 1987. With one list, of paired differences, by Student's t; with two, by Welch's.
+    Null: the true difference is the margin or more, one way or the other. A large p-value of an ordinary test supports
+    nothing of the kind.
+    Assumes means of seeds that are about normal. Values without any spread tell nothing of the spread over other seeds
+    (a ceiling, or rounding): p = 1.
+
+    Args:
+        x_S: One value per seed, or one difference per seed if the conditions share seeds.
+        y_S: One value per seed of the other condition, or None.
+        margin: The largest difference that does not matter, positive, chosen before looking.
+
+    Returns:
+        The p-value.
+
+    Raises:
+        InputError: if the margin is not positive, or a condition has fewer than two seeds or a value that is missing.
+    """
+    return compare(x_S, y_S, margin=margin).p_equivalent
+
+
+def compare(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float, level: float = 0.05) -> Comparison:
+    """Decide between "different", "equivalent" and "inconclusive".
+
+    Law: conditions with equal means are called different with probability at most α; conditions whose means differ by
+    the margin or more are called equivalent with probability at most α. A difference shown to be both real and within
+    the margin is called equivalent, because the margin says that it does not matter.
+
+    Args:
+        x_S: As in `equivalence_p`.
+        y_S: As in `equivalence_p`.
+        margin: As in `equivalence_p`.
+        level: α.
+
+    Returns:
+        The verdict and what it rests on.
+
+    Raises:
+        InputError: if the margin is not positive, or a condition has fewer than two seeds or a value that is missing.
+    """
+    if not 0 < margin < np.inf:
+        raise InputError(
+            f"the margin of equivalence must be positive, got {margin}: give the largest harmless difference"
+        )
+    groups = [_seeds(x_S)] if y_S is None else [_seeds(x_S), _seeds(y_S)]
+    difference = float(groups[0].mean() - (groups[1].mean() if len(groups) == 2 else 0.0))
+    parts = np.array([group.var(ddof=1) / len(group) for group in groups])
+    error = float(np.sqrt(parts.sum()))
+    largest = max(float(np.abs(group).max()) for group in groups)
+    if error <= 4 * max(map(len, groups)) * np.finfo(np.float64).eps * largest:
+        return Comparison("inconclusive", difference, 1.0, 1.0, margin, level)
+    freedom = parts.sum() ** 2 / sum(part**2 / (len(group) - 1) for part, group in zip(parts, groups, strict=True))
+    p_different = float(2 * scipy.stats.t.sf(abs(difference) / error, freedom))
+    p_equivalent = float(scipy.stats.t.sf((margin - abs(difference)) / error, freedom))
+    verdict: Verdict = "inconclusive"
+    if p_equivalent <= level:
+        verdict = "equivalent"
+    elif p_different <= level:
+        verdict = "different"
+    return Comparison(verdict, difference, p_different, p_equivalent, margin, level)
+
+
+def _seeds(values_S: ArrayLike) -> Float:
+    values = np.asarray(values_S, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise InputError(
+            f"a comparison needs one finite value for each of at least two seeds, got {values}: leave out what could "
+            "not be measured"
+        )
+    return values
