@@ -4,6 +4,7 @@ from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootst
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
+from spectraledge.statistics.labels import label_permutation
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
 from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
 
@@ -23,6 +24,7 @@ __all__ = [
     "fisher_g_null",
     "fisher_g_p",
     "fisher_g_quantile",
+    "label_permutation",
     "paired_difference",
     "permutation_test",
     "random_directions",
