@@ -4,19 +4,24 @@ from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootst
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
+from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import label_permutation
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
 from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
+from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
 
 __all__ = [
     "Comparison",
+    "Fold",
     "Interval",
     "PermutationTest",
     "area_under_curve",
     "at_least",
     "block_matched_directions",
+    "blocked_folds",
     "bootstrap_interval",
     "compare",
+    "cross_validated_r2",
     "empirical_p",
     "equivalence_p",
     "false_discovery_rate",
@@ -24,10 +29,13 @@ __all__ = [
     "fisher_g_null",
     "fisher_g_p",
     "fisher_g_quantile",
+    "in_sample_r2",
     "label_permutation",
     "paired_difference",
     "permutation_test",
     "random_directions",
+    "random_features",
     "rank_agreement",
+    "row_column_folds",
     "span_directions",
 ]
