@@ -1,6 +1,7 @@
 """What a claim rests on: nulls, p-values, intervals over seeds, and probes that cannot cheat."""
 
 from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
+from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
@@ -11,6 +12,7 @@ from spectraledge.statistics.permutation import PermutationTest, permutation_tes
 from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
 
 __all__ = [
+    "ChangePoint",
     "Comparison",
     "Fold",
     "Interval",
@@ -20,6 +22,7 @@ __all__ = [
     "block_matched_directions",
     "blocked_folds",
     "bootstrap_interval",
+    "change_point",
     "compare",
     "cross_validated_r2",
     "empirical_p",
