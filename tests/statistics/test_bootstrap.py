@@ -140,11 +140,13 @@ def test_the_fallback_is_the_percentiles_of_every_resample():
 
 def test_what_has_no_interval_is_refused():
     generator = numpy_generator(0)
-    with pytest.raises(InputError, match=r"at least two seeds, values have shape \(1,\)"):
+    with pytest.raises(
+        InputError, match=r"the values must hold one value for each of at least two seeds, got shape \(1,\)"
+    ):
         bootstrap_interval([1.0], generator=generator)
-    with pytest.raises(InputError, match="needs finite numbers, values hold NaN or infinity"):
+    with pytest.raises(InputError, match="the values must hold finite numbers, got NaN or infinity"):
         bootstrap_interval([1.0, math.nan], generator=generator)
-    with pytest.raises(InputError, match=r"at least two seeds, the second group have shape \(0,\)"):
+    with pytest.raises(InputError, match=r"the second group must hold one value for each of at least two seeds"):
         area_under_curve([1.0, 2.0], [], generator=generator)
     with pytest.raises(InputError, match="the same seeds in both conditions, got 2 and 3"):
         paired_difference([1.0, 2.0], [1.0, 2.0, 3.0], generator=generator)

@@ -45,16 +45,16 @@ def test_unpaired_tests_agree_with_scipy(rng, counts, margin):
     np.testing.assert_allclose(equivalence_p(x, y, margin=margin), found.p_equivalent, rtol=0)
 
 
-@given(rng=seeds, margin=st.floats(0.1, 3), level=st.sampled_from([0.01, 0.05, 0.2]))
-def test_verdicts_follow_the_rule(rng, margin, level):
+@given(rng=seeds, margin=st.floats(0.1, 3), alpha=st.sampled_from([0.01, 0.05, 0.2]))
+def test_verdicts_follow_the_rule(rng, margin, alpha):
     x, y = rng.normal(size=6), rng.normal() + rng.normal(size=6)
-    found = compare(x, y, margin=margin, level=level)
+    found = compare(x, y, margin=margin, alpha=alpha)
     expected = "inconclusive"
-    if scipy.stats.ttest_ind(x, y, equal_var=False).pvalue <= level:
+    if scipy.stats.ttest_ind(x, y, equal_var=False).pvalue <= alpha:
         expected = "different"
-    if two_one_sided(x, y, margin) <= level:
+    if two_one_sided(x, y, margin) <= alpha:
         expected = "equivalent"
-    assert (found.verdict, found.margin, found.level) == (expected, margin, level)
+    assert (found.verdict, found.margin, found.alpha) == (expected, margin, alpha)
 
 
 @given(rng=seeds, margin=st.floats(0.1, 3))
@@ -95,7 +95,9 @@ def test_planted_conditions_get_their_verdicts():
     assert small.verdict == "equivalent"
 
 
-@pytest.mark.parametrize(("x", "y"), [([0.1] * 3, [0.3] * 4), ([0.1] * 3, None), ([1.0, 1.0], [1.0, 1.0])])
+@pytest.mark.parametrize(
+    ("x", "y"), [([0.1] * 3, [0.3] * 4), ([0.1] * 3, None), ([0.0, 1e-17, 0.0], None), ([1.0, 1.0], [1.0, 1.0])]
+)
 def test_values_without_spread_decide_nothing(x, y):
     found = compare(x, y, margin=10.0)
     assert found.verdict == "inconclusive"
@@ -113,9 +115,22 @@ def test_a_margin_is_positive(margin):
         compare([1.0, 2.0], margin=margin)
 
 
-@pytest.mark.parametrize("values", [[1.0], [1.0, math.nan], [[1.0, 2.0]]])
-def test_a_comparison_needs_two_seeds_that_were_measured(values):
-    with pytest.raises(InputError, match="one finite value for each of at least two seeds"):
+@pytest.mark.parametrize("alpha", [0.0, 0.95, math.nan])
+def test_a_level_of_confidence_is_no_chance_of_an_error(alpha):
+    with pytest.raises(InputError, match="alpha is the chance of an error, strictly between 0 and .5"):
+        compare([1.0, 2.0], margin=1.0, alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1.0], "must hold one value for each of at least two seeds"),
+        ([[1.0, 2.0]], r"at least two seeds, got shape \(1, 2\)"),
+        ([1.0, math.nan], "must hold finite numbers"),
+    ],
+)
+def test_a_comparison_needs_two_seeds_that_were_measured(values, message):
+    with pytest.raises(InputError, match=f"the first condition .*{message}"):
         compare(values, margin=1.0)
-    with pytest.raises(InputError, match="one finite value for each of at least two seeds"):
+    with pytest.raises(InputError, match=f"the second condition .*{message}"):
         equivalence_p([1.0, 2.0], values, margin=1.0)

@@ -1,4 +1,4 @@
-"""What a claim rests on: nulls, p-values, intervals over seeds, and probes that cannot cheat."""
+"""What a claim rests on: nulls, p-values, intervals over seeds, and linear probes."""
 
 from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
 from spectraledge.statistics.changepoints import ChangePoint, change_point

@@ -10,6 +10,7 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from spectraledge.errors import InputError
+from spectraledge.statistics.seeds import seed_values
 
 Float = NDArray[np.float64]
 
@@ -66,7 +67,7 @@ def bootstrap_interval(
     Raises:
         InputError: if there are fewer than two seeds, or a value is missing or infinite.
     """
-    return _interval([_seeds(values_S, "values")], statistic, level, resamples, generator)
+    return _interval([seed_values(values_S, "the values")], statistic, level, resamples, generator)
 
 
 def paired_difference(
@@ -92,7 +93,7 @@ def paired_difference(
     Raises:
         InputError: if the conditions differ in their number of seeds, have fewer than two, or a value is missing.
     """
-    x, y = _seeds(x_S, "the first condition"), _seeds(y_S, "the second condition")
+    x, y = seed_values(x_S, "the first condition"), seed_values(y_S, "the second condition")
     if len(x) != len(y):
         raise InputError(f"a paired difference needs the same seeds in both conditions, got {len(x)} and {len(y)}")
     return _interval([x - y], np.mean, level, resamples, generator)
@@ -125,7 +126,7 @@ def area_under_curve(
     Raises:
         InputError: if a group has fewer than two seeds, or a value is missing or infinite.
     """
-    groups = [_seeds(x_S, "the first group"), _seeds(y_S, "the second group")]
+    groups = [seed_values(x_S, "the first group"), seed_values(y_S, "the second group")]
     return _interval(groups, _exceedance, level, resamples, generator)
 
 
@@ -133,17 +134,6 @@ def _exceedance(x: Float, y: Float, axis: int = -1) -> Float:
     x, y = np.moveaxis(x, axis, -1)[..., :, None], np.moveaxis(y, axis, -1)[..., None, :]
     exceeds: Float = ((x > y) + 0.5 * (x == y)).mean(axis=(-2, -1))
     return exceeds
-
-
-def _seeds(values_S: ArrayLike, what: str) -> Float:
-    values = np.asarray(values_S, dtype=np.float64)
-    if values.ndim != 1 or len(values) < 2:
-        raise InputError(
-            f"an interval needs one value for each of at least two seeds, {what} have shape {values.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise InputError(f"an interval needs finite numbers, {what} hold NaN or infinity: leave those seeds out")
-    return values
 
 
 def _interval(
@@ -154,7 +144,7 @@ def _interval(
     estimate = float(statistic(*groups))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # SciPy warns and gives NaN where BCa is undefined, which is looked for below.
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
         found = scipy.stats.bootstrap(
             groups,
             statistic,

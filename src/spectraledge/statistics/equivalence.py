@@ -5,11 +5,11 @@ from typing import Literal
 
 import numpy as np
 import scipy.stats
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spectraledge.errors import InputError
+from spectraledge.statistics.seeds import seed_values
 
-Float = NDArray[np.float64]
 Verdict = Literal["different", "equivalent", "inconclusive"]
 
 
@@ -24,7 +24,7 @@ class Comparison:
         p_different: Two-sided p-value against a difference of zero.
         p_equivalent: p-value against a difference of at least the margin.
         margin: The largest difference that does not matter.
-        level: Chance of each of the two errors, α.
+        alpha: Chance of each of the two errors, α.
     """
 
     verdict: Verdict
@@ -32,7 +32,7 @@ class Comparison:
     p_different: float
     p_equivalent: float
     margin: float
-    level: float
+    alpha: float
 
 
 def equivalence_p(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float) -> float:
@@ -58,7 +58,7 @@ def equivalence_p(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float
     return compare(x_S, y_S, margin=margin).p_equivalent
 
 
-def compare(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float, level: float = 0.05) -> Comparison:
+def compare(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float, alpha: float = 0.05) -> Comparison:
     """Decide between "different", "equivalent" and "inconclusive".
 
     Law: conditions with equal means are called different with probability at most α; conditions whose means differ by
@@ -69,41 +69,36 @@ def compare(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float, leve
         x_S: As in `equivalence_p`.
         y_S: As in `equivalence_p`.
         margin: As in `equivalence_p`.
-        level: α.
+        alpha: α, below one half.
 
     Returns:
         The verdict and what it rests on.
 
     Raises:
-        InputError: if the margin is not positive, or a condition has fewer than two seeds or a value that is missing.
+        InputError: if the margin is not positive, α is out of range, or a condition has fewer than two seeds or a value
+            that is missing.
     """
     if not 0 < margin < np.inf:
         raise InputError(
             f"the margin of equivalence must be positive, got {margin}: give the largest harmless difference"
         )
-    groups = [_seeds(x_S)] if y_S is None else [_seeds(x_S), _seeds(y_S)]
+    if not 0 < alpha < 0.5:
+        raise InputError(f"alpha is the chance of an error, strictly between 0 and .5, got {alpha}")
+    groups = [seed_values(x_S, "the first condition")]
+    if y_S is not None:
+        groups.append(seed_values(y_S, "the second condition"))
     difference = float(groups[0].mean() - (groups[1].mean() if len(groups) == 2 else 0.0))
     parts = np.array([group.var(ddof=1) / len(group) for group in groups])
     error = float(np.sqrt(parts.sum()))
-    largest = max(float(np.abs(group).max()) for group in groups)
+    largest = max(margin, *(float(np.abs(group).max()) for group in groups))
     if error <= 4 * max(map(len, groups)) * np.finfo(np.float64).eps * largest:
-        return Comparison("inconclusive", difference, 1.0, 1.0, margin, level)
+        return Comparison("inconclusive", difference, 1.0, 1.0, margin, alpha)
     freedom = parts.sum() ** 2 / sum(part**2 / (len(group) - 1) for part, group in zip(parts, groups, strict=True))
     p_different = float(2 * scipy.stats.t.sf(abs(difference) / error, freedom))
     p_equivalent = float(scipy.stats.t.sf((margin - abs(difference)) / error, freedom))
     verdict: Verdict = "inconclusive"
-    if p_equivalent <= level:
+    if p_equivalent <= alpha:
         verdict = "equivalent"
-    elif p_different <= level:
+    elif p_different <= alpha:
         verdict = "different"
-    return Comparison(verdict, difference, p_different, p_equivalent, margin, level)
-
-
-def _seeds(values_S: ArrayLike) -> Float:
-    values = np.asarray(values_S, dtype=np.float64)
-    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
-        raise InputError(
-            f"a comparison needs one finite value for each of at least two seeds, got {values}: leave out what could "
-            "not be measured"
-        )
-    return values
+    return Comparison(verdict, difference, p_different, p_equivalent, margin, alpha)
