@@ -62,6 +62,35 @@ def test_changes_agree_with_a_fit_at_every_position(kind, length, shortest, seed
 
 
 @kinds
+@pytest.mark.parametrize("block", [1, 3])
+def test_p_values_and_intervals_agree_with_fits_of_every_resample(kind, block):
+    length, count = 14, 60
+    times = np.arange(length)
+    series = changed_series(kind, 6, 0.7 if kind == "mean" else 0.2, length, 0.6)
+    found = change_point(series, kind=kind, block=block, level=0.75, resamples=count, generator=numpy_generator(0))
+    generator = numpy_generator(0)
+    permuted = _permuted_blocks(length, block, count, generator)
+    drawn = _drawn_blocks(length, block, count, generator)
+
+    position, _, share = naive_change(series, kind, 2)
+    level = np.ones((length, 1)) if kind == "mean" else np.stack([np.ones(length), times], axis=1)
+    residual = series - level @ squares_left(level, series)[1]
+    as_large = sum(naive_change(residual[index], kind, 2)[2] >= share - 1e-9 for index in permuted)
+    np.testing.assert_allclose(found.p, (1 + as_large) / (1 + count))
+    assert 0 < as_large < count
+
+    shape = times >= position if kind == "mean" else np.maximum(times - position, 0)
+    design = np.column_stack([level, shape])
+    fit = design @ squares_left(design, series)[1]
+    noise = (series - fit) * math.sqrt(length / (length - design.shape[1] - 1))
+    refitted = sorted(naive_change(fit + noise[index], kind, 2)[0] for index in drawn)
+    low = min(place for place in refitted if sum(other <= place for other in refitted) >= 0.125 * count)
+    high = min(place for place in refitted if sum(other <= place for other in refitted) >= 0.875 * count)
+    assert (found.low, found.high) == (low, high)
+    assert low < high
+
+
+@kinds
 @pytest.mark.parametrize("position", [2, 3, 250, 497])
 def test_changes_near_an_end_of_a_long_series_are_not_lost_in_rounding(kind, position):
     series = changed_series(kind, position, 3.0, 500, 1e-3)

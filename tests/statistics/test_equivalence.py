@@ -117,7 +117,7 @@ def test_a_margin_is_positive(margin):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.95, math.nan])
 def test_a_level_of_confidence_is_no_chance_of_an_error(alpha):
-    with pytest.raises(InputError, match="alpha is the chance of an error, strictly between 0 and .5"):
+    with pytest.raises(InputError, match=r"alpha is the chance of an error, strictly between 0 and \.5"):
         compare([1.0, 2.0], margin=1.0, alpha=alpha)
 
 

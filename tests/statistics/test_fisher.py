@@ -75,7 +75,7 @@ def test_the_law_follows_from_taking_one_frequency_away(g, frequencies):
     np.testing.assert_allclose(fisher_g_p(g, frequencies), tail_by_recursion(g, frequencies), atol=1e-7)
 
 
-@pytest.mark.parametrize(("frequencies", "count"), [(2, 4_000), (5, 4_000), (48, 4_000), (500, 400)])
+@pytest.mark.parametrize(("frequencies", "count"), [(2, 4_000), (5, 4_000), (48, 4_000), (500, 200)])
 def test_the_law_is_that_of_exponential_powers(frequencies, count):
     shares = fisher_g(np.random.default_rng(0).exponential(size=(count, frequencies)))
     p = fisher_g_p(shares, frequencies)
@@ -114,7 +114,7 @@ def test_equal_degrees_of_two_give_fishers_law():
     assert scipy.stats.kstest(fisher_g_p(null, 20), "uniform").statistic < 1.95 / math.sqrt(4_000)
 
 
-@pytest.mark.parametrize("order", [8, 96])
+@pytest.mark.parametrize("order", [4, 8, 96])
 def test_the_null_of_an_even_group_is_that_of_white_noise_on_it(order):
     power = np.abs(np.fft.rfft(np.random.default_rng(0).normal(size=(5_000, order))))[:, 1:] ** 2
     degrees = [2] * (order // 2 - 1) + [1]

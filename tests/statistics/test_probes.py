@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, ShuffleSplit
 
 from spectraledge.errors import InputError
 from spectraledge.statistics import (
@@ -33,6 +33,7 @@ def plain_folds(inputs, count, seed=0):
 def fold_kinds(pairs):
     return {
         "plain": plain_folds(len(pairs), 4),
+        "overlapping": list(ShuffleSplit(4, test_size=0.3, random_state=0).split(pairs)),
         "blocked": blocked_folds(pairs.sum(axis=1) % 6, 3, numpy_generator(0)),
         "rows and columns": row_column_folds(pairs, 3, numpy_generator(0)),
     }
@@ -70,7 +71,7 @@ def planted(pairs, rng, noise):
     return features, np.array([*responses, rng.normal(size=signal.shape)])
 
 
-@pytest.mark.parametrize("kind", ["plain", "blocked", "rows and columns"])
+@pytest.mark.parametrize("kind", ["plain", "overlapping", "blocked", "rows and columns"])
 def test_cross_validated_r2_is_that_of_scikit_learn(kind):
     pairs = all_pairs(7)
     folds = fold_kinds(pairs)[kind]
