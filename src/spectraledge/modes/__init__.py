@@ -1,19 +1,29 @@
 """What a direction in parameter space does to every input, and how simple that is in a basis of the task's domain."""
 
+from spectraledge.modes.decompositions import Basis, grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
+from spectraledge.modes.shares import KeyFrequencies, Shares, key_frequencies, shares
 from spectraledge.modes.waves import Wave, wave
 
 __all__ = [
+    "Basis",
+    "KeyFrequencies",
     "Peak",
     "ReadOut",
+    "Shares",
     "Wave",
     "chance_share",
     "difference_responses",
     "energy_share",
     "field",
+    "grouping_basis",
+    "joint_basis",
     "jvp_responses",
+    "key_frequencies",
     "module_readout",
+    "pair_basis",
     "peak",
+    "shares",
     "wave",
 ]
