@@ -3,6 +3,12 @@
 from spectraledge.modes.decompositions import Basis, grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
+from spectraledge.modes.selection import (
+    SelectionRatio,
+    selection_p_values,
+    selection_ratio,
+    selection_ratio_of_energies,
+)
 from spectraledge.modes.shares import KeyFrequencies, Shares, key_frequencies, shares
 from spectraledge.modes.waves import Wave, wave
 
@@ -11,6 +17,7 @@ __all__ = [
     "KeyFrequencies",
     "Peak",
     "ReadOut",
+    "SelectionRatio",
     "Shares",
     "Wave",
     "chance_share",
@@ -24,6 +31,9 @@ __all__ = [
     "module_readout",
     "pair_basis",
     "peak",
+    "selection_p_values",
+    "selection_ratio",
+    "selection_ratio_of_energies",
     "shares",
     "wave",
 ]
