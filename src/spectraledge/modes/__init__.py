@@ -10,6 +10,13 @@ from spectraledge.modes.selection import (
     selection_ratio_of_energies,
 )
 from spectraledge.modes.shares import KeyFrequencies, Shares, key_frequencies, shares
+from spectraledge.modes.subspaces import (
+    inclusion,
+    leading_functions,
+    principal_angles,
+    random_inclusions,
+    span_cosines,
+)
 from spectraledge.modes.waves import Wave, wave
 
 __all__ = [
@@ -25,15 +32,20 @@ __all__ = [
     "energy_share",
     "field",
     "grouping_basis",
+    "inclusion",
     "joint_basis",
     "jvp_responses",
     "key_frequencies",
+    "leading_functions",
     "module_readout",
     "pair_basis",
     "peak",
+    "principal_angles",
+    "random_inclusions",
     "selection_p_values",
     "selection_ratio",
     "selection_ratio_of_energies",
     "shares",
+    "span_cosines",
     "wave",
 ]
