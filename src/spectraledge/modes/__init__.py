@@ -2,6 +2,7 @@
 
 from spectraledge.modes.decompositions import Basis, grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
+from spectraledge.modes.readouts import centred_logit_response, normed_response
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
 from spectraledge.modes.selection import (
     SelectionRatio,
@@ -27,6 +28,7 @@ __all__ = [
     "SelectionRatio",
     "Shares",
     "Wave",
+    "centred_logit_response",
     "chance_share",
     "difference_responses",
     "energy_share",
@@ -38,6 +40,7 @@ __all__ = [
     "key_frequencies",
     "leading_functions",
     "module_readout",
+    "normed_response",
     "pair_basis",
     "peak",
     "principal_angles",
