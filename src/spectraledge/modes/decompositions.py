@@ -100,7 +100,7 @@ class Basis:
     def energies(self, response_KND: NDArray[np.floating]) -> Float:
         """Energy of vector responses in every subspace: Σ over coordinates of ‖projection‖².
 
-        A variation that is only rounding counts as none, as in `energy_share`.
+        A variation that is only rounding, up to 4·n·ε of the response, counts as none.
 
         Args:
             response_KND: Responses over the domain, shape (K, N, D), of any precision.
