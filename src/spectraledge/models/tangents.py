@@ -120,8 +120,8 @@ def _along(layers: list[_Layer], direction: Mapping[str, Tensor], table: Tensor 
         moved = None if stream is None else stream[: read * count]
         projections = None
         if layer is not layers[0]:
-            parts = (direction.get(f"{name}.attention.qkv.{part}") for part in ("weight", "bias"))
-            projections = _projections(layer, *parts, stream)
+            weight, bias = (direction.get(f"{name}.attention.qkv.{part}") for part in ("weight", "bias"))
+            projections = _projections(layer, weight, bias, stream)
         elif table is not None:
             query, key, value = table.index_select(0, layer.row_of).chunk(3, -1)
             projections = query[: read * count], key[count:] - key[:count], value
