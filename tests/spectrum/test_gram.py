@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
 from spectraledge.spectrum import BandedGram
+from spectraledge.spectrum import gram as gram_module
 
 
 def random_updates(count, size, seed=0, dtype=torch.float64):
@@ -48,6 +49,29 @@ def test_windows_agree_with_the_definition(dtype, count, data):
     found = streamed(updates_TP, window).windows()
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, window), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("openblas", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("window", [2, 20, 140])
+@pytest.mark.parametrize("batches", [[300], [5, 17, 278], [127, 128, 45], [256, 1, 43]])
+def test_many_blocks_of_updates_and_parameters(monkeypatch, batches, window, dtype, openblas):
+    monkeypatch.setattr(gram_module, "_OPENBLAS_IS_FASTER", openblas)
+    updates_TP = random_updates(300, 1100, dtype=dtype)
+    gram = BandedGram(window)
+    for part in torch.split(updates_TP, batches):
+        gram.extend(part)
+    rows = updates_TP.double().numpy()
+    expected = np.array([rows[start:][:window] @ rows[start:][:window].T for start in (0, 100, 300 - window)])
+    found = gram.windows()[[0, 100, -1]]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-10)
+
+
+def test_updates_that_require_gradients_leave_no_graph():
+    updates_TP = random_updates(5, 7).requires_grad_()
+    found = streamed(updates_TP, 3).windows()
+    assert not found.requires_grad
+    np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, 3), rtol=1e-12)
 
 
 def test_streaming_may_be_read_at_any_time():
