@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.spectrum import BandedGram
+from spectraledge.spectrum import BandedGram, block_windows
 from spectraledge.spectrum import gram as gram_module
 
 
@@ -175,3 +175,34 @@ def test_a_first_update_that_is_no_vector_is_refused_and_leaves_nothing_behind()
     gram.append(torch.ones(3))
     gram.append(torch.ones(3))
     torch.testing.assert_close(gram.windows(), torch.full((1, 2, 2), 3.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@given(size=st.integers(1, 30), window=st.integers(2, 6), seed=st.integers(0, 99))
+def test_blocks_of_parameters_add_up(dtype, size, window, seed):
+    updates_TP = random_updates(8, 23, seed, dtype)
+    found = block_windows(torch.split(updates_TP, size, dim=1), window)
+    np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, window), rtol=1e-12, atol=1e-12)
+
+
+def test_blocks_and_their_updates_are_read_one_at_a_time_and_once():
+    updates_TP, log = random_updates(5, 6), []
+
+    def rows(block):
+        for number, update_P in enumerate(updates_TP[:, 2 * block : 2 * block + 2]):
+            log.append((block, number))
+            yield update_P
+
+    block_windows((rows(block) for block in range(3)), 2)
+    assert log == [(block, number) for block in range(3) for number in range(5)]
+
+
+def test_blocks_of_different_updates_are_refused():
+    blocks = [random_updates(5, 3), random_updates(4, 3)]
+    with pytest.raises(InputError, match="every block needs the same updates: one has 5, a later one has 4"):
+        block_windows(blocks, 3)
+
+
+def test_no_blocks_are_refused():
+    with pytest.raises(InputError, match="at least one block of parameters, got none"):
+        block_windows([], 3)

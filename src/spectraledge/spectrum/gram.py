@@ -1,5 +1,7 @@
 """Inner products of every update with the W − 1 before it: one banded Gram matrix holds all windows of a run."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,8 +11,11 @@ from spectraledge.errors import InputError
 _ROWS = 8
 """New updates per product: few, because every one beyond the first adds a number per update that no window needs."""
 
-_TALL, _COLUMNS = 128, 512
-"""Fewest new updates, and parameters, per block: a block of float64 then stays in the second-level cache."""
+_TALL = 128
+"""Fewest new updates per block where there are more than fit in one."""
+
+_NUMBERS, _COLUMNS = 120_000, (512, 4096)
+"""Size of a block, and the fewest and most parameters in it: in float64 it then stays in the second-level cache."""
 
 _OPENBLAS_IS_FASTER = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """With AVX-512, NumPy's OpenBLAS multiplies small matrices in place; MKL packs them first, at nearly twice the time."""
@@ -105,6 +110,37 @@ class BandedGram:
         return band_TW[later.to(band_TW.device), lag.to(band_TW.device)]
 
 
+def block_windows(blocks: Iterable[Iterable[Tensor]], window: int) -> Tensor:
+    """Gram matrices of the windows of updates too long for memory, whose parameters come in blocks.
+
+    The inner product of two updates is the sum of those of their blocks, so one block of W updates is held at a time.
+
+    Args:
+        blocks: For every block of parameters the same updates, oldest first, cut to it: each of the shape (size,) of
+            its block. Blocks and updates may be lazy; each is read once.
+        window: Updates per window, at least 2.
+
+    Returns:
+        float64 tensor (T − W + 1, W, W), as `BandedGram.windows` of the whole updates.
+
+    Raises:
+        InputError: if there is no block, blocks differ in the number of updates, or as `BandedGram`.
+
+    Cost: O(T·W·P) time; memory for W updates of one block.
+    """
+    total, count = None, 0
+    for updates in blocks:
+        gram = BandedGram(window)
+        for update in updates:
+            gram.append(update)
+        if total is not None and len(gram) != count:
+            raise InputError(f"every block needs the same updates: one has {count}, a later one has {len(gram)}")
+        total, count = gram.windows() if total is None else total + gram.windows(), len(gram)
+    if total is None:
+        raise InputError("a window needs at least one block of parameters, got none")
+    return total
+
+
 def _band(recent_HP: Tensor, oldest: int, updates_TP: Tensor) -> Tensor:
     """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..W − 1, float64 (T, W).
 
@@ -115,19 +151,21 @@ def _band(recent_HP: Tensor, oldest: int, updates_TP: Tensor) -> Tensor:
     blocks = max(1, count // max(_TALL, held))
     per_block = -(-count // (rows * blocks))
     tall = per_block * rows
-    block = torch.zeros(held + tall, _COLUMNS, dtype=torch.float64, device=updates_TP.device)
-    strides = (rows * _COLUMNS, _COLUMNS, 1)
+    fewest, most = _COLUMNS
+    columns = min(max(_NUMBERS // (held + tall) // fewest, 1) * fewest, most)
+    block = torch.zeros(held + tall, columns, dtype=torch.float64, device=updates_TP.device)
+    strides = (rows * columns, columns, 1)
     # Overlapping views: `rows` new updates at a time, and the same with the H updates before them.
-    new = block.as_strided((per_block, rows, _COLUMNS), strides, held * _COLUMNS)
-    seen = block.as_strided((per_block, held + rows, _COLUMNS), strides)
+    new = block.as_strided((per_block, rows, columns), strides, held * columns)
+    seen = block.as_strided((per_block, held + rows, columns), strides)
     products = block.new_zeros(blocks, per_block, held + rows, rows)
     product = torch.empty_like(products[0])
     small = block.device.type == "cpu" and held <= _TALL
     multiply = _openblas if small and _OPENBLAS_IS_FASTER else _bmm
-    for column in range(0, size, _COLUMNS):
-        part_TC, part_HC = updates_TP[:, column : column + _COLUMNS], recent_HP[:, column : column + _COLUMNS]
+    for column in range(0, size, columns):
+        part_TC, part_HC = updates_TP[:, column : column + columns], recent_HP[:, column : column + columns]
         width = part_TC.shape[1]
-        if width < _COLUMNS:
+        if width < columns:
             block.zero_()
         block[: held - oldest, :width] = part_HC[oldest:]
         block[held - oldest : held, :width] = part_HC[:oldest]
