@@ -3,11 +3,13 @@
 from spectraledge.spectrum.directions import Directions, window_directions
 from spectraledge.spectrum.edge import Spectrum, edge_position
 from spectraledge.spectrum.gram import BandedGram, block_windows
+from spectraledge.spectrum.sketch import Sketch
 from spectraledge.spectrum.windows import window_eigenvalues, window_spectrum
 
 __all__ = [
     "BandedGram",
     "Directions",
+    "Sketch",
     "Spectrum",
     "block_windows",
     "edge_position",
