@@ -36,6 +36,7 @@ def test_help_has_an_example_and_the_shared_options(command: Command, names: tup
 def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
     assert sorted(path.name for path in tiny_run.iterdir() if not path.name.startswith(".")) == [
         "domain.parquet",
+        "gram.parquet",
         "metrics.parquet",
         "moves",
         "run.json",
