@@ -26,7 +26,7 @@ def in_turn(baseline: Callable[[], object], ours: Callable[[], object], repeats:
 
 
 def gemm_rate(dtype: torch.dtype, device: str = "cpu") -> float:
-    """Sustained rate of the products themselves in FLOP/s, at a batch's shape: median of runs of a tenth of a second."""
+    """Sustained rate of the products themselves in FLOP/s, at a batch's shape: median of five runs."""
     x, w, b = (torch.randn(shape, dtype=dtype, device=device) for shape in ((1024, 128), (256, 128), (256,)))
     repeats = 200
 

@@ -82,8 +82,9 @@ class GramRecorder:
         """
         series = Series.open(self._folder, self._patterns).until(step)
         for update in series.last(self._gram.window).updates():
-            self._gram.append(update.update_P)
-        self._before = next((vector, noise) for _, vector, noise in series.last(1).vectors())
+            self._gram.append(_by_name(series.layout.split(update.update_P)))
+        ((_, vector, noise),) = series.last(1).vectors()
+        self._before = _by_name(series.layout.split(vector)), noise
         if len(series.snapshots) > 1:
             table = read_table(self._folder / FILE_NAME)
             self._rows = [table[table["step"] <= step]]
@@ -95,9 +96,9 @@ class GramRecorder:
             step: The step.
             weights: All parameters by name, as the snapshot stores them.
         """
-        parts = [weights[name].detach().cpu() for name in select_parameters(weights, self._patterns).matched]
-        vector = torch.cat([part.double().reshape(-1) for part in parts])
-        noise = rounding(parts)
+        watched = select_parameters(weights, self._patterns).matched
+        parts = {name: weights[name].detach().cpu() for name in watched}
+        vector, noise = _by_name(parts), rounding(list(parts.values()))
         if self._before is not None:
             self._gram.append(vector - self._before[0])
             band = self._gram.latest
@@ -114,3 +115,8 @@ class GramRecorder:
             self._rows = [pd.concat(self._rows, ignore_index=True)]
             write_table(self._folder / FILE_NAME, self._rows[0])
         self._before = vector, noise
+
+
+def _by_name(tensors: Mapping[str, Tensor]) -> Tensor:
+    """Concatenate tensors in float64, by name: files and networks list them in orders of their own."""
+    return torch.cat([tensors[name].double().reshape(-1) for name in sorted(tensors)])
