@@ -12,7 +12,7 @@ from spectraledge.errors import InputError
 _TALL = 100
 """Fewest new updates per block where there are more than fit in one."""
 
-_NUMBERS, _COLUMNS = 120_000, (512, 4096)
+_NUMBERS, _COLUMNS = 125_000, (512, 4096)
 """Size of a block, and the fewest and most parameters in it: in float64 it then stays in the second-level cache."""
 
 _OPENBLAS_IS_FASTER = torch.backends.cpu.get_cpu_capability() == "AVX512"
