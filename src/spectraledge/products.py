@@ -1,13 +1,23 @@
 """Products of matrices by the faster of the two GEMMs at hand.
 
-On the CPU PyTorch multiplies float32 matrices with MKL, which on AMD processors reaches less than half of what oneDNN
-does, which PyTorch carries too. On Intel they are about equal.
+On the CPU PyTorch multiplies float32 matrices with MKL, which on processors that are not Intel's reaches less than
+half of what oneDNN does, which PyTorch carries too. On Intel's MKL is the faster one. The choice depends on the machine
+alone, never on a measurement, so that a run repeats bit for bit.
 """
+
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-_HAS_ONEDNN = bool(torch.backends.mkldnn.enabled) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+def _prefers_onednn() -> bool:
+    processor = Path("/proc/cpuinfo")
+    intel = processor.is_file() and "GenuineIntel" in processor.read_text(errors="replace")
+    return not intel and bool(torch.backends.mkldnn.enabled) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+_PREFERS_ONEDNN = _prefers_onednn()
 
 
 def multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -21,10 +31,50 @@ def multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         Shape (rows, out).
     """
-    if left.device.type == "cpu" and left.dtype == torch.float32 and _HAS_ONEDNN:
+    if _by_onednn(left):
         product: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(left), _dense(right), bias, "none", [], "")
         return product
     return left @ right.t() if bias is None else torch.addmm(bias, left, right.t())
+
+
+def multiply_into(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """Add left @ rightᵀ to `total` in place, or return it where there is none yet; as `multiply` otherwise.
+
+    Args:
+        total: Shape (rows, out), if any.
+        left: Shape (rows, in).
+        right: Shape (out, in).
+
+    Returns:
+        The total.
+    """
+    if total is None:
+        return multiply(left, right)
+    if _by_onednn(left):
+        return total.add_(multiply(left, right))
+    return total.addmm_(left, right.t())
+
+
+def multiply_stacks(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return left @ rightᵀ (+ bias) for each of S pairs of matrices; as `multiply` otherwise.
+
+    Args:
+        left: Shape (S, rows, in).
+        right: Shape (S, out, in).
+        bias: Shape (S, out), if any.
+
+    Returns:
+        Shape (S, rows, out).
+    """
+    if len(left) == 1:
+        return multiply(left[0], right[0], None if bias is None else bias[0])[None]
+    if bias is None:
+        return left @ right.transpose(1, 2)
+    return torch.baddbmm(bias.unsqueeze(1), left, right.transpose(1, 2))
+
+
+def _by_onednn(matrix: Tensor) -> bool:
+    return matrix.device.type == "cpu" and matrix.dtype == torch.float32 and _PREFERS_ONEDNN
 
 
 def _dense(matrix: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from spectraledge.algebra import character_shares, spectrum_of_means, without_rounding
+from spectraledge.algebra import character_shares, real_characters, spectrum_of_means, without_rounding
 
 SIZES = [1, 2, 3, 4, 5, 8, 96, 97]
 PICTURES = [2, 3, 5, 8, 96, 97]
@@ -25,6 +25,16 @@ def naive_spectrum(means):
         abs(sum((value - mean) * cmath.exp(-2j * math.pi * frequency * q / size) for q, value in defined)) ** 2
         for frequency in range(1, size // 2 + 1)
     ]
+
+
+def naive_characters(order):
+    columns = [[1.0] * order]
+    for frequency in range(1, order // 2 + 1):
+        angles = [2 * math.pi * frequency * q / order for q in range(order)]
+        columns.append([math.cos(angle) for angle in angles])
+        if 2 * frequency != order:
+            columns.append([math.sin(angle) for angle in angles])
+    return np.array([[value / math.hypot(*column) for value in column] for column in columns]).T
 
 
 def naive_shares(picture):
@@ -51,6 +61,14 @@ def unique_pairs(shares):
         for second in range(size)
         if (first, second) <= (-first % size, -second % size)
     )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_real_characters_are_cosines_and_sines_and_orthonormal(size):
+    found = real_characters(size)
+    np.testing.assert_allclose(found, naive_characters(size), atol=1e-12)
+    np.testing.assert_allclose(found.T @ found, np.eye(size), atol=1e-14)
+    np.testing.assert_allclose(found @ found.T, np.eye(size), atol=1e-13)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy
 
-from spectraledge.algebra import discrete_logarithms, is_prime, primitive_root, require_prime
+from spectraledge.algebra import discrete_logarithms, is_prime, primitive_root, require_prime, root_of_minus_one
 from spectraledge.errors import InputError
 
 PRIMES = list(sympy.primerange(2, 260))
@@ -63,3 +63,25 @@ def test_the_refusal_says_what_needs_a_prime():
     with pytest.raises(InputError, match=r"^division needs a prime modulus, got 91: use 89 or 97$"):
         require_prime(91, "division")
     require_prime(97, "division")
+
+
+@pytest.mark.parametrize("modulus", [p for p in PRIMES if p % 4 == 1])
+def test_the_root_of_minus_one_is_the_smaller_of_the_two(modulus):
+    roots = [i for i in range(modulus) if (i * i + 1) % modulus == 0]
+    assert root_of_minus_one(modulus) == roots[0]
+    assert len(roots) == 2
+
+
+def test_the_root_of_minus_one_at_97_is_the_published_one():
+    assert root_of_minus_one(97) == 22
+
+
+@pytest.mark.parametrize("modulus", [2, *(p for p in PRIMES if p % 4 == 3)])
+def test_other_primes_have_no_such_root(modulus):
+    with pytest.raises(InputError, match=f"1 mod 4, got {modulus}, which is {modulus % 4} mod 4: use 13"):
+        root_of_minus_one(modulus)
+
+
+def test_a_root_of_minus_one_needs_a_prime():
+    with pytest.raises(InputError, match="a square root of −1 needs a prime modulus, got 65: use 61 or 67"):
+        root_of_minus_one(65)

@@ -230,7 +230,10 @@ def test_white_noise_has_the_peak_that_is_documented():
     np.testing.assert_allclose(np.quantile(found, 0.95), 0.136, atol=0.004)
 
 
-def test_a_basis_of_one_group_has_no_peak():
+def test_a_basis_of_one_group_has_neither_share_nor_peak():
+    np.testing.assert_array_equal(
+        energy_share(np.random.default_rng(0).normal(size=(2, 4, 3)), hand_made([0] * 4, 1)), 0
+    )
     basis = basis_of("add", "dlog_sum", 2)
     found = peak(np.random.default_rng(0).normal(size=(1, 4)), basis)
     np.testing.assert_array_equal(found.frequency_K, 0)

@@ -9,11 +9,26 @@ from spectraledge.tasks import GROUPINGS, OPERATIONS, Task, grouping, named_task
 from spectraledge.tasks.groupings import default_groupings
 
 RESIDUES = ("sum", "difference", "product", "output")
+GAUSSIAN = ("gaussian_norm", "gaussian_angle")
+MODULI = [(name, modulus) for name in GROUPINGS for modulus in (5, 7, 97) if name not in GAUSSIAN or modulus != 7]
+
+
+def naive_factors(a, b, modulus):
+    root = next(i for i in range(1, modulus) if (i * i + 1) % modulus == 0)
+    return (a + root * b) % modulus, (a - root * b) % modulus
+
+
+def naive_gaussian(a, b, sign, modulus, logarithm):
+    u, v = naive_factors(a, b, modulus)
+    return (logarithm[u] + sign * logarithm[v]) % (modulus - 1) if u and v else -1
 
 
 def naive_group(name, a, b, label, modulus, logarithm):
     units = a != 0 and b != 0
     return {
+        "gaussian_norm": lambda: naive_gaussian(a, b, 1, modulus, logarithm),
+        "gaussian_angle": lambda: naive_gaussian(a, b, -1, modulus, logarithm),
+        "output_dlog": lambda: logarithm[label],
         "sum": lambda: (a + b) % modulus,
         "difference": lambda: (a - b) % modulus,
         "product": lambda: a * b % modulus if units else -1,
@@ -23,9 +38,8 @@ def naive_group(name, a, b, label, modulus, logarithm):
     }[name]()
 
 
-@pytest.mark.parametrize("modulus", [5, 7, 97])
 @pytest.mark.parametrize("task_name", ["add", "mul", "div", "square_sum"])
-@pytest.mark.parametrize("name", GROUPINGS)
+@pytest.mark.parametrize(("name", "modulus"), MODULI)
 def test_groups_agree_with_plain_python(name, task_name, modulus):
     task = named_task(task_name, modulus=modulus)
     logarithm = discrete_logarithms(modulus).tolist()
@@ -41,9 +55,11 @@ def test_groups_agree_with_plain_python(name, task_name, modulus):
 
 @pytest.mark.parametrize("name", GROUPINGS)
 def test_pairs_with_a_zero_are_outside_where_zero_has_no_place(name):
-    outside = {"product", "dlog_sum", "dlog_difference"}
-    assert grouping(named_task("add"), name).excluded == (2 * 97 - 1 if name in outside else 0)
-    assert grouping(named_task("mul"), name).excluded == 0
+    without_zeros = {"product", "dlog_sum", "dlog_difference"}
+    # a² + b² = 0 on two lines through the origin, a = ±i·b; a + b = 0 on one line.
+    excluded = dict.fromkeys(without_zeros | set(GAUSSIAN), 2 * 97 - 1) | {"output_dlog": 97}
+    assert grouping(named_task("add"), name).excluded == excluded.get(name, 0)
+    assert grouping(named_task("mul"), name).excluded == (2 * 96 if name in GAUSSIAN else 0)
 
 
 @pytest.mark.parametrize("name", GROUPINGS)
@@ -52,9 +68,11 @@ def test_coordinates_and_signs_give_the_group(name, task_name):
     task = named_task(task_name, modulus=13)
     found = grouping(task, name)
     logarithm = discrete_logarithms(13)
-    np.testing.assert_array_equal(found.coordinates_N2, task.pairs_N2 if name in RESIDUES else logarithm[task.pairs_N2])
+    read = [naive_factors(a, b, 13) for a, b in task.pairs_N2.tolist()] if name in GAUSSIAN else task.pairs_N2
+    np.testing.assert_array_equal(found.coordinates_N2, read if name in RESIDUES else logarithm[np.array(read)])
+    assert found.coordinates_N2.max() < found.order
     if found.signs == (0, 0):
-        assert name in {"product", "output"}
+        assert name in {"product", "output", "output_dlog"}
         return
     inside = found.groups_N >= 0
     combined = found.coordinates_N2[inside] @ np.array(found.signs) % found.order
@@ -70,6 +88,27 @@ def test_the_answer_is_a_function_of_the_tasks_own_group(name):
     assert len(pairs) == len({q for q, _ in pairs}) == found.order
 
 
+@pytest.mark.parametrize("modulus", [5, 13, 97])
+def test_the_gaussian_norm_is_the_logarithm_of_a_sum_of_squares(modulus):
+    task = named_task("square_sum", modulus=modulus)
+    np.testing.assert_array_equal(grouping(task, "gaussian_norm").groups_N, grouping(task, "output_dlog").groups_N)
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_gaussian_coordinates_name_each_pair_once(name):
+    found = grouping(named_task("add", modulus=13), name)
+    inside = found.groups_N >= 0
+    assert len(np.unique(found.coordinates_N2[inside], axis=0)) == inside.sum() == 12**2
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_gaussian_bases_need_a_root_of_minus_one(name):
+    with pytest.raises(InputError, match="needs a prime modulus that is 1 mod 4, got 7, which is 3 mod 4: use 13, 29"):
+        grouping(named_task("add", modulus=7), name)
+    with pytest.raises(InputError, match="a square root of −1 needs a prime modulus, got 9"):
+        grouping(named_task("add", modulus=9), name)
+
+
 @pytest.mark.parametrize("name", ["sum", "difference", "product", "output"])
 def test_bases_of_residues_take_a_composite_modulus(name):
     task = named_task("add", modulus=8)
@@ -80,7 +119,7 @@ def test_bases_of_residues_take_a_composite_modulus(name):
     np.testing.assert_array_equal(grouping(task, name).groups_N, expected)
 
 
-@pytest.mark.parametrize("name", ["dlog_sum", "dlog_difference"])
+@pytest.mark.parametrize("name", ["dlog_sum", "dlog_difference", "output_dlog"])
 def test_logarithms_refuse_a_composite_modulus(name):
     with pytest.raises(InputError, match="needs a prime modulus, got 8: use 7 or 11"):
         grouping(named_task("add", modulus=8), name)

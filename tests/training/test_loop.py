@@ -27,8 +27,29 @@ class Scripted:
     def evaluate(self):
         return Evaluation(self.step, 0.0, 0.0, 1.0, self.accuracies[self.step // self.config.every], 0.0, 1.0)
 
+    @property
+    def stack(self):
+        return ScriptedStack([self])
+
     def weights(self):
         return {"w": torch.tensor([float(self.step)])}
+
+
+@dataclass
+class ScriptedStack:
+    """A stack of one such trainer."""
+
+    members: list
+
+    def __len__(self):
+        return len(self.members)
+
+    def advance(self, steps):
+        self.members[0].advance(steps)
+        return {}
+
+    def evaluate(self):
+        return [self.members[0].evaluate()]
 
 
 def naive_stop(accuracies, threshold, patience):

@@ -20,6 +20,7 @@ CHANGES = {
     "every": 50,
     "stop_accuracy": 0.9,
     "stop_patience": 5,
+    "engine": "compiled",
     "watched": ("head.*",),
 }
 

@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import torch
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.streams import derived_seed
-from spectraledge.training import InMemory, NonFiniteLossError, RunFolder, Trainer, train, train_in_folder
+from spectraledge.training import InMemory, NonFiniteLossError, RunFolder, Stack, Trainer, train, train_in_folder
 from spectraledge.trajectory import Manifest, find_snapshots, read_snapshot
 
 
@@ -47,7 +48,14 @@ def test_recording_leaves_the_weights_as_they_are_in_memory(tmp_path, small_conf
 
 def test_a_finished_folder_holds_these_files_and_no_others(tmp_path, small_config, small_task):
     train_in_folder(tmp_path / "run", small_config(steps=40), small_task)
-    assert visible(tmp_path / "run") == ["domain.parquet", "metrics.parquet", "run.json", "snapshots"]
+    assert visible(tmp_path / "run") == [
+        "domain.parquet",
+        "gram.parquet",
+        "metrics.parquet",
+        "moves",
+        "run.json",
+        "snapshots",
+    ]
     assert [name for name in contents(tmp_path / "run") if name.endswith(".partial")] == []
 
 
@@ -76,11 +84,11 @@ def test_the_manifest_says_what_the_run_is_and_how_far_it_came(tmp_path, small_c
 
 def test_the_first_step_above_95_percent_is_noted(tmp_path, small_config, small_task, monkeypatch):
     accuracies = iter([0.2, 0.94, 0.95, 0.5, 0.99, 0.99])
-    evaluate = Trainer.evaluate
+    evaluate = Stack.evaluate
     monkeypatch.setattr(
-        Trainer,
+        Stack,
         "evaluate",
-        lambda trainer: type(evaluate(trainer))(**vars(evaluate(trainer)) | {"test_accuracy": next(accuracies)}),
+        lambda stack: [replace(found, test_accuracy=next(accuracies)) for found in evaluate(stack)],
     )
     manifest = train_in_folder(tmp_path, small_config(steps=100, stop_accuracy=0.98, stop_patience=2), small_task)
     assert (manifest.grokked_step, manifest.stopped, manifest.step) == (40, "accuracy", 100)

@@ -24,6 +24,25 @@ def without_rounding(centred: Float, values: Float) -> Float:
     return found
 
 
+def real_characters(order: int) -> Float:
+    """Orthonormal real characters of Z_M: the constant, then cos and sin of every frequency, lowest first.
+
+    Law: a real orthogonal matrix. The Nyquist frequency of an even M has no sine, so it has one column, the last.
+
+    Args:
+        order: Order M of the group, at least 1.
+
+    Returns:
+        Shape (M, M), a function of q in each column; column j has frequency ⌊(j + 1)/2⌋.
+    """
+    column = np.arange(order)
+    turns = np.outer(np.arange(order), (column + 1) // 2) % order / order
+    waves = np.where(column % 2 == 1, np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns))
+    waves[:, 0] = 1.0
+    characters: Float = waves / np.linalg.norm(waves, axis=0)
+    return characters
+
+
 def spectrum_of_means(means_M: Float) -> Float:
     """Power of a function on Z_M at each frequency ω = 1..⌊M/2⌋, its mean removed.
 

@@ -72,3 +72,26 @@ def discrete_logarithms(modulus: int) -> NDArray[np.int64]:
         logarithms[value] = exponent
         value = value * root % modulus
     return logarithms
+
+
+def root_of_minus_one(modulus: int) -> int:
+    """Smaller i with i² ≡ −1, by which a² + b² = (a + i·b)(a − i·b) mod p (22 for 97, as in Xu 2026, §2.5).
+
+    Args:
+        modulus: A prime that is 1 mod 4; no other odd prime has such a root.
+
+    Returns:
+        The root, in 1..(modulus − 1)/2.
+
+    Raises:
+        InputError: if the modulus is no such prime.
+    """
+    require_prime(modulus, "a square root of −1")
+    if modulus % 4 != 1:
+        raise InputError(
+            f"a square root of −1 needs a prime modulus that is 1 mod 4, got {modulus}, which is {modulus % 4} mod 4: "
+            "use 13, 29, 97 or 101"
+        )
+    # −1 is g^((p−1)/2), so its roots are ±g^((p−1)/4).
+    root = pow(primitive_root(modulus), (modulus - 1) // 4, modulus)
+    return min(root, modulus - root)

@@ -1,19 +1,54 @@
 """What a direction in parameter space does to every input, and how simple that is in a basis of the task's domain."""
 
+from spectraledge.modes.decompositions import Basis, grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
+from spectraledge.modes.readouts import centred_logit_response, normed_response
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
+from spectraledge.modes.selection import (
+    SelectionRatio,
+    selection_p_values,
+    selection_ratio,
+    selection_ratio_of_energies,
+)
+from spectraledge.modes.shares import KeyFrequencies, Shares, key_frequencies, shares
+from spectraledge.modes.subspaces import (
+    inclusion,
+    leading_functions,
+    principal_angles,
+    random_inclusions,
+    span_cosines,
+)
 from spectraledge.modes.waves import Wave, wave
 
 __all__ = [
+    "Basis",
+    "KeyFrequencies",
     "Peak",
     "ReadOut",
+    "SelectionRatio",
+    "Shares",
     "Wave",
+    "centred_logit_response",
     "chance_share",
     "difference_responses",
     "energy_share",
     "field",
+    "grouping_basis",
+    "inclusion",
+    "joint_basis",
     "jvp_responses",
+    "key_frequencies",
+    "leading_functions",
     "module_readout",
+    "normed_response",
+    "pair_basis",
     "peak",
+    "principal_angles",
+    "random_inclusions",
+    "selection_p_values",
+    "selection_ratio",
+    "selection_ratio_of_energies",
+    "shares",
+    "span_cosines",
     "wave",
 ]

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import spectrum_of_means
 from spectraledge.errors import InputError
+from spectraledge.modes.decompositions import grouping_basis
+from spectraledge.modes.shares import shares
 from spectraledge.tasks import Grouping
 
 Float = NDArray[np.float64]
@@ -100,21 +102,10 @@ def energy_share(response_KND: Float, grouping: Grouping) -> Float:
 
     Returns:
         The shares, shape (K,); 0 for a response without variation.
+
+    Raises:
+        InputError: if every pair is a group of its own.
     """
-    inside = grouping.groups_N >= 0
-    groups = grouping.groups_N[inside]
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    counts = np.diff(starts, append=len(order))
-    chance = chance_share(grouping)
-    shares = np.zeros(len(response_KND))
-    for k, response_ND in enumerate(response_KND):
-        kept = response_ND[inside]
-        centred = kept - kept.mean(axis=0)
-        sums = np.add.reduceat(centred[order], starts, axis=0)
-        total = np.square(centred).sum()
-        rounding = (4 * len(kept) * np.finfo(np.float64).eps) ** 2 * np.square(kept).sum()
-        if total > rounding:
-            raw = (np.square(sums).sum(axis=1) / counts).sum() / total
-            shares[k] = (raw - chance) / (1 - chance)
-    return shares
+    chance_share(grouping)  # Refuses what cannot be tested.
+    basis = grouping_basis(grouping)
+    return shares(basis.energies(response_KND), basis).corrected(*basis.subspaces[1:-1])

@@ -84,6 +84,11 @@ class BandedGram:
         kept = updates_TP[-self._held :]
         self._recent[torch.arange(len(self) - len(kept), len(self)) % self._held] = kept
 
+    @property
+    def latest(self) -> Tensor:
+        """Inner products of the last update with itself and the W − 1 before it, by lag, float64 (W,)."""
+        return self._band[-1]
+
     def windows(self) -> Tensor:
         """Gram matrix of every full trailing window.
 

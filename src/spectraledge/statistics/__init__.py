@@ -1,11 +1,44 @@
-"""What the same statistic gives where there is no effect: null directions and p-values from them."""
+"""What a claim rests on: nulls, p-values, intervals over seeds, and linear probes."""
 
-from spectraledge.statistics.nulls import (
-    at_least,
-    empirical_p,
-    false_discovery_rate,
-    random_directions,
-    span_directions,
-)
+from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
+from spectraledge.statistics.changepoints import ChangePoint, change_point
+from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
+from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
+from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
+from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
+from spectraledge.statistics.labels import label_permutation
+from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
+from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
+from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
 
-__all__ = ["at_least", "empirical_p", "false_discovery_rate", "random_directions", "span_directions"]
+__all__ = [
+    "ChangePoint",
+    "Comparison",
+    "Fold",
+    "Interval",
+    "PermutationTest",
+    "area_under_curve",
+    "at_least",
+    "block_matched_directions",
+    "blocked_folds",
+    "bootstrap_interval",
+    "change_point",
+    "compare",
+    "cross_validated_r2",
+    "empirical_p",
+    "equivalence_p",
+    "false_discovery_rate",
+    "fisher_g",
+    "fisher_g_null",
+    "fisher_g_p",
+    "fisher_g_quantile",
+    "in_sample_r2",
+    "label_permutation",
+    "paired_difference",
+    "permutation_test",
+    "random_directions",
+    "random_features",
+    "rank_agreement",
+    "row_column_folds",
+    "span_directions",
+]

@@ -1,22 +1,27 @@
 """Training a network on a task, reproducibly, and recording the run."""
 
 from spectraledge.training.config import RunConfig
-from spectraledge.training.loop import InMemory, Progress, Recorder, train
+from spectraledge.training.loop import InMemory, Progress, Recorder, train, train_together
 from spectraledge.training.protocols import PROTOCOLS, Protocol
-from spectraledge.training.run_folder import RunFolder, train_in_folder
-from spectraledge.training.trainer import Evaluation, NonFiniteLossError, Trainer
+from spectraledge.training.run_folder import RunFolder, train_in_folder, train_in_folders
+from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
+from spectraledge.training.trainer import Trainer
 
 __all__ = [
     "PROTOCOLS",
     "Evaluation",
     "InMemory",
+    "Member",
     "NonFiniteLossError",
     "Progress",
     "Protocol",
     "Recorder",
     "RunConfig",
     "RunFolder",
+    "Stack",
     "Trainer",
     "train",
     "train_in_folder",
+    "train_in_folders",
+    "train_together",
 ]

@@ -11,6 +11,9 @@ from spectraledge.models import TransformerConfig
 from spectraledge.tasks import Task
 from spectraledge.trajectory import Manifest
 
+Engine = Literal["eager", "compiled"]
+"""How steps are computed: by PyTorch's kernels one by one, or by one compiled program (see `RunConfig`)."""
+
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -33,6 +36,9 @@ class RunConfig(BaseModel):
         every: Steps between evaluations, and between snapshots.
         stop_accuracy: Test accuracy at which training may stop ...
         stop_patience: ... after this many evaluations in a row.
+        engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
+            disk for later processes; needs a C++ compiler) and then takes about two thirds of the time. They round
+            differently, so it is part of what a run is.
         watched: Name patterns of the parameters whose updates are studied. Default: the attention matrices, no biases.
     """
 
@@ -53,6 +59,7 @@ class RunConfig(BaseModel):
     every: int = Field(default=100, gt=0)
     stop_accuracy: float = Field(default=0.98, ge=0)
     stop_patience: int = Field(default=3, gt=0)
+    engine: Engine = "eager"
     watched: tuple[str, ...] = Field(default=("layers.*.attention.*.weight",), min_length=1)
 
     @model_validator(mode="after")
@@ -80,6 +87,8 @@ class RunConfig(BaseModel):
         """
         if model and "tokens" in model:
             raise InputError(f"tokens is the task's modulus, {task.modulus}: leave it out of the model's sizes")
+        if model and model.get("length", 2) != 2:
+            raise InputError(f"a task's inputs are pairs, so length is 2, got {model['length']}: leave it out")
         try:
             sizes = TransformerConfig(tokens=task.modulus, **(model or {}))
             return cls(task=task.name, task_digest=task.digest, model=sizes, **settings)

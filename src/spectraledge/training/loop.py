@@ -1,14 +1,15 @@
 """Training to the end: evaluate and record at every interval, stop by rule, resume where a record ends."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from torch import Tensor
 
 from spectraledge.training.config import RunConfig
-from spectraledge.training.trainer import Evaluation, NonFiniteLossError, Trainer
+from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
+from spectraledge.training.trainer import Trainer
 
 GROKKED = 0.95
 """Test accuracy from which a run counts as having generalised (Xu 2026, §2)."""
@@ -32,12 +33,12 @@ class Progress:
 class Recorder(Protocol):
     """What a training loop reports to."""
 
-    def resume(self, trainer: Trainer) -> list[Evaluation]:
-        """Bring the trainer to where the record ends, and return the evaluations up to there."""
+    def resume(self, run: Member) -> list[Evaluation]:
+        """Bring the run to where the record ends, and return the evaluations up to there."""
         ...
 
-    def record(self, trainer: Trainer, evaluations: list[Evaluation]) -> None:
-        """Keep a snapshot of the trainer; the last evaluation is of this step."""
+    def record(self, run: Member, evaluations: list[Evaluation]) -> None:
+        """Keep a snapshot of the run; the last evaluation is of this step."""
         ...
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
@@ -65,14 +66,14 @@ class InMemory:
     evaluations: list[Evaluation] = field(default_factory=list)
     stopped: str = ""
 
-    def resume(self, trainer: Trainer) -> list[Evaluation]:
+    def resume(self, run: Member) -> list[Evaluation]:
         """Start at the beginning."""
         return []
 
-    def record(self, trainer: Trainer, evaluations: list[Evaluation]) -> None:
+    def record(self, run: Member, evaluations: list[Evaluation]) -> None:
         """Copy the parameters."""
-        self.steps.append(trainer.step)
-        self.snapshots.append({name: weights.clone() for name, weights in trainer.weights().items()})
+        self.steps.append(run.step)
+        self.snapshots.append({name: weights.clone() for name, weights in run.weights().items()})
         self.evaluations = list(evaluations)
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
@@ -85,9 +86,7 @@ class InMemory:
 
 
 def train(trainer: Trainer, recorder: Recorder, *, on_progress: Callable[[Progress], None] | None = None) -> None:
-    """Train until the stop rule or the budget ends the run.
-
-    The stop rule: test accuracy of at least `stop_accuracy` at `stop_patience` evaluations in a row (Xu 2026, scripts).
+    """Train one run until the stop rule or the budget ends it; see `train_together`.
 
     Args:
         trainer: The run, fresh.
@@ -97,24 +96,65 @@ def train(trainer: Trainer, recorder: Recorder, *, on_progress: Callable[[Progre
     Raises:
         NonFiniteLossError: if the loss is no longer finite; the recorder has been told.
     """
-    config = trainer.config
-    evaluations = recorder.resume(trainer)
-    began, first = time.monotonic(), trainer.step
-    if not evaluations:
-        evaluations.append(trainer.evaluate())
-        recorder.record(trainer, evaluations)
-    while not (stopped := _stopped(config, evaluations)):
-        try:
-            trainer.advance(config.every)
-        except NonFiniteLossError as error:
-            recorder.fail(error)
-            raise
-        evaluations.append(trainer.evaluate())
-        recorder.record(trainer, evaluations)
-        if on_progress:
-            speed = (trainer.step - first) / (time.monotonic() - began)
-            on_progress(Progress(evaluations[-1], config.steps, speed))
-    recorder.finish(stopped)
+    report = None if on_progress is None else lambda _, progress: on_progress(progress)
+    for error in train_together(trainer.stack, [recorder], on_progress=report).values():
+        raise error
+
+
+def train_together(
+    stack: Stack, recorders: Sequence[Recorder], *, on_progress: Callable[[int, Progress], None] | None = None
+) -> dict[int, NonFiniteLossError]:
+    """Train the runs of a stack, each until its own stop rule or budget ends it.
+
+    The stop rule: test accuracy of at least `stop_accuracy` at `stop_patience` evaluations in a row (Xu 2026, scripts).
+    A run that is over computes along, unrecorded, until half of the runs are.
+
+    Args:
+        stack: The runs, fresh; they may resume at different steps.
+        recorders: One for each run.
+        on_progress: Called with a run's index and progress after each of its recorded steps.
+
+    Returns:
+        The error of each run, by index, whose loss is no longer finite; its recorder has been told, the others went on.
+    """
+    members = list(stack.members)
+    histories = [recorder.resume(member) for recorder, member in zip(recorders, members, strict=True)]
+    began, first = time.monotonic(), [member.step for member in members]
+    if not all(histories):
+        for history, recorder, evaluation, member in zip(histories, recorders, stack.evaluate(), members, strict=True):
+            if not history:
+                history.append(evaluation)
+                recorder.record(member, history)
+    going = {i for i, member in enumerate(members) if not _over(member.config, histories[i], recorders[i])}
+    order, failed = list(range(len(members))), dict[int, NonFiniteLossError]()
+    while going:
+        if 2 * len(going) <= len(order):
+            places = [place for place, i in enumerate(order) if i in going]
+            stack.keep(places)
+            order = [order[place] for place in places]
+        errors = {order[place]: error for place, error in stack.advance(members[0].config.every).items()}
+        for i in going & errors.keys():
+            recorders[i].fail(errors[i])
+            failed[i] = errors[i]
+        going -= errors.keys()
+        for i, evaluation in zip(order, stack.evaluate() if going else [], strict=bool(going)):
+            if i not in going:
+                continue
+            histories[i].append(evaluation)
+            recorders[i].record(members[i], histories[i])
+            if on_progress:
+                speed = (members[i].step - first[i]) / (time.monotonic() - began)
+                on_progress(i, Progress(evaluation, members[i].config.steps, speed))
+            if _over(members[i].config, histories[i], recorders[i]):
+                going.discard(i)
+    return failed
+
+
+def _over(config: RunConfig, evaluations: list[Evaluation], recorder: Recorder) -> bool:
+    stopped = _stopped(config, evaluations)
+    if stopped:
+        recorder.finish(stopped)
+    return bool(stopped)
 
 
 def _stopped(config: RunConfig, evaluations: list[Evaluation]) -> Literal["", "accuracy", "budget"]:

@@ -2,7 +2,8 @@
 
 import fcntl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, Self
@@ -13,10 +14,18 @@ from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_table
 from spectraledge.tasks import Task
 from spectraledge.training.config import RunConfig
-from spectraledge.training.loop import GROKKED, Progress, train
+from spectraledge.training.loop import GROKKED, Progress, train_together
 from spectraledge.training.protocols import PROTOCOLS
-from spectraledge.training.trainer import Evaluation, NonFiniteLossError, Trainer
-from spectraledge.trajectory import Manifest, environment, snapshot_path, write_tensors
+from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
+from spectraledge.trajectory import (
+    GramRecorder,
+    Manifest,
+    environment,
+    moves_path,
+    select_parameters,
+    snapshot_path,
+    write_tensors,
+)
 from spectraledge.trajectory.snapshots import open_snapshot
 
 _STATE = "resume.safetensors"
@@ -25,9 +34,10 @@ _STATE = "resume.safetensors"
 class RunFolder:
     """Records a run in a folder, and keeps it to itself while it is open (use it in a `with` statement).
 
-    At each interval it writes, each atomically and in this order: the snapshot, the metrics, the manifest, and the
-    resume state. Whatever moment a process is killed at, the last resume state and all before it are whole; what was
-    written after it is written again, with the same content.
+    At each interval it writes, each atomically and in this order: the snapshot, what moved the watched weights since
+    the last one (see `Flat`), the Gram of the updates (`gram.parquet`), the metrics, the manifest, and the resume
+    state. Whatever moment a process is killed at, the last resume state and all before it are whole; what was written
+    after it is written again, with the same content.
 
     Args:
         folder: The run folder; made if missing.
@@ -43,6 +53,7 @@ class RunFolder:
         self.folder = folder
         self._config = config
         self._task = task
+        self._gram = GramRecorder(folder, config.watched)
         self._began = time.monotonic()
         self._before = 0.0
         if Manifest.present(folder):
@@ -75,11 +86,11 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         self._lock.close()
 
-    def resume(self, trainer: Trainer) -> list[Evaluation]:
-        """Bring the trainer to where the folder's record ends.
+    def resume(self, run: Member) -> list[Evaluation]:
+        """Bring the run to where the folder's record ends.
 
         Args:
-            trainer: A fresh trainer of this folder's configuration.
+            run: A fresh run of this folder's configuration.
 
         Returns:
             Its evaluations up to that step; none for a new folder.
@@ -88,21 +99,27 @@ class RunFolder:
         if Manifest.present(self.folder):
             self._before = Manifest.read(self.folder).wall_seconds
         if not state.is_file():
-            self._manifest(trainer, []).write(self.folder)
-            self._write_domain(trainer)
+            self._manifest(run, []).write(self.folder)
+            self._write_domain(run)
             return []
         with open_snapshot(state) as file:
-            trainer.restore({name: file.get_tensor(name) for name in file.keys()}, file.metadata())  # noqa: SIM118
+            run.restore({name: file.get_tensor(name) for name in file.keys()}, file.metadata())  # noqa: SIM118
+        self._gram.resume(run.step)
         metrics = read_table(self.folder / "metrics.parquet")
-        rows = metrics[metrics["step"] <= trainer.step].to_dict("records")
+        rows = metrics[metrics["step"] <= run.step].to_dict("records")
         return [Evaluation(**{str(name): value for name, value in row.items()}) for row in rows]
 
-    def record(self, trainer: Trainer, evaluations: list[Evaluation]) -> None:
-        """Write the snapshot, the metrics so far, the manifest and the resume state."""
-        write_tensors(snapshot_path(self.folder, trainer.step), trainer.weights())
+    def record(self, run: Member, evaluations: list[Evaluation]) -> None:
+        """Write the snapshot and what led to it, the metrics so far, the manifest and the resume state."""
+        write_tensors(snapshot_path(self.folder, run.step), run.weights())
+        if run.recent_losses:
+            watched = select_parameters(run.weights(), self._config.watched).matched
+            moved = {f"{kind}/{name}": parts[name] for kind, parts in run.moves().items() for name in watched}
+            write_tensors(moves_path(self.folder, run.step), moved)
+        self._gram.append(run.step, run.weights())
         write_table(self.folder / "metrics.parquet", pd.DataFrame([asdict(e) for e in evaluations]))
-        self._manifest(trainer, evaluations).write(self.folder)
-        write_tensors(self.folder / _STATE, *trainer.state())
+        self._manifest(run, evaluations).write(self.folder)
+        write_tensors(self.folder / _STATE, *run.state())
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
         """Mark the run done and drop the resume state."""
@@ -117,23 +134,23 @@ class RunFolder:
         manifest.status, manifest.error = "failed", str(error)
         manifest.write(self.folder)
 
-    def _manifest(self, trainer: Trainer, evaluations: list[Evaluation]) -> Manifest:
+    def _manifest(self, run: Member, evaluations: list[Evaluation]) -> Manifest:
         return Manifest(
             config=self._config.model_dump(mode="json"),
             config_hash=self._config.hash,
-            step=trainer.step,
+            step=run.step,
             grokked_step=next((e.step for e in evaluations if e.test_accuracy >= GROKKED), None),
             test_accuracy=evaluations[-1].test_accuracy if evaluations else 0.0,
             wall_seconds=self._before + time.monotonic() - self._began,
             seeds=PROTOCOLS[self._config.protocol].seeds(self._config.seed),
-            environment=environment(trainer.device),
+            environment=environment(run.device),
         )
 
-    def _write_domain(self, trainer: Trainer) -> None:
+    def _write_domain(self, run: Member) -> None:
         table = pd.DataFrame(self._task.pairs_N2, columns=["a", "b"])
         table["label"] = self._task.labels_N
         table["split"] = "test"
-        table.loc[trainer.split.train_T, "split"] = "train"
+        table.loc[run.split.train_T, "split"] = "train"
         write_table(self.folder / "domain.parquet", table)
 
 
@@ -161,22 +178,57 @@ def train_in_folder(
         InputError: if the folder holds something else (see `RunFolder`).
         NonFiniteLossError: if the loss is no longer finite, now or when the run was tried before.
     """
-    recorder = RunFolder(folder, config, task)
-    # Made before the folder is: what it refuses leaves nothing behind.
-    trainer = None if _is_done(folder) else Trainer(config, task, device=device)
-    with recorder:
+    report = None if on_progress is None else lambda _, progress: on_progress(progress)
+    manifest = train_in_folders([(folder, config, task)], device=device, on_progress=report)[0]
+    if manifest.status == "failed":
+        raise NonFiniteLossError(manifest.error)
+    return manifest
+
+
+def train_in_folders(
+    runs: Sequence[tuple[Path, RunConfig, Task]],
+    *,
+    device: str = "cpu",
+    on_progress: Callable[[int, Progress], None] | None = None,
+) -> list[Manifest]:
+    """Train runs of equal shapes as one stack, each in its folder; those that are complete or failed stay as they are.
+
+    Args:
+        runs: Folder, configuration and task of each; see `Stack` for what they must share.
+        device: Where to train.
+        on_progress: Called with a run's index and progress after each of its recorded steps.
+
+    Returns:
+        The manifests, those of failed runs included.
+
+    Raises:
+        InputError: if a folder holds something else (see `RunFolder`), or the runs make no stack.
+    """
+    recorders = [RunFolder(*run) for run in runs]
+    # Made before any folder is: what they refuse leaves nothing behind.
+    places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder)]
+    stack = (
+        Stack([Member(config, task) for _, config, task in (runs[i] for i in places)], device=device)
+        if places
+        else None
+    )
+    with ExitStack() as open_folders:
+        for recorder in recorders:
+            open_folders.enter_context(recorder)
         # Asked again now that nobody else writes here.
-        if trainer is None or _is_done(folder):
-            # Left where a process was killed between the last manifest and the end.
-            (folder / _STATE).unlink(missing_ok=True)
-        else:
-            train(trainer, recorder, on_progress=on_progress)
-        return Manifest.read(folder)
+        still = [i for i in places if not _is_over(runs[i][0])]
+        if stack and still:
+            if len(still) < len(places):
+                stack.keep([places.index(i) for i in still])
+            report = None if on_progress is None else lambda k, progress: on_progress(still[k], progress)
+            train_together(stack, [recorders[i] for i in still], on_progress=report)
+        manifests = [Manifest.read(folder) for folder, _, _ in runs]
+        for manifest, (folder, _, _) in zip(manifests, runs, strict=True):
+            if manifest.status == "done":
+                # Left where a process was killed between the last manifest and the end.
+                (folder / _STATE).unlink(missing_ok=True)
+        return manifests
 
 
-def _is_done(folder: Path) -> bool:
-    """Tell whether a run is complete; raise its error if it failed."""
-    known = Manifest.read(folder) if Manifest.present(folder) else None
-    if known and known.status == "failed":
-        raise NonFiniteLossError(known.error)
-    return known is not None and known.status == "done"
+def _is_over(folder: Path) -> bool:
+    return Manifest.present(folder) and Manifest.read(folder).status != "running"

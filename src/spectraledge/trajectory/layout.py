@@ -27,6 +27,10 @@ class Layout:
         """Concatenate the named tensors into one vector of shape (P,)."""
         return torch.cat([tensors[name].reshape(-1) for name in self.shapes])
 
+    def join_rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Concatenate S stacked networks' tensors, shapes (S, *shape), into one row each, shape (S, P)."""
+        return torch.cat([tensors[name].flatten(1) for name in self.shapes], 1)
+
     def split(self, flat_P: Tensor) -> dict[str, Tensor]:
         """Cut vectors of shape (..., P) into named views of shape (..., *shape)."""
         parts = torch.split_with_sizes(flat_P, [math.prod(shape) for shape in self.shapes.values()], dim=-1)

@@ -104,8 +104,7 @@ class Series:
         """
         for snapshot in self.snapshots:
             parts = self._read(snapshot)
-            noise = sum(torch.finfo(part.dtype).eps ** 2 * float(part.double().square().sum()) for part in parts)
-            yield snapshot.step, torch.cat([part.double() for part in parts]), noise
+            yield snapshot.step, torch.cat([part.double() for part in parts]), rounding(parts)
 
     def updates(self) -> Iterator[Update]:
         """Read every update δθ = θ_t − θ_(t−1) between consecutive snapshots.
@@ -151,6 +150,11 @@ class Series:
                 parts += found
                 start += size
         return parts
+
+
+def rounding(parts: Sequence[Tensor]) -> float:
+    """Squared length ε²‖θ‖² of one rounding of stored parameters, ε the relative precision of each part's type."""
+    return sum(torch.finfo(part.dtype).eps ** 2 * float(part.double().square().sum()) for part in parts)
 
 
 def _numbers(stored: Any, shape: tuple[int, ...], begin: int, end: int, at: tuple[int, ...] = ()) -> Iterator[Tensor]:

@@ -34,6 +34,11 @@ def snapshot_path(run_folder: Path, step: int) -> Path:
     return run_folder / "snapshots" / f"step_{step:08d}.safetensors"
 
 
+def moves_path(run_folder: Path, step: int) -> Path:
+    """Return where a run folder keeps what moved the weights in the interval that ends at a step."""
+    return run_folder / "moves" / f"step_{step:08d}.safetensors"
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write named tensors as one safetensors file, atomically."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -1,23 +1,17 @@
-"""Null directions and p-values: what they are by definition, and what they are when there is no effect."""
+"""p-values: what they are by definition, and what they are when there is no effect."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.statistics import at_least, empirical_p, false_discovery_rate, random_directions, span_directions
-from spectraledge.streams import torch_generator
+from spectraledge.statistics import at_least, empirical_p, false_discovery_rate
 
 probabilities = st.floats(0, 1)
-
-
-def orthonormal_rows(count, size, seed=0):
-    return torch.linalg.qr(torch.randn(size, count, dtype=torch.float64, generator=torch_generator(seed, "basis")))[0].T
 
 
 def naive_adjusted(p_values):
@@ -29,62 +23,6 @@ def naive_adjusted(p_values):
         candidates = [other * count / sum(smaller <= other for smaller in tested) for other in tested if not other < p]
         adjusted.append(min(1.0, *candidates) if not math.isnan(p) else math.nan)
     return adjusted
-
-
-@given(count=st.integers(1, 5), size=st.integers(1, 50), seed=st.integers(0, 999))
-def test_random_directions_are_unit_vectors(count, size, seed):
-    rows_KP = random_directions(count, size, torch_generator(seed))
-    assert rows_KP.shape == (count, size)
-    torch.testing.assert_close(rows_KP.norm(dim=1), torch.ones(count, dtype=torch.float64), rtol=1e-12, atol=0)
-
-
-def test_random_directions_are_isotropic():
-    count, size = 20_000, 6
-    rows_KP = random_directions(count, size, torch_generator(0, "isotropic"))
-    # The largest standard error, that of a diagonal entry, is √(2(P−1)/(P²(P+2)K)).
-    error = math.sqrt(2 * (size - 1) / (size**2 * (size + 2) * count))
-    mean_projector = rows_KP.T @ rows_KP / count
-    torch.testing.assert_close(mean_projector, torch.eye(size, dtype=torch.float64) / size, rtol=0, atol=4.5 * error)
-    torch.testing.assert_close(
-        rows_KP.mean(0), torch.zeros(size, dtype=torch.float64), rtol=0, atol=4.5 / math.sqrt(size * count)
-    )
-
-
-def test_span_directions_are_isotropic_in_the_span():
-    count, rank = 20_000, 4
-    basis_KP = orthonormal_rows(rank, 9)
-    coordinates = span_directions(basis_KP, count, torch_generator(0, "span")) @ basis_KP.T
-    error = math.sqrt(2 * (rank - 1) / (rank**2 * (rank + 2) * count))
-    torch.testing.assert_close(
-        coordinates.T @ coordinates / count, torch.eye(rank, dtype=torch.float64) / rank, rtol=0, atol=4.5 * error
-    )
-
-
-@given(rank=st.integers(1, 6), count=st.integers(1, 5), seed=st.integers(0, 999))
-def test_span_directions_are_unit_vectors_of_the_span(rank, count, seed):
-    basis_KP = orthonormal_rows(rank, 20, seed)
-    rows_KP = span_directions(basis_KP, count, torch_generator(seed))
-    assert rows_KP.shape == (count, 20)
-    torch.testing.assert_close(rows_KP.norm(dim=1), torch.ones(count, dtype=torch.float64), rtol=1e-12, atol=0)
-    torch.testing.assert_close(rows_KP @ basis_KP.T @ basis_KP, rows_KP, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda generator: random_directions(3, 8, generator),
-        lambda generator: span_directions(orthonormal_rows(3, 8), 2, generator),
-    ],
-    ids=["random", "span"],
-)
-def test_the_generator_decides_the_directions(draw):
-    torch.testing.assert_close(draw(torch_generator(1)), draw(torch_generator(1)), rtol=0, atol=0)
-    assert float((draw(torch_generator(1)) - draw(torch_generator(2))).abs().max()) > 0.01
-
-
-def test_no_directions_no_span():
-    with pytest.raises(InputError, match="a window without directions has no span"):
-        span_directions(torch.zeros(0, 5), 3, torch_generator(0))
 
 
 @given(values=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30, unique=True))

@@ -1,46 +1,10 @@
-"""Null directions in parameter space, and how an observed value ranks among theirs."""
+"""p-values: how an observed value ranks among null values, and what a family of them supports."""
 
 import numpy as np
 import scipy.stats
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from spectraledge.errors import InputError
-
-
-def random_directions(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """Isotropic random unit vectors in the whole space of watched parameters.
-
-    Args:
-        count: How many, K.
-        size: Length P.
-        generator: Source of randomness.
-
-    Returns:
-        float64 tensor (K, P), unit rows.
-    """
-    return torch.nn.functional.normalize(torch.randn(count, size, dtype=torch.float64, generator=generator), dim=-1)
-
-
-def span_directions(vectors_KP: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Isotropic random unit vectors in the span of a window's directions: where the weights moved, with no preference.
-
-    Args:
-        vectors_KP: Orthonormal rows, shape (K, P), K ≥ 1.
-        count: How many.
-        generator: Source of randomness.
-
-    Returns:
-        float64 tensor (count, P), unit rows.
-
-    Raises:
-        InputError: if there are no directions to mix.
-    """
-    if len(vectors_KP) == 0:
-        raise InputError("a window without directions has no span: choose a step where the weights move")
-    mixing = random_directions(count, len(vectors_KP), generator)
-    return mixing.to(vectors_KP) @ vectors_KP
 
 
 def empirical_p(observed: float, null_B: ArrayLike) -> float:

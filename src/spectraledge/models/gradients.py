@@ -1,0 +1,148 @@
+"""Loss and gradient of the transformer on pairs, by hand: what autograd gives, without its bookkeeping, for S networks.
+
+The backward pass of `pairs.forward_pairs`, from the logits to the embeddings.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from spectraledge.models.pairs import LayerTrace, LayerWeights, Weights, forward_pairs
+from spectraledge.models.transformer import TransformerConfig
+from spectraledge.products import multiply_stacks
+
+
+def loss_and_gradient(
+    config: TransformerConfig, parameters: Mapping[str, Tensor], row_of: Tensor, labels_SN: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean cross-entropy of each of S networks on its own n pairs, and its gradient.
+
+    Law: equal to autograd through `Transformer` and `torch.nn.functional.cross_entropy`, up to rounding.
+
+    Args:
+        config: Sizes of the networks; pairs of tokens.
+        parameters: All parameters by name, shapes (S, *parameter shape).
+        row_of: The inputs; see `pairs.rows_of`.
+        labels_SN: Right answers, int64.
+
+    Returns:
+        Losses in nats, shape (S,), and the gradients by name, shapes as the parameters.
+    """
+    weights = Weights.of(config, parameters)
+    trace = forward_pairs(weights, row_of)
+    log_probabilities = torch.log_softmax(trace.logits, -1)
+    losses_S = -log_probabilities.gather(-1, labels_SN.unsqueeze(-1)).squeeze(-1).mean(-1)
+    backward = _Backward(weights, parameters)
+    logits = backward.of_logits(log_probabilities, labels_SN)
+    stream = backward.folded("norm", "head", logits, trace.norm.out)
+    stream = trace.norm.transport(stream)
+    for layer, seen in zip(reversed(weights.layers), reversed(trace.layers), strict=True):
+        stream, query, key, value = backward.layer(layer, seen, stream)
+        if layer is weights.layers[0]:
+            backward.first(layer, seen, row_of, (query, key, value), stream)
+        else:
+            stream = backward.later(layer, seen, (query, key, value), stream)
+    return losses_S, {name: backward.gradient[name] for name in parameters}
+
+
+class _Backward:
+    """The steps of the backward pass; each leaves the gradients of its own parameters in `gradient`."""
+
+    def __init__(self, weights: Weights, parameters: Mapping[str, Tensor]) -> None:
+        self.weights = weights
+        self.parameters = parameters
+        self.gradient: dict[str, Tensor] = {}
+
+    def of_logits(self, log_probabilities: Tensor, labels_SN: Tensor) -> Tensor:
+        change = log_probabilities.exp()
+        right = change.new_full((), -1.0).expand(*labels_SN.shape, 1)
+        return change.scatter_add_(-1, labels_SN.unsqueeze(-1), right).div_(labels_SN.shape[-1])
+
+    def layer(self, layer: LayerWeights, seen: LayerTrace, stream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Go back to the stream behind attention, Q (S, Q, n, heads, D/heads), K and V (S, 2, n, heads, D/heads)."""
+        hidden = self._linear(f"{layer.name}.down", stream, seen.active)
+        hidden = torch.ops.aten.gelu_backward(hidden, seen.hidden)
+        normed = self.folded(f"{layer.name}.norm2", f"{layer.name}.up", hidden, seen.norm2.out)
+        stream = stream + seen.norm2.transport(normed)
+        mixed = self._linear(f"{layer.name}.attention.output", stream, seen.mixed).view(seen.query.shape)
+        score = (mixed * seen.value_gap).sum(-1, keepdim=True)
+        score = score * seen.gate * (1 - seen.gate) / math.sqrt(seen.query.shape[-1])
+        value_gap, key_gap = (mixed * seen.gate).sum(1), (seen.query * score).sum(1)
+        key = torch.stack([-key_gap, key_gap], 1)
+        value = torch.stack([mixed.sum(1) - value_gap, value_gap], 1)
+        return stream, score * seen.key_gap, key, value
+
+    def first(
+        self, layer: LayerWeights, seen: LayerTrace, row_of: Tensor, parts: tuple[Tensor, ...], stream: Tensor
+    ) -> None:
+        """Go back from the first layer to the embeddings."""
+        table = self.weights.table
+
+        def collected(part: Tensor) -> Tensor:
+            """Sum a gradient (S, positions, n, ...) within the rows of the table that its entries come from."""
+            read = row_of.view(len(table), 2, -1)[:, : part.shape[1]].flatten()
+            rows = torch.zeros_like(table).flatten(0, 1)
+            return rows.index_add_(0, read, part.reshape(len(read), -1)).view_as(table)
+
+        rows = torch.cat([collected(part) for part in parts], -1)
+        normed = self.folded(f"{layer.name}.norm1", f"{layer.name}.attention.qkv", rows, seen.norm1.out)
+        read = seen.query.shape[1]
+        stream = collected(stream.view(len(table), read, -1, table.shape[-1]))
+        per_position = (stream + seen.norm1.transport(normed)).view(len(table), 2, -1, table.shape[-1])
+        self.gradient["token_embedding.weight"] = per_position.sum(1)
+        self.gradient["position_embedding"] = per_position.sum(2)
+
+    def later(self, layer: LayerWeights, seen: LayerTrace, parts: tuple[Tensor, ...], stream: Tensor) -> Tensor:
+        """Go back from a layer behind the first to the stream before it, both positions, (S, 2·n, D)."""
+        stacks, read, count = seen.query.shape[:3]
+        width = layer.output.shape[-1]
+        normed = seen.norm1.out.view(stacks, 2, count, width)
+        query, key, value = (part.reshape(stacks, -1, width) for part in parts)
+        pair = torch.cat([key, value], -1)
+        weight = [
+            _outer(query, normed[:, :read].reshape(stacks, read * count, width)),
+            _outer(pair, seen.norm1.out),
+        ]
+        self._unfold(
+            f"{layer.name}.norm1",
+            f"{layer.name}.attention.qkv",
+            torch.cat(weight, 1),
+            torch.cat([query.sum(1), pair.sum(1)], -1),
+        )
+        change = _back(pair, layer.qkv.weight[:, width:]).view(stacks, 2, count, width)
+        change[:, :read] += _back(query, layer.qkv.weight[:, :width]).view(stacks, read, count, width)
+        before = seen.norm1.transport(change.view(stacks, 2 * count, width)).view(stacks, 2, count, width)
+        before[:, :read] += stream.view(stacks, read, count, width)
+        return before.view(stacks, 2 * count, width)
+
+    def folded(self, norm: str, linear: str, change: Tensor, normed: Tensor) -> Tensor:
+        """Go back through a linear layer with its LayerNorm's scale and shift, to the normalised rows."""
+        self._unfold(norm, linear, _outer(change, normed), change.sum(1))
+        return _back(change, self.parameters[f"{linear}.weight"] * self.parameters[f"{norm}.weight"].unsqueeze(-2))
+
+    def _unfold(self, norm: str, linear: str, weight: Tensor, bias: Tensor) -> None:
+        """Split the gradient of a folded layer (see `pairs.Folded`) among the LayerNorm and the linear layer."""
+        own = self.parameters[f"{linear}.weight"]
+        scale, shift = self.parameters[f"{norm}.weight"].unsqueeze(-2), self.parameters[f"{norm}.bias"].unsqueeze(-2)
+        bias_column = bias.unsqueeze(-1)
+        self.gradient[f"{norm}.weight"] = (weight * own).sum(1)
+        self.gradient[f"{norm}.bias"] = (own * bias_column).sum(1)
+        self.gradient[f"{linear}.weight"] = torch.addcmul(weight * scale, bias_column, shift)
+        self.gradient[f"{linear}.bias"] = bias
+
+    def _linear(self, name: str, change: Tensor, x: Tensor) -> Tensor:
+        self.gradient[f"{name}.weight"] = _outer(change, x)
+        self.gradient[f"{name}.bias"] = change.sum(1)
+        return _back(change, self.parameters[f"{name}.weight"])
+
+
+def _outer(change: Tensor, x: Tensor) -> Tensor:
+    """Return Σ_rows change ⊗ x, (S, out, in)."""
+    return multiply_stacks(change.transpose(1, 2), x.transpose(1, 2))
+
+
+def _back(change: Tensor, weight: Tensor) -> Tensor:
+    """Return change @ weight, (S, rows, in)."""
+    return multiply_stacks(change, weight.transpose(1, 2))

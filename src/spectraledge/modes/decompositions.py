@@ -1,0 +1,303 @@
+"""Bases: exact splits of the functions on a task's domain into named, mutually orthogonal subspaces.
+
+All are made in one way: of an ordered list of maps from inputs to cyclic groups every frequency of every map is a
+subspace, orthogonal to those before it. One grouping, the lines of a grid of pairs and several groupings are its cases.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from spectraledge.algebra import real_characters
+from spectraledge.errors import InputError
+from spectraledge.tasks import Grouping
+
+Float = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_VANISHES = 1e-6
+"""What is left of a function after those before it, over its length, below which it adds no dimension of its own."""
+
+_UNUSED = 1e-10
+"""Squared length over the largest, below which a sum of functions of the maps is 0 on the inputs, up to rounding."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """A partition of the functions on the covered inputs into named subspaces.
+
+    The first subspace is "mean" (the constant functions), the last "rest" (all that no other one holds).
+    Laws: subspaces are orthogonal, dimensions sum to the number of covered inputs, energies to the energy there.
+
+    Attributes:
+        name: What it is a basis of.
+        covered_N: Which inputs it covers, bool (N,); functions on them have n dimensions.
+        subspaces: Names of the subspaces, S of them: "mean", "frequency 26", ..., "rest".
+        parts: The part that each belongs to: "mean", a map's name ("frequency" for a single one), "rest".
+        frequencies_S: Frequency of each subspace; 0 for "mean", "rest" and whole parts.
+        dimensions_S: Dimension of each subspace; 0 where those before it already hold its functions.
+        indicator_nG: Sparse, 1 where the covered input is in the group; the G groups of all maps side by side.
+        coefficients_GR: Orthonormal functions, without mean and rest: column r is a function of each map, summed.
+        subspace_R: The subspace of every column.
+    """
+
+    name: str
+    covered_N: NDArray[np.bool_]
+    subspaces: tuple[str, ...]
+    parts: tuple[str, ...]
+    frequencies_S: Ints
+    dimensions_S: Ints
+    indicator_nG: scipy.sparse.csr_array
+    coefficients_GR: Float
+    subspace_R: Ints
+
+    @property
+    def size(self) -> int:
+        """Number of covered inputs, n."""
+        return int(self.covered_N.sum())
+
+    @property
+    def coarse(self) -> "Basis":
+        """The basis whose subspaces are the parts of this one: every map's frequencies together."""
+        names = tuple(dict.fromkeys(self.parts))
+        place_S = np.array([names.index(part) for part in self.parts])
+        return Basis(
+            self.name,
+            self.covered_N,
+            names,
+            names,
+            np.zeros(len(names), dtype=np.int64),
+            np.bincount(place_S, weights=self.dimensions_S).astype(np.int64),
+            self.indicator_nG,
+            self.coefficients_GR,
+            place_S[self.subspace_R],
+        )
+
+    def indices(self, *names: str) -> Ints:
+        """Places of subspaces, each once.
+
+        Args:
+            names: Names of subspaces, or of parts (all their subspaces).
+
+        Returns:
+            Indices into `subspaces`, ascending.
+
+        Raises:
+            InputError: if a name is neither.
+        """
+        for name in names:
+            if name not in self.subspaces and name not in self.parts:
+                known = ", ".join(dict.fromkeys(self.parts))
+                raise InputError(
+                    f"basis {self.name!r} has no subspace {name!r}: it has {known}, or one frequency of them"
+                )
+        pairs = enumerate(zip(self.subspaces, self.parts, strict=True))
+        return np.array([index for index, either in pairs if not set(either).isdisjoint(names)], dtype=np.int64)
+
+    def energies(self, response_KND: NDArray[np.floating]) -> Float:
+        """Energy of vector responses in every subspace: Σ over coordinates of ‖projection‖².
+
+        A variation that is only rounding, up to 4·n·ε of the response, counts as none.
+
+        Args:
+            response_KND: Responses over the domain, shape (K, N, D), of any precision.
+
+        Returns:
+            float64, shape (K, S), squared units of the response; a row sums to the energy on the covered inputs.
+
+        Cost: two passes over the responses and one product of sparse with dense per map; nothing of size N².
+        """
+        self._check(response_KND.shape[1])
+        energies_KS = np.zeros((len(response_KND), len(self.subspaces)))
+        for energies_S, response_ND in zip(energies_KS, response_KND, strict=True):
+            mean_D, centred_nD = self.centred(response_ND)
+            total = float(np.vdot(centred_nD, centred_nD))
+            energies_S[0] = self.size * float(mean_D @ mean_D)
+            if total > (4 * self.size * np.finfo(np.float64).eps) ** 2 * (total + energies_S[0]):
+                inner_S = self.inner_energies(self.group_sums(centred_nD))
+                energies_S[1:] = inner_S[1:]
+                if self.dimensions_S[-1] > 0:
+                    energies_S[-1] = max(total - inner_S.sum(), 0.0)
+        return energies_KS
+
+    def project(self, response_ND: NDArray[np.floating], *names: str) -> Float:
+        """Part of a response that lies in a subspace, or in the union of several.
+
+        Args:
+            response_ND: Response over the domain, shape (N, D).
+            names: Names of subspaces or parts.
+
+        Returns:
+            Values at the covered inputs, float64, shape (n, D).
+        """
+        self._check(len(response_ND))
+        chosen_S = np.isin(np.arange(len(self.subspaces)), self.indices(*names))
+        mean_D, centred_nD = self.centred(response_ND)
+        values_RD = self.coefficients_GR.T @ self.group_sums(centred_nD)
+        projected_nD = np.zeros_like(centred_nD)
+        if chosen_S[-1]:
+            projected_nD += centred_nD - self.indicator_nG @ (self.coefficients_GR @ values_RD)
+        if chosen_S[0]:
+            projected_nD += mean_D
+        inner_R = chosen_S[self.subspace_R]
+        projected_nD += self.indicator_nG @ (self.coefficients_GR[:, inner_R] @ values_RD[inner_R])
+        return projected_nD
+
+    def centred(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float]:
+        """Mean of a response over the covered inputs, (D,), and what varies about it there, (n, D); float64."""
+        kept_nD = np.asarray(response_ND if self.covered_N.all() else response_ND[self.covered_N], dtype=np.float64)
+        mean_D = kept_nD.mean(axis=0)
+        return mean_D, kept_nD - mean_D
+
+    def group_sums(self, values_nD: Float, order_n: Ints | None = None) -> Float:
+        """Sums over every group of values at covered inputs, (G, D); input i in the groups of input order_n[i]."""
+        place_nG = self.indicator_nG if order_n is None else self.indicator_nG[order_n]
+        sums_GD: Float = place_nG.T @ values_nD
+        return sums_GD
+
+    def inner_energies(self, sums_GD: Float) -> Float:
+        """Energies from the sums of a centred response over every group, shape (S,); 0 for "mean" and "rest"."""
+        energies_R = np.square(self.coefficients_GR.T @ sums_GD).sum(axis=1)
+        return np.bincount(self.subspace_R, weights=energies_R, minlength=len(self.subspaces)).astype(np.float64)
+
+    def _check(self, count: int) -> None:
+        if count != len(self.covered_N):
+            raise InputError(
+                f"basis {self.name!r} is over {len(self.covered_N)} inputs, got responses of {count}: "
+                "take responses over the whole domain"
+            )
+
+
+def grouping_basis(grouping: Grouping) -> Basis:
+    """Basis of a grouping: the mean, one subspace "frequency ω" for each ω = 1..⌊M/2⌋ of functions of q, the rest.
+
+    Where groups differ in size, characters are not orthogonal over the inputs; each frequency is then what it adds to
+    the frequencies below it (our choice, because then all functions of q are covered once). With equal groups the
+    energies are those of the Fourier transform of the group means.
+
+    Args:
+        grouping: The grouping; pairs outside it are not covered.
+
+    Returns:
+        The basis: dimension 2 for each frequency, 1 for the Nyquist frequency M/2, fewer where groups are empty.
+
+    Raises:
+        InputError: if no pair is in a group.
+    """
+    covered_N = grouping.groups_N >= 0
+    _require_cover(covered_N, f"groups of grouping {grouping.name!r}")
+    return _ordered(grouping.name, covered_N, [("frequency", grouping.groups_N[covered_N], grouping.order)])
+
+
+def pair_basis(grouping: Grouping, *, squares: bool = False) -> Basis:
+    """Basis of a grid of pairs Z_M × Z_M: mean, lines "a", "b", "sum" (ω, ω) and "difference" (ω, −ω), the rest.
+
+    Definition: the split of the 2-D Fourier transform over (a, b) (Xu 2026, §6.5) that keeps both axes and both
+    diagonals; `coarse` gives whole lines. On the full grid they are orthogonal, but for the Nyquist frequency of an
+    even M, where (M/2, M/2) and (M/2, −M/2) are the same function, which "sum" has. On a grid with holes each line is
+    what it adds to those before it, in the order above.
+    Null: a line takes (its dimension)/(n − 1) of the energy of noise, 1/98 on the full grid of 97.
+
+    Args:
+        grouping: A grouping whose coordinates are the pairs: residues, or logarithms; pairs without are not covered.
+        squares: Read the squares of the coordinates mod M instead (Xu 2026, §6.5: "over squares"; of residues). The
+            rest then holds also what depends on the signs of a and b.
+
+    Returns:
+        The basis.
+
+    Raises:
+        InputError: if no pair has coordinates.
+    """
+    covered_N = grouping.coordinates_N2.min(axis=1) >= 0
+    _require_cover(covered_N, f"coordinates of grouping {grouping.name!r}")
+    pairs_n2 = grouping.coordinates_N2[covered_N]
+    a, b = (pairs_n2**2 % grouping.order if squares else pairs_n2).T
+    maps = {"a": a, "b": b, "sum": (a + b) % grouping.order, "difference": (a - b) % grouping.order}
+    name = f"{'squares' if squares else 'pairs'} of {grouping.name}"
+    return _ordered(name, covered_N, [(part, groups_n, grouping.order) for part, groups_n in maps.items()])
+
+
+def joint_basis(groupings: Sequence[Grouping]) -> Basis:
+    """Basis of several groupings in order: each subspace, "dlog_sum 26", is what it adds to all those before it.
+
+    The order matters wherever functions of one grouping are nearly functions of another: what both can hold goes to the
+    one that comes first. Make the basis in both orders to see how much that is.
+
+    Args:
+        groupings: Groupings of one domain, different names; pairs outside any of them are not covered.
+
+    Returns:
+        The basis; its parts are the groupings' names.
+
+    Raises:
+        InputError: if there is no grouping, two have one name, domains differ, or no pair is in all of them.
+    """
+    names = [grouping.name for grouping in groupings]
+    sizes = {len(grouping.groups_N) for grouping in groupings}
+    if len(set(names)) < len(names) or len(sizes) != 1:
+        raise InputError(
+            f"a joint basis needs groupings of different names over one domain, got {', '.join(names) or 'none'} "
+            f"over {', '.join(map(str, sorted(sizes))) or 'no'} pairs"
+        )
+    covered_N = np.stack([grouping.groups_N for grouping in groupings]).min(axis=0) >= 0
+    _require_cover(covered_N, f"groupings {', '.join(names)} together")
+    maps = [(grouping.name, grouping.groups_N[covered_N], grouping.order) for grouping in groupings]
+    return _ordered(" then ".join(names), covered_N, maps)
+
+
+def _require_cover(covered_N: NDArray[np.bool_], what: str) -> None:
+    if not covered_N.any():
+        raise InputError(f"the {what} cover no pair: choose others")
+
+
+def _ordered(name: str, covered_N: NDArray[np.bool_], maps: Sequence[tuple[str, Ints, int]]) -> Basis:
+    """Make a basis of maps (part name, group of every covered input, order) by Gram–Schmidt in the order given."""
+    size = int(covered_N.sum())
+    starts = np.cumsum([0, *(order for _, _, order in maps)])
+    columns_nL = np.column_stack([groups + start for (_, groups, _), start in zip(maps, starts, strict=False)])
+    indicator_nG = scipy.sparse.csr_array(
+        (np.ones(columns_nL.size), columns_nL.ravel(), np.arange(size + 1) * len(maps)), shape=(size, starts[-1])
+    )
+    # A function is a sum of functions of the maps: G numbers for n values. They are ambiguous (a constant can move
+    # between maps, an empty group can have any value), so they are turned into coordinates that keep lengths.
+    squares, axes_GG = np.linalg.eigh((indicator_nG.T @ indicator_nG).toarray())
+    used = squares > _UNUSED * squares[-1]
+    scale_UG = np.sqrt(squares[used])[:, None] * axes_GG[:, used].T
+    constant_G = np.zeros(starts[-1])
+    constant_G[: starts[1]] = 1 / np.sqrt(size)
+    functions_UR = np.zeros((used.sum(), used.sum() + 1))
+    functions_UR[:, 0] = scale_UG @ constant_G
+    subspaces, parts, frequencies, subspace_R = ["mean"], ["mean"], [0], [0]
+    for (part, _, order), start in zip(maps, starts, strict=False):
+        characters_UM = scale_UG[:, start : start + order] @ real_characters(order)
+        for frequency in range(1, order // 2 + 1):
+            raw_U2 = characters_UM[:, 2 * frequency - 1 : 2 * frequency + 1]
+            before_UR = functions_UR[:, : len(subspace_R)]
+            new_U2 = raw_U2 - before_UR @ (before_UR.T @ raw_U2)
+            new_U2 -= before_UR @ (before_UR.T @ new_U2)  # Once leaves rounding over what remains; twice is enough.
+            left_U2, lengths, _ = np.linalg.svd(new_U2, full_matrices=False)
+            kept = lengths > _VANISHES * np.linalg.norm(raw_U2)
+            place, count = len(subspace_R), int(kept.sum())
+            functions_UR[:, place : place + count] = left_U2[:, kept]
+            subspace_R += [len(subspaces)] * count
+            subspaces.append(f"{part} {frequency}")
+            parts.append(part)
+            frequencies.append(frequency)
+    coefficients_GR = axes_GG[:, used] @ (functions_UR[:, 1 : len(subspace_R)] / np.sqrt(squares[used])[:, None])
+    dimensions_S = np.bincount(subspace_R, minlength=len(subspaces) + 1)
+    dimensions_S[-1] = size - len(subspace_R)
+    return Basis(
+        name,
+        covered_N,
+        (*subspaces, "rest"),
+        (*parts, "rest"),
+        np.array([*frequencies, 0], dtype=np.int64),
+        dimensions_S.astype(np.int64),
+        indicator_nG,
+        coefficients_GR,
+        np.array(subspace_R[1:], dtype=np.int64),
+    )

@@ -1,0 +1,145 @@
+"""Comparing what several directions do together: spans of functions and of directions, never single vectors."""
+
+import numpy as np
+import scipy.linalg
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spectraledge.errors import InputError
+
+Float = NDArray[np.float64]
+
+
+def leading_functions(response_KND: NDArray[np.floating], rank: int) -> Float:
+    """Orthonormal basis of the functions of the input that hold most of the energy of several responses.
+
+    Definition: leading left singular vectors of the N × K·D matrix of all coordinates of all responses, means over the
+    inputs removed. Our choice over (N·D)-vectors, because two networks share no coordinates but do share their inputs.
+    Law: neither rotating the directions among each other nor the coordinates changes the span. To weigh directions by
+    how far the weights moved, scale each response by the root of its eigenvalue first.
+
+    Args:
+        response_KND: Responses over the domain, shape (K, N, D).
+        rank: Dimension r of the span.
+
+    Returns:
+        Shape (N, r), orthonormal columns, most energy first; only their span has a meaning where energies are equal.
+
+    Raises:
+        InputError: if the responses span fewer than r functions.
+
+    Cost: O(N·K·D·min(N, K·D)) time.
+    """
+    count, inputs, width = response_KND.shape
+    columns_NC = np.moveaxis(np.asarray(response_KND, dtype=np.float64), 1, 0).reshape(inputs, count * width)
+    columns_NC = columns_NC - columns_NC.mean(axis=0)
+    tall = inputs >= columns_NC.shape[1]
+    gram = columns_NC.T @ columns_NC if tall else columns_NC @ columns_NC.T
+    values, vectors = scipy.linalg.eigh(gram)
+    # The Gram matrix resolves singular values down to the root of its rounding.
+    spanned = int((values > len(gram) * np.finfo(np.float64).eps * max(values[-1], 0.0)).sum())
+    if not 0 < rank <= spanned:
+        raise InputError(f"rank must be in [1, {spanned}], the functions that the responses span, got {rank}")
+    leading = vectors[:, : -rank - 1 : -1]
+    return np.linalg.qr(columns_NC @ leading)[0] if tall else leading
+
+
+def principal_angles(a_NK: Float, b_NK: Float) -> Float:
+    """Principal angles between the spans of two sets of columns, smallest first.
+
+    Args:
+        a_NK: Columns that span the first, shape (N, any number), linearly independent.
+        b_NK: The same of the second.
+
+    Returns:
+        Angles in radians, 0..π/2, as many as the smaller number of columns.
+    """
+    angles: Float = scipy.linalg.subspace_angles(a_NK, b_NK)[::-1]
+    return angles
+
+
+def inclusion(target_NK: Float, *others_NK: Float) -> float:
+    """How much of a subspace lies in the sum of others: I = tr(P_T P_O) / rank(P_T).
+
+    Definition: P_O projects on the span of all columns of the others together, the reading of Xu 2026's second
+    conjecture as a number. Against one other of equal rank it is the symmetric overlap, the mean squared cosine of the
+    principal angles. Null: see `random_inclusions`; subspaces of other seeds are the null for "more than a seed would".
+    Laws: 1 if the target lies inside, 0 if it is orthogonal; adding to the others never lowers it.
+
+    Args:
+        target_NK: Columns that span the target, shape (N, any number).
+        others_NK: Columns that span the others, at least one array.
+
+    Returns:
+        In 0..1.
+
+    Raises:
+        InputError: if the target is zero, or there are no others.
+    """
+    target = scipy.linalg.orth(target_NK)
+    if target.shape[1] == 0 or not others_NK:
+        raise InputError("inclusion needs a target that is not zero and at least one other subspace")
+    # Each made orthonormal first, so that the scale of one cannot hide another.
+    joined = scipy.linalg.orth(np.hstack([scipy.linalg.orth(other) for other in others_NK]))
+    return float(np.square(target.T @ joined).sum() / target.shape[1])
+
+
+def random_inclusions(
+    inputs: int, target_rank: int, others_rank: int, *, count: int, generator: np.random.Generator
+) -> Float:
+    """Inclusion of a subspace in random ones: the null of `inclusion` for functions without mean on N inputs.
+
+    Law: others_rank/(inputs − 1) on average, exactly. It depends on the ranks alone, so no target is needed.
+
+    Args:
+        inputs: Number of inputs N; functions without mean have N − 1 dimensions.
+        target_rank: Rank of the target.
+        others_rank: Rank of the span of all others together.
+        count: Number of draws.
+        generator: Source of randomness.
+
+    Returns:
+        Shape (count,).
+
+    Raises:
+        InputError: if a rank is not in [1, N − 1].
+
+    Cost: count·N·others_rank² time.
+    """
+    if not (0 < target_rank < inputs and 0 < others_rank < inputs):
+        raise InputError(f"ranks must be in [1, {inputs - 1}] for {inputs} inputs, got {target_rank} and {others_rank}")
+    drawn = np.empty(count)
+    for index in range(count):
+        # In coordinates whose first axes span the target.
+        orthonormal = np.linalg.qr(generator.normal(size=(inputs - 1, others_rank)))[0]
+        drawn[index] = np.square(orthonormal[:target_rank]).sum() / target_rank
+    return drawn
+
+
+def span_cosines(before_KP: Tensor, after_KP: Tensor) -> Float:
+    """Cosines of the principal angles between the spans of two windows' directions in parameter space.
+
+    Null: two random spans of K of P dimensions have a mean squared cosine of K/P. Windows that overlap share updates:
+    compare windows that do not.
+
+    Args:
+        before_KP: Orthonormal rows, shape (K, P), as in `Directions`.
+        after_KP: Orthonormal rows, shape (any number, P).
+
+    Returns:
+        Shape (the smaller number of rows,), largest first, in 0..1.
+
+    Raises:
+        InputError: if the rows are of different lengths or not orthonormal.
+    """
+    if before_KP.shape[1:] != after_KP.shape[1:]:
+        raise InputError(
+            f"directions must be over the same parameters, got {tuple(before_KP.shape)} and {tuple(after_KP.shape)}"
+        )
+    for rows_KP in (before_KP, after_KP):
+        gram_KK = rows_KP @ rows_KP.T
+        if not torch.allclose(gram_KK, torch.eye(len(gram_KK)).to(gram_KK), atol=1e-4):
+            raise InputError("directions must be orthonormal rows: pass those of `window_directions`")
+    cosines: Float = torch.linalg.svdvals(before_KP @ after_KP.T).clamp(max=1.0).double().cpu().numpy()
+    return cosines

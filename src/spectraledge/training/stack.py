@@ -1,0 +1,335 @@
+"""Several runs of equal shapes trained as one batched program: what differs is the task, seed, split and rates."""
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from spectraledge.errors import InputError
+from spectraledge.models import Transformer, TransformerConfig, Weights, forward_pairs, rows_of
+from spectraledge.tasks import Task
+from spectraledge.training.config import Engine, RunConfig
+from spectraledge.training.protocols import PROTOCOLS
+from spectraledge.training.step import MOVES, Flat, Rates, take_step
+from spectraledge.trajectory import Layout
+
+_EVALUATION_BATCH = 512
+"""Inputs per evaluation pass and network: activations stay in cache, several times faster than the grid at once."""
+
+_SHARED = ("model", "batch_size", "betas", "every", "engine")
+"""Settings that runs of one stack have in common: they are the shapes and the rhythm of the program."""
+
+
+class NonFiniteLossError(InputError):
+    """Training diverged: the loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of a run at one step. Losses are mean cross-entropies in nats.
+
+    Attributes:
+        step: Optimiser steps taken.
+        train_loss: Over all training pairs.
+        test_loss: Over all test pairs.
+        train_accuracy: Share of training pairs answered correctly.
+        test_accuracy: Share of test pairs answered correctly.
+        gradient_norm: Norm of the last step's gradient before clipping; 0 before the first step.
+        weight_norm: Norm of all parameters.
+    """
+
+    step: int
+    train_loss: float
+    test_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    gradient_norm: float
+    weight_norm: float
+
+
+class Member:
+    """One run of a stack: its configuration, its streams, and its row of the stack's weights.
+
+    Args:
+        config: The run's configuration.
+        task: Its task.
+
+    Attributes:
+        config: The run's configuration.
+        task: Its task.
+        split: Which pairs train and which test.
+        batches: Where its batches come from.
+        step: Optimiser steps taken.
+        gradient_norm: Norm of the last step's gradient before clipping.
+        recent_losses: Batch losses of the last `advance`, in nats.
+
+    Raises:
+        InputError: if the configuration is of another task.
+    """
+
+    def __init__(self, config: RunConfig, task: Task) -> None:
+        if config.task_digest != task.digest:
+            raise InputError(
+                f"the configuration is of another task than {task.name!r}: make it with RunConfig.for_task"
+            )
+        protocol = PROTOCOLS[config.protocol]
+        self.config = config
+        self.task = task
+        self.split = protocol.split(len(task), fraction=config.train_fraction, seed=config.seed)
+        self.batches = protocol.batches(config.seed, len(self.split.train_T), config.batch_size)
+        self.step = 0
+        self.gradient_norm = 0.0
+        self.recent_losses: list[float] = []
+        self._stack: Stack
+        self._place: int
+
+    def join(self, stack: "Stack", place: int) -> None:
+        """Take a place in a stack."""
+        self._stack, self._place = stack, place
+
+    @property
+    def device(self) -> torch.device:
+        """Where it trains."""
+        return self._stack.flat.weights.device
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the parameters by name: views that change as training goes on."""
+        return self._stack.layout.split(self._stack.flat.weights[self._place])
+
+    def moves(self) -> dict[str, dict[str, Tensor]]:
+        """Return what moved the weights in the last `advance`, by kind (see `Flat`) and parameter name: views."""
+        return {kind: self._stack.layout.split(getattr(self._stack.flat, kind)[self._place]) for kind in MOVES}
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Return all that the rest of the run depends on, as tensors and text; `moves` is not part of it."""
+        flat = self._stack.flat
+        tensors = {name: getattr(flat, name)[self._place] for name in ("weights", "first", "second")}
+        text = {
+            "step": str(self.step),
+            "gradient_norm": repr(self.gradient_norm),
+            "batches": json.dumps(self.batches.state()),
+        }
+        return tensors, text
+
+    def restore(self, tensors: dict[str, Tensor], text: dict[str, str]) -> None:
+        """Go to a saved state; what follows is bit for bit what would have followed."""
+        for name, value in tensors.items():
+            getattr(self._stack.flat, name)[self._place].copy_(value)
+        self.step = int(text["step"])
+        self.gradient_norm = float(text["gradient_norm"])
+        self.batches.restore(json.loads(text["batches"]))
+
+
+class Stack:
+    """S runs as one program, on any device. Each equals the same run alone up to rounding, and is saved alone.
+
+    Args:
+        members: The runs; their configurations must agree in model, batch size, betas, `every` and engine.
+        device: Where to train. Default CPU.
+
+    Attributes:
+        members: The runs.
+        flat: Their weights and moments, one row each.
+        layout: How parameters lie in a row.
+
+    Raises:
+        InputError: if there is no run, configurations differ in one of these, or the device cannot be used.
+    """
+
+    def __init__(self, members: Sequence[Member], *, device: torch.device | str = "cpu") -> None:
+        place = _usable(device)
+        configs = [member.config for member in members]
+        _check(configs)
+        if place.type == "cpu":
+            _keep_freed_memory()
+        shapes = {name: tuple(p.shape) for name, p in empty_network(configs[0].model).named_parameters()}
+        self.layout = Layout(shapes)
+        self.members = list(members)
+        self._place_members()
+        networks = (PROTOCOLS[c.protocol].network(c.model, c.seed) for c in configs)
+        rows = [self.layout.join({n: p.detach() for n, p in network.named_parameters()}) for network in networks]
+        weights = torch.stack(rows).to(place)
+        self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
+
+    def __len__(self) -> int:
+        """Return the number of runs, S."""
+        return len(self.members)
+
+    @torch.no_grad()
+    def advance(self, steps: int) -> dict[int, NonFiniteLossError]:
+        """Take optimiser steps; every member's `recent_losses` then holds their batch losses.
+
+        Args:
+            steps: How many.
+
+        Returns:
+            The error of each run, by place, whose loss stopped being finite; its `step` is the last good one, and its
+            weights are of no further use. The other runs are not touched by it.
+        """
+        for kind in MOVES:
+            getattr(self.flat, kind).zero_()
+        if steps == 0:
+            return {}
+        device = self.flat.weights.device
+        shared = self.members[0].config
+        rows, labels = (torch.from_numpy(part).to(device).unbind(0) for part in self._batches(steps))
+        rates = self._rates(steps)
+        step = _compiled_if(take_step, shared.engine)
+        fixed = shared.model, self.layout, shared.betas
+        outcomes = [step(*fixed, self.flat, *now) for now in zip(rates, rows, labels, strict=True)]
+        losses_TS = torch.stack([losses for losses, _ in outcomes]).cpu().numpy()
+        norms_TS = torch.stack([norms for _, norms in outcomes]).cpu().numpy()
+        failed = {}
+        for i, member in enumerate(self.members):
+            finite = np.isfinite(losses_TS[:, i])
+            taken = steps if finite.all() else int(finite.argmin())
+            member.step += taken
+            member.recent_losses = losses_TS[:taken, i].tolist()
+            member.gradient_norm = float(norms_TS[taken - 1, i]) if taken else member.gradient_norm
+            if taken < steps:
+                failed[i] = NonFiniteLossError(
+                    f"the loss became {losses_TS[taken, i]} at step {member.step + 1} "
+                    f"(learning rate {member.config.learning_rate:g}, weight decay {member.config.weight_decay:g}): "
+                    "lower the learning rate"
+                )
+        return failed
+
+    @torch.no_grad()
+    def evaluate(self) -> list[Evaluation]:
+        """Measure loss and accuracy of every run on every pair of both halves."""
+        device = self.flat.weights.device
+        model = self.members[0].config.model
+        longest = max(len(member.task) for member in self.members)
+        # Shorter domains, and the last pass, are filled up with pairs whose answers nobody reads.
+        padded = -(-longest // _EVALUATION_BATCH) * _EVALUATION_BATCH
+        pairs = np.zeros((len(self), padded, 2), dtype=np.int64)
+        labels = np.zeros((len(self), padded), dtype=np.int64)
+        for i, member in enumerate(self.members):
+            pairs[i, : len(member.task)], labels[i, : len(member.task)] = member.task.pairs_N2, member.task.labels_N
+        weights = Weights.of(model, self.layout.split(self.flat.weights))
+        answers = _compiled_if(_answers, self.members[0].config.engine)
+        parts = [
+            answers(weights, rows_of(model, inputs), right)
+            for inputs, right in zip(
+                torch.split(torch.from_numpy(pairs).to(device), _EVALUATION_BATCH, 1),
+                torch.split(torch.from_numpy(labels).to(device), _EVALUATION_BATCH, 1),
+                strict=True,
+            )
+        ]
+        losses_SN, hits_SN = (torch.cat(part, 1).cpu().numpy() for part in zip(*parts, strict=True))
+        norms_S = self.flat.weights.norm(dim=1).tolist()
+        return [
+            Evaluation(
+                step=member.step,
+                train_loss=float(losses_N[member.split.train_T].mean()),
+                test_loss=float(losses_N[member.split.test_T].mean()),
+                train_accuracy=float(hits_N[member.split.train_T].mean(dtype=np.float64)),
+                test_accuracy=float(hits_N[member.split.test_T].mean(dtype=np.float64)),
+                gradient_norm=member.gradient_norm,
+                weight_norm=norm,
+            )
+            for member, losses_N, hits_N, norm in zip(self.members, losses_SN, hits_SN, norms_S, strict=True)
+        ]
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with some of the runs only; the others keep no weights."""
+        self.members = [self.members[i] for i in places]
+        self._place_members()
+        chosen = torch.tensor(list(places), device=self.flat.weights.device)
+        self.flat = Flat(*(getattr(self.flat, field.name)[chosen] for field in fields(Flat)))
+
+    def _place_members(self) -> None:
+        for place, member in enumerate(self.members):
+            member.join(self, place)
+
+    def _batches(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw every run's batches: rows of the tables (T, S·2·n), see `rows_of`, and labels (T, S, n)."""
+        tokens, labels = [], []
+        for member in self.members:
+            drawn = member.split.train_T[np.stack([member.batches.draw() for _ in range(steps)])]
+            tokens.append(member.task.pairs_N2[drawn])
+            labels.append(member.task.labels_N[drawn])
+        tokens_STNL = np.stack(tokens)
+        vocabulary = self.members[0].config.model.tokens
+        position = np.arange(2)[:, None] * vocabulary
+        stack = np.arange(len(tokens))[:, None, None] * 2 * vocabulary
+        rows_TSLN = tokens_STNL.transpose(1, 0, 3, 2) + position + stack
+        return rows_TSLN.reshape(steps, -1), np.stack(labels, 1)
+
+    def _rates(self, steps: int) -> list[Rates]:
+        """AdamW's numbers at each of the next steps."""
+        configs = [member.config for member in self.members]
+        rate, decay, clip = (
+            np.array([getattr(c, name) for c in configs]) for name in ("learning_rate", "weight_decay", "clip_norm")
+        )
+        count_TS = np.arange(1, steps + 1)[:, None] + np.array([member.step for member in self.members])
+        first, second = configs[0].betas
+        size_TS, root_TS = rate / (1 - first**count_TS), np.sqrt(1 - second**count_TS)
+        like = functools.partial(torch.tensor, dtype=self.flat.weights.dtype, device=self.flat.weights.device)
+        shrink, bound = like(1 - rate * decay).unsqueeze(1), like(clip).unsqueeze(1)
+        sizes, roots = like(size_TS).unsqueeze(2), like(root_TS).unsqueeze(2)
+        return [Rates(shrink, size, root, bound) for size, root in zip(sizes, roots, strict=True)]
+
+
+def empty_network(config: TransformerConfig) -> Transformer:
+    """Return a network without weights, drawing no random number."""
+    with torch.device("meta"):
+        return Transformer(config)
+
+
+def _answers(weights: Weights, row_of: Tensor, labels_SN: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss of every answer, and whether it is right, each of shape (S, n)."""
+    logits = forward_pairs(weights, row_of).logits
+    return F.cross_entropy(logits.transpose(1, 2), labels_SN, reduction="none"), logits.argmax(-1) == labels_SN
+
+
+@functools.cache
+def _compiled_if(function: Callable[..., Any], engine: Engine) -> Callable[..., Any]:
+    if engine == "eager":
+        return function
+    compiled = torch.compile(function, fullgraph=True, dynamic=False)
+
+    def run(*operands: object) -> object:
+        try:
+            return compiled(*operands)
+        except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"engine 'compiled' cannot be built here ({reason}): install a C++ compiler and Python's headers, "
+                "or use engine 'eager'"
+            ) from error
+
+    return run
+
+
+def _usable(device: torch.device | str) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {str(device)!r} cannot be used here ({reason}): use cpu, or see `doctor`") from error
+
+
+def _check(configs: Sequence[RunConfig]) -> None:
+    if not configs:
+        raise InputError("a stack needs at least one run, got none")
+    for config in configs:
+        for name in _SHARED:
+            if getattr(config, name) != getattr(configs[0], name):
+                raise InputError(
+                    f"runs of one stack must agree in {name}, got {getattr(configs[0], name)} and "
+                    f"{getattr(config, name)}: train them in stacks of their own"
+                )
+
+
+def _keep_freed_memory() -> None:
+    # The GNU allocator gives a step's buffers back to the system and faults them in again, a sixth of the step's time,
+    # until a large block has been freed once: from then on it keeps what is smaller.
+    torch.empty(31 << 20, dtype=torch.uint8)

@@ -1,0 +1,94 @@
+"""One optimiser step of S networks at once: loss, gradient, clipping, AdamW, and what moved the weights."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spectraledge.models import TransformerConfig, loss_and_gradient
+from spectraledge.trajectory import Layout
+
+ADAM_EPSILON = 1e-8
+"""PyTorch's default."""
+
+MOVES = ("decay", "gradient", "clipped")
+"""The fields of `Flat` that say what moved the weights."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """What a step changes in place, each of shape (S, P): one row per network, all parameters one after another.
+
+    Attributes:
+        weights: θ.
+        first: AdamW's running mean of the gradient.
+        second: AdamW's running mean of the squared gradient.
+        decay: Sum of what weight decay alone has moved θ by, since the sums were last set to zero.
+        gradient: Sum of the gradients as they came.
+        clipped: Sum of the gradients as AdamW saw them.
+    """
+
+    weights: Tensor
+    first: Tensor
+    second: Tensor
+    decay: Tensor
+    gradient: Tensor
+    clipped: Tensor
+
+
+@dataclass(frozen=True)
+class Rates:
+    """AdamW's numbers at one step, each of shape (S, 1).
+
+    Attributes:
+        shrink: 1 − learning rate · weight decay.
+        size: Learning rate over the bias correction of the first moment.
+        root: Root of the bias correction of the second moment.
+        clip: Largest gradient norm.
+    """
+
+    shrink: Tensor
+    size: Tensor
+    root: Tensor
+    clip: Tensor
+
+
+def take_step(
+    config: TransformerConfig,
+    layout: Layout,
+    betas: tuple[float, float],
+    flat: Flat,
+    rates: Rates,
+    row_of: Tensor,
+    labels_SN: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Take one step in place.
+
+    Definition: the gradient of the mean cross-entropy, scaled to a norm of at most `clip` as
+    `torch.nn.utils.clip_grad_norm_` does, then AdamW as `torch.optim.AdamW` does (decay before the step, decoupled).
+    Law: θ changes by what is added to `decay`, plus AdamW's own step, exactly.
+
+    Args:
+        config: Sizes of the networks.
+        layout: How parameters lie in a row.
+        betas: AdamW's.
+        flat: Changed in place.
+        rates: AdamW's numbers at this step.
+        row_of: The inputs; see `models.pairs.rows_of`.
+        labels_SN: Right answers, int64.
+
+    Returns:
+        Losses in nats and gradient norms before clipping, each of shape (S,).
+    """
+    losses_S, gradients = loss_and_gradient(config, layout.split(flat.weights), row_of, labels_SN)
+    gradient = layout.join_rows(gradients)
+    norms_S1 = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+    flat.gradient.add_(gradient)
+    gradient = gradient * (rates.clip / (norms_S1 + 1e-6)).clamp(max=1.0)
+    flat.clipped.add_(gradient)
+    flat.decay.addcmul_(flat.weights, rates.shrink - 1)
+    flat.first.lerp_(gradient, 1 - betas[0])
+    flat.second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+    denominator = (flat.second.sqrt() / rates.root).add_(ADAM_EPSILON)
+    flat.weights.mul_(rates.shrink).sub_(flat.first / denominator * rates.size)
+    return losses_S, norms_S1.squeeze(1)

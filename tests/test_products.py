@@ -1,0 +1,47 @@
+"""Products of matrices by either library, against float64."""
+
+import pytest
+import torch
+
+from spectraledge import products
+
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-13}
+LIBRARIES = [False, *([True] if torch.backends.mkldnn.enabled else [])]
+VIEWS = {
+    "rows": lambda m: m,
+    "columns": lambda m: m.t().contiguous().t(),
+    "strided": lambda m: m[::2, ::3],
+    "repeated": lambda m: m[:1].expand(4, -1),
+}
+
+
+@pytest.fixture(params=LIBRARIES, ids=["onednn" if onednn else "mkl" for onednn in LIBRARIES], autouse=True)
+def _library(monkeypatch, request):
+    monkeypatch.setattr(products, "_PREFERS_ONEDNN", request.param)
+
+
+def operands(*shapes, dtype):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, dtype=torch.float64, generator=generator).to(dtype) for shape in shapes]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("added", [True, False], ids=["bias", "no-bias"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_products_of_matrices_however_they_lie(view, added, dtype):
+    left, right = (VIEWS[view](m) for m in operands((8, 12), (6, 12), dtype=dtype))
+    bias = operands((len(right),), dtype=dtype)[0] if added else None
+    expected = left.double() @ right.double().t() + (0 if bias is None else bias.double())
+    found = products.multiply(left, right, bias)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("stacks", [1, 3])
+@pytest.mark.parametrize("added", [True, False], ids=["bias", "no-bias"])
+def test_stacks_are_multiplied_one_by_one(stacks, added):
+    left, right, bias = operands((stacks, 8, 12), (stacks, 6, 12), (stacks, 6), dtype=torch.float32)
+    chosen = bias if added else None
+    found = products.multiply_stacks(left, right, chosen)
+    alone = [products.multiply(left[s], right[s], bias[s] if added else None) for s in range(stacks)]
+    torch.testing.assert_close(found, torch.stack(alone), rtol=1e-5, atol=1e-5)
