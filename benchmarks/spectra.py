@@ -1,13 +1,11 @@
 """Speed, scaling and memory of spectra: `rows()` for the table of run.py, or a table of its own when run alone.
 
 Everything runs on one thread. Baselines are timed on a part and scaled where the whole would take minutes; a row says
-so in `baseline`. `limit` is measured in the same process.
+so in `baseline`. Limits are measured in the same process.
 """
 
 import ctypes
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,18 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from baselines import svd_per_window
+from measuring import Row, gemm_rate, in_turn, read_rate, row, seconds
 from safetensors.torch import load_file
 
 from spectraledge.spectrum import BandedGram, Sketch, block_windows, noise_floor, window_spectrum
 from spectraledge.trajectory import Series, snapshot_path, write_tensors
 
 WINDOW, PARAMETERS = 20, 131_072
-
-
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def best(work: Callable[[], object], repeats: int = 3) -> float:
@@ -50,62 +43,34 @@ def status_mib(status: Path, key: str) -> float:
     return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(key)) / 1024
 
 
-def read_rate() -> float:
-    """Bytes per second of summing 400 MB once."""
-    data = torch.ones(100_000_000)
-    return data.nbytes / best(data.sum, 5)
-
-
-def product_rate() -> float:
-    """FLOP per second of a large float64 product."""
-    square = torch.randn(1024, 1024, dtype=torch.float64)
-    return 2 * 1024**3 / best(lambda: square @ square, 5)
-
-
 def band_limit(count: int, window: int, size: int, *, rates: tuple[float, float]) -> float:
     """Seconds to read float32 updates once and to multiply each with W updates in float64, nothing overlapped."""
     read, product = rates
     return 4 * count * size / read + 2 * count * window * size / product
 
 
-def row(name: str, before: float, after: float, limit: float, limited_by: str, baseline: str, **more: float) -> dict:
-    return {
-        "path": name,
-        "baseline": baseline,
-        "baseline_seconds": before,
-        "seconds": after,
-        "ratio": before / after,
-        "limit_seconds": limit,
-        "limited_by": limited_by,
-        "share_of_limit": limit / after,
-        **more,
-    }
-
-
-def all_windows(rates: tuple[float, float], repeats: int = 5) -> dict:
+def all_windows(rates: tuple[float, float], repeats: int = 5) -> Row:
     """381 windows of a run: the figure that the documentation gives."""
     updates = torch.randn(400, PARAMETERS)
-    sample, windows = updates[:24].numpy(), 400 - WINDOW + 1
-    pairs = []
-    for _ in range(repeats):
-        before = seconds(lambda: svd_per_window(sample, WINDOW)) * windows / 5
-        pairs.append((before, seconds(lambda: window_spectrum(updates, window=WINDOW))))
-    before, after = (statistics.median(values) for values in zip(*pairs, strict=True))
+    sample, scale = updates[:24].numpy(), (400 - WINDOW + 1) / 5
+    before, after, ratio = in_turn(
+        lambda: svd_per_window(sample, WINDOW), lambda: window_spectrum(updates, window=WINDOW), repeats
+    )
     return row(
-        f"spectra: {windows} windows of {WINDOW} × {PARAMETERS:,}, float32",
-        before,
+        f"spectra: {400 - WINDOW + 1} windows of {WINDOW} × {PARAMETERS:,}, float32",
+        before * scale,
         after,
+        ratio * scale,
         band_limit(400, WINDOW, PARAMETERS, rates=rates),
-        "reading once, then W products per update at the float64 GEMM rate",
-        "numpy.linalg.svd of 5 windows, scaled",
-        ratio=statistics.median(b / a for b, a in pairs),
+        "reading once, then W products per update at the GEMM rate",
+        baseline="numpy.linalg.svd of 5 windows, scaled",
         flop_per_second=2 * 400 * WINDOW * PARAMETERS / after,
         reading_seconds=updates.nbytes / rates[0],
-        peak_mib=peak_mib(lambda: window_spectrum(updates, window=WINDOW)),
+        peak_memory_mib=peak_mib(lambda: window_spectrum(updates, window=WINDOW)),
     )
 
 
-def scaling(rates: tuple[float, float]) -> Iterator[dict]:
+def scaling(rates: tuple[float, float]) -> Iterator[Row]:
     """Cost against parameters, window and updates; updates come in pieces of one buffer, so memory is the window's."""
     cases = [(40, WINDOW, size) for size in (100_000, 1_000_000, 10_000_000)]
     cases += [(400, window, PARAMETERS) for window in (5, 10, 50, 100)]
@@ -119,20 +84,22 @@ def scaling(rates: tuple[float, float]) -> Iterator[dict]:
                 gram.extend(piece[: count - start])
 
         sample = torch.randn(window, min(size, 1_000_000)).numpy()
-        once = best(partial(svd_per_window, sample, window), 1)
+        before = best(partial(svd_per_window, sample, window), 1) * (count - window + 1) * size / sample.shape[1]
+        after = best(stream, 2)
         yield row(
             f"spectra: {count} updates, window {window}, {size:,} parameters",
-            once * (count - window + 1) * size / sample.shape[1],
-            best(stream, 2),
+            before,
+            after,
+            before / after,
             band_limit(count, window, size, rates=rates),
-            "reading once, then W products per update at the float64 GEMM rate",
-            "numpy.linalg.svd of one window of at most 10⁶ parameters, scaled",
-            peak_mib=peak_mib(stream),
+            "reading once, then W products per update at the GEMM rate",
+            baseline="numpy.linalg.svd of one window of at most 10⁶ parameters, scaled",
+            peak_memory_mib=peak_mib(stream),
             window_mib=4 * window * size / 2**20,
         )
 
 
-def one_at_a_time(rates: tuple[float, float]) -> dict:
+def one_at_a_time(rates: tuple[float, float]) -> Row:
     """Updates as they come: what attaching to a training loop costs per snapshot."""
     updates = torch.randn(60, PARAMETERS)
 
@@ -141,18 +108,21 @@ def one_at_a_time(rates: tuple[float, float]) -> dict:
         for update in updates:
             gram.append(update)
 
-    sample = updates[:24].numpy()
+    sample = updates[:WINDOW].numpy()
+    before, after = best(lambda: svd_per_window(sample, WINDOW)), best(stream) / len(updates)
     return row(
         f"spectra: one more update of {PARAMETERS:,}",
-        best(lambda: svd_per_window(sample, WINDOW), 2) / 5,
-        best(stream) / len(updates),
+        before,
+        after,
+        before / after,
         4 * WINDOW * PARAMETERS / rates[0],
         "reading the window once",
-        "numpy.linalg.svd of the window",
+        baseline="numpy.linalg.svd of the window",
+        peak_memory_mib=peak_mib(stream),
     )
 
 
-def blocks_of_files(rates: tuple[float, float], size: int = 4_000_000, snapshots: int = 41) -> dict:
+def blocks_of_files(rates: tuple[float, float], size: int = 4_000_000, snapshots: int = 41) -> Row:
     """Snapshots in files, read whole against read in blocks of parameters."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -170,19 +140,20 @@ def blocks_of_files(rates: tuple[float, float], size: int = 4_000_000, snapshots
 
         before, after = best(whole, 2), best(in_blocks, 2)
         limit = 4 * snapshots * size / rates[0]
-        more = {"baseline_peak_mib": peak_mib(whole), "peak_mib": peak_mib(in_blocks)}
+        more = {"baseline_peak_memory_mib": peak_mib(whole), "peak_memory_mib": peak_mib(in_blocks)}
     return row(
         f"spectra: {snapshots} files of {size:,} parameters in blocks of 2¹⁸",
         before,
         after,
+        before / after,
         limit,
         "reading the files once from memory",
-        "all snapshots in memory, then window_spectrum",
+        baseline="all snapshots in memory, then window_spectrum",
         **more,
     )
 
 
-def sketching(rates: tuple[float, float], size: int = 100_000_000, kept: int = 4096) -> dict:
+def sketching(rates: tuple[float, float], size: int = 100_000_000, kept: int = 4096) -> Row:
     """One update of 10⁸ parameters, made and sketched in blocks of 10⁶."""
     block, few = torch.randn(1_000_000), 1 << 14
     sketch, part = Sketch(kept), torch.randn(few)
@@ -192,18 +163,20 @@ def sketching(rates: tuple[float, float], size: int = 100_000_000, kept: int = 4
         for start in range(0, size, len(block)):
             total += sketch(block, start=start)
 
+    before, after = best(lambda: torch.randn(kept, few) @ part, 2) * size / few, best(blockwise, 1)
     return row(
         f"sketch: one update of {size:,} parameters to {kept:,}",
-        best(lambda: torch.randn(kept, few) @ part, 2) * size / few,
-        best(blockwise, 1),
+        before,
+        after,
+        before / after,
         4 * size / rates[0],
         "reading the update once",
-        f"Gaussian projection, drawn as it goes, of {few:,} parameters, scaled",
-        peak_mib=peak_mib(lambda: sketch(block)),
+        baseline=f"Gaussian projection, drawn as it goes, of {few:,} parameters, scaled",
+        peak_memory_mib=peak_mib(blockwise),
     )
 
 
-def floor_of_noise() -> dict:
+def floor_of_noise() -> Row:
     """39 surrogates of a window."""
     updates, count = torch.randn(WINDOW, PARAMETERS), 39
     rows = updates.double().numpy()
@@ -214,25 +187,27 @@ def floor_of_noise() -> dict:
         np.linalg.svd(np.fft.irfft(turned, WINDOW, axis=0), compute_uv=False)
 
     def draw() -> None:
-        phases = torch.rand((WINDOW - 1) // 2, 1 << 12)
+        phases = torch.empty((WINDOW - 1) // 2, 1 << 12, dtype=torch.float64)
         for _ in range(count * PARAMETERS >> 12):
-            phases.double().uniform_()
+            phases.uniform_()
 
     generator = torch.Generator().manual_seed(0)
+    before, after = best(surrogate, 2) * count, best(lambda: noise_floor(updates, generator=generator))
     return row(
         f"noise floor: {count} surrogates of {WINDOW} × {PARAMETERS:,}",
-        best(surrogate, 2) * count,
-        best(lambda: noise_floor(updates, generator=generator)),
+        before,
+        after,
+        before / after,
         best(draw, 2),
         "drawing the phases",
-        "FFT, random phases, inverse FFT and SVD of one surrogate, scaled",
-        peak_mib=peak_mib(lambda: noise_floor(updates, generator=generator)),
+        baseline="FFT, random phases, inverse FFT and SVD of one surrogate, scaled",
+        peak_memory_mib=peak_mib(lambda: noise_floor(updates, generator=generator)),
     )
 
 
-def rows() -> list[dict]:
+def rows() -> list[Row]:
     """Return one dict per measurement; see `row` for the keys."""
-    rates = read_rate(), product_rate()
+    rates = read_rate(), gemm_rate(torch.float64)
     return [
         all_windows(rates),
         one_at_a_time(rates),
@@ -250,7 +225,7 @@ def main() -> None:
         print(
             f"{found['path']:<66}{found['baseline_seconds']:10.3f} s {found['seconds']:9.4f} s {found['ratio']:9.1f}×"
             f"   limit {found['limit_seconds']:8.4f} s ({found['share_of_limit']:.0%})"
-            f"   peak {found.get('peak_mib', float('nan')):7.0f} MiB"
+            f"   peak {found['peak_memory_mib']:7.0f} MiB"
         )
 
 
