@@ -201,12 +201,12 @@ def allowed_alarms(draws, level=0.05):
     ],
 )
 def test_noise_is_no_signal(null, kind, size):
-    assert alarms(kind, size, null, 100) <= allowed_alarms(100)
+    assert alarms(kind, size, null, 60) <= allowed_alarms(60)
 
 
 @pytest.mark.parametrize("null", ["phase", "sign"])
 def test_the_rate_of_false_alarms_is_exact_where_it_is_said_to_be(null):
-    draws = 600
+    draws = 400
     low, high = scipy.stats.binom.interval(1 - 1e-4, draws, 0.05)
     assert low <= alarms("white", 20, null, draws, window=6) <= high
 
@@ -246,7 +246,7 @@ def test_a_planted_signal_stands_where_random_matrices_put_it(window, size, stre
 
 
 @pytest.mark.parametrize("null", NULLS)
-@pytest.mark.parametrize("strengths", [[1.0], [3.0], [3.0, 2.5], [1.5, 1.2]])
+@pytest.mark.parametrize("strengths", [[1.0], [3.0, 2.5], [1.5, 1.2]])
 @pytest.mark.parametrize("window", [20, 21])
 def test_planted_signals_are_counted(null, strengths, window):
     rng, generator = np.random.default_rng(0), stream()

@@ -1,6 +1,7 @@
 """Inner products of every update with the W − 1 before it: one banded Gram matrix holds all windows of a run."""
 
 from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 import torch
@@ -8,13 +9,10 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 
-_ROWS = 8
-"""New updates per product: few, because every one beyond the first adds a number per update that no window needs."""
-
-_TALL = 128
+_TALL = 100
 """Fewest new updates per block where there are more than fit in one."""
 
-_NUMBERS, _COLUMNS = 120_000, (512, 4096)
+_NUMBERS, _COLUMNS = 125_000, (512, 4096)
 """Size of a block, and the fewest and most parameters in it: in float64 it then stays in the second-level cache."""
 
 _OPENBLAS_IS_FASTER = torch.backends.cpu.get_cpu_capability() == "AVX512"
@@ -118,7 +116,7 @@ class BandedGram:
 def block_windows(blocks: Iterable[Iterable[Tensor]], window: int) -> Tensor:
     """Gram matrices of the windows of updates too long for memory, whose parameters come in blocks.
 
-    The inner product of two updates is the sum of those of their blocks, so one block of W updates is held at a time.
+    The inner product of two updates is the sum of those of their blocks, so at most 3·W updates of one block are held.
 
     Args:
         blocks: For every block of parameters the same updates, oldest first, cut to it: each of the shape (size,) of
@@ -131,13 +129,16 @@ def block_windows(blocks: Iterable[Iterable[Tensor]], window: int) -> Tensor:
     Raises:
         InputError: if there is no block, blocks differ in the number of updates, or as `BandedGram`.
 
-    Cost: O(T·W·P) time; memory for W updates of one block.
+    Cost: O(T·W·P) time; memory for 3·W updates of one block.
     """
     total, count = None, 0
     for updates in blocks:
-        gram = BandedGram(window)
-        for update in updates:
-            gram.append(update)
+        gram, stream = BandedGram(window), iter(updates)
+        while batch := list(islice(stream, window)):
+            shapes = sorted({tuple(update.shape) for update in batch})
+            if len(shapes) > 1:
+                raise InputError(f"every update of a block must cover the same parameters, got shapes {shapes}")
+            gram.extend(torch.stack(batch))
         if total is not None and len(gram) != count:
             raise InputError(f"every block needs the same updates: one has {count}, a later one has {len(gram)}")
         total, count = gram.windows() if total is None else total + gram.windows(), len(gram)
@@ -152,7 +153,10 @@ def _band(recent_HP: Tensor, oldest: int, updates_TP: Tensor) -> Tensor:
     `recent_HP` holds the H = W − 1 updates before the new ones, in a ring that begins at row `oldest`.
     """
     (count, size), held = updates_TP.shape, len(recent_HP)
-    rows = max(1, min(_ROWS, count))
+    small = updates_TP.device.type == "cpu" and held <= _TALL
+    # New updates per product: few, because each beyond the first costs every update a number that no window needs.
+    multiply, rows = (_openblas, 4) if small and _OPENBLAS_IS_FASTER else (_bmm, 8)
+    rows = max(1, min(rows, count))
     blocks = max(1, count // max(_TALL, held))
     per_block = -(-count // (rows * blocks))
     tall = per_block * rows
@@ -165,8 +169,6 @@ def _band(recent_HP: Tensor, oldest: int, updates_TP: Tensor) -> Tensor:
     seen = block.as_strided((per_block, held + rows, columns), strides)
     products = block.new_zeros(blocks, per_block, held + rows, rows)
     product = torch.empty_like(products[0])
-    small = block.device.type == "cpu" and held <= _TALL
-    multiply = _openblas if small and _OPENBLAS_IS_FASTER else _bmm
     for column in range(0, size, columns):
         part_TC, part_HC = updates_TP[:, column : column + columns], recent_HP[:, column : column + columns]
         width = part_TC.shape[1]
