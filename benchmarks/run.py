@@ -28,7 +28,7 @@ def main() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
     rows = [*training.rows(), *spectra.rows(), *responses.rows()]
-    scaling = [*training.scaling(), *spectra.scaling()]
+    scaling = training.scaling()
     table = Table(title="One thread; medians of runs taken in turn")
     for column in ("path", "baseline s", "ours s", "ratio", "limit s", "limited by", "share of limit", "peak MiB"):
         table.add_column(column, justify="left" if column in ("path", "limited by") else "right")
@@ -45,11 +45,10 @@ def main() -> None:
         )
     Console().print(table)
     for r in scaling:
-        print(
-            "  ".join(
-                f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}" for name, value in r.items()
-            )
+        figures = (
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in r.items()
         )
+        print(", ".join(figures))
     RESULTS.mkdir(exist_ok=True)
     machine = f"{platform.system()}-{platform.machine()}-{os.cpu_count()}cores".lower()
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{machine}.json"

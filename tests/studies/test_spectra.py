@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from spectraledge import InputError
 from spectraledge.studies import analyze_folder
+from spectraledge.tasks import named_task
+from spectraledge.training import RunConfig, train_in_folder
+from spectraledge.trajectory import Series
 
 
 def write_series(
@@ -83,3 +87,44 @@ def test_window_must_fit(tmp_path: Path, window: int) -> None:
     write_series(tmp_path, np.random.default_rng(4).standard_normal((6, 9)))
     with pytest.raises(InputError, match=r"window must be in \[2, 5\] for 6 snapshots"):
         analyze_folder(tmp_path, window=window)
+
+
+def test_a_recorded_run_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = named_task("add", modulus=7)
+    config = RunConfig.for_task(task, {"width": 8, "heads": 2, "hidden": 8}, steps=60, every=5, batch_size=8)
+    train_in_folder(tmp_path, config, task)
+    read = analyze_folder(tmp_path / "snapshots", patterns=config.watched, window=6)
+    monkeypatch.setattr(Series, "updates", lambda _: pytest.fail("the snapshots were read"))
+    recorded = analyze_folder(tmp_path, patterns=config.watched, window=6)
+    pd.testing.assert_frame_equal(recorded.spectrum, read.spectrum, rtol=1e-9, atol=1e-15)
+    pd.testing.assert_frame_equal(recorded.edge, read.edge, rtol=1e-9, atol=1e-15)
+    with pytest.raises(pytest.fail.Exception, match="the snapshots were read"):
+        analyze_folder(tmp_path, patterns=["head.*"], window=6)
+
+
+@pytest.mark.parametrize("block", [1, 7, 50, 1000])
+def test_blocks_of_parameters_give_the_same_tables(tmp_path: Path, block: int) -> None:
+    write_series(tmp_path, np.cumsum(np.random.default_rng(0).standard_normal((12, 50)), axis=0))
+    whole, parts = (analyze_folder(tmp_path, window=4, block=size) for size in (None, block))
+    pd.testing.assert_frame_equal(parts.spectrum, whole.spectrum, rtol=1e-12)
+    pd.testing.assert_frame_equal(parts.edge, whole.edge, rtol=1e-12)
+
+
+def test_the_noise_floor_stands_beside_every_window(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    updates = rng.standard_normal((30, 400))
+    # One direction that all coordinates share, with a course of its own, in the second half of the run.
+    updates[15:] += 3 * rng.standard_normal((15, 1)) * rng.standard_normal(400)
+    write_series(tmp_path, np.cumsum(updates, axis=0))
+    edge = analyze_folder(tmp_path, window=12, surrogates=39).edge
+    assert edge["above_floor"].iloc[0] == 0
+    assert edge["above_floor"].iloc[-1] >= 1
+    assert edge["floor_ratio"].iloc[-1] > 1.5 > edge["floor_ratio"].iloc[0]
+    again = analyze_folder(tmp_path, window=12, surrogates=39).edge
+    pd.testing.assert_frame_equal(edge, again, check_exact=True)
+
+
+def test_a_noise_floor_in_blocks_is_refused(tmp_path: Path) -> None:
+    write_series(tmp_path, np.random.default_rng(0).standard_normal((12, 50)))
+    with pytest.raises(InputError, match="whole windows in memory"):
+        analyze_folder(tmp_path, window=4, surrogates=9, block=10)

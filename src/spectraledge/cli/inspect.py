@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spectraledge.cli.options import Json, NoSeed, Out, Params, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.cli.options import Json, Out, Params, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.files import write_table
 from spectraledge.studies import analyze_folder, measure_modes
 from spectraledge.training import RunConfig
@@ -20,10 +20,16 @@ def analyze(
         Path, typer.Argument(help="Snapshots: .safetensors files with one integer, the step, in each name.")
     ],
     out: Out = None,
-    seed: NoSeed = 42,
+    seed: Seed = 42,
     as_json: Json = False,
     params: Params = None,
     window: Window = 20,
+    surrogates: Annotated[
+        int, typer.Option(min=0, help="Surrogates per window for its noise floor (39 are usual); 0 leaves it out.")
+    ] = 0,
+    block: Annotated[
+        int | None, typer.Option(min=1, help="Parameters to read at a time, where a window does not fit in memory.")
+    ] = None,
     center: Annotated[
         bool, typer.Option("--center/--no-center", help="Remove each window's mean update first (Xu 2026, §2.3: no).")
     ] = False,
@@ -33,7 +39,9 @@ def analyze(
     use_threads(threads)
     if not params and Manifest.present(folder):
         params = list(RunConfig.of_run(folder).watched)
-    tables = analyze_folder(folder, patterns=params or ["*"], window=window, center=center)
+    tables = analyze_folder(
+        folder, patterns=params or ["*"], window=window, center=center, surrogates=surrogates, seed=seed, block=block
+    )
     matched, others = tables.selection.matched, tables.selection.others
     remark(f"watched {len(matched)} tensors, {tables.parameters:,} parameters: {', '.join(matched)}")
     remark(f"left out {len(others)} tensors: {', '.join(others) or 'none'}")
@@ -55,6 +63,7 @@ def analyze(
             "last_k_star": None if pd.isna(last["k_star"]) else int(last["k_star"]),
             "last_g23": float(last["g23"]) if pd.notna(last["g23"]) else None,
             "last_trace": float(last["trace"]),
+            **({"last_above_floor": int(last["above_floor"])} if surrogates else {}),
         },
         as_json=as_json,
     )

@@ -2,7 +2,7 @@
 
 from spectraledge.spectrum.directions import Directions, window_directions
 from spectraledge.spectrum.edge import Spectrum, edge_position
-from spectraledge.spectrum.gram import BandedGram, block_windows
+from spectraledge.spectrum.gram import BandedGram, band_windows, block_windows
 from spectraledge.spectrum.noise import NoiseFloor, effective_dimension, noise_floor, surrogate_updates
 from spectraledge.spectrum.sketch import Sketch
 from spectraledge.spectrum.windows import window_eigenvalues, window_spectrum
@@ -13,6 +13,7 @@ __all__ = [
     "NoiseFloor",
     "Sketch",
     "Spectrum",
+    "band_windows",
     "block_windows",
     "edge_position",
     "effective_dimension",

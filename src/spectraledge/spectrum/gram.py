@@ -99,18 +99,35 @@ class BandedGram:
         Raises:
             InputError: if fewer than W updates were appended.
         """
-        if len(self) < self.window:
-            raise InputError(
-                f"window must be in [2, {len(self)}] for {len(self)} updates, got {self.window}: "
-                "record more snapshots or pass a smaller window"
-            )
-        band_TW = torch.stack(self._band)
-        last = torch.arange(self.window - 1, len(self))
-        offset = torch.arange(self.window) - (self.window - 1)
-        time_NW = last[:, None] + offset
-        later = torch.maximum(time_NW[:, :, None], time_NW[:, None, :])
-        lag = (time_NW[:, :, None] - time_NW[:, None, :]).abs()
-        return band_TW[later.to(band_TW.device), lag.to(band_TW.device)]
+        band_TW = torch.stack(self._band) if self._band else torch.empty(0, self.window)
+        return band_windows(band_TW, self.window)
+
+
+def band_windows(band_TW: Tensor, window: int) -> Tensor:
+    """Gram matrix of every full trailing window, from the band that holds them all.
+
+    Args:
+        band_TW: ⟨δθ_t, δθ_(t−lag)⟩ by update and lag, at least `window` lags.
+        window: Updates per window.
+
+    Returns:
+        Tensor (T − window + 1, window, window); see `BandedGram.windows`.
+
+    Raises:
+        InputError: if there are fewer updates than that.
+    """
+    count = len(band_TW)
+    if count < window:
+        raise InputError(
+            f"window must be in [2, {count}] for {count} updates, got {window}: "
+            "record more snapshots or pass a smaller window"
+        )
+    last = torch.arange(window - 1, count)
+    offset = torch.arange(window) - (window - 1)
+    time_NW = last[:, None] + offset
+    later = torch.maximum(time_NW[:, :, None], time_NW[:, None, :])
+    lag = (time_NW[:, :, None] - time_NW[:, None, :]).abs()
+    return band_TW[later.to(band_TW.device), lag.to(band_TW.device)]
 
 
 def block_windows(blocks: Iterable[Iterable[Tensor]], window: int) -> Tensor:

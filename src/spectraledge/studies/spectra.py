@@ -1,16 +1,30 @@
 """The spectrum of a folder of snapshots, as tables."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.spectrum import BandedGram, Spectrum, window_eigenvalues
-from spectraledge.trajectory import Selection, Series
+from spectraledge.spectrum import (
+    BandedGram,
+    NoiseFloor,
+    Spectrum,
+    band_windows,
+    block_windows,
+    effective_dimension,
+    noise_floor,
+    window_eigenvalues,
+)
+from spectraledge.streams import torch_generator
+from spectraledge.training import RunConfig
+from spectraledge.trajectory import Manifest, RecordedGram, Selection, Series, select_parameters
 
 
 @dataclass(frozen=True)
@@ -20,7 +34,9 @@ class SpectrumTables:
     Attributes:
         spectrum: One row per window and eigenvalue: step (of the window's last snapshot), k (1-based), eigenvalue,
             singular_value, share (of the trace).
-        edge: One row per window: step, k_star (1-based; missing where the spectrum is zero), g12, g23, trace.
+        edge: One row per window: step, k_star (1-based; missing where the spectrum is zero), g12, g23, trace,
+            effective_dimension; with surrogates also above_floor (leading eigenvalues of the centred window above its
+            noise floor) and floor_ratio (the first of them over its floor).
         selection: Which tensors were watched.
         parameters: How many numbers they hold, P.
     """
@@ -49,37 +65,89 @@ def check_window(window: int, snapshots: int) -> None:
 
 
 def analyze_folder(
-    folder: Path, *, patterns: Sequence[str] = ("*",), window: int = 20, center: bool = False
+    folder: Path,
+    *,
+    patterns: Sequence[str] = ("*",),
+    window: int = 20,
+    center: bool = False,
+    surrogates: int = 0,
+    seed: int = 42,
+    block: int | None = None,
 ) -> SpectrumTables:
     """Analyse any folder of snapshots; it is read once, as a stream, with one window in memory.
+
+    A run that recorded its own Gram for these tensors is not read at all, unless a noise floor is asked for.
 
     Args:
         folder: See `find_snapshots`.
         patterns: Name patterns of the tensors to watch.
         window: Updates per window. Default 20 (Xu 2026, §2.3).
         center: Remove each window's mean update. Default no (Xu 2026, §2.3; the functional scripts do).
+        surrogates: Surrogates of each window for its noise floor (see `noise_floor`); 0 leaves it out.
+        seed: Root seed of the surrogates.
+        block: Parameters to read at a time, for snapshots of which a window does not fit in memory; the files are
+            then passed over once per block. Default all.
 
     Returns:
         The tables.
 
     Raises:
-        InputError: if the folder has no usable snapshots or fewer than window + 1, or a pattern matches nothing.
+        InputError: if the folder has no usable snapshots or fewer than window + 1, a pattern matches nothing, or a
+            noise floor is asked for in blocks.
     """
+    if surrogates and block:
+        raise InputError("a noise floor needs whole windows in memory: leave out either the surrogates or the block")
     series = Series.open(folder, patterns)
     check_window(window, len(series.snapshots))
-    gram = BandedGram(window)
-    steps, noise = [], []
-    for update in series.updates():
-        steps.append(update.step)
-        noise.append(update.storage_noise)
-        gram.append(update.update_P)
-    noise_N1 = torch.tensor(noise, dtype=torch.float64).unfold(0, window, 1).sum(-1, keepdim=True)
-    eigenvalues = window_eigenvalues(gram.windows(), center=center, storage_noise=noise_N1)
-    spectrum = Spectrum(eigenvalues, window, center)
-    return SpectrumTables(*_tables(steps[window - 1 :], spectrum), series.selection, series.layout.size)
+    steps = [snapshot.step for snapshot in series.snapshots[1:]]
+    floors: list[NoiseFloor] = []
+    recorded = None if surrogates or block else _recorded(folder, series, window)
+    if recorded:
+        gram_NWW, noise = band_windows(recorded.band_TW, window), recorded.noise_T.numpy()
+    elif block:
+        blocks = series.blocks(block)
+        noise = np.zeros(len(steps))
+        gram_NWW = block_windows((_counting(part, noise) for part in blocks), window)
+    else:
+        gram, noise = BandedGram(window), np.zeros(len(steps))
+        recent: deque[Tensor] = deque(maxlen=window)
+        for index, update in enumerate(series.updates()):
+            noise[index] = update.storage_noise
+            gram.append(update.update_P)
+            recent.append(update.update_P)
+            if surrogates and len(recent) == window:
+                generator = torch_generator(seed, "surrogates", update.step)
+                rounding = float(noise[index + 1 - window : index + 1].sum())
+                floors.append(
+                    noise_floor(
+                        torch.stack(list(recent)), surrogates=surrogates, generator=generator, storage_noise=rounding
+                    )
+                )
+        gram_NWW = gram.windows()
+    noise_N1 = torch.from_numpy(noise).unfold(0, window, 1).sum(-1, keepdim=True)
+    eigenvalues = window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1)
+    tables = _tables(steps[window - 1 :], Spectrum(eigenvalues, window, center), floors)
+    return SpectrumTables(*tables, series.selection, series.layout.size)
 
 
-def _tables(steps: list[int], spectrum: Spectrum) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _recorded(folder: Path, series: Series, window: int) -> RecordedGram | None:
+    """Return the Gram that was kept while the run was recorded, if it is of these snapshots, tensors and window."""
+    recorded = RecordedGram.read(folder)
+    if recorded is None or recorded.band_TW.shape[1] < window or not Manifest.present(folder):
+        return None
+    watched = select_parameters(series.selection.matched + series.selection.others, RunConfig.of_run(folder).watched)
+    same_steps = recorded.steps == [snapshot.step for snapshot in series.snapshots[1:]]
+    return recorded if same_steps and set(watched.matched) == set(series.selection.matched) else None
+
+
+def _counting(series: Series, noise_T: NDArray[np.float64]) -> Iterator[Tensor]:
+    """Yield the updates of one block of parameters, adding up their storage noise."""
+    for index, update in enumerate(series.updates()):
+        noise_T[index] += update.storage_noise
+        yield update.update_P
+
+
+def _tables(steps: list[int], spectrum: Spectrum, floors: list[NoiseFloor]) -> tuple[pd.DataFrame, pd.DataFrame]:
     windows, width = spectrum.eigenvalues_TW.shape
     long = pd.DataFrame(
         {
@@ -99,6 +167,10 @@ def _tables(steps: list[int], spectrum: Spectrum) -> tuple[pd.DataFrame, pd.Data
             "g12": gaps[:, 0],
             "g23": gaps[:, 1] if width > 2 else np.nan,
             "trace": spectrum.trace_T.numpy(),
+            "effective_dimension": effective_dimension(spectrum.eigenvalues_TW).numpy(),
         }
     )
+    if floors:
+        edge["above_floor"] = [floor.count for floor in floors]
+        edge["floor_ratio"] = [float(floor.ratio_W[0]) for floor in floors]
     return long, edge
