@@ -1,0 +1,13 @@
+"""Measuring somebody else's training while it runs."""
+
+from spectraledge.integrations.rotation import window_rotation
+from spectraledge.integrations.tables import Overhead, TrackerResults
+from spectraledge.integrations.tracker import Reading, SpectralEdgeTracker
+
+__all__ = [
+    "Overhead",
+    "Reading",
+    "SpectralEdgeTracker",
+    "TrackerResults",
+    "window_rotation",
+]

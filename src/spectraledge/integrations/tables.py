@@ -1,0 +1,158 @@
+"""What a tracker found, as tables: the columns of `spectraledge analyze`, and rotation."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from spectraledge.files import write_json, write_table
+from spectraledge.integrations.rotation import window_rotation
+from spectraledge.spectrum import Spectrum, band_windows, effective_dimension, window_eigenvalues
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What tracking cost.
+
+    Attributes:
+        seconds: Spent in the tracker.
+        training_seconds: Spent while it was attached, without those.
+        share: The former over the latter; 0 before any training.
+        snapshots: Updates taken.
+        memory_bytes: Held between snapshots: for P counted parameters of b bytes each, W·P·s + P·b, with s = 4
+            (float32) or 2 (bfloat16); with a sketch of d numbers W·d·s + 8·d, whatever P. While a snapshot is taken, an
+            update more and float64 copies of the largest parameter.
+    """
+
+    seconds: float
+    training_seconds: float
+    share: float
+    snapshots: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Products:
+    """Everything that a tracker measured; all of its tables follow from it.
+
+    Attributes:
+        steps: Step at which each update ends.
+        band_TV: ⟨δθ_t, δθ_(t−lag)⟩ by update and lag = 0..W, float64; 0 before the first update.
+        noise_T: Largest squared length that rounding alone can give each update.
+        floors_N2: Of each window, where a noise floor was asked for: leading eigenvalues above it, and the ratio of the
+            first to its floor.
+    """
+
+    steps: list[int]
+    band_TV: Tensor
+    noise_T: Tensor
+    floors_N2: Tensor
+
+
+@dataclass(frozen=True)
+class TrackerResults:
+    """Tidy tables of a tracked training, and what they cost.
+
+    Attributes:
+        spectrum: As spectrum.parquet: one row per window and eigenvalue.
+        edge: As edge.parquet: one row per window.
+        rotation: One row per window, from the second on, and principal angle: step, k (1-based), cosine (between the
+            leading directions of the window and those of the window before it; see `window_rotation`).
+        gram: As gram.parquet: one row per update and lag.
+        selection: One row per parameter name: name, parameters, watched, reason, step.
+        overhead: Seconds, share and memory.
+    """
+
+    spectrum: pd.DataFrame
+    edge: pd.DataFrame
+    rotation: pd.DataFrame
+    gram: pd.DataFrame
+    selection: pd.DataFrame
+    overhead: Overhead
+
+    def save(self, folder: Path) -> None:
+        """Write each table as <name>.parquet and the overhead as overhead.json into a folder, which is made."""
+        for name in ("spectrum", "edge", "rotation", "gram", "selection"):
+            write_table(folder / f"{name}.parquet", getattr(self, name))
+        write_json(folder / "overhead.json", asdict(self.overhead))
+
+
+def spectrum_of(products: Products, window: int, *, center: bool) -> Spectrum:
+    """Return the spectrum of every full window; none where there are fewer updates than that."""
+    if len(products.steps) < window:
+        return Spectrum(torch.empty(0, window, dtype=torch.float64), window, center)
+    gram_NWW = band_windows(products.band_TV, window)
+    noise_N1 = products.noise_T.unfold(0, window, 1).sum(-1, keepdim=True)
+    return Spectrum(window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1), window, center)
+
+
+def rotation_of(products: Products, window: int, *, top: int, center: bool) -> Tensor:
+    """Return the cosines of every full window but the first, shape (N − 1, top); see `window_rotation`."""
+    if len(products.steps) <= window:
+        return torch.empty(0, top, dtype=torch.float64)
+    gram_NVV = band_windows(products.band_TV, window + 1)
+    noise_N1 = products.noise_T.unfold(0, window + 1, 1).sum(-1, keepdim=True)
+    return window_rotation(gram_NVV, top=top, center=center, storage_noise=noise_N1)
+
+
+def spectrum_table(steps: Sequence[int], spectrum: Spectrum) -> pd.DataFrame:
+    """Return spectrum.parquet of windows that end at these steps."""
+    windows, width = spectrum.eigenvalues_TW.shape
+    return pd.DataFrame(
+        {
+            "step": np.repeat(np.array(steps, dtype=np.int64), width),
+            "k": np.tile(np.arange(1, width + 1), windows),
+            "eigenvalue": spectrum.eigenvalues_TW.flatten().numpy(),
+            "singular_value": spectrum.singular_values_TW.flatten().numpy(),
+            "share": spectrum.shares_TW.flatten().numpy(),
+        }
+    )
+
+
+def edge_table(steps: Sequence[int], spectrum: Spectrum, floors_N2: Tensor) -> pd.DataFrame:
+    """Return edge.parquet of windows that end at these steps; with the columns of the floor where there are floors."""
+    gaps = spectrum.gaps_TW.numpy()
+    k_star = pd.Series(spectrum.k_star_T.numpy(), dtype="Int64")
+    table = pd.DataFrame(
+        {
+            "step": np.array(steps, dtype=np.int64),
+            "k_star": k_star.mask(k_star == 0),
+            "g12": gaps[:, 0],
+            "g23": gaps[:, 1] if spectrum.window > 2 else np.nan,
+            "trace": spectrum.trace_T.numpy(),
+            "effective_dimension": effective_dimension(spectrum.eigenvalues_TW).numpy(),
+        }
+    )
+    if len(floors_N2):
+        table["above_floor"] = floors_N2[:, 0].long().numpy()
+        table["floor_ratio"] = floors_N2[:, 1].numpy()
+    return table
+
+
+def rotation_table(steps: Sequence[int], cosines_NK: Tensor) -> pd.DataFrame:
+    """Return the table of rotations of windows that end at these steps."""
+    windows, top = cosines_NK.shape
+    return pd.DataFrame(
+        {
+            "step": np.repeat(np.array(steps, dtype=np.int64), top),
+            "k": np.tile(np.arange(1, top + 1), windows),
+            "cosine": cosines_NK.flatten().numpy(),
+        }
+    )
+
+
+def gram_table(products: Products) -> pd.DataFrame:
+    """Return gram.parquet."""
+    updates, lags = products.band_TV.shape
+    return pd.DataFrame(
+        {
+            "step": np.repeat(np.array(products.steps, dtype=np.int64), lags),
+            "lag": np.tile(np.arange(lags), updates),
+            "product": products.band_TV.flatten().numpy(),
+            "storage_noise": products.noise_T.repeat_interleave(lags).numpy(),
+        }
+    )

@@ -1,0 +1,71 @@
+"""Small trainings to be tracked, and the same updates taken the plain way."""
+
+import torch
+from torch import nn
+
+from spectraledge.integrations import SpectralEdgeTracker
+from spectraledge.trajectory import snapshot_path, write_tensors
+
+
+class Network(nn.Module):
+    """A network whose parameters are in the order of their names."""
+
+    def __init__(self, width=6):
+        super().__init__()
+        self.attn = nn.Linear(5, width)
+        self.mlp = nn.Linear(width, 3)
+
+    def forward(self, inputs):
+        return self.mlp(torch.tanh(self.attn(inputs)))
+
+
+class Training:
+    """A loop with a stream of batches of its own, for as many steps as asked; the same for the same seed."""
+
+    def __init__(self, *, dtype=torch.float32, seed=0, **settings):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.model = Network().to(dtype)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.01, **settings)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.dtype = dtype
+
+    def loss(self):
+        inputs = torch.randn(8, 5, generator=self.generator).to(self.dtype)
+        return (self.model(inputs) - inputs[:, :3].sin()).square().mean()
+
+    def steps(self, count):
+        for _ in range(count):
+            self.optimizer.zero_grad()
+            self.loss().backward()
+            self.optimizer.step()
+
+    def tracker(self, **settings):
+        return SpectralEdgeTracker(
+            self.model, self.optimizer, **{"params": "*weight", "window": 5, "every": 3} | settings
+        )
+
+    def watched(self):
+        return torch.cat([part.detach().flatten() for name, part in self.model.named_parameters() if "weight" in name])
+
+
+def plain_updates(steps, every, **settings):
+    """Updates of the watched parameters by cloning them, float64 (T, P)."""
+    training = Training(**settings)
+    vectors = [training.watched().double()]
+    for _ in range(steps // every):
+        training.steps(every)
+        vectors.append(training.watched().double())
+    return torch.stack(vectors).diff(dim=0)
+
+
+def snapshots(folder, steps, every):
+    """A folder of snapshots of the same training."""
+    training = Training()
+    for step in range(0, steps + 1, every):
+        write_tensors(snapshot_path(folder, step), dict(training.model.named_parameters()))
+        training.steps(every)
+
+
+def weights(model):
+    return {name: part.detach().clone() for name, part in model.named_parameters()}
