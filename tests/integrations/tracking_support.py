@@ -22,10 +22,10 @@ class Network(nn.Module):
 class Training:
     """A loop with a stream of batches of its own, for as many steps as asked; the same for the same seed."""
 
-    def __init__(self, *, dtype=torch.float32, seed=0, **settings):
+    def __init__(self, *, dtype=torch.float32, seed=0, network=Network, **settings):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.model = Network().to(dtype)
+            self.model = network().to(dtype)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.01, **settings)
         self.generator = torch.Generator().manual_seed(seed)
         self.dtype = dtype

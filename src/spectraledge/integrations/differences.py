@@ -55,8 +55,8 @@ class ExactDifference:
         Returns:
             Shape (P,).
         """
-        update_P = self.before[0].new_empty(sum(part.numel() for part in parts), dtype=self._dtype)
         sizes = [part.numel() for part in parts]
+        update_P = torch.empty(sum(sizes), dtype=self._dtype, device=_device(parts))
         for piece, part, before in zip(torch.split(update_P, sizes), parts, self.before, strict=True):
             # Parameters of 16 bits differ by less than they can say.
             wide = torch.promote_types(part.dtype, torch.float32)
@@ -103,14 +103,19 @@ class SketchedDifference:
 
     def _of(self, parts: Sequence[Tensor]) -> tuple[Tensor, float]:
         """Return the sketch of the parameters and, from it, an unbiased estimate of ε²‖θ‖²."""
+        nothing = torch.zeros(self._sketch.size, dtype=torch.float64, device=_device(parts))
         by_type: dict[torch.dtype, Tensor] = {}
         start = 0
         for part in parts:
             sketch = self._sketch(part.reshape(-1), start=start)
-            by_type[part.dtype] = by_type[part.dtype] + sketch if part.dtype in by_type else sketch
+            by_type[part.dtype] = by_type.get(part.dtype, nothing) + sketch
             start += part.numel()
         noise = sum(torch.finfo(dtype).eps ** 2 * float(sketch.square().sum()) for dtype, sketch in by_type.items())
-        return torch.stack(list(by_type.values())).sum(0), noise
+        return sum(by_type.values(), nothing), noise
+
+
+def _device(parts: Sequence[Tensor]) -> torch.device:
+    return parts[0].device if parts else torch.device("cpu")
 
 
 class HeldUpdates(BandedGram):
