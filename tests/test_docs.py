@@ -22,6 +22,15 @@ def test_python_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Peak(" in capsys.readouterr().out
 
 
+def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = blocks("docs/attach.md", "python")
+    assert len(code) == 5
+    exec(compile("\n".join(code), "docs/attach.md", "exec"), {})
+    assert (tmp_path / "tracked" / "edge.parquet").is_file()
+    assert capsys.readouterr().out.rstrip().endswith("100")
+
+
 def test_commands_of_the_tour_run(tmp_path: Path) -> None:
     commands = [line for block in blocks("docs/tour.md", "console") for line in block.splitlines()]
     assert commands

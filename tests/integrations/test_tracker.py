@@ -10,7 +10,7 @@ from tracking_support import Network, Training, plain_updates, snapshots, weight
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
-from spectraledge.integrations import SpectralEdgeTracker
+from spectraledge.integrations import SpectralEdgeTracker, differences
 from spectraledge.spectrum import BandedGram, Sketch
 from spectraledge.studies import analyze_folder
 from spectraledge.trajectory import RecordedGram
@@ -19,6 +19,7 @@ SETTINGS = {
     "exact": {},
     "bfloat16": {"store": "bfloat16"},
     "sketch": {"sketch": Sketch(16, seed=3)},
+    "drawn sketch": {"sketch": Sketch(16, seed=3), "keep_places": False},
     "floor": {"surrogates": 19, "device": "cpu", "center": True},
 }
 TABLES = ("spectrum", "edge", "rotation", "gram", "selection")
@@ -81,11 +82,16 @@ def test_bfloat16_keeps_rounded_updates_and_reports_nothing_that_rounding_can_ex
     assert ((values == 0) | (values > 2.0**-16 * values.sum(1, keepdims=True))).all()
 
 
-def test_a_sketch_is_that_of_the_updates_and_needs_no_copy_of_the_weights():
+@pytest.mark.parametrize("block", [1 << 16, 7])
+@pytest.mark.parametrize("keep_places", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_sketch_is_that_of_the_updates_and_needs_no_copy_of_the_weights(monkeypatch, keep_places, dtype, block):
+    monkeypatch.setattr(differences, "_BLOCK", block)
     sketch = Sketch(16, seed=3)
-    tracker = track(30, sketch=sketch)
-    torch.testing.assert_close(band(tracker), banded(sketch(plain_updates(30, 3)), 6), rtol=1e-5, atol=1e-9)
-    assert tracker.overhead.memory_bytes == 5 * 16 * 4 + 8 * 16
+    tracker = track(30, training=Training(dtype=dtype), sketch=sketch, keep_places=keep_places)
+    expected = banded(sketch(plain_updates(30, 3, dtype=dtype)), 6)
+    torch.testing.assert_close(band(tracker), expected, rtol=1e-5, atol=1e-9)
+    assert tracker.overhead.memory_bytes == 5 * 16 * 4 + 8 * 16 + (4 * 48 if keep_places else 0)
 
 
 @pytest.mark.parametrize(("store", "size"), [("float32", 4), ("bfloat16", 2)])

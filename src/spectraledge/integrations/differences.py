@@ -9,6 +9,9 @@ from torch import Tensor
 from spectraledge.spectrum import BandedGram, Sketch
 from spectraledge.trajectory.series import rounding
 
+_BLOCK = 1 << 16
+"""Parameters sketched at a time: their copies in wider types stay in the second-level cache."""
+
 
 class Difference(Protocol):
     """What one way of taking updates remembers of the last snapshot."""
@@ -17,6 +20,10 @@ class Difference(Protocol):
     """The last snapshot: what `restart` or `update` left, and what a resumed run must be given back."""
     rounding: float
     """Squared length ε²‖θ‖² of one rounding of it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory between snapshots."""
 
     def restart(self, parts: Sequence[Tensor]) -> None:
         """Remember a snapshot."""
@@ -36,6 +43,11 @@ class ExactDifference:
         self._dtype = dtype
         self.before: list[Tensor] = []
         self.rounding = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory between snapshots."""
+        return sum(part.nbytes for part in self.before)
 
     def restart(self, parts: Sequence[Tensor]) -> None:
         """Remember a snapshot.
@@ -72,12 +84,19 @@ class SketchedDifference:
     Args:
         sketch: The map.
         dtype: Of the sketched updates.
+        keep_places: Whether to keep where the map sends each parameter, 4 bytes each, instead of drawing it every time.
     """
 
-    def __init__(self, sketch: Sketch, dtype: torch.dtype) -> None:
-        self._sketch, self._dtype = sketch, dtype
+    def __init__(self, sketch: Sketch, dtype: torch.dtype, *, keep_places: bool) -> None:
+        self._sketch, self._dtype, self._keep_places = _SketchWithPlaces(sketch.size, sketch.seed), dtype, keep_places
+        self._places = torch.empty(0, dtype=torch.int32)
         self.before: list[Tensor] = []
         self.rounding = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory between snapshots."""
+        return self._places.nbytes + sum(part.nbytes for part in self.before)
 
     def restart(self, parts: Sequence[Tensor]) -> None:
         """Remember a snapshot.
@@ -103,15 +122,38 @@ class SketchedDifference:
 
     def _of(self, parts: Sequence[Tensor]) -> tuple[Tensor, float]:
         """Return the sketch of the parameters and, from it, an unbiased estimate of ε²‖θ‖²."""
+        count = sum(part.numel() for part in parts)
+        if self._keep_places and len(self._places) != count:
+            self._places = self._sketch.places(count).to(_device(parts))
         nothing = torch.zeros(self._sketch.size, dtype=torch.float64, device=_device(parts))
         by_type: dict[torch.dtype, Tensor] = {}
         start = 0
         for part in parts:
-            sketch = self._sketch(part.reshape(-1), start=start)
+            flat = part.reshape(-1)
+            if self._keep_places:
+                sketch = self._sketch.at(self._places[start : start + len(flat)], flat)
+            else:
+                sketch = self._sketch(flat, start=start)
             by_type[part.dtype] = by_type.get(part.dtype, nothing) + sketch
-            start += part.numel()
+            start += len(flat)
         noise = sum(torch.finfo(dtype).eps ** 2 * float(sketch.square().sum()) for dtype, sketch in by_type.items())
         return sum(by_type.values(), nothing), noise
+
+
+class _SketchWithPlaces(Sketch):
+    """A sketch that says where parameters go: to 2·bucket, or to 2·bucket + 1 if their sign is turned."""
+
+    def places(self, count: int) -> Tensor:
+        """Return the places of the first parameters, int32."""
+        drawn = [self._hashed(start, min(_BLOCK, count - start)) for start in range(0, count, _BLOCK)]
+        return torch.cat([(2 * bucket + (sign < 0)).int() for bucket, sign in drawn] or [torch.empty(0).int()])
+
+    def at(self, places_P: Tensor, update_P: Tensor) -> Tensor:
+        """Return the sketch of parameters with these places, float64 (d,)."""
+        sums = torch.zeros(2 * self.size, dtype=torch.float64, device=update_P.device)
+        for places, part in zip(torch.split(places_P, _BLOCK), torch.split(update_P, _BLOCK), strict=True):
+            sums.scatter_add_(0, places.long(), part.double())
+        return sums[0::2] - sums[1::2]
 
 
 def _device(parts: Sequence[Tensor]) -> torch.device:

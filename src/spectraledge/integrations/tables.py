@@ -24,8 +24,8 @@ class Overhead:
         share: The former over the latter; 0 before any training.
         snapshots: Updates taken.
         memory_bytes: Held between snapshots: for P counted parameters of b bytes each, W·P·s + P·b, with s = 4
-            (float32) or 2 (bfloat16); with a sketch of d numbers W·d·s + 8·d, whatever P. While a snapshot is taken, an
-            update more and float64 copies of the largest parameter.
+            (float32) or 2 (bfloat16); with a sketch of d numbers W·d·s + 8·d, and 4·P if places are kept. While a
+            snapshot is taken, an update more and a float64 copy of the largest parameter.
     """
 
     seconds: float

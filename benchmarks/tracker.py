@@ -1,0 +1,124 @@
+"""What the tracker costs a training of ten million parameters: `rows()` for run.py, or a table when run alone."""
+
+import statistics
+from collections.abc import Callable
+
+import torch
+from measuring import Row, read_rate, row, seconds
+from spectra import peak_mib
+from torch import nn
+
+from spectraledge.integrations import SpectralEdgeTracker
+from spectraledge.spectrum import Sketch
+
+TOKENS, LENGTH, BATCH, STEPS = 64, 128, 8, 5
+
+
+class Loop:
+    """Six causal transformer layers of width 384, AdamW, batches of 8 texts of 128 tokens: 10.7 million parameters."""
+
+    def __init__(self) -> None:
+        layer = nn.TransformerEncoderLayer(384, 6, 1536, dropout=0.0, batch_first=True, norm_first=True)
+        self.model = nn.ModuleDict(
+            {
+                "embedding": nn.Embedding(TOKENS, 384),
+                "layers": nn.TransformerEncoder(layer, 6, enable_nested_tensor=False),
+                "head": nn.Linear(384, TOKENS),
+            }
+        )
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+        self.texts = torch.randint(TOKENS, (BATCH, LENGTH + 1))
+        self.mask = nn.Transformer.generate_square_subsequent_mask(LENGTH)
+        self.parameters = sum(part.numel() for part in self.model.parameters())
+
+    def step(self) -> None:
+        stream = self.model["layers"](self.model["embedding"](self.texts[:, :-1]), mask=self.mask, is_causal=True)
+        loss = nn.functional.cross_entropy(self.model["head"](stream).flatten(0, 1), self.texts[:, 1:].flatten())
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+def tracked(
+    loop: Loop, every: int, limit: Callable[[SpectralEdgeTracker], float], name: str, **settings: object
+) -> Row:
+    """Steps with and without a tracker that takes every one of them, in turn; scaled to one snapshot in `every`.
+
+    The overhead is by the tracker's own clock, which the machine's drift does not reach; beside it, by the wall.
+    A snapshot costs the same whether windows are full or not: the updates that are not there yet are zeros.
+    """
+    tracker = SpectralEdgeTracker(loop.model, loop.optimizer, every=1, **settings)
+    loop.step()
+    without_peak = peak_mib(loop.step)
+
+    def attached() -> None:
+        with tracker:
+            loop.step()
+
+    peak = peak_mib(attached) - without_peak
+    bare, more, shares = [], [], []
+    for _ in range(STEPS):
+        bare.append(seconds(loop.step))
+        before = tracker.overhead
+        more.append(seconds(attached) / bare[-1] - 1)
+        after = tracker.overhead
+        spent, training = after.seconds - before.seconds, after.training_seconds - before.training_seconds
+        shares.append(spent / training / every)
+    share, step = statistics.median(shares), statistics.median(bare)
+    return row(
+        f"tracker: {name}",
+        every * step,
+        every * step * (1 + share),
+        1 / (1 + share),
+        every * step + limit(tracker),
+        "the steps alone, and reading once what a snapshot needs",
+        overhead_share=share,
+        overhead_share_by_the_wall=statistics.median(more) / every,
+        snapshot_seconds=share * every * step,
+        stated_memory_mib=tracker.overhead.memory_bytes / 2**20,
+        peak_memory_mib=peak,
+    )
+
+
+def rows() -> list[Row]:
+    loop, rate = Loop(), read_rate()
+    size = loop.parameters
+
+    def window(tracker: SpectralEdgeTracker) -> float:
+        return (tracker.overhead.memory_bytes + 4 * size) / rate
+
+    def weights(tracker: SpectralEdgeTracker) -> float:
+        return 4 * size / rate
+
+    of = f"of {size:,} parameters"
+    return [
+        tracked(loop, 100, window, f"every 100 steps, all {of}, float32", params="*"),
+        tracked(loop, 100, window, f"every 100 steps, all {of}, bfloat16", params="*", store="bfloat16"),
+        tracked(loop, 100, window, f"every 100 steps, attention {of}, float32", params="*attn*weight"),
+        tracked(loop, 1, weights, f"every step, sketch of 4,096 of all {of}", params="*", sketch=Sketch(4096)),
+        tracked(
+            loop,
+            1,
+            weights,
+            "every step, the same, places drawn each time",
+            params="*",
+            sketch=Sketch(4096),
+            keep_places=False,
+        ),
+        tracked(loop, 1, weights, f"every step, sketch of 4,096 of attention {of}", sketch=Sketch(4096)),
+    ]
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    for found in rows():
+        print(
+            f"{found['path']:<76} step {found['baseline_seconds']:8.3f} s  snapshot {found['snapshot_seconds']:6.3f} s"
+            f"  overhead {found['overhead_share']:6.2%} (wall {found['overhead_share_by_the_wall']:6.2%})"
+            f"  {found['stated_memory_mib']:6.1f} MiB stated, {found['peak_memory_mib']:6.1f} peak"
+        )
+
+
+if __name__ == "__main__":
+    main()
