@@ -104,6 +104,12 @@ def stopped_and_resumed(folder):
     with second:
         training.steps(7)
     second.save(folder)
+    states = [None, None]
+    dist.all_gather_object(states, second.state_dict())
+    try:
+        start(sharded).tracker(params="*").load_state_dict(states[1 - dist.get_rank()])
+    except InputError as error:
+        (folder / "refused").write_text(str(error))
 
 
 def refused(path):

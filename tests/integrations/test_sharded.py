@@ -74,6 +74,7 @@ def test_each_process_resumes_from_its_own_state(folder):
     resumed, expected = tables(folder, "resumed", 1), tables(folder, "sharded", 1)
     for table in TABLES:
         pd.testing.assert_frame_equal(resumed[table], expected[table], check_exact=True)
+    assert "this tracker has process = 1, the state has 0" in (folder / "resumed" / "1" / "refused").read_text()
 
 
 def test_a_noise_floor_is_refused(folder):

@@ -1,5 +1,6 @@
 """The tracker against `analyze` of the same run's snapshots, against plain loops, and against itself when stopped."""
 
+import dataclasses
 import io
 
 import pandas as pd
@@ -10,7 +11,7 @@ from tracking_support import Network, Training, plain_updates, snapshots, weight
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
-from spectraledge.integrations import SpectralEdgeTracker, differences
+from spectraledge.integrations import Reading, SpectralEdgeTracker, differences
 from spectraledge.spectrum import BandedGram, Sketch
 from spectraledge.studies import analyze_folder
 from spectraledge.trajectory import RecordedGram
@@ -308,6 +309,13 @@ def test_every_window_is_read_as_it_comes():
     assert turns[0].isnan().all()
     torch.testing.assert_close(turns[1:].flatten().tolist(), results.rotation["cosine"].tolist(), rtol=1e-7, atol=0)
     assert tracker.latest.step == 30
+
+
+def test_a_reading_gives_the_scalars_that_exist():
+    reading = Reading(7, torch.tensor([3.0, 2.0, 0.0]), 2, 5.0, None, torch.tensor([1.0, torch.nan]))
+    expected = {"k_star": 2, "trace": 5.0, "eigenvalue_1": 3.0, "rotation_1": 1.0, "eigenvalue_2": 2.0}
+    assert reading.scalars() == {f"spectral_edge/{name}": value for name, value in expected.items()}
+    assert dataclasses.replace(reading, above_floor=1).scalars()["spectral_edge/above_floor"] == 1
 
 
 def test_an_unfilled_window_has_no_reading_and_empty_tables():

@@ -29,10 +29,12 @@ class Shards:
     Attributes:
         counted: Names of the parameters whose local part is counted here.
         device: Where sums over processes are taken; None if there is but this process.
+        process: Number of this process; 0 if there is but this one.
     """
 
     counted: frozenset[str]
     device: torch.device | None
+    process: int
 
     @classmethod
     def agree(cls, watched: Mapping[str, Tensor], everything: Iterable[Tensor]) -> "Shards":
@@ -50,13 +52,13 @@ class Shards:
         """
         devices = [parameter.device_mesh.device_type for parameter in everything if isinstance(parameter, DTensor)]
         if not devices:
-            return cls(frozenset(watched), None)
+            return cls(frozenset(watched), None, 0)
         places = {name: _place(name, parameter) for name, parameter in watched.items()}
         everyone: list[dict[str, _Place]] = [{} for _ in range(dist.get_world_size())]
         dist.all_gather_object(everyone, places)
         earlier = {place for others in everyone[: dist.get_rank()] for place in others.values()}
         counted = frozenset(name for name, place in places.items() if place not in earlier)
-        return cls(counted, torch.device(devices[0]))
+        return cls(counted, torch.device(devices[0]), dist.get_rank())
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum of a CPU tensor over the processes: one all-reduce, or nothing for one process."""

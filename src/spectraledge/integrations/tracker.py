@@ -1,5 +1,6 @@
 """The tracker: the spectrum of a training that somebody else runs, taken at the optimiser's own steps."""
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,20 @@ class Reading:
     trace: float
     above_floor: int | None
     rotation_K: Tensor
+
+    def scalars(self) -> dict[str, float]:
+        """Return what a logger wants, by name: the leading eigenvalues and how far their directions turned, and so on.
+
+        Names begin with `spectral_edge/`; what does not exist is left out.
+        """
+        values: dict[str, float] = {"k_star": self.k_star, "trace": self.trace}
+        if self.above_floor is not None:
+            values["above_floor"] = self.above_floor
+        for index, cosine in enumerate(self.rotation_K.tolist()):
+            values[f"eigenvalue_{index + 1}"] = float(self.eigenvalues_W[index])
+            if not math.isnan(cosine):
+                values[f"rotation_{index + 1}"] = cosine
+        return {f"spectral_edge/{name}": value for name, value in values.items()}
 
 
 class SpectralEdgeTracker:
@@ -142,7 +157,7 @@ class SpectralEdgeTracker:
         self._watched = watched.parameters
         self._counted = {name: part for name, part in watched.parameters.items() if name in self._shards.counted}
         if surrogates:
-            if self._shards.device is not None:
+            if self.distributed:
                 raise InputError("a noise floor needs whole updates in one process: leave out the surrogates")
             # A mistake in these numbers is better found now than in the first full window.
             noise_floor(torch.eye(window), surrogates=surrogates, generator=torch_generator(seed))
@@ -204,6 +219,11 @@ class SpectralEdgeTracker:
     def selection(self) -> pd.DataFrame:
         """One row per parameter name: name, parameters, watched, reason (if not), step (when that was found)."""
         return pd.DataFrame(self._rows)
+
+    @property
+    def distributed(self) -> bool:
+        """Whether parameters are spread over processes, so that each process has a state of its own."""
+        return self._shards.device is not None
 
     @property
     def ready(self) -> bool:
@@ -335,6 +355,7 @@ class SpectralEdgeTracker:
             "store": self._store,
             "surrogates": self._surrogates,
             "seed": self._seed,
+            "process": self._shards.process,
             "parameters": {name: list(local_part(parameter).shape) for name, parameter in self._counted.items()},
         }
 

@@ -1,0 +1,149 @@
+"""The callback in Lightning's own trainer, against the tracker in a plain loop."""
+
+import pandas as pd
+import pytest
+import torch
+
+pytestmark = pytest.mark.filterwarnings("default")
+lightning = pytest.importorskip("lightning.pytorch")
+
+from tracking_support import Network, weights  # noqa: E402 (after what may be missing)
+
+from spectraledge.errors import InputError  # noqa: E402
+from spectraledge.files import read_table  # noqa: E402
+from spectraledge.integrations import SpectralEdgeTracker  # noqa: E402
+from spectraledge.integrations.lightning import SpectralEdgeCallback  # noqa: E402
+
+SETTINGS = {"params": "*weight", "window": 5, "every": 3}
+
+
+class Module(lightning.LightningModule):
+    def __init__(self, fail_at=None):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.network = Network()
+        self.fail_at = fail_at
+
+    def training_step(self, inputs, index):
+        if self.global_step == self.fail_at:
+            raise KeyError("mine")
+        return (self.network(inputs) - inputs[:, :3].sin()).square().mean()
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), lr=0.01)
+
+
+def batches(count=48):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(8, 5, generator=generator) for _ in range(count)]
+
+
+def fit(folder, callback, steps, *, epochs=2, module=None, checkpoint=None, more=(), **settings):
+    trainer = lightning.Trainer(
+        max_steps=steps,
+        max_epochs=epochs,
+        callbacks=[callback, *more],
+        default_root_dir=folder,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **{"enable_checkpointing": False, "logger": False} | settings,
+    )
+    data = torch.utils.data.DataLoader(batches(), batch_size=None)
+    trainer.fit(module or Module(), data, ckpt_path=checkpoint)
+    return trainer
+
+
+def plain(accumulated=1, steps=48):
+    module = Module()
+    optimizer = module.configure_optimizers()
+    with SpectralEdgeTracker(module, optimizer, **SETTINGS) as tracker:
+        for index, inputs in enumerate(batches()[: steps * accumulated]):
+            (module.training_step(inputs, index) / accumulated).backward()
+            if (index + 1) % accumulated == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+    return tracker, module
+
+
+@pytest.mark.parametrize(("accumulated", "steps"), [(1, 48), (2, 24)])
+def test_it_finds_what_a_tracker_in_a_plain_loop_does(tmp_path, accumulated, steps):
+    callback, module = SpectralEdgeCallback(folder=tmp_path / "out", **SETTINGS), Module()
+    fit(tmp_path, callback, steps, module=module, accumulate_grad_batches=accumulated)
+    tracker, same = plain(accumulated, steps)
+    expected = tracker.results()
+    pd.testing.assert_frame_equal(callback.tracker.results().gram, expected.gram, check_exact=True)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "out" / "edge.parquet"), expected.edge, check_exact=True)
+    torch.testing.assert_close(weights(module), weights(same), rtol=0, atol=0)
+
+
+def checkpoint_after_one_epoch(folder, callback):
+    saving = lightning.callbacks.ModelCheckpoint(folder, "half", every_n_epochs=1, save_on_train_epoch_end=True)
+    fit(folder, callback, -1, epochs=1, more=[saving], enable_checkpointing=True)
+    return folder / "half.ckpt"
+
+
+def test_a_resumed_fit_goes_on_where_it_was(tmp_path):
+    checkpoint = checkpoint_after_one_epoch(tmp_path, SpectralEdgeCallback(**SETTINGS))
+    again, whole = SpectralEdgeCallback(**SETTINGS), SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path, again, -1, checkpoint=checkpoint)
+    fit(tmp_path, whole, -1)
+    pd.testing.assert_frame_equal(again.tracker.results().gram, whole.tracker.results().gram, check_exact=True)
+    assert again.tracker.results().edge["step"].iloc[-1] == 96
+
+
+def test_a_checkpoint_without_a_state_gives_the_global_step(tmp_path):
+    checkpoint, callback = checkpoint_after_one_epoch(tmp_path, lightning.Callback()), SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path, callback, -1, checkpoint=checkpoint)
+    assert callback.tracker.results().gram["step"].unique().tolist() == list(range(51, 97, 3))
+
+
+def test_an_exception_detaches(tmp_path):
+    callback, module = SpectralEdgeCallback(**SETTINGS), Module(fail_at=20)
+    with pytest.raises(KeyError, match="mine"):
+        fit(tmp_path, callback, 48, module=module)
+    assert callback.tracker.results().edge["step"].tolist() == [15, 18]
+    assert not callback._optimizer._optimizer_step_post_hooks
+    assert callback.tracker._handle is None
+
+
+def test_the_end_detaches(tmp_path):
+    callback = SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path, callback, 20)
+    assert not callback._optimizer._optimizer_step_post_hooks
+
+
+def test_steps_are_lightnings_even_where_some_are_skipped(tmp_path):
+    callback = SpectralEdgeCallback(**SETTINGS | {"every": 1})
+
+    class Skipping(Module):
+        def optimizer_step(self, epoch, index, optimizer, closure):
+            # As a gradient scaler does: the trainer counts a step, the optimiser takes none.
+            optimizer.step(closure=closure) if index != 2 else closure()
+
+    trainer = fit(tmp_path, callback, 6, module=Skipping())
+    assert trainer.global_step == 6
+    assert callback.tracker.results().gram["step"].unique().tolist() == [1, 2, 4, 5, 6]
+
+
+def test_readings_go_to_the_loggers(tmp_path):
+    pytest.importorskip("tensorboard")
+    from lightning.pytorch.loggers import TensorBoardLogger
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logger = TensorBoardLogger(tmp_path)
+    callback = SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path, callback, 48, logger=logger)
+    logger.finalize("success")
+    events = EventAccumulator(logger.log_dir)
+    events.Reload()
+    edge = callback.tracker.results().edge
+    traces = events.Scalars("spectral_edge/trace")
+    assert [event.step for event in traces] == edge["step"].tolist()
+    assert [event.value for event in traces] == pytest.approx(edge["trace"].tolist(), rel=1e-6)
+
+
+def test_there_is_no_tracker_before_training():
+    with pytest.raises(InputError, match="there is no tracker before training starts"):
+        _ = SpectralEdgeCallback(**SETTINGS).tracker
