@@ -31,6 +31,21 @@ def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
     assert capsys.readouterr().out.rstrip().endswith("100")
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("library", "written"),
+    [("lightning", "tracked/edge.parquet"), ("transformers", "tracked/edge.parquet"), ("tensorboard", "events")],
+)
+def test_attach_page_runs_with_other_libraries(
+    library: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("accelerate" if library == "transformers" else library)
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("docs/attach.md", f"python {library}")
+    exec(compile(code, "docs/attach.md", "exec"), {})
+    assert (tmp_path / written).exists()
+
+
 def test_commands_of_the_tour_run(tmp_path: Path) -> None:
     commands = [line for block in blocks("docs/tour.md", "console") for line in block.splitlines()]
     assert commands

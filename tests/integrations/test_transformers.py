@@ -1,0 +1,124 @@
+"""The callback in the trainer of Transformers, against the tracker in a plain loop."""
+
+import pandas as pd
+import pytest
+import torch
+
+pytestmark = pytest.mark.filterwarnings("default")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+
+from tracking_support import Network, weights  # noqa: E402 (after what may be missing)
+
+from spectraledge.errors import InputError  # noqa: E402
+from spectraledge.files import read_json, read_table  # noqa: E402
+from spectraledge.integrations import SpectralEdgeTracker  # noqa: E402
+from spectraledge.integrations.transformers import SpectralEdgeCallback  # noqa: E402
+
+SETTINGS = {"params": "*weight", "window": 5, "every": 3}
+
+
+class Model(torch.nn.Module):
+    def __init__(self, fail_at=None):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.network = Network()
+        self.fail_at, self.calls = fail_at, 0
+
+    def forward(self, inputs):
+        if self.calls == self.fail_at:
+            raise KeyError("mine")
+        self.calls += 1
+        return {"loss": (self.network(inputs) - inputs[:, :3].sin()).square().mean()}
+
+
+def data(count=8 * 48):
+    inputs = torch.randn(count, 5, generator=torch.Generator().manual_seed(0))
+    return [{"inputs": row} for row in inputs]
+
+
+class InOrder(transformers.Trainer):
+    """A trainer that does not shuffle, so that a plain loop can follow."""
+
+    def _get_train_sampler(self, *arguments):
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+
+def fit(folder, callback, steps, *, model=None, resume=None, **settings):
+    model = model or Model()
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=8,
+        use_cpu=True,
+        report_to=[],
+        disable_tqdm=True,
+        max_grad_norm=0.0,
+        **{"save_strategy": "no"} | settings,
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    trainer = InOrder(model, arguments, train_dataset=data(), callbacks=[callback], optimizers=(optimizer, constant))
+    with callback:
+        trainer.train(resume_from_checkpoint=resume)
+    return trainer, optimizer
+
+
+def plain(steps, accumulated=1):
+    model = Model()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    with SpectralEdgeTracker(model, optimizer, **SETTINGS) as tracker:
+        inputs = torch.stack([row["inputs"] for row in data()]).split(8)
+        for index, batch in enumerate(inputs[: steps * accumulated]):
+            (model(batch)["loss"] / accumulated).backward()
+            if (index + 1) % accumulated == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+    return tracker, model
+
+
+@pytest.mark.parametrize(("accumulated", "steps"), [(1, 48), (2, 24)])
+def test_it_finds_what_a_tracker_in_a_plain_loop_does(tmp_path, accumulated, steps):
+    callback, model = SpectralEdgeCallback(folder=tmp_path / "out", **SETTINGS), Model()
+    _, optimizer = fit(tmp_path, callback, steps, model=model, gradient_accumulation_steps=accumulated)
+    tracker, same = plain(steps, accumulated)
+    expected = tracker.results()
+    pd.testing.assert_frame_equal(callback.tracker.results().gram, expected.gram, check_exact=True)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "out" / "edge.parquet"), expected.edge, check_exact=True)
+    torch.testing.assert_close(weights(model), weights(same), rtol=0, atol=0)
+    assert not optimizer._optimizer_step_post_hooks
+
+
+def test_a_resumed_training_goes_on_where_it_was(tmp_path):
+    first = SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path, first, 20, save_strategy="steps", save_steps=20)
+    summary = read_json(tmp_path / "checkpoint-20" / "spectral_edge.json")
+    assert (summary["step"], summary["updates"]) == (20, 6)
+    assert summary["latest"] == pytest.approx(first.tracker.latest.scalars())
+    again, whole = SpectralEdgeCallback(**SETTINGS), SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path, again, 48, resume=str(tmp_path / "checkpoint-20"))
+    fit(tmp_path / "whole", whole, 48)
+    pd.testing.assert_frame_equal(again.tracker.results().gram, whole.tracker.results().gram, check_exact=True)
+    assert again.tracker.step == 48
+
+
+def test_a_checkpoint_without_a_state_gives_the_global_step(tmp_path):
+    fit(tmp_path, SpectralEdgeCallback(**SETTINGS), 20, save_strategy="steps", save_steps=20)
+    (tmp_path / "checkpoint-20" / "spectral_edge_0.pt").unlink()
+    callback = SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path, callback, 48, resume=str(tmp_path / "checkpoint-20"))
+    assert callback.tracker.results().gram["step"].unique().tolist() == list(range(23, 49, 3))
+
+
+def test_an_exception_detaches(tmp_path):
+    callback = SpectralEdgeCallback(**SETTINGS)
+    with pytest.raises(KeyError, match="mine"):
+        fit(tmp_path, callback, 48, model=Model(fail_at=20))
+    assert callback.tracker.results().edge["step"].tolist() == [15, 18]
+    assert not callback.tracker._optimizer._optimizer_step_post_hooks
+
+
+def test_there_is_no_tracker_before_training():
+    with pytest.raises(InputError, match="there is no tracker before training begins"):
+        _ = SpectralEdgeCallback(**SETTINGS).tracker
