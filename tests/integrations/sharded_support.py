@@ -1,5 +1,8 @@
 """What each of the processes of the sharded tests does; they import it by name."""
 
+import os
+import sys
+
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
@@ -73,6 +76,8 @@ def follow(wrap, **settings):
 def work(rank, store, folder):
     """Follow every kind of training, and write what each gave."""
     torch.set_num_threads(1)
+    if sys.platform == "linux":
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     summed = []
     original = dist.all_reduce
