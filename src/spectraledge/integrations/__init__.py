@@ -1,8 +1,9 @@
 """Measuring somebody else's training while it runs."""
 
+from spectraledge.integrations.record import Reading
 from spectraledge.integrations.rotation import window_rotation
 from spectraledge.integrations.tables import Overhead, TrackerResults
-from spectraledge.integrations.tracker import Reading, SpectralEdgeTracker
+from spectraledge.integrations.tracker import SpectralEdgeTracker
 
 __all__ = [
     "Overhead",

@@ -7,7 +7,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.tracker import Reading, SpectralEdgeTracker
+from spectraledge.integrations.record import Reading
+from spectraledge.integrations.tracker import SpectralEdgeTracker
 
 
 class SpectralEdgeCallback(Callback):

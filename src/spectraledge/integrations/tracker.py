@@ -1,10 +1,8 @@
 """The tracker: the spectrum of a training that somebody else runs, taken at the optimiser's own steps."""
 
-import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,60 +15,15 @@ from torch.utils.hooks import RemovableHandle
 
 from spectraledge.errors import InputError
 from spectraledge.integrations.differences import Difference, ExactDifference, HeldUpdates, SketchedDifference
+from spectraledge.integrations.record import Reading, Record
 from spectraledge.integrations.shards import Shards, local_part
-from spectraledge.integrations.tables import (
-    Overhead,
-    Products,
-    TrackerResults,
-    edge_table,
-    gram_table,
-    rotation_of,
-    rotation_table,
-    spectrum_of,
-    spectrum_table,
-)
+from spectraledge.integrations.tables import Overhead, TrackerResults
 from spectraledge.integrations.watching import describe, in_optimizer, plain_names, row, watch
 from spectraledge.spectrum import Sketch, noise_floor
 from spectraledge.streams import torch_generator
 from spectraledge.trajectory import select_parameters
 
 _STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The window that ends at the last snapshot.
-
-    Attributes:
-        step: Of that snapshot.
-        eigenvalues_W: float64, descending, squared units of the parameters.
-        k_star: Edge position, 1-based; 0 where the spectrum is zero.
-        trace: Sum of the eigenvalues.
-        above_floor: Leading eigenvalues of the centred window above its noise floor; None where none was asked for.
-        rotation_K: Cosines between its leading directions and those of the window before (see `window_rotation`); NaN
-            for the first window.
-    """
-
-    step: int
-    eigenvalues_W: Tensor
-    k_star: int
-    trace: float
-    above_floor: int | None
-    rotation_K: Tensor
-
-    def scalars(self) -> dict[str, float]:
-        """Return what a logger wants, by name: the leading eigenvalues and how far their directions turned, and so on.
-
-        Names begin with `spectral_edge/`; what does not exist is left out.
-        """
-        values: dict[str, float] = {"k_star": self.k_star, "trace": self.trace}
-        if self.above_floor is not None:
-            values["above_floor"] = self.above_floor
-        for index, cosine in enumerate(self.rotation_K.tolist()):
-            values[f"eigenvalue_{index + 1}"] = float(self.eigenvalues_W[index])
-            if not math.isnan(cosine):
-                values[f"rotation_{index + 1}"] = cosine
-        return {f"spectral_edge/{name}": value for name, value in values.items()}
 
 
 class SpectralEdgeTracker:
@@ -148,7 +101,7 @@ class SpectralEdgeTracker:
         self.window, self.every, self.step = window, every, step
         self._model, self._optimizer = model, optimizer
         self._patterns = [params] if isinstance(params, str) else list(params)
-        self._center, self._top, self._surrogates, self._seed = center, min(top, window), surrogates, seed
+        self._surrogates, self._seed = surrogates, seed
         self._sketch, self._store, self._device, self._on_reading = sketch, store, device, on_reading
         watched = watch(model, optimizer, self._patterns, step)
         self._rows = watched.rows
@@ -170,10 +123,7 @@ class SpectralEdgeTracker:
             else ExactDifference(_STORED[store])
         )
         self._held = HeldUpdates(window)
-        self._steps: list[int] = []
-        self._band: list[Tensor] = []
-        self._noise: list[float] = []
-        self._floors: list[Tensor] = []
+        self._record = Record(window, center=center, top=top)
         self._last = step
         self._stopped = False
         self._handle: RemovableHandle | None = None
@@ -228,7 +178,7 @@ class SpectralEdgeTracker:
     @property
     def ready(self) -> bool:
         """Whether a window is full."""
-        return len(self._steps) >= self.window
+        return len(self._record) >= self.window
 
     @property
     def latest(self) -> Reading:
@@ -239,20 +189,10 @@ class SpectralEdgeTracker:
         """
         if not self.ready:
             raise InputError(
-                f"a window of {self.window} updates is not full after {len(self._steps)}: "
-                f"train {self.every * (self.window - len(self._steps))} more steps, or ask `ready` first"
+                f"a window of {self.window} updates is not full after {len(self._record)}: "
+                f"train {self.every * (self.window - len(self._record))} more steps, or ask `ready` first"
             )
-        recent = self._products(self.window + 1)
-        spectrum = spectrum_of(recent, self.window, center=self._center)
-        cosines_NK = rotation_of(recent, self.window, top=self._top, center=self._center)
-        return Reading(
-            self._steps[-1],
-            spectrum.eigenvalues_TW[-1],
-            int(spectrum.k_star_T[-1]),
-            float(spectrum.trace_T[-1]),
-            int(self._floors[-1][0]) if self._surrogates else None,
-            cosines_NK[-1] if len(cosines_NK) else torch.full((self._top,), torch.nan, dtype=torch.float64),
-        )
+        return self._record.reading()
 
     @property
     def overhead(self) -> Overhead:
@@ -262,24 +202,13 @@ class SpectralEdgeTracker:
             self._seconds,
             training,
             self._seconds / training if training > 0 else 0.0,
-            len(self._steps),
+            len(self._record),
             self._held.nbytes + self._difference.nbytes,
         )
 
     def results(self) -> TrackerResults:
         """Return tables of all windows so far; without a full window they are empty."""
-        products = self._products()
-        spectrum = spectrum_of(products, self.window, center=self._center)
-        cosines_NK = rotation_of(products, self.window, top=self._top, center=self._center)
-        steps = self._steps[self.window - 1 :]
-        return TrackerResults(
-            spectrum_table(steps, spectrum),
-            edge_table(steps, spectrum, products.floors_N2),
-            rotation_table(steps[1:], cosines_NK),
-            gram_table(products),
-            self.selection,
-            self.overhead,
-        )
+        return self._record.results(self.selection, self.overhead)
 
     def save(self, folder: Path | str) -> None:
         """Write the results into a folder: spectrum.parquet and edge.parquet, as `spectraledge analyze` does, and more.
@@ -296,7 +225,6 @@ class SpectralEdgeTracker:
             Plain values and tensors: `torch.save` keeps them, `torch.load(weights_only=True)` reads them. Of
             distributed processes each has its own.
         """
-        products = self._products()
         return {
             "settings": self._settings(),
             "step": self.step,
@@ -308,10 +236,7 @@ class SpectralEdgeTracker:
             "before": [part.clone() for part in self._difference.before],
             "rounding": self._difference.rounding,
             "updates": self._held.updates(),
-            "steps": list(products.steps),
-            "band": products.band_TV,
-            "noise": products.noise_T,
-            "floors": products.floors_N2,
+            "record": self._record.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -341,10 +266,7 @@ class SpectralEdgeTracker:
         self._held = HeldUpdates(self.window)
         if len(state["updates"]):
             self._held.extend(state["updates"].to(self._device or here))
-        self._steps = list(state["steps"])
-        self._band = list(state["band"])
-        self._noise = state["noise"].tolist()
-        self._floors = list(state["floors"])
+        self._record.load_state_dict(state["record"])
 
     def _settings(self) -> dict[str, Any]:
         """Return what a state must share with the tracker that loads it."""
@@ -365,16 +287,6 @@ class SpectralEdgeTracker:
 
     def _parts(self) -> list[Tensor]:
         return [local_part(parameter) for parameter in self._counted.values()]
-
-    def _products(self, last: int = 0) -> Products:
-        """Return what was measured of the last updates, default all of them."""
-        band = self._band[-last:]
-        return Products(
-            self._steps[-last:],
-            torch.stack(band) if band else torch.empty(0, self.window + 1, dtype=torch.float64),
-            torch.tensor(self._noise[-last:], dtype=torch.float64),
-            torch.stack(self._floors) if self._floors else torch.empty(0, 2, dtype=torch.float64),
-        )
 
     def _after_step(self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         # Fused optimisers are called by a gradient scaler even for steps that they then skip.
@@ -412,17 +324,15 @@ class SpectralEdgeTracker:
             return
         kept = torch.finfo(_STORED[self._store]).eps / 2
         self._last = self.step
-        self._steps.append(self.step)
-        self._band.append(summed[:-1])
-        self._noise.append(float(summed[-1] + kept**2 * summed[0]))
+        self._record.append(self.step, summed[:-1], float(summed[-1] + kept**2 * summed[0]))
         if self._surrogates and self.ready:
             floor = noise_floor(
                 self._held.updates(),
                 surrogates=self._surrogates,
                 generator=torch_generator(self._seed, "surrogates", self.step),
-                storage_noise=sum(self._noise[-self.window :]),
+                storage_noise=self._record.window_noise,
             )
-            self._floors.append(torch.tensor([floor.count, float(floor.ratio_W[0])], dtype=torch.float64))
+            self._record.append_floor(floor.count, float(floor.ratio_W[0]))
         if self._on_reading and self.ready:
             self._on_reading(self.latest)
 
