@@ -98,4 +98,4 @@ class SpectralEdgeCallback(TrainerCallback):
     def _path(self, args: TrainingArguments, state: TrainerState) -> Path:
         """Return where this process's state lies beside the checkpoint of the present step."""
         process = args.process_index if self.tracker.distributed else 0
-        return Path(args.output_dir) / f"checkpoint-{state.global_step}" / f"spectral_edge_{process}.pt"
+        return Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / f"spectral_edge_{process}.pt"
