@@ -36,14 +36,15 @@ class PlainTransformer(nn.Module):
 class PlainLoop:
     """The training loop around it: a list of pairs, a tensor per batch, evaluation on everything every 100 steps."""
 
-    def __init__(self, modulus: int = 97, seed: int = 42) -> None:
+    def __init__(self, modulus: int = 97, seed: int = 42, device: str = "cpu") -> None:
         torch.manual_seed(seed)
         np.random.seed(seed)
         pairs = [(a, b) for a in range(modulus) for b in range(modulus)]
         random.Random(seed).shuffle(pairs)
         self.train, self.test = pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]
         self.modulus = modulus
-        self.model = PlainTransformer(modulus)
+        self.device = device
+        self.model = PlainTransformer(modulus).to(device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0)
         self.folder = tempfile.TemporaryDirectory()
         self.step = 0
@@ -52,7 +53,8 @@ class PlainLoop:
         for _ in range(steps):
             index = np.random.randint(0, len(self.train), 512)
             batch = [self.train[i] for i in index]
-            inputs, labels = torch.tensor(batch), torch.tensor([(a + b) % self.modulus for a, b in batch])
+            inputs = torch.tensor(batch, device=self.device)
+            labels = torch.tensor([(a + b) % self.modulus for a, b in batch], device=self.device)
             loss = F.cross_entropy(self.model(inputs), labels)
             self.optimizer.zero_grad()
             loss.backward()

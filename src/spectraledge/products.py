@@ -31,10 +31,28 @@ def multiply(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         Shape (rows, out).
     """
-    if left.device.type == "cpu" and left.dtype == torch.float32 and _PREFERS_ONEDNN:
+    if _by_onednn(left):
         product: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(left), _dense(right), bias, "none", [], "")
         return product
     return left @ right.t() if bias is None else torch.addmm(bias, left, right.t())
+
+
+def multiply_into(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """Add left @ rightᵀ to `total` in place, or return it where there is none yet; as `multiply` otherwise.
+
+    Args:
+        total: Shape (rows, out), if any.
+        left: Shape (rows, in).
+        right: Shape (out, in).
+
+    Returns:
+        The total.
+    """
+    if total is None:
+        return multiply(left, right)
+    if _by_onednn(left):
+        return total.add_(multiply(left, right))
+    return total.addmm_(left, right.t())
 
 
 def multiply_stacks(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -53,6 +71,10 @@ def multiply_stacks(left: Tensor, right: Tensor, bias: Tensor | None = None) -> 
     if bias is None:
         return left @ right.transpose(1, 2)
     return torch.baddbmm(bias.unsqueeze(1), left, right.transpose(1, 2))
+
+
+def _by_onednn(matrix: Tensor) -> bool:
+    return matrix.device.type == "cpu" and matrix.dtype == torch.float32 and _PREFERS_ONEDNN
 
 
 def _dense(matrix: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 from cli_support import TINY, Command
 from safetensors.torch import save_file
 
+from spectraledge.trajectory import Manifest
+
 COMMANDS = [
     ("study", "run"),
     ("study", "status"),
@@ -34,7 +36,9 @@ def test_help_has_an_example_and_the_shared_options(command: Command, names: tup
 def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
     assert sorted(path.name for path in tiny_run.iterdir() if not path.name.startswith(".")) == [
         "domain.parquet",
+        "gram.parquet",
         "metrics.parquet",
+        "moves",
         "run.json",
         "snapshots",
     ]
@@ -122,3 +126,12 @@ def test_doctor(command: Command, tmp_path: Path) -> None:
 
 def test_version(command: Command) -> None:
     assert command("--version").out.strip() == "0.1.0"
+
+
+def test_several_runs_train_as_one_batch(command: Command, tmp_path: Path) -> None:
+    result = command("train", "add", *TINY, "--runs", 3, "--seed", 5, "--out", tmp_path, "--json")
+    assert result.code == 0
+    found = json.loads(result.out)["runs"]
+    assert [(run["status"], run["step"]) for run in found] == [("done", 120)] * 3
+    assert [Manifest.read(Path(run["folder"])).config["seed"] for run in found] == [5, 6, 7]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(Path(run["folder"]).name for run in found)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.spectrum import BandedGram
+from spectraledge.spectrum import BandedGram, block_windows
+from spectraledge.spectrum import gram as gram_module
 
 
 def random_updates(count, size, seed=0, dtype=torch.float64):
@@ -48,6 +49,29 @@ def test_windows_agree_with_the_definition(dtype, count, data):
     found = streamed(updates_TP, window).windows()
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, window), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("openblas", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("window", [2, 20, 140])
+@pytest.mark.parametrize("batches", [[300], [5, 17, 278], [127, 128, 45], [256, 1, 43]])
+def test_many_blocks_of_updates_and_parameters(monkeypatch, batches, window, dtype, openblas):
+    monkeypatch.setattr(gram_module, "_OPENBLAS_IS_FASTER", openblas)
+    updates_TP = random_updates(300, 1100, dtype=dtype)
+    gram = BandedGram(window)
+    for part in torch.split(updates_TP, batches):
+        gram.extend(part)
+    rows = updates_TP.double().numpy()
+    expected = np.array([rows[start:][:window] @ rows[start:][:window].T for start in (0, 100, 300 - window)])
+    found = gram.windows()[[0, 100, -1]]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-10)
+
+
+def test_updates_that_require_gradients_leave_no_graph():
+    updates_TP = random_updates(5, 7).requires_grad_()
+    found = streamed(updates_TP, 3).windows()
+    assert not found.requires_grad
+    np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, 3), rtol=1e-12)
 
 
 def test_streaming_may_be_read_at_any_time():
@@ -151,3 +175,41 @@ def test_a_first_update_that_is_no_vector_is_refused_and_leaves_nothing_behind()
     gram.append(torch.ones(3))
     gram.append(torch.ones(3))
     torch.testing.assert_close(gram.windows(), torch.full((1, 2, 2), 3.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@given(size=st.integers(1, 30), window=st.integers(2, 6), seed=st.integers(0, 99))
+def test_blocks_of_parameters_add_up(dtype, size, window, seed):
+    updates_TP = random_updates(8, 23, seed, dtype)
+    found = block_windows(torch.split(updates_TP, size, dim=1), window)
+    np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, window), rtol=1e-12, atol=1e-12)
+
+
+def test_blocks_and_their_updates_are_read_one_at_a_time_and_once():
+    updates_TP, log = random_updates(5, 6), []
+
+    def rows(block):
+        for number, update_P in enumerate(updates_TP[:, 2 * block : 2 * block + 2]):
+            log.append((block, number))
+            yield update_P
+
+    block_windows((rows(block) for block in range(3)), 2)
+    assert log == [(block, number) for block in range(3) for number in range(5)]
+
+
+def test_blocks_of_different_updates_are_refused():
+    blocks = [random_updates(5, 3), random_updates(4, 3)]
+    with pytest.raises(InputError, match="every block needs the same updates: one has 5, a later one has 4"):
+        block_windows(blocks, 3)
+
+
+def test_an_update_of_another_length_within_a_block_is_refused():
+    with pytest.raises(InputError, match=r"must cover the same parameters, got shapes \[\(2,\), \(3,\)\]"):
+        block_windows([[torch.ones(3), torch.ones(2)]], 2)
+    with pytest.raises(InputError, match=r"from number 3 on have shape \(1, 2\), expected \(T, 3\)"):
+        block_windows([[torch.ones(3), torch.ones(3), torch.ones(2)]], 2)
+
+
+def test_no_blocks_are_refused():
+    with pytest.raises(InputError, match="at least one block of parameters, got none"):
+        block_windows([], 3)

@@ -48,7 +48,14 @@ def test_recording_leaves_the_weights_as_they_are_in_memory(tmp_path, small_conf
 
 def test_a_finished_folder_holds_these_files_and_no_others(tmp_path, small_config, small_task):
     train_in_folder(tmp_path / "run", small_config(steps=40), small_task)
-    assert visible(tmp_path / "run") == ["domain.parquet", "metrics.parquet", "moves", "run.json", "snapshots"]
+    assert visible(tmp_path / "run") == [
+        "domain.parquet",
+        "gram.parquet",
+        "metrics.parquet",
+        "moves",
+        "run.json",
+        "snapshots",
+    ]
     assert [name for name in contents(tmp_path / "run") if name.endswith(".partial")] == []
 
 

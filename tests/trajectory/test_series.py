@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.spectrum import BandedGram, window_directions, window_eigenvalues
+from spectraledge.spectrum import BandedGram, block_windows, window_directions, window_eigenvalues
 from spectraledge.trajectory import Series, snapshot_path, write_tensors
+from spectraledge.trajectory import series as series_module
 
 FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
@@ -211,3 +212,117 @@ def test_rounding_moves_an_update_by_no_more_than_its_noise(tmp_path_factory, dt
     (update,) = Series.open(record(tmp_path_factory.mktemp("rounded"), rows)).updates()
     error = update.update_P.numpy() - (exact[1] - exact[0])
     assert 0 < float(error @ error) <= update.storage_noise
+
+
+MIXED = {"a": (2, 3, 4), "b": (), "c": (0, 3), "d": (1, 1, 5), "e": (7,), "f": (3, 1, 2)}
+"""Shapes of 43 numbers, cut by blocks in every way: within rows, across rows and tensors, scalars and nothing."""
+
+
+def mixed_snapshots(count, dtypes=(torch.float32, torch.bfloat16)):
+    generator = torch.Generator().manual_seed(0)
+    return [
+        {
+            name: torch.randn(shape, generator=generator).to(dtypes[number % len(dtypes)])
+            for number, (name, shape) in enumerate(MIXED.items())
+        }
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 12, 13, 42, 43, 100])
+def test_blocks_join_to_the_whole(tmp_path, size):
+    whole = Series.open(record(tmp_path, mixed_snapshots(3)))
+    blocks = list(whole.blocks(size))
+    assert [len(block.block) for block in blocks] == [size] * (43 // size) + [43 % size] * (43 % size > 0)
+    for number, (step, vector_P, noise) in enumerate(whole.vectors()):
+        parts = [list(block.vectors())[number] for block in blocks]
+        assert {part[0] for part in parts} == {step}
+        torch.testing.assert_close(torch.cat([part[1] for part in parts]), vector_P, rtol=0, atol=0)
+        np.testing.assert_allclose(sum(part[2] for part in parts), noise, rtol=1e-12)
+    for number, update in enumerate(whole.updates()):
+        parts = [list(block.updates())[number] for block in blocks]
+        torch.testing.assert_close(torch.cat([part.update_P for part in parts]), update.update_P, rtol=0, atol=0)
+        np.testing.assert_allclose(sum(part.storage_noise for part in parts), update.storage_noise, rtol=1e-12)
+
+
+def test_a_part_of_a_block_is_a_block_of_the_part(tmp_path):
+    whole = Series.open(record(tmp_path, mixed_snapshots(4)))
+    block = list(whole.blocks(10))[2]
+    assert block.until(20).last(2).block == range(20, 30)
+    inner = list(block.blocks(4))
+    assert [part.block for part in inner] == [range(20, 24), range(24, 28), range(28, 30)]
+    joined = torch.cat([next(part.vectors())[1] for part in inner])
+    torch.testing.assert_close(joined, next(whole.vectors())[1][20:30], rtol=0, atol=0)
+
+
+class Counted:
+    """A stored tensor that keeps count of the numbers read from it."""
+
+    def __init__(self, stored, read):
+        self.stored, self.read = stored, read
+
+    def __getattr__(self, name):
+        return getattr(self.stored, name)
+
+    def __getitem__(self, index):
+        part = self.stored[index]
+        self.read.append(part.numel())
+        return part
+
+
+@pytest.mark.parametrize("size", [1, 5, 12, 43])
+def test_blocks_read_every_number_once(tmp_path, monkeypatch, size):
+    whole, read = Series.open(record(tmp_path, mixed_snapshots(3))), []
+
+    class File:
+        def __init__(self, path):
+            self.opened = open_snapshot(path)
+
+        def __enter__(self):
+            self.file = self.opened.__enter__()
+            return self
+
+        def __exit__(self, *error):
+            self.opened.__exit__(*error)
+
+        def keys(self):
+            return self.file.keys()
+
+        def get_slice(self, name):
+            return Counted(self.file.get_slice(name), read)
+
+    open_snapshot = series_module.open_snapshot
+    monkeypatch.setattr(series_module, "open_snapshot", File)
+    for block in whole.blocks(size):
+        assert len(list(block.updates())) == 2
+    assert sum(read) == 3 * 43
+    assert max(read) <= size
+
+
+@pytest.mark.parametrize("size", [3, 10, 1000])
+def test_the_windows_of_blocks_are_those_of_the_whole(tmp_path, size):
+    whole = Series.open(record(tmp_path, mixed_snapshots(12)))
+    gram = BandedGram(4)
+    for update in whole.updates():
+        gram.append(update.update_P)
+    blocks = ((update.update_P for update in block.updates()) for block in whole.blocks(size))
+    torch.testing.assert_close(block_windows(blocks, 4), gram.windows(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_blocks_of_nothing_are_refused(tmp_path, size):
+    whole = Series.open(record(tmp_path, mixed_snapshots(2)))
+    with pytest.raises(InputError, match=f"a block needs at least 1 parameter, got {size}"):
+        next(whole.blocks(size))
+
+
+def test_a_block_names_what_is_wrong_in_it_and_a_foreign_tensor_anywhere(tmp_path):
+    first, second = mixed_snapshots(2)
+    second["e"][3] = float("nan")
+    blocks = list(Series.open(record(tmp_path, [first, second])).blocks(10))
+    assert len(list(blocks[0].updates())) == 1
+    with pytest.raises(InputError, match=r"step_00000010\.safetensors has values in e that are not finite"):
+        list(blocks[3].updates())
+    record(tmp_path, [{**first, "e": torch.ones(8)}], first=1)
+    with pytest.raises(InputError, match=r"has e of shape \(8,\) and type F32, but step_00000000\.safetensors has"):
+        list(blocks[0].updates())

@@ -1,15 +1,16 @@
 """`spectraledge train`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spectraledge.cli.options import Json, Out, Seed, progress_console, remark, show, use_threads
 from spectraledge.tasks import task_from_source
+from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
-from spectraledge.training import RunConfig, train_in_folder
+from spectraledge.trajectory import Manifest
 
 
 def train(
@@ -38,26 +39,43 @@ def train(
     depth: Annotated[int, typer.Option(help="Layers.")] = 2,
     heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
     hidden: Annotated[int, typer.Option(help="Width of the feed-forward layers.")] = 256,
+    engine: Annotated[
+        Literal["eager", "compiled"],
+        typer.Option(
+            help="Compute steps at once, or compile them first (20 to 60 s) for long runs. They round differently."
+        ),
+    ] = "eager",
+    runs: Annotated[
+        int,
+        typer.Option(min=1, help="Train this many runs as one batch, with seeds SEED, SEED + 1, ..., into OUT/RUN-ID."),
+    ] = 1,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads; results are bit-identical at equal threads.")] = 1,
 ) -> None:
     """Train one network on one task, recording a snapshot at every interval; a killed run goes on where it stopped."""
     use_threads(threads)
     chosen = task_from_source(task, modulus=modulus)
-    config = RunConfig.for_task(
-        chosen,
-        model={"width": width, "depth": depth, "heads": heads, "hidden": hidden},
-        protocol=protocol,
-        seed=seed,
-        steps=steps,
-        every=every,
-        weight_decay=weight_decay,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        train_fraction=train_fraction,
-    )
-    folder = out or Path("runs") / config.run_id
-    remark(f"{chosen.formula} mod {chosen.modulus}, {len(chosen)} pairs, into {folder}")
+    configs = [
+        RunConfig.for_task(
+            chosen,
+            model={"width": width, "depth": depth, "heads": heads, "hidden": hidden},
+            protocol=protocol,
+            seed=seed + index,
+            steps=steps,
+            every=every,
+            weight_decay=weight_decay,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            train_fraction=train_fraction,
+            engine=engine,
+        )
+        for index in range(runs)
+    ]
+    if runs == 1:
+        folders = [out or Path("runs") / configs[0].run_id]
+    else:
+        folders = [(out or Path("runs")) / config.run_id for config in configs]
+    remark(f"{chosen.formula} mod {chosen.modulus}, {len(chosen)} pairs, into {', '.join(map(str, folders))}")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -66,27 +84,36 @@ def train(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=progress_console) as bar:
-        shown = bar.add_task(chosen.name, total=steps, accuracy=0.0, speed=0.0)
+        names = [f"{chosen.name}, seed {config.seed}" for config in configs]
+        bars = [bar.add_task(name, total=steps, accuracy=0.0, speed=0.0) for name in names]
 
-        def update(progress: TrainingProgress) -> None:
+        def update(index: int, progress: TrainingProgress) -> None:
             evaluation = progress.evaluation
             bar.update(
-                shown,
+                bars[index],
                 completed=evaluation.step,
                 accuracy=evaluation.test_accuracy,
                 speed=progress.steps_per_second,
             )
 
-        manifest = train_in_folder(folder, config, chosen, device=device, on_progress=update)
-    show(
-        {
-            "folder": str(folder),
-            "status": manifest.status,
-            "stopped": manifest.stopped,
-            "step": manifest.step,
-            "grokked_step": manifest.grokked_step,
-            "test_accuracy": manifest.test_accuracy,
-            "wall_seconds": round(manifest.wall_seconds, 2),
-        },
-        as_json=as_json,
-    )
+        work = [(folder, config, chosen) for folder, config in zip(folders, configs, strict=True)]
+        manifests = train_in_folders(work, device=device, on_progress=update)
+    failed = [f"{folder}: {m.error}" for folder, m in zip(folders, manifests, strict=True) if m.status == "failed"]
+    if len(failed) < runs:
+        found = [_summary(folder, manifest) for folder, manifest in zip(folders, manifests, strict=True)]
+        for shown in [{"runs": found}] if as_json and runs > 1 else found:
+            show(shown, as_json=as_json)
+    if failed:
+        raise NonFiniteLossError("; ".join(failed))
+
+
+def _summary(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "folder": str(folder),
+        "status": manifest.status,
+        "stopped": manifest.stopped,
+        "step": manifest.step,
+        "grokked_step": manifest.grokked_step,
+        "test_accuracy": manifest.test_accuracy,
+        "wall_seconds": round(manifest.wall_seconds, 2),
+    }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from spectraledge.models.pairs import LayerTrace, LayerWeights, Weights, forward_pairs
+from spectraledge.models.pairs import Folded, LayerTrace, LayerWeights, Weights, forward_pairs
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply_stacks
 
@@ -36,14 +36,15 @@ def loss_and_gradient(
     losses_S = -log_probabilities.gather(-1, labels_SN.unsqueeze(-1)).squeeze(-1).mean(-1)
     backward = _Backward(weights, parameters)
     logits = backward.of_logits(log_probabilities, labels_SN)
-    stream = backward.folded("norm", "head", logits, trace.norm.out)
+    stream = backward.folded("norm", "head", weights.head, logits, trace.norm.out)
     stream = trace.norm.transport(stream)
     for layer, seen in zip(reversed(weights.layers), reversed(trace.layers), strict=True):
-        stream, query, key, value = backward.layer(layer, seen, stream)
+        stream, query, key_gap, value = backward.layer(layer, seen, stream)
+        parts = query, key_gap, value
         if layer is weights.layers[0]:
-            backward.first(layer, seen, row_of, (query, key, value), stream)
+            backward.first(layer, seen, row_of, parts, stream)
         else:
-            stream = backward.later(layer, seen, (query, key, value), stream)
+            stream = backward.later(layer, seen, parts, stream)
     return losses_S, {name: backward.gradient[name] for name in parameters}
 
 
@@ -61,21 +62,29 @@ class _Backward:
         return change.scatter_add_(-1, labels_SN.unsqueeze(-1), right).div_(labels_SN.shape[-1])
 
     def layer(self, layer: LayerWeights, seen: LayerTrace, stream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Go back to the stream behind attention, Q (S, Q, n, heads, D/heads), K and V (S, 2, n, heads, D/heads)."""
+        """Go back to the stream behind attention, to Q, to the difference of the two keys, and to V.
+
+        Returns:
+            Shapes (S, Q·n, D), (S, Q, n, heads, D/heads), (S, n, heads, D/heads), (S, 2, n, heads, D/heads).
+        """
         hidden = self._linear(f"{layer.name}.down", stream, seen.active)
         hidden = torch.ops.aten.gelu_backward(hidden, seen.hidden)
-        normed = self.folded(f"{layer.name}.norm2", f"{layer.name}.up", hidden, seen.norm2.out)
+        normed = self.folded(f"{layer.name}.norm2", f"{layer.name}.up", layer.up, hidden, seen.norm2.out)
         stream = stream + seen.norm2.transport(normed)
         mixed = self._linear(f"{layer.name}.attention.output", stream, seen.mixed).view(seen.query.shape)
         score = (mixed * seen.value_gap).sum(-1, keepdim=True)
         score = score * seen.gate * (1 - seen.gate) / math.sqrt(seen.query.shape[-1])
         value_gap, key_gap = (mixed * seen.gate).sum(1), (seen.query * score).sum(1)
-        key = torch.stack([-key_gap, key_gap], 1)
         value = torch.stack([mixed.sum(1) - value_gap, value_gap], 1)
-        return stream, score * seen.key_gap, key, value
+        return stream, score * seen.key_gap, key_gap, value
 
     def first(
-        self, layer: LayerWeights, seen: LayerTrace, row_of: Tensor, parts: tuple[Tensor, ...], stream: Tensor
+        self,
+        layer: LayerWeights,
+        seen: LayerTrace,
+        row_of: Tensor,
+        parts: tuple[Tensor, Tensor, Tensor],
+        stream: Tensor,
     ) -> None:
         """Go back from the first layer to the embeddings."""
         table = self.weights.table
@@ -86,41 +95,45 @@ class _Backward:
             rows = torch.zeros_like(table).flatten(0, 1)
             return rows.index_add_(0, read, part.reshape(len(read), -1)).view_as(table)
 
-        rows = torch.cat([collected(part) for part in parts], -1)
-        normed = self.folded(f"{layer.name}.norm1", f"{layer.name}.attention.qkv", rows, seen.norm1.out)
-        read = seen.query.shape[1]
-        stream = collected(stream.view(len(table), read, -1, table.shape[-1]))
-        per_position = (stream + seen.norm1.transport(normed)).view(len(table), 2, -1, table.shape[-1])
+        query, key_gap, value = parts
+        of_query, of_value = collected(query), collected(value)
+        rows = torch.cat([of_query, collected(torch.stack([-key_gap, key_gap], 1)), of_value], -1)
+        linear = f"{layer.name}.attention.qkv"
+        self._unfold(f"{layer.name}.norm1", linear, _outer(rows, seen.norm1.out), _qkv_bias(of_query, of_value))
+        normed = seen.norm1.transport(_back(rows, layer.qkv.weight))
+        stream = collected(stream.view(len(table), seen.query.shape[1], -1, table.shape[-1]))
+        per_position = (stream + normed).view(len(table), 2, -1, table.shape[-1])
         self.gradient["token_embedding.weight"] = per_position.sum(1)
         self.gradient["position_embedding"] = per_position.sum(2)
 
-    def later(self, layer: LayerWeights, seen: LayerTrace, parts: tuple[Tensor, ...], stream: Tensor) -> Tensor:
+    def later(
+        self, layer: LayerWeights, seen: LayerTrace, parts: tuple[Tensor, Tensor, Tensor], stream: Tensor
+    ) -> Tensor:
         """Go back from a layer behind the first to the stream before it, both positions, (S, 2·n, D)."""
         stacks, read, count = seen.query.shape[:3]
         width = layer.output.shape[-1]
-        normed = seen.norm1.out.view(stacks, 2, count, width)
-        query, key, value = (part.reshape(stacks, -1, width) for part in parts)
-        pair = torch.cat([key, value], -1)
+        query, key_gap, value = (part.reshape(stacks, -1, width) for part in parts)
+        of_query, of_key, of_value = layer.qkv.weight.chunk(3, 1)
         weight = [
-            _outer(query, normed[:, :read].reshape(stacks, read * count, width)),
-            _outer(pair, seen.norm1.out),
+            _outer(query, seen.norm1.ahead(read)),
+            _outer(key_gap, seen.norm1.gap()),
+            _outer(value, seen.norm1.out),
         ]
-        self._unfold(
-            f"{layer.name}.norm1",
-            f"{layer.name}.attention.qkv",
-            torch.cat(weight, 1),
-            torch.cat([query.sum(1), pair.sum(1)], -1),
-        )
-        change = _back(pair, layer.qkv.weight[:, width:]).view(stacks, 2, count, width)
-        change[:, :read] += _back(query, layer.qkv.weight[:, :width]).view(stacks, read, count, width)
-        before = seen.norm1.transport(change.view(stacks, 2 * count, width)).view(stacks, 2, count, width)
+        linear = f"{layer.name}.attention.qkv"
+        self._unfold(f"{layer.name}.norm1", linear, torch.cat(weight, 1), _qkv_bias(query, value))
+        normed = _back(value, of_value).view(stacks, 2, count, width)
+        between = _back(key_gap, of_key)
+        normed[:, 0] -= between
+        normed[:, 1] += between
+        normed[:, :read] += _back(query, of_query).view(stacks, read, count, width)
+        before = seen.norm1.transport(normed.view(stacks, 2 * count, width)).view(stacks, 2, count, width)
         before[:, :read] += stream.view(stacks, read, count, width)
         return before.view(stacks, 2 * count, width)
 
-    def folded(self, norm: str, linear: str, change: Tensor, normed: Tensor) -> Tensor:
+    def folded(self, norm: str, linear: str, folded: Folded, change: Tensor, normed: Tensor) -> Tensor:
         """Go back through a linear layer with its LayerNorm's scale and shift, to the normalised rows."""
         self._unfold(norm, linear, _outer(change, normed), change.sum(1))
-        return _back(change, self.parameters[f"{linear}.weight"] * self.parameters[f"{norm}.weight"].unsqueeze(-2))
+        return _back(change, folded.weight)
 
     def _unfold(self, norm: str, linear: str, weight: Tensor, bias: Tensor) -> None:
         """Split the gradient of a folded layer (see `pairs.Folded`) among the LayerNorm and the linear layer."""
@@ -136,6 +149,12 @@ class _Backward:
         self.gradient[f"{name}.weight"] = _outer(change, x)
         self.gradient[f"{name}.bias"] = change.sum(1)
         return _back(change, self.parameters[f"{name}.weight"])
+
+
+def _qkv_bias(query: Tensor, value: Tensor) -> Tensor:
+    """Return the gradient of the biases of Q, K, V: attention does not see a shift of all keys, so K's is nothing."""
+    of_query = query.sum(1)
+    return torch.cat([of_query, torch.zeros_like(of_query), value.sum(1)], -1)
 
 
 def _outer(change: Tensor, x: Tensor) -> Tensor:

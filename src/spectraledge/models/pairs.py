@@ -115,6 +115,16 @@ class Normed:
         """Normalise the last axis."""
         return cls(x, *torch.native_layer_norm(x, x.shape[-1:], None, None, _EPSILON))
 
+    def ahead(self, read: int) -> Tensor:
+        """Return the normalised rows of the positions that go on, of rows (S, 2·n, D)."""
+        count = self.out.shape[1] // 2
+        return self.out[:, : read * count]
+
+    def gap(self) -> Tensor:
+        """Return the normalised rows of position 1 minus those of position 0, of rows (S, 2·n, D)."""
+        count = self.out.shape[1] // 2
+        return self.out[:, count:] - self.out[:, :count]
+
     def transport(self, change: Tensor) -> Tensor:
         """Send a tangent of the input forward, or a gradient of the output back: the derivative is symmetric."""
         moved: Tensor = torch.ops.aten.native_layer_norm_backward(
@@ -196,12 +206,14 @@ def forward_pairs(weights: Weights, row_of: Tensor) -> Trace:
         if depth == 0:
             rows = layer.qkv(norm1.out).flatten(0, 1).index_select(0, row_of)
             query, key, value = rows.view(stacks, 2, count, 3, heads, width // heads).unbind(3)
-            query = query[:, :read]
+            query, key_gap = query[:, :read], key[:, 1:] - key[:, :1]
         else:
-            normed = norm1.out.view(stacks, 2, count, width)[:, :read].reshape(stacks, read * count, width)
-            query = layer.qkv.rows(0, width)(normed).view(stacks, read, count, heads, width // heads)
-            key, value = layer.qkv.rows(width)(norm1.out).view(stacks, 2, count, 2, heads, width // heads).unbind(3)
-        key_gap, value_gap = key[:, 1:] - key[:, :1], value[:, 1:] - value[:, :1]
+            ahead, gap = norm1.ahead(read), norm1.gap()
+            query = layer.qkv.rows(0, width)(ahead).view(stacks, read, count, heads, width // heads)
+            # The bias of the difference of two keys is nothing.
+            key_gap = multiply_stacks(gap, layer.qkv.weight[:, width : 2 * width]).view(query[:, :1].shape)
+            value = layer.qkv.rows(2 * width)(norm1.out).view(stacks, 2, count, heads, width // heads)
+        value_gap = value[:, 1:] - value[:, :1]
         gate = (query * key_gap).sum(-1, keepdim=True).mul_(1 / math.sqrt(width // heads)).sigmoid_()
         mixed = torch.addcmul(value[:, :1], gate, value_gap).view(stacks, read * count, width)
         before = stream[:, :read].reshape(stacks, read * count, width)

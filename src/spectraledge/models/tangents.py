@@ -1,8 +1,7 @@
 """Exact responses of the transformer's residual stream by hand: what `torch.func.jvp` gives, several times as fast.
 
-The network is evaluated once per batch of inputs, and all that its derivative needs is kept; a direction then costs
-little more than the products of its tangents. For pairs of tokens, where attention over two keys is a sigmoid of a
-difference.
+The network is evaluated once per batch of inputs (`pairs.forward_pairs`), and all that its derivative needs is kept; a
+direction then costs little more than the products of its tangents.
 """
 
 import math
@@ -11,12 +10,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
-from spectraledge.products import multiply
+from spectraledge.products import multiply, multiply_into
 
-_BATCH = 512
+_BATCH = 384
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
 
 
@@ -41,159 +40,142 @@ def residual_tangents(
     """
     assert has_tangents(config, directions)
     count = len(next(iter(directions.values())))
-    batches = torch.split(tokens_NL, _BATCH)
     found = parameters["norm.weight"].new_empty(count, len(tokens_NL), config.width)
     with torch.no_grad():
+        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
+        folded = _behind_norms(weights, parameters, directions)
+        tables = _first_tables(weights, folded, count)
+        batches = torch.split(tokens_NL, _BATCH)
         for tokens, place in zip(batches, torch.split(found, _BATCH, dim=1), strict=True):
-            layers = _evaluate(config, parameters, tokens)
+            layers = _layers(weights, rows_of(config, tokens[None]))
             for k in range(count):
-                place[k] = _along(layers, {name: value[k] for name, value in directions.items()})
+                place[k] = _along(layers, {name: value[k] for name, value in folded.items()}, tables[k])
     return found
 
 
 @dataclass(frozen=True)
-class _Norm:
-    """A LayerNorm at its input, rows × D, and what its derivative needs."""
-
-    x: Tensor
-    mean: Tensor
-    inverse_deviation: Tensor
-
-    @classmethod
-    def at(cls, x: Tensor) -> tuple["_Norm", Tensor]:
-        normed, mean, inverse_deviation = torch.native_layer_norm(x, x.shape[-1:], None, None, 1e-5)
-        return cls(x, mean, inverse_deviation), normed
-
-    def tangent(self, x_tangent: Tensor) -> Tensor:
-        # The derivative of (x − mean)/deviation is a symmetric matrix, so its backward kernel is its forward tangent.
-        moved: Tensor = torch.ops.aten.native_layer_norm_backward(
-            x_tangent, self.x, self.x.shape[-1:], self.mean, self.inverse_deviation, None, None, [True, False, False]
-        )[0]
-        return moved
-
-
-@dataclass(frozen=True)
 class _Layer:
-    """One layer at a batch of n inputs, of which Q positions go on; weights with their LayerNorm's scale folded in."""
+    """One layer at a batch of n inputs: its trace, and what every direction needs of it.
 
-    name: str
-    row_of: Tensor | None
-    norm1: _Norm
-    normed1: Tensor
-    normed1_read: Tensor
-    query_weight: Tensor
-    key_value_weight: Tensor
-    query: Tensor
-    key_gap: Tensor
-    value_gap: Tensor
-    gate: Tensor
+    Attributes:
+        weights: Of the layer.
+        trace: Of one network.
+        row_of: The row of the first layer's table of every (position, input).
+        gate_slope: Derivative of the gate by the score, (1, Q, n, heads, 1).
+        slope: GELU's derivative, (Q·n, hidden).
+    """
+
+    weights: LayerWeights
+    trace: LayerTrace
+    row_of: Tensor
     gate_slope: Tensor
-    mixed: Tensor
-    output_weight: Tensor
-    norm2: _Norm
-    up_weight: Tensor
     slope: Tensor
-    down_weight: Tensor
 
 
-def _evaluate(config: TransformerConfig, parameters: Mapping[str, Tensor], tokens_NL: Tensor) -> list[_Layer]:
-    width, heads = config.width, config.heads
-    table = (parameters["token_embedding.weight"][:, None] + parameters["position_embedding"]).flatten(0, 1)
-    row_of = (tokens_NL * 2 + torch.arange(2, device=tokens_NL.device)).flatten()
-    stream = table[row_of].view(-1, 2, width)
-    layers = []
-    for depth in range(config.depth):
-        name = f"layers.{depth}."
-        own = {key.removeprefix(name): value for key, value in parameters.items() if key.startswith(name)}
-        read = 1 if depth == config.depth - 1 else 2
-        # The first layer sees few distinct rows: tokens × positions.
-        norm1, hat1 = _Norm.at(table if depth == 0 else stream.flatten(0, 1))
-        normed1 = hat1 * own["norm1.weight"] + own["norm1.bias"]
-        qkv = multiply(normed1, own["attention.qkv.weight"], own["attention.qkv.bias"])
-        qkv = (qkv[row_of] if depth == 0 else qkv).view(-1, 2, 3, heads, width // heads)
-        query = qkv[:, :read, 0].contiguous()
-        key_gap, value_gap = (qkv[:, 1:, part] - qkv[:, :1, part] for part in (1, 2))
-        root = math.sqrt(width // heads)
-        gate = torch.sigmoid((query * key_gap).sum(-1, keepdim=True) / root)
-        mixed = (qkv[:, :1, 2] + gate * value_gap).reshape(-1, width)
-        stream = stream[:, :read] + multiply(mixed, own["attention.output.weight"], own["attention.output.bias"]).view(
-            -1, read, width
+def _behind_norms(
+    weights: Weights, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return directions as they act on normalised rows: those of Q, K, V with their LayerNorm folded in."""
+    folded = dict(directions)
+    for layer in weights.layers:
+        linear = f"{layer.name}.attention.qkv"
+        if f"{linear}.weight" in directions:
+            direction = directions[f"{linear}.weight"]
+            folded[f"{linear}.weight"] = direction * parameters[f"{layer.name}.norm1.weight"]
+            folded[f"{linear}.bias"] = direction @ parameters[f"{layer.name}.norm1.bias"]
+    return folded
+
+
+def _layers(weights: Weights, row_of: Tensor) -> list[_Layer]:
+    trace = forward_pairs(weights, row_of)
+    return [
+        _Layer(
+            weights=layer,
+            trace=seen,
+            row_of=row_of,
+            gate_slope=seen.gate * (1 - seen.gate) / math.sqrt(seen.query.shape[-1]),
+            slope=torch.ops.aten.gelu_backward(torch.ones_like(seen.hidden), seen.hidden)[0],
         )
-        norm2, hat2 = _Norm.at(stream.reshape(-1, width))
-        before = multiply(hat2 * own["norm2.weight"] + own["norm2.bias"], own["up.weight"], own["up.bias"])
-        stream = stream + multiply(F.gelu(before), own["down.weight"], own["down.bias"]).view(-1, read, width)
-        scaled = own["attention.qkv.weight"] * own["norm1.weight"]
-        layers.append(
-            _Layer(
-                name=name,
-                row_of=row_of if depth == 0 else None,
-                norm1=norm1,
-                normed1=normed1,
-                normed1_read=normed1.view(-1, 2, width)[:, :read].reshape(-1, width),
-                query_weight=scaled[:width],
-                key_value_weight=scaled[width:],
-                query=query,
-                key_gap=key_gap,
-                value_gap=value_gap,
-                gate=gate,
-                gate_slope=gate * (1 - gate) / root,
-                mixed=mixed,
-                output_weight=own["attention.output.weight"],
-                norm2=norm2,
-                up_weight=own["up.weight"] * own["norm2.weight"],
-                slope=torch.ops.aten.gelu_backward(torch.ones_like(before), before),
-                down_weight=own["down.weight"],
-            )
-        )
-    return layers
+        for layer, seen in zip(weights.layers, trace.layers, strict=True)
+    ]
 
 
-def _along(layers: list[_Layer], direction: Mapping[str, Tensor]) -> Tensor:
-    """Return the tangent of the stream at position 0, (n, D), along one direction."""
+def _first_tables(weights: Weights, directions: Mapping[str, Tensor], count: int) -> list[Tensor | None]:
+    """Return the tangents of the first layer's Q, K, V, (2·V, 3·D), of every direction that moves them: few rows."""
+    layer = weights.layers[0]
+    linear = f"{layer.name}.attention.qkv"
+    if f"{linear}.weight" not in directions:
+        return [None] * count
+    normed = Normed.of(weights.table).out[0]
+    moved = zip(directions[f"{linear}.weight"], directions[f"{linear}.bias"], strict=True)
+    return [multiply(normed, weight, bias) for weight, bias in moved]
+
+
+def _along(layers: list[_Layer], direction: Mapping[str, Tensor], table: Tensor | None) -> Tensor:
+    """Return the tangent of the stream at position 0, (n, D), along one direction; `table` as in `_first_tables`."""
     stream: Tensor | None = None
     for layer in layers:
-        count, read = layer.query.shape[:2]
-        query, key_value = _projections(layer, direction.get(f"{layer.name}attention.qkv.weight"), stream)
-        mixed = None
-        if query is not None and key_value is not None:
-            mixed = _mixed(layer, query.view(layer.query.shape), key_value.view(count, 2, 2, *layer.query.shape[2:]))
-        moved = None if mixed is None else multiply(mixed.view_as(layer.mixed), layer.output_weight)
-        output = direction.get(f"{layer.name}attention.output.weight")
+        name, seen = layer.weights.name, layer.trace
+        read, count = seen.query.shape[1:3]
+        moved = None if stream is None else stream[: read * count]
+        projections = None
+        if layer is not layers[0]:
+            weight, bias = (direction.get(f"{name}.attention.qkv.{part}") for part in ("weight", "bias"))
+            projections = _projections(layer, weight, bias, stream)
+        elif table is not None:
+            query, key, value = table.index_select(0, layer.row_of).chunk(3, -1)
+            projections = query[: read * count], key[count:] - key[:count], value
+        if projections:
+            mixed = _mixed(layer, *projections)
+            moved = multiply_into(moved, mixed, layer.weights.output[0])
+        output = direction.get(f"{name}.attention.output.weight")
         if output is not None:
-            added = multiply(layer.mixed, output)
-            moved = added if moved is None else moved.add_(added)
-        if stream is not None:
-            before = stream[:, :read].reshape(count * read, -1)
-            moved = before if moved is None else moved.add_(before)
+            moved = multiply_into(moved, seen.mixed[0], output)
         if moved is None:
             continue
-        hidden = multiply(layer.norm2.tangent(moved), layer.up_weight).mul_(layer.slope)
-        stream = moved.add_(multiply(hidden, layer.down_weight)).view(count, read, -1)
+        hidden = multiply(seen.norm2.transport(moved[None])[0], layer.weights.up.weight[0]).mul_(layer.slope)
+        stream = multiply_into(moved, hidden, layer.weights.down[0])
     assert stream is not None
-    return stream[:, 0]
+    return stream
 
 
-def _projections(layer: _Layer, weight: Tensor | None, stream: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """Return the tangents of Q at the positions that go on, and of K and V at both, one row per position."""
-    width = layer.output_weight.shape[0]
-    query = key_value = None
-    if weight is not None and layer.row_of is not None:
-        rows = multiply(layer.normed1, weight)[layer.row_of].view(-1, 2, 3 * width)
-        return rows[:, : layer.query.shape[1], :width].contiguous(), rows[:, :, width:].contiguous()
-    if weight is not None:
-        query, key_value = multiply(layer.normed1_read, weight[:width]), multiply(layer.normed1, weight[width:])
+def _projections(
+    layer: _Layer, weight: Tensor | None, bias: Tensor | None, stream: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Return the tangents of Q (Q·n, D), of the difference of the two keys (n, D), and of V (2·n, D), if any."""
+    seen = layer.trace
+    queried = seen.query.shape[1] * seen.query.shape[2]
+    found = None
+    if weight is not None and bias is not None:
+        found = _projected((None, None, None), seen.norm1.out[0], weight, queried)
+        # The bias of the difference of two keys is nothing.
+        query, _, value = bias.chunk(3)
+        found[0].add_(query)
+        found[2].add_(value)
     if stream is not None:
-        hat = layer.norm1.tangent(stream.flatten(0, 1))
-        hat_read = hat.view_as(stream)[:, : layer.query.shape[1]].reshape(-1, width)
-        moved_query, moved_key_value = multiply(hat_read, layer.query_weight), multiply(hat, layer.key_value_weight)
-        query = moved_query if query is None else query.add_(moved_query)
-        key_value = moved_key_value if key_value is None else key_value.add_(moved_key_value)
-    return query, key_value
+        moved = seen.norm1.transport(stream[None])[0]
+        found = _projected(found or (None, None, None), moved, layer.weights.qkv.weight[0], queried)
+    return found
 
 
-def _mixed(layer: _Layer, query: Tensor, key_value: Tensor) -> Tensor:
-    """Return the tangent of attention's weighted values, (n, Q, heads, D / heads)."""
-    key_gap, value_gap = (key_value[:, 1:, part] - key_value[:, :1, part] for part in (0, 1))
-    score = query.mul_(layer.key_gap).addcmul_(layer.query, key_gap).sum(-1, keepdim=True)
-    mixed = torch.addcmul(key_value[:, :1, 1], layer.gate, value_gap)
-    return mixed.addcmul_(score * layer.gate_slope, layer.value_gap)
+def _projected(
+    totals: tuple[Tensor | None, Tensor | None, Tensor | None], rows: Tensor, weight: Tensor, queried: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Add the Q, key difference and V of rows (2·n, D) to what is there."""
+    query, key, value = weight.chunk(3)
+    count = len(rows) // 2
+    return (
+        multiply_into(totals[0], rows[:queried], query),
+        multiply_into(totals[1], rows[count:] - rows[:count], key),
+        multiply_into(totals[2], rows, value),
+    )
+
+
+def _mixed(layer: _Layer, query: Tensor, key_gap: Tensor, value: Tensor) -> Tensor:
+    """Return the tangent of attention's weighted values, (Q·n, D)."""
+    seen = layer.trace
+    query, key_gap = query.reshape(seen.query.shape), key_gap.reshape(seen.key_gap.shape)
+    values = value.reshape(1, 2, *seen.query.shape[2:])
+    score = (query * seen.key_gap).addcmul_(seen.query, key_gap).sum(-1, keepdim=True).mul_(layer.gate_slope)
+    mixed = torch.addcmul(values[:, :1], seen.gate, values[:, 1:] - values[:, :1])
+    return mixed.addcmul_(score, seen.value_gap).view(seen.mixed.shape[1:])

@@ -3,7 +3,7 @@
 from spectraledge.training.config import RunConfig
 from spectraledge.training.loop import InMemory, Progress, Recorder, train, train_together
 from spectraledge.training.protocols import PROTOCOLS, Protocol
-from spectraledge.training.run_folder import RunFolder, train_in_folder
+from spectraledge.training.run_folder import RunFolder, train_in_folder, train_in_folders
 from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
 from spectraledge.training.trainer import Trainer
 
@@ -22,5 +22,6 @@ __all__ = [
     "Trainer",
     "train",
     "train_in_folder",
+    "train_in_folders",
     "train_together",
 ]

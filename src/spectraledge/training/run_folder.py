@@ -18,6 +18,7 @@ from spectraledge.training.loop import GROKKED, Progress, train_together
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
 from spectraledge.trajectory import (
+    GramRecorder,
     Manifest,
     environment,
     moves_path,
@@ -34,9 +35,9 @@ class RunFolder:
     """Records a run in a folder, and keeps it to itself while it is open (use it in a `with` statement).
 
     At each interval it writes, each atomically and in this order: the snapshot, what moved the watched weights since
-    the last one (see `Flat`), the metrics, the manifest, and the resume state. Whatever moment a process is killed at,
-    the last resume state and all before it are whole; what was written after it is written again, with the same
-    content.
+    the last one (see `Flat`), the Gram of the updates (`gram.parquet`), the metrics, the manifest, and the resume
+    state. Whatever moment a process is killed at, the last resume state and all before it are whole; what was written
+    after it is written again, with the same content.
 
     Args:
         folder: The run folder; made if missing.
@@ -52,6 +53,7 @@ class RunFolder:
         self.folder = folder
         self._config = config
         self._task = task
+        self._gram = GramRecorder(folder, config.watched)
         self._began = time.monotonic()
         self._before = 0.0
         if Manifest.present(folder):
@@ -102,6 +104,7 @@ class RunFolder:
             return []
         with open_snapshot(state) as file:
             run.restore({name: file.get_tensor(name) for name in file.keys()}, file.metadata())  # noqa: SIM118
+        self._gram.resume(run.step)
         metrics = read_table(self.folder / "metrics.parquet")
         rows = metrics[metrics["step"] <= run.step].to_dict("records")
         return [Evaluation(**{str(name): value for name, value in row.items()}) for row in rows]
@@ -113,6 +116,7 @@ class RunFolder:
             watched = select_parameters(run.weights(), self._config.watched).matched
             moved = {f"{kind}/{name}": parts[name] for kind, parts in run.moves().items() for name in watched}
             write_tensors(moves_path(self.folder, run.step), moved)
+        self._gram.append(run.step, run.weights())
         write_table(self.folder / "metrics.parquet", pd.DataFrame([asdict(e) for e in evaluations]))
         self._manifest(run, evaluations).write(self.folder)
         write_tensors(self.folder / _STATE, *run.state())

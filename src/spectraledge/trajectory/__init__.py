@@ -2,6 +2,7 @@
 
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.manifest import Manifest, environment
+from spectraledge.trajectory.recorded_gram import GramRecorder, RecordedGram
 from spectraledge.trajectory.selection import Selection, select_parameters
 from spectraledge.trajectory.series import Series, Update
 from spectraledge.trajectory.snapshots import (
@@ -14,8 +15,10 @@ from spectraledge.trajectory.snapshots import (
 )
 
 __all__ = [
+    "GramRecorder",
     "Layout",
     "Manifest",
+    "RecordedGram",
     "Selection",
     "Series",
     "Snapshot",

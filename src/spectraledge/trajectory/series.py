@@ -1,9 +1,10 @@
-"""A series of snapshots read as a stream of parameter vectors: one snapshot in memory at a time."""
+"""A series of snapshots read as a stream of parameter vectors: one snapshot, or a block of one, in memory at a time."""
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from spectraledge.errors import InputError
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.selection import Selection, select_parameters
-from spectraledge.trajectory.snapshots import Snapshot, find_snapshots, open_snapshot, read_snapshot
+from spectraledge.trajectory.snapshots import Snapshot, find_snapshots, open_snapshot
 
 
 class Update(NamedTuple):
@@ -36,11 +37,13 @@ class Series:
         snapshots: In order of step.
         selection: Which tensors are watched.
         layout: How they lie in a vector of length P.
+        block: Which of the P coordinates are read, in order; default all.
     """
 
     snapshots: tuple[Snapshot, ...]
     selection: Selection
     layout: Layout
+    block: range | None = None
 
     @classmethod
     def open(cls, folder: Path, patterns: Sequence[str] = ("*",)) -> "Series":
@@ -65,24 +68,43 @@ class Series:
 
     def until(self, step: int) -> "Series":
         """Return the series up to a step, inclusive."""
-        kept = tuple(snapshot for snapshot in self.snapshots if snapshot.step <= step)
-        return Series(kept, self.selection, self.layout)
+        return replace(self, snapshots=tuple(snapshot for snapshot in self.snapshots if snapshot.step <= step))
 
     def last(self, count: int) -> "Series":
         """Return the last `count` snapshots of the series."""
-        return Series(self.snapshots[-count:], self.selection, self.layout)
+        return replace(self, snapshots=self.snapshots[-count:])
+
+    def blocks(self, size: int) -> Iterator["Series"]:
+        """Cut the watched parameters into blocks, for snapshots of which a window does not fit in memory.
+
+        Inner products, squared lengths and storage noise are sums over the blocks (`spectrum.block_windows` takes their
+        updates). Reading all blocks reads every number of the files once.
+
+        Args:
+            size: Parameters per block; the last may hold fewer.
+
+        Yields:
+            This series with vectors and updates of one block of their coordinates.
+
+        Raises:
+            InputError: if size is less than 1.
+        """
+        if size < 1:
+            raise InputError(f"a block needs at least 1 parameter, got {size}")
+        coordinates = self._coordinates
+        for start in range(0, len(coordinates), size):
+            yield replace(self, block=coordinates[start : start + size])
 
     def vectors(self) -> Iterator[tuple[int, Tensor, float]]:
-        """Read the watched parameters of every snapshot.
+        """Read the watched parameters of every snapshot, or the block of them that this series is cut to.
 
         Yields:
             The step, the float64 vector of shape (P,), and the squared length ε²‖θ‖² of one rounding of it, with ε the
             relative precision in which each tensor is stored.
         """
         for snapshot in self.snapshots:
-            tensors = self._checked(snapshot)
-            noise = sum(torch.finfo(t.dtype).eps ** 2 * float(t.double().square().sum()) for t in tensors.values())
-            yield snapshot.step, self.layout.join({name: t.double() for name, t in tensors.items()}), noise
+            parts = self._read(snapshot)
+            yield snapshot.step, torch.cat([part.double() for part in parts]), rounding(parts)
 
     def updates(self) -> Iterator[Update]:
         """Read every update δθ = θ_t − θ_(t−1) between consecutive snapshots.
@@ -97,18 +119,55 @@ class Series:
                 yield Update(step, vector_P - before[0], (noise + before[1]) / 2)
             before = vector_P, noise
 
-    def _checked(self, snapshot: Snapshot) -> dict[str, Tensor]:
-        tensors = read_snapshot(snapshot.path, tuple(self.layout.shapes))
-        for name, shape in self.layout.shapes.items():
-            tensor = tensors[name]
-            if tuple(tensor.shape) != shape or not tensor.is_floating_point():
-                raise InputError(
-                    f"{snapshot.path} has {name} of shape {tuple(tensor.shape)} and type {tensor.dtype}, but "
-                    f"{self.snapshots[0].path.name} has floats of shape {shape}: all snapshots must come from one "
-                    "network"
-                )
-            if not torch.isfinite(tensor).all():
-                raise InputError(
-                    f"{snapshot.path} has values in {name} that are not finite: drop the snapshots after divergence"
-                )
-        return tensors
+    @property
+    def _coordinates(self) -> range:
+        return range(self.layout.size) if self.block is None else self.block
+
+    def _read(self, snapshot: Snapshot) -> list[Tensor]:
+        """Read this series' coordinates of one snapshot, checked, as flat pieces in order."""
+        wanted, start, parts = self._coordinates, 0, []
+        with open_snapshot(snapshot.path) as file:
+            present = set(file.keys())
+            for name, shape in self.layout.shapes.items():
+                if name not in present:
+                    raise InputError(
+                        f"{snapshot.path} has no tensor {name!r}, which other snapshots have: is it from another run?"
+                    )
+                stored = file.get_slice(name)
+                if tuple(stored.get_shape()) != shape or "F" not in stored.get_dtype():
+                    raise InputError(
+                        f"{snapshot.path} has {name} of shape {tuple(stored.get_shape())} and type "
+                        f"{stored.get_dtype()}, but {self.snapshots[0].path.name} has floats of shape {shape}: all "
+                        "snapshots must come from one network"
+                    )
+                size = math.prod(shape)
+                begin, end = max(0, wanted.start - start), min(size, wanted.stop - start)
+                found = list(_numbers(stored, shape, begin, end))
+                if not all(torch.isfinite(part).all() for part in found):
+                    raise InputError(
+                        f"{snapshot.path} has values in {name} that are not finite: drop the snapshots after divergence"
+                    )
+                parts += found
+                start += size
+        return parts
+
+
+def rounding(parts: Sequence[Tensor]) -> float:
+    """Squared length ε²‖θ‖² of one rounding of stored parameters, ε the relative precision of each part's type."""
+    return sum(torch.finfo(part.dtype).eps ** 2 * float(part.double().square().sum()) for part in parts)
+
+
+def _numbers(stored: Any, shape: tuple[int, ...], begin: int, end: int, at: tuple[int, ...] = ()) -> Iterator[Tensor]:
+    """Read numbers begin..end of the flattened part `at` of a stored tensor, and no others, as flat pieces."""
+    row = math.prod(shape[1:])
+    while begin < end:
+        index, inside = divmod(begin, row)
+        whole = 0 if inside else (end - begin) // row
+        stop = begin + whole * row if whole else min(end, begin - inside + row)
+        if not shape:
+            yield stored[at].reshape(1)
+        elif whole:
+            yield stored[(*at, slice(index, index + whole))].reshape(-1)
+        else:
+            yield from _numbers(stored, shape[1:], inside, inside + stop - begin, (*at, index))
+        begin = stop

@@ -1,0 +1,152 @@
+"""Training: one run eager and compiled, recording, runs beside each other, and stacks of runs on a GPU."""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import joblib
+import torch
+from baselines import PlainLoop
+from measuring import Row, gemm_rate, in_turn, row, seconds
+
+from spectraledge import RunConfig, Trainer, named_task
+from spectraledge.training import Member, RunFolder, Stack
+
+STEP_FLOP = 1.05e9
+"""Multiply-adds times two of one training step (97 residues, batch 512), nothing computed twice; see README.md."""
+
+
+def config(seed: int = 42, engine: str = "eager", **settings: object) -> RunConfig:
+    return RunConfig.for_task(
+        named_task("add"), protocol="paper", seed=seed, steps=1_000_000, engine=engine, **settings
+    )
+
+
+def one_run(engine: str, repeats: int) -> Row:
+    """A hundred steps with clipping, AdamW, evaluation and snapshot, against the plain loop."""
+    task, chosen = named_task("add"), config(engine=engine)
+    trainer, plain = Trainer(chosen, task), PlainLoop()
+    with tempfile.TemporaryDirectory() as place, RunFolder(Path(place) / "run", chosen, task) as recorder:
+        evaluations = recorder.resume(trainer)
+
+        def interval() -> None:
+            trainer.advance(100)
+            evaluations.append(trainer.evaluate())
+            recorder.record(trainer, evaluations)
+
+        warm_up = seconds(interval)
+        plain.interval()
+        # The GEMM rate drifts with the machine: it is measured around the runs it limits.
+        rates = [gemm_rate(torch.float32)]
+        before, after, ratio = in_turn(plain.interval, interval, repeats)
+        rates.append(gemm_rate(torch.float32))
+    limit = 100 * STEP_FLOP / statistics.mean(rates)
+    more = {"steps_per_second": 100 / after, "first_interval_seconds": warm_up}
+    return row(
+        f"training: 100 steps, evaluation, recording ({engine})", before, after, ratio, limit, "GEMM rate", **more
+    )
+
+
+def recording(repeats: int = 5) -> Row:
+    task, chosen = named_task("add"), config()
+    bare, recorded = Trainer(chosen, task), Trainer(chosen, task)
+    with tempfile.TemporaryDirectory() as place, RunFolder(Path(place) / "run", chosen, task) as recorder:
+        evaluations = recorder.resume(recorded)
+
+        def without() -> None:
+            bare.advance(100)
+            bare.evaluate()
+
+        def with_recording() -> None:
+            recorded.advance(100)
+            evaluations.append(recorded.evaluate())
+            recorder.record(recorded, evaluations)
+
+        for _ in range(2):
+            without()
+            with_recording()
+        before, after, ratio = in_turn(without, with_recording, repeats)
+    return row("recording: snapshot, moves, online Gram every 100 steps", before, after, ratio, before, "no recording")
+
+
+def _short_run(seed: int, threads: int, steps: int) -> None:
+    torch.set_num_threads(threads)
+    trainer = Trainer(config(seed), named_task("add"))
+    for _ in range(steps // 100):
+        trainer.advance(100)
+        trainer.evaluate()
+
+
+def beside_each_other(runs: int = 6, steps: int = 200) -> Row:
+    """Runs one after another with a thread per core, against one process per core with one thread each."""
+    cores = joblib.cpu_count()
+
+    def in_sequence() -> None:
+        for seed in range(runs):
+            _short_run(seed, cores, steps)
+
+    with joblib.Parallel(n_jobs=cores) as pool:
+
+        def in_processes() -> None:
+            pool(joblib.delayed(_short_run)(seed, 1, steps) for seed in range(runs))
+
+        # A study's runs take minutes: starting processes and importing PyTorch is left out.
+        pool(joblib.delayed(_short_run)(seed, 1, 100) for seed in range(cores))
+        before, after, ratio = in_turn(in_sequence, in_processes, 2)
+    torch.set_num_threads(1)
+    name = f"{runs} runs of {steps} steps on {cores} cores: a process per core against {cores} threads"
+    return row(name, before, after, ratio, before / cores, "one core per run")
+
+
+def stacked_on_gpu(runs: int = 64) -> list[Row]:
+    """Aggregate steps per second of a stack of runs against the plain loop with one; nothing without a GPU."""
+    if not torch.cuda.is_available():
+        return []
+    task = named_task("add")
+    rows = []
+    for engine in ("eager", "compiled"):
+        stack = Stack([Member(config(seed, engine), task) for seed in range(runs)], device="cuda")
+        plain = PlainLoop(device="cuda")
+        stack.advance(20)
+        plain.advance(20)
+
+        def ours(stack: Stack = stack) -> None:
+            stack.advance(100)
+            torch.cuda.synchronize()
+
+        def theirs(plain: PlainLoop = plain) -> None:
+            plain.advance(100)
+            torch.cuda.synchronize()
+
+        before, after, ratio = in_turn(theirs, ours, 3)
+        limit = runs * 100 * STEP_FLOP / gemm_rate(torch.float32, "cuda")
+        name = f"{runs} stacked runs on {torch.cuda.get_device_name()}, 100 steps each ({engine})"
+        rows.append(row(name, before * runs, after, ratio * runs, limit, "GEMM rate"))
+    return rows
+
+
+def scaling() -> list[dict[str, object]]:
+    """Seconds of a step against the modulus and the number of stacked runs."""
+    found = []
+    for modulus in (23, 53, 97, 193):
+        task = named_task("add", modulus=modulus)
+        trainer = Trainer(RunConfig.for_task(task, protocol="paper"), task)
+        found.append({"path": "training step", "modulus": modulus, "seconds": _per_step(trainer.stack)})
+    for runs in (1, 2, 8):
+        stack = Stack([Member(config(seed), named_task("add")) for seed in range(runs)])
+        found.append({"path": "training step", "stacked_runs": runs, "seconds": _per_step(stack)})
+    return found
+
+
+def _per_step(stack: Stack, steps: int = 20) -> float:
+    stack.advance(steps)
+    return min(seconds(lambda: stack.advance(steps)) for _ in range(3)) / steps
+
+
+def rows(repeats: int = 5) -> list[Row]:
+    began = time.monotonic()
+    found = [one_run("eager", repeats), one_run("compiled", repeats), recording(), beside_each_other()]
+    found += stacked_on_gpu()
+    print(f"training rows: {time.monotonic() - began:.0f} s")
+    return found

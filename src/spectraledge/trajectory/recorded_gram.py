@@ -1,0 +1,122 @@
+"""`gram.parquet`: inner products of updates, kept while a run is recorded; its spectrum then needs no snapshot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from spectraledge.files import read_table, write_table
+from spectraledge.spectrum import BandedGram
+from spectraledge.trajectory.selection import select_parameters
+from spectraledge.trajectory.series import Series, rounding
+
+FILE_NAME = "gram.parquet"
+
+
+@dataclass(frozen=True)
+class RecordedGram:
+    """The banded Gram matrix of a recorded run.
+
+    Attributes:
+        steps: Step at which each update ends.
+        band_TW: ⟨δθ_t, δθ_(t−lag)⟩ by update and lag, float64; 0 before the first update.
+        noise_T: Largest squared length that rounding of the stored parameters alone can give each update.
+    """
+
+    steps: list[int]
+    band_TW: Tensor
+    noise_T: Tensor
+
+    @classmethod
+    def read(cls, run_folder: Path) -> "RecordedGram | None":
+        """Read a run folder's Gram, None where it has none.
+
+        Args:
+            run_folder: The run folder.
+
+        Returns:
+            The Gram.
+
+        Raises:
+            InputError: if the file is not a readable table.
+        """
+        path = run_folder / FILE_NAME
+        if not path.is_file():
+            return None
+        table = read_table(path).sort_values(["step", "lag"])
+        lags = int(table["lag"].max()) + 1
+        band = table["product"].to_numpy(np.float64, copy=True).reshape(-1, lags)
+        first = table[table["lag"] == 0]
+        noise = first["storage_noise"].to_numpy(np.float64, copy=True)
+        return cls(first["step"].tolist(), torch.from_numpy(band), torch.from_numpy(noise))
+
+
+class GramRecorder:
+    """Keeps `gram.parquet` of a run folder up to date with its snapshots.
+
+    Args:
+        run_folder: The run folder.
+        patterns: Name patterns of the watched parameters.
+        window: Lags that are kept. Default 20 (Xu 2026, §2.3).
+    """
+
+    def __init__(self, run_folder: Path, patterns: Sequence[str], *, window: int = 20) -> None:
+        self._folder = run_folder
+        self._patterns = patterns
+        self._gram = BandedGram(window)
+        self._before: tuple[Tensor, float] | None = None
+        self._rows: list[pd.DataFrame] = []
+
+    def resume(self, step: int) -> None:
+        """Go on behind the snapshot of a step: what the file has up to there stays, the rest is forgotten.
+
+        Args:
+            step: The last recorded step.
+
+        Raises:
+            InputError: if the file or the snapshots before that step cannot be read.
+        """
+        series = Series.open(self._folder, self._patterns).until(step)
+        for update in series.last(self._gram.window).updates():
+            self._gram.append(_by_name(series.layout.split(update.update_P)))
+        ((_, vector, noise),) = series.last(1).vectors()
+        self._before = _by_name(series.layout.split(vector)), noise
+        if len(series.snapshots) > 1:
+            table = read_table(self._folder / FILE_NAME)
+            self._rows = [table[table["step"] <= step]]
+
+    def append(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Add the update that ends at a step.
+
+        Args:
+            step: The step.
+            weights: All parameters by name, as the snapshot stores them.
+        """
+        watched = select_parameters(weights, self._patterns).matched
+        parts = {name: weights[name].detach().cpu() for name in watched}
+        vector, noise = _by_name(parts), rounding(list(parts.values()))
+        if self._before is not None:
+            self._gram.append(vector - self._before[0])
+            band = self._gram.latest
+            self._rows.append(
+                pd.DataFrame(
+                    {
+                        "step": step,
+                        "lag": np.arange(len(band)),
+                        "product": band.numpy(),
+                        "storage_noise": (noise + self._before[1]) / 2,
+                    }
+                )
+            )
+            self._rows = [pd.concat(self._rows, ignore_index=True)]
+            write_table(self._folder / FILE_NAME, self._rows[0])
+        self._before = vector, noise
+
+
+def _by_name(tensors: Mapping[str, Tensor]) -> Tensor:
+    """Concatenate tensors in float64, by name: files and networks list them in orders of their own."""
+    return torch.cat([tensors[name].double().reshape(-1) for name in sorted(tensors)])
