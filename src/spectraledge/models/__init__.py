@@ -1,11 +1,13 @@
 """Networks. No training code lives here."""
 
 from spectraledge.models.gradients import loss_and_gradient
+from spectraledge.models.heads import HeadOutputs
 from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 from spectraledge.models.tangents import has_tangents, residual_tangents
 from spectraledge.models.transformer import Readout, Transformer, TransformerConfig
 
 __all__ = [
+    "HeadOutputs",
     "Readout",
     "Transformer",
     "TransformerConfig",
