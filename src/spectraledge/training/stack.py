@@ -330,6 +330,6 @@ def _check(configs: Sequence[RunConfig]) -> None:
 
 
 def _keep_freed_memory() -> None:
-    # The GNU allocator gives a step's buffers back to the system and faults them in again, an eighth of the step's time,
-    # until a large block has been freed once: from then on it keeps what is smaller.
+    # The GNU allocator gives a step's buffers back to the system and faults them in again, an eighth of the step's
+    # time, until a large block has been freed once: from then on it keeps what is smaller.
     torch.empty(31 << 20, dtype=torch.uint8)
