@@ -17,7 +17,7 @@ from spectraledge.models import Transformer, TransformerConfig, Weights, forward
 from spectraledge.tasks import Task
 from spectraledge.training.config import Engine, RunConfig
 from spectraledge.training.protocols import PROTOCOLS
-from spectraledge.training.step import MOVES, Flat, Rates, take_step
+from spectraledge.training.step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
@@ -271,11 +271,12 @@ class Stack:
         )
         count_TS = np.arange(1, steps + 1)[:, None] + np.array([member.step for member in self.members])
         first, second = configs[0].betas
-        size_TS, root_TS = rate / (1 - first**count_TS), np.sqrt(1 - second**count_TS)
+        root_TS = np.sqrt(1 - second**count_TS)
+        size_TS, epsilon_TS = rate / (1 - first**count_TS) * root_TS, ADAM_EPSILON * root_TS
         like = functools.partial(torch.tensor, dtype=self.flat.weights.dtype, device=self.flat.weights.device)
         shrink, bound = like(1 - rate * decay).unsqueeze(1), like(clip).unsqueeze(1)
-        sizes, roots = like(size_TS).unsqueeze(2), like(root_TS).unsqueeze(2)
-        return [Rates(shrink, size, root, bound) for size, root in zip(sizes, roots, strict=True)]
+        sizes, epsilons = like(size_TS).unsqueeze(2), like(epsilon_TS).unsqueeze(2)
+        return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
 
 
 def empty_network(config: TransformerConfig) -> Transformer:
