@@ -133,7 +133,7 @@ def test_contrasts_equal_shares_computed_one_by_one(selecting: Observation) -> N
             np.testing.assert_allclose(
                 found["energy_share"], naive_share(response[kept], list(groups[kept])), atol=1e-8
             )
-        heads = network.head_response(vector)
+        heads = network.head_responses(vector)[:, :, 0]
         for layer in range(2):
             for head in range(2):
                 found = ours[(ours["layer"] == layer) & (ours["head"] == head)].iloc[0]
