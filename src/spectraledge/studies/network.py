@@ -125,10 +125,14 @@ class Network:
     @cached_property
     def still(self) -> Still:
         """What it computes on the whole domain."""
-        stacked = {name: value.unsqueeze(0) for name, value in self.parameters.items()}
+        weights = Weights.of(self.config, {name: value.unsqueeze(0) for name, value in self.parameters.items()})
+        seen = []
         with torch.no_grad():
-            trace = forward_pairs(Weights.of(self.config, stacked), rows_of(self.config, self.inputs_N2[None]))
-        return Still(trace.norm.x[0], trace.layers[-1].active[0], trace.logits[0])
+            # In parts, because a trace keeps all that derivatives need.
+            for inputs in torch.split(self.inputs_N2, 1024):
+                trace = forward_pairs(weights, rows_of(self.config, inputs[None]))
+                seen.append((trace.norm.x[0], trace.layers[-1].active[0], trace.logits[0]))
+        return Still(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
 
     def gradient(self, kept_N: NDArray[np.bool_], labels_N: Tensor | None = None) -> Tensor:
         """Gradient of the mean cross-entropy over some pairs, with respect to the watched parameters.
