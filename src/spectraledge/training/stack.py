@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spectraledge.errors import InputError
-from spectraledge.models import Transformer, TransformerConfig, Weights, forward_pairs, rows_of
+from spectraledge.models import Weights, empty_transformer, forward_pairs, rows_of
 from spectraledge.tasks import Task
 from spectraledge.training.config import Engine, RunConfig
 from spectraledge.training.protocols import PROTOCOLS
@@ -149,7 +149,7 @@ class Stack:
         _check(configs)
         if place.type == "cpu":
             _keep_freed_memory()
-        shapes = {name: tuple(p.shape) for name, p in empty_network(configs[0].model).named_parameters()}
+        shapes = {name: tuple(p.shape) for name, p in empty_transformer(configs[0].model).named_parameters()}
         self.layout = Layout(shapes)
         self.members = list(members)
         self._place_members()
@@ -277,12 +277,6 @@ class Stack:
         shrink, bound = like(1 - rate * decay).unsqueeze(1), like(clip).unsqueeze(1)
         sizes, epsilons = like(size_TS).unsqueeze(2), like(epsilon_TS).unsqueeze(2)
         return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
-
-
-def empty_network(config: TransformerConfig) -> Transformer:
-    """Return a network without weights, drawing no random number."""
-    with torch.device("meta"):
-        return Transformer(config)
 
 
 def _answers(weights: Weights, row_of: Tensor, labels_SN: Tensor) -> tuple[Tensor, Tensor]:
