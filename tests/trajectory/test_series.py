@@ -275,8 +275,8 @@ def test_blocks_read_every_number_once(tmp_path, monkeypatch, size):
     whole, read = Series.open(record(tmp_path, mixed_snapshots(3))), []
 
     class File:
-        def __init__(self, path):
-            self.opened = open_snapshot(path)
+        def __init__(self, path, key):
+            self.opened = open_snapshot(path, key=key)
 
         def __enter__(self):
             self.file = self.opened.__enter__()
