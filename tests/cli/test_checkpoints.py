@@ -1,6 +1,9 @@
 """`checkpoints list` and `checkpoints verify`, and `analyze` on series of others."""
 
 import json
+import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -134,3 +137,25 @@ def test_analyze_treats_uneven_steps_as_told(command: Command, series: Path, tmp
     refused = command("analyze", series, "--window", 4, "--spacing", "refuse")
     assert refused.code == 2
     assert "snapshots are unevenly spaced" in refused.err
+
+
+def test_the_page_runs(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of docs/checkpoints.md from top to bottom; a line says so if it ends with another code than 0."""
+    page = Path(__file__).parents[2] / "docs" / "checkpoints.md"
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    with torch.random.fork_rng():
+        for language, block in re.findall(r"```(python|console)\n(.*?)```", page.read_text(), flags=re.DOTALL):
+            if language == "python":
+                exec(compile(block, page.name, "exec"), names)
+                continue
+            for line in block.splitlines():
+                text, _, expected = line.removeprefix("$ ").partition("  # exit code ")
+                program, *arguments = shlex.split(text)
+                assert program in ("spectraledge", "cp", "rm")
+                if program == "spectraledge":
+                    outcome = command(*arguments)
+                    assert outcome.code == int(expected or 0), f"{line}\n{outcome.err}"
+                else:
+                    subprocess.run([program, *arguments], check=True)
+    assert sorted(path.name for path in (tmp_path / "spectra").iterdir()) == ["edge.parquet", "spectrum.parquet"]
