@@ -125,13 +125,20 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
                 seen.update(piece.contiguous().view(torch.uint8).numpy().data)
                 if piece.is_floating_point():
                     numbers = piece.double()
-                    finite = finite and bool(torch.isfinite(numbers).all())
+                    finite = finite and not math.isnan(squared_length(numbers))
                     first, last = torch.searchsorted(sample, torch.tensor([start, start + len(piece)])).tolist()
                     kept.append(numbers[sample[first:last] - start])
                     start += len(piece)
             if not finite:
                 not_finite.append(name)
     return Digest(seen.hexdigest(), tuple(not_finite), torch.cat(kept) if kept else torch.empty(0).double())
+
+
+def squared_length(numbers_n: Tensor) -> float:
+    """Sum of squares of float64 numbers; NaN, and never infinite, where one of them is not finite."""
+    squared = float(numbers_n.dot(numbers_n))
+    # One pass where all is well: a sum that is not finite has a cause, or overflowed, which the numbers tell apart.
+    return squared if math.isfinite(squared) or torch.isfinite(numbers_n).all() else math.nan
 
 
 def read_pieces(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory.census import read_pieces
+from spectraledge.trajectory.census import read_pieces, squared_length
 from spectraledge.trajectory.finding import find_snapshots
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.selection import Selection, select_parameters
@@ -137,8 +137,7 @@ class Series:
             relative precision in which each tensor is stored.
         """
         for snapshot in self.snapshots:
-            parts = self._read(snapshot)
-            yield snapshot.step, torch.cat([part.double() for part in parts]), rounding(parts)
+            yield snapshot.step, *self._read(snapshot)
 
     def updates(self) -> Iterator[Update]:
         """Read every update δθ = θ_t − θ_(t−1) between consecutive snapshots, scaled where the series says so.
@@ -164,9 +163,10 @@ class Series:
     def _coordinates(self) -> range:
         return range(self.layout.size) if self.block is None else self.block
 
-    def _read(self, snapshot: Snapshot) -> list[Tensor]:
-        """Read this series' coordinates of one snapshot, checked, as flat pieces in order."""
-        wanted, start, parts = self._coordinates, 0, []
+    def _read(self, snapshot: Snapshot) -> tuple[Tensor, float]:
+        """Read this series' coordinates of one snapshot, checked, and the squared length of one rounding of them."""
+        wanted, start, filled, noise = self._coordinates, 0, 0, 0.0
+        vector_P = torch.empty(len(wanted), dtype=torch.float64)
         with open_snapshot(snapshot.path, key=self.key) as file:
             present = set(file.keys())
             for name, shape in self.layout.shapes.items():
@@ -183,16 +183,20 @@ class Series:
                     )
                 size = math.prod(shape)
                 begin, end = max(0, wanted.start - start), min(size, wanted.stop - start)
-                found = list(read_pieces(stored, shape, begin, end))
-                if not all(torch.isfinite(part).all() for part in found):
-                    raise InputError(
-                        f"{snapshot.path} has values in {name} that are not finite: drop the snapshots after divergence"
-                    )
-                parts += found
+                for part in read_pieces(stored, shape, begin, end):
+                    numbers = vector_P[filled : filled + len(part)].copy_(part)
+                    squared = squared_length(numbers)
+                    if math.isnan(squared):
+                        raise InputError(
+                            f"{snapshot.path} has values in {name} that are not finite: "
+                            "drop the snapshots after divergence"
+                        )
+                    noise += torch.finfo(part.dtype).eps ** 2 * squared
+                    filled += len(part)
                 start += size
-        return parts
+        return vector_P, noise
 
 
 def rounding(parts: Sequence[Tensor]) -> float:
     """Squared length ε²‖θ‖² of one rounding of stored parameters, ε the relative precision of each part's type."""
-    return sum(torch.finfo(part.dtype).eps ** 2 * float(part.double().square().sum()) for part in parts)
+    return sum(torch.finfo(part.dtype).eps ** 2 * squared_length(part.double().reshape(-1)) for part in parts)
