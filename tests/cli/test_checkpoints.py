@@ -159,3 +159,19 @@ def test_the_page_runs(command: Command, tmp_path: Path, monkeypatch: pytest.Mon
                 else:
                     subprocess.run([program, *arguments], check=True)
     assert sorted(path.name for path in (tmp_path / "spectra").iterdir()) == ["edge.parquet", "spectrum.parquet"]
+
+
+def test_list_names_a_file_that_it_cannot_read(command: Command, series: Path) -> None:
+    (series / "checkpoint-300" / "model.safetensors").write_bytes(b"broken")
+    outcome = command("checkpoints", "list", series)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "checkpoint-300/model.safetensors is truncated" in outcome.err
+
+
+@pytest.mark.parametrize("names", [("analyze",), ("checkpoints", "verify")], ids=" ".join)
+def test_help_shows_patterns_with_their_stars(
+    command: Command, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = command(*names, "--help").out
+    assert shown.count("'*attn*weight'") == 2

@@ -25,7 +25,7 @@ app = typer.Typer(
 app.add_typer(study, name="study")
 app.add_typer(checkpoints, name="checkpoints")
 app.command(epilog="Example:  spectraledge train add --protocol paper --seed 42 --out runs/add")(train)
-app.command(epilog="Example:  spectraledge analyze checkpoints --params '*attn*weight' --window 20")(analyze)
+app.command(epilog="Example:  spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20")(analyze)
 app.command(epilog="Example:  spectraledge modes runs/add --basis sum --basis difference")(modes)
 app.command(epilog="Example:  spectraledge doctor --json")(doctor)
 

@@ -57,7 +57,7 @@ def list_checkpoints(
         Console().print(_table(found))
 
 
-@checkpoints.command(epilog="Example:  spectraledge checkpoints verify 'runs/gpt2/step_*' --params '*attn*weight'")
+@checkpoints.command(epilog="Example:  spectraledge checkpoints verify 'runs/gpt2/step_*' --params '\\*attn\\*weight'")
 def verify(
     source: _Source,
     out: Out = None,

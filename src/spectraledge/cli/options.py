@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Window = Annotated[int, typer.Option("--window", help="Updates per window (Xu 2026: 20).")]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--params", help="Name pattern of the tensors to watch, such as '*attn*weight'; may be repeated."),
+    typer.Option("--params", help="Name pattern of the tensors to watch, such as '\\*attn\\*weight'; may be repeated."),
 ]
 Key = Annotated[
     str | None,
