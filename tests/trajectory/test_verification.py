@@ -149,6 +149,12 @@ def test_a_foreign_snapshot_is_found(tmp_path):
         assert finding.text.endswith(end)
 
 
+def test_snapshots_without_any_chosen_tensor_are_no_copies_of_each_other(tmp_path):
+    snapshots = walk()
+    snapshots[2] = snapshots[3] = {"other": torch.ones(1)}
+    assert kinds(record(tmp_path, snapshots), patterns=["layer.*"]) == [("foreign", (200,)), ("foreign", (300,))]
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_values_that_are_not_finite_are_found(tmp_path, value):
     snapshots = walk()
