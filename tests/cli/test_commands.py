@@ -19,6 +19,8 @@ COMMANDS = [
     ("train",),
     ("analyze",),
     ("modes",),
+    ("checkpoints", "list"),
+    ("checkpoints", "verify"),
     ("doctor",),
 ]
 

@@ -8,17 +8,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spectraledge.cli.options import Json, Out, Params, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.cli.options import Json, Key, Out, Params, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.errors import InputError
 from spectraledge.files import write_table
 from spectraledge.studies import analyze_folder, analyze_step, follow_course
 from spectraledge.studies.network import READOUTS
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest
+from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_snapshots, in_hub_cache
 
 
 def analyze(
     folder: Annotated[
-        Path, typer.Argument(help="Snapshots: .safetensors files with one integer, the step, in each name.")
+        Path,
+        typer.Argument(
+            help="Snapshots: a folder of files or folders with one integer, the step, in each name; a quoted glob; or "
+            "a repository in Hugging Face's cache. The last two need --out."
+        ),
     ],
     out: Out = None,
     seed: Seed = 42,
@@ -34,15 +39,35 @@ def analyze(
     center: Annotated[
         bool, typer.Option("--center/--no-center", help="Remove each window's mean update first (Xu 2026, §2.3: no).")
     ] = False,
+    spacing: Annotated[
+        Spacing,
+        typer.Option(help="Where intervals differ: keep updates, divide them by √(interval/median), or refuse."),
+    ] = "keep",
+    key: Key = None,
     threads: Threads = None,
 ) -> None:
     """Compute the spectrum of every window of any folder of snapshots; writes spectrum.parquet and edge.parquet."""
     use_threads(threads)
+    snapshots = find_snapshots(folder)
+    if out is None and (in_hub_cache(folder) or not folder.is_dir()):
+        raise InputError(f"no place in {folder} to write to: choose a folder with --out")
     if not params and Manifest.present(folder):
         params = list(RunConfig.of_run(folder).watched)
     tables = analyze_folder(
-        folder, patterns=params or ["*"], window=window, center=center, surrogates=surrogates, seed=seed, block=block
+        folder,
+        patterns=params or ["*"],
+        window=window,
+        center=center,
+        surrogates=surrogates,
+        seed=seed,
+        block=block,
+        spacing=spacing,
+        key=key,
     )
+    intervals = describe_intervals([snapshot.step for snapshot in snapshots])
+    if intervals:
+        treated = "scaled to the median" if spacing == "scale" else "kept; --spacing scale makes them comparable"
+        remark(f"snapshots are unevenly spaced, their intervals are {intervals}; updates are {treated}")
     matched, others = tables.selection.matched, tables.selection.others
     remark(f"watched {len(matched)} tensors, {tables.parameters:,} parameters: {', '.join(matched)}")
     remark(f"left out {len(others)} tensors: {', '.join(others) or 'none'}")
