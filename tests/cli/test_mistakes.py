@@ -128,8 +128,8 @@ def test_spoilt_snapshots(command: Command, series: Path, spoil: object, part: s
 
 def test_folders_without_snapshots(command: Command, tmp_path: Path) -> None:
     refused(command("analyze", tmp_path), "no snapshots in")
-    torch.save({"w": torch.zeros(3)}, tmp_path / "step_1.pt")
-    refused(command("analyze", tmp_path), "holds pickles (step_1.pt) where safetensors files are expected")
+    (tmp_path / "step_1.pkl").write_bytes(pickle.dumps({"w": [0.0]}))
+    refused(command("analyze", tmp_path), "holds pickles (step_1.pkl) where safetensors files are expected")
 
 
 def test_unknown_basis_and_step(command: Command, tiny_run: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spectraledge.errors import InputError
 from spectraledge.modes import (
     grouping_basis,
+    isotropy_p_values,
     pair_basis,
     selection_p_values,
     selection_ratio,
@@ -278,3 +279,56 @@ def test_a_planted_selection_has_the_p_value_of_its_rank_and_what_is_unreached_h
     np.testing.assert_allclose(p_U[0], 1 / 31, atol=4 * np.sqrt(1 / 31 / 299))
     # Then frequency 2, frequency 3, the rest, all frequencies, both.
     np.testing.assert_array_equal(p_U[1:], [1.0, np.nan, np.nan, 1.0, 1.0])
+
+
+def test_isotropy_p_values_are_uniform_for_isotropic_windows():
+    parameters = 400
+    basis, jacobian_NDP = basis_of(), jacobian(parameters=parameters)
+    eigenvalues = np.array([5.0, 3.0, 1.0, 0.5, 0.2])
+    trials, draws = 800, 15
+    rng = np.random.default_rng(1)
+    drawn = rng.normal(size=(trials * (draws + 5), parameters))
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    energies = basis.energies(respond(jacobian_NDP, drawn)).reshape(trials, draws + 5, -1)
+    p = np.array([isotropy_p_values(one[:5], eigenvalues, one[5:], basis) for one in energies])
+    whole = p[:, -1]
+    for level in (0.05, 0.2, 0.5):
+        # Three standard errors of a share of the trials.
+        np.testing.assert_allclose((whole <= level).mean(), level, atol=3 * np.sqrt(level * (1 - level) / trials))
+
+
+def test_isotropy_p_values_find_what_a_dominant_eigenvalue_hides():
+    basis, jacobian_NDP = basis_of(), jacobian(parameters=400)
+    rng = np.random.default_rng(2)
+    groups = basis.project(
+        respond(jacobian_NDP, np.eye(400)).transpose(1, 0, 2).reshape(len(basis.covered_N), -1), "frequency"
+    )
+    # The direction of most energy among functions of the grouping.
+    selected = np.linalg.svd(groups.reshape(len(groups), 400, -1).transpose(0, 2, 1).reshape(-1, 400))[2][0]
+    window_KS = basis.energies(
+        respond(jacobian_NDP, np.vstack([selected, np.linalg.qr(rng.normal(size=(400, 4)))[0].T]))
+    )
+    random = rng.normal(size=(25, 400))
+    random_BS = basis.energies(respond(jacobian_NDP, random / np.linalg.norm(random, axis=1, keepdims=True)))
+    eigenvalues = np.array([9.0, 0.2, 0.2, 0.2, 0.2])
+    normal = isotropy_p_values(window_KS, eigenvalues, random_BS, basis)[-1]
+    dealt = {"generator": np.random.default_rng(3), "permutations": 9_999}
+    exact = selection_p_values(window_KS, eigenvalues, random_BS, basis, **dealt)[-1]
+    assert normal < 5e-3
+    assert exact > 1e-2
+    np.testing.assert_allclose(
+        isotropy_p_values(3 * window_KS, eigenvalues * 7, 2 * random_BS, basis)[-1], normal, rtol=1e-6
+    )
+
+
+def test_isotropy_p_values_where_random_directions_do_not_differ():
+    basis = basis_of(5)
+    wave = np.cos(2 * np.pi * basis.indicator_nG.indices / 5)
+    energies_S = basis.energies(wave[None, :, None])[0]
+    other_S = basis.energies(np.cos(4 * np.pi * basis.indicator_nG.indices / 5)[None, :, None])[0]
+    mixed_S = energies_S + other_S
+    place = ["frequency 1", "frequency 2", "rest", "frequency"].index("frequency 1")
+    p = isotropy_p_values(energies_S[None], np.ones(1), np.vstack([mixed_S, mixed_S]), basis)
+    assert p[place] == 0.0
+    assert p[place + 1] == 1.0
+    np.testing.assert_array_equal(p[-1], 1.0)

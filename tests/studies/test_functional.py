@@ -11,19 +11,8 @@ from safetensors.torch import load_file
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.models import Transformer
 from spectraledge.studies import measure_modes
-from spectraledge.training import train_in_folder
 
 MODULUS, WINDOW = 7, 6
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "mul"
-    task = named_task("mul", modulus=MODULUS)
-    sizes = {"width": 12, "heads": 2, "hidden": 16}
-    config = RunConfig.for_task(task, model=sizes, steps=200, every=20, batch_size=32, seed=3)
-    train_in_folder(folder, config, task)
-    return folder
 
 
 def watched_vector(tensors: dict[str, torch.Tensor]) -> np.ndarray:
@@ -109,21 +98,35 @@ def test_modes_equal_a_second_computation(run: Path) -> None:
             assert min(abs(rows.loc["difference", "energy_share"] - share) for share in shares) < 1e-7
 
 
-def test_four_kinds_side_by_side(run: Path) -> None:
+def test_all_kinds_side_by_side(run: Path) -> None:
     result = measure_modes(run, window=WINDOW, nulls=4)
     exact = result.table[(result.table["method"] == "jvp") & (result.table["basis"] == "output")]
     counts = exact.groupby("kind")["direction"].count().to_dict()
     # Centring takes one of the window's directions away.
-    assert counts == {"edge": 3, "bulk": WINDOW - 1 - 3, "span": 4, "random": 4}
+    nulls = {"span": 4, "random": 4, "block": 4, "run_span": 4, "shuffled": 4}
+    assert counts == {"edge": 3, "bulk": WINDOW - 1 - 3, "weights": 1, "gradient": 1, **nulls}
+    published = result.table[result.table["method"] == "difference"]
+    assert set(published["kind"]) == {"edge", "bulk", "span", "random"}
     assert exact["excluded"].unique().tolist() == [0]
 
 
 def test_nulls_are_seeded(run: Path) -> None:
     first, again, other = (measure_modes(run, window=WINDOW, nulls=2, seed=seed).table for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
-    null = first["kind"].isin(["span", "random"])
+    null = first["kind"].isin(["span", "random", "block", "run_span", "shuffled"])
     assert not np.allclose(first.loc[null, "energy_share"], other.loc[null, "energy_share"])
     pd.testing.assert_frame_equal(first[~null], other[~null])
+
+
+@pytest.mark.parametrize("readout", ["normed", "logits"])
+def test_later_read_outs(run: Path, readout: str) -> None:
+    early, late = (measure_modes(run, window=WINDOW, nulls=2, readout=name).table for name in ("residual", readout))
+    assert set(late["readout"]) == {readout}
+    # The published method is of the residual.
+    assert set(late["method"]) == {"jvp"}
+    exact = early[early["method"] == "jvp"]
+    assert len(exact) == len(late)
+    assert not np.allclose(exact["energy_share"], late["energy_share"], atol=1e-3)
 
 
 def test_bad_input(run: Path, tmp_path: Path) -> None:
@@ -133,5 +136,7 @@ def test_bad_input(run: Path, tmp_path: Path) -> None:
         measure_modes(run, step=130, window=WINDOW)
     with pytest.raises(InputError, match=r"window must be in \[2, 10\] for 11 snapshots, got 20"):
         measure_modes(run)
+    with pytest.raises(InputError, match="unknown read-out 'loss': known are residual, normed, logits"):
+        measure_modes(run, window=WINDOW, readout="loss")
     with pytest.raises(InputError, match="no run folder of spectraledge"):
         measure_modes(tmp_path)

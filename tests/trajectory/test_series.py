@@ -143,6 +143,12 @@ def test_values_that_are_not_finite_are_named(tmp_path, value, dtype):
         list(series.updates())
 
 
+def test_numbers_whose_squares_overflow_are_finite(tmp_path):
+    rows = [{"a": torch.tensor([1e200, 1.0], dtype=torch.float64)}, {"a": torch.full((2,), 3e200, dtype=torch.float64)}]
+    ((_, update_P, _),) = Series.open(record(tmp_path, rows)).updates()
+    torch.testing.assert_close(update_P, torch.tensor([2e200, 3e200], dtype=torch.float64))
+
+
 def test_values_that_are_not_finite_matter_only_where_watched(tmp_path):
     broken = {"a": torch.ones(2), "b": torch.tensor([float("nan")])}
     series = Series.open(record(tmp_path, [broken, broken]), ("a",))
@@ -275,8 +281,8 @@ def test_blocks_read_every_number_once(tmp_path, monkeypatch, size):
     whole, read = Series.open(record(tmp_path, mixed_snapshots(3))), []
 
     class File:
-        def __init__(self, path):
-            self.opened = open_snapshot(path)
+        def __init__(self, path, key):
+            self.opened = open_snapshot(path, key=key)
 
         def __enter__(self):
             self.file = self.opened.__enter__()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spectraledge.cli.checkpoints import checkpoints
 from spectraledge.cli.doctor import doctor
 from spectraledge.cli.inspect import analyze, modes
 from spectraledge.cli.study import study
@@ -22,8 +23,9 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(study, name="study")
+app.add_typer(checkpoints, name="checkpoints")
 app.command(epilog="Example:  spectraledge train add --protocol paper --seed 42 --out runs/add")(train)
-app.command(epilog="Example:  spectraledge analyze checkpoints --params '*attn*weight' --window 20")(analyze)
+app.command(epilog="Example:  spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20")(analyze)
 app.command(epilog="Example:  spectraledge modes runs/add --basis sum --basis difference")(modes)
 app.command(epilog="Example:  spectraledge doctor --json")(doctor)
 

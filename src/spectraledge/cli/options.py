@@ -18,7 +18,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Window = Annotated[int, typer.Option("--window", help="Updates per window (Xu 2026: 20).")]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--params", help="Name pattern of the tensors to watch, such as '*attn*weight'; may be repeated."),
+    typer.Option("--params", help="Name pattern of the tensors to watch, such as '\\*attn\\*weight'; may be repeated."),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        help="Where the weights lie in .bin, .pt, .pth and .ckpt files, such as 'model' or 'checkpoint/model'. "
+        "Default: at the top, or under model_state_dict, state_dict or model.",
+    ),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of PyTorch. Default: its own choice.")]
 

@@ -69,7 +69,9 @@ class _Attention(nn.Module):
         return mixed
 
 
-class _Layer(nn.Module):
+class Layer(nn.Module):
+    """One layer: attention and a feed-forward layer, each behind its LayerNorm."""
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width)
@@ -102,7 +104,7 @@ class Transformer(nn.Module):
         self.config = config
         self.token_embedding = nn.Embedding(config.tokens, config.width)
         self.position_embedding = nn.Parameter(torch.randn(config.length, config.width) / math.sqrt(config.width))
-        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.depth))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, config.tokens)
 
@@ -125,7 +127,7 @@ class Transformer(nn.Module):
         row_of_NL = tokens_NL * length + torch.arange(length, device=tokens_NL.device)
         stream = F.embedding(row_of_NL, rows_VLD.flatten(0, 1))
         for depth, layer in enumerate(self.layers):
-            assert isinstance(layer, _Layer)
+            assert isinstance(layer, Layer)
             read = 1 if depth == self.config.depth - 1 else length
             weight, bias = layer.attention.qkv.weight, layer.attention.qkv.bias
             if depth == 0:
@@ -139,6 +141,12 @@ class Transformer(nn.Module):
             stream = layer.finish(stream[:, :read], layer.attention.mix(query, key, value))
         residual_ND = stream[:, 0]
         return Readout(affine(self.norm(residual_ND), self.head.weight, self.head.bias), residual_ND)
+
+
+def empty_transformer(config: TransformerConfig) -> Transformer:
+    """Return a network without weights, drawing no random number; load or assign them, or give them at each call."""
+    with torch.device("meta"):
+        return Transformer(config)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

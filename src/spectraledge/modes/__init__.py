@@ -6,6 +6,7 @@ from spectraledge.modes.readouts import centred_logit_response, normed_response
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
 from spectraledge.modes.selection import (
     SelectionRatio,
+    isotropy_p_values,
     selection_p_values,
     selection_ratio,
     selection_ratio_of_energies,
@@ -35,6 +36,7 @@ __all__ = [
     "field",
     "grouping_basis",
     "inclusion",
+    "isotropy_p_values",
     "joint_basis",
     "jvp_responses",
     "key_frequencies",

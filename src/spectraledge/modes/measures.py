@@ -27,9 +27,9 @@ class Peak:
     concentration_K: Float
 
 
-def field(response_KND: Float) -> Float:
+def field(response_KND: NDArray[np.floating]) -> Float:
     """Field f_k(x) = ‖R_k(x)‖² (Xu 2026, §2.4), shape (K, N)."""
-    values: Float = np.square(response_KND).sum(axis=-1)
+    values: Float = np.square(response_KND).sum(axis=-1, dtype=np.float64)
     return values
 
 
@@ -88,7 +88,7 @@ def chance_share(grouping: Grouping) -> float:
     return (groups - 1) / (len(inside) - 1)
 
 
-def energy_share(response_KND: Float, grouping: Grouping) -> Float:
+def energy_share(response_KND: NDArray[np.floating], grouping: Grouping) -> Float:
     """Share of a vector response's energy that is a function of the grouping variable, corrected for chance.
 
     Definition: with total = Σ_x ‖R(x) − R̄‖² and between = Σ_q n_q ‖R̄_q − R̄‖² over the pairs inside the basis, and c

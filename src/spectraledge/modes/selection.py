@@ -116,8 +116,7 @@ def selection_ratio_of_energies(
     denominator_U = random_BU.sum(axis=0) / total_B1.sum()
     reached_U = np.where(denominator_U > 0, denominator_U, np.nan)
     draws = len(random_BU)
-    # Influence of every draw on log Σ_b E_bs − log Σ_b E_b.
-    influence_BU = random_BU / (reached_U * total_B1.sum()) - total_B1 / total_B1.sum()
+    influence_BU = _influences(random_energies_BS, belongs_SU)
     error_U = np.sqrt(draws / (draws - 1) * np.square(influence_BU).sum(axis=0))
     factor_U = np.exp(scipy.stats.t.ppf((1 + level) / 2, draws - 1) * error_U)
     ratio_U = numerator_U / reached_U
@@ -174,6 +173,62 @@ def selection_p_values(
     as_large_RU = window_RU[1:] * random_RU[0] >= window_RU[0] * random_RU[1:] * (1 - 1e-12)
     p_U = (1 + as_large_RU.sum(axis=0)) / (1 + permutations)
     return np.where(pooled_EU.any(axis=0), p_U, np.nan)
+
+
+def isotropy_p_values(
+    window_energies_KS: Float,
+    eigenvalues_K: Float,
+    random_energies_BS: Float,
+    basis: Basis,
+    *,
+    unions: Mapping[str, Sequence[str]] | None = None,
+) -> Float:
+    """One-sided p-value of every selection ratio, from how much isotropic directions differ among each other.
+
+    Null: the window's directions are isotropic, whatever their eigenvalues. To first order log S is then a mean of the
+    influences of the window's directions, weighted by eigenvalue, less the mean of those of the random ones, so that
+    log S / (s·√(Σ_k w_k² + 1/B)) has Student's t distribution with B − 1 degrees of freedom, w_k = λ_k/Σλ and s the
+    standard deviation of the random directions' influences.
+    Assumes that influences are nearly normal, as energies over many parameters and read-out coordinates are: p is right
+    for whole parts, and too small for a subspace that few parameters reach. Our choice beside `selection_p_values`,
+    which assumes nothing but cannot go far below (directions that hold most of Σλ)/(K + B).
+
+    Args:
+        window_energies_KS: Energies along the window's directions, of the same length as the random ones, shape (K, S).
+        eigenvalues_K: As in `selection_ratio_of_energies`.
+        random_energies_BS: Energies along the random directions, shape (B, S).
+        basis: The basis.
+        unions: Further unions by name, each a list of subspaces or parts.
+
+    Returns:
+        p-values in the order of `SelectionRatio.subspaces`, in [0, 1]; NaN where no random direction reaches the
+        subspace.
+
+    Raises:
+        InputError: as `selection_ratio_of_energies` does.
+    """
+    ratio = selection_ratio_of_energies(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions=unions)
+    _, belongs_SU = _members(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions)
+    influence_BU = _influences(random_energies_BS, belongs_SU)
+    draws = len(influence_BU)
+    weights_K = eigenvalues_K / eigenvalues_K.sum()
+    error_U = influence_BU.std(axis=0, ddof=1) * draws * np.sqrt(np.square(weights_K).sum() + 1 / draws)
+    # Up to rounding no larger than at random counts against a finding, as does a subspace that is not reached.
+    selected_U = ratio.ratio > 1 + 1e-12
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t_U = np.log(ratio.ratio) / error_U
+    t_U = np.where(error_U == 0, np.where(selected_U, np.inf, -np.inf), t_U)
+    p_U: Float = scipy.stats.t.sf(t_U, draws - 1)
+    return p_U
+
+
+def _influences(random_energies_BS: Float, belongs_SU: Float) -> Float:
+    """Influence of every draw on log Σ_b E_bs − log Σ_b E_b, shape (B, U); NaN where no draw reaches a subspace."""
+    random_BU = random_energies_BS @ belongs_SU
+    total_B1 = random_energies_BS[:, 1:].sum(axis=1, keepdims=True)
+    reached_U = np.where(random_BU.any(axis=0), random_BU.sum(axis=0), np.nan)
+    influence_BU: Float = random_BU / reached_U - total_B1 / total_B1.sum()
+    return influence_BU
 
 
 def _members(

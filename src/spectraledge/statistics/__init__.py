@@ -6,7 +6,7 @@ from spectraledge.statistics.directions import block_matched_directions, random_
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
-from spectraledge.statistics.labels import label_permutation
+from spectraledge.statistics.labels import Symmetry, label_permutation
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
 from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
 from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
@@ -17,6 +17,7 @@ __all__ = [
     "Fold",
     "Interval",
     "PermutationTest",
+    "Symmetry",
     "area_under_curve",
     "at_least",
     "block_matched_directions",

@@ -1,4 +1,4 @@
-"""The functional modes of a recorded run at one step: directions of four kinds, their responses, and their bases."""
+"""The functional modes of a recorded run at one step: what directions of every kind do to every input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,36 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from spectraledge.errors import InputError
-from spectraledge.files import read_table
-from spectraledge.models import Readout, Transformer, TransformerConfig, has_tangents, residual_tangents
-from spectraledge.modes import (
-    ReadOut,
-    chance_share,
-    difference_responses,
-    energy_share,
-    field,
-    jvp_responses,
-    module_readout,
-    peak,
-    wave,
-)
-from spectraledge.spectrum import window_directions
-from spectraledge.statistics import random_directions, span_directions
-from spectraledge.streams import torch_generator
-from spectraledge.studies.spectra import check_window
-from spectraledge.tasks import OPERATIONS, Grouping, Task, grouping, named_task
+from spectraledge.modes import chance_share, energy_share, field, peak, shares
+from spectraledge.studies.directions import collect_directions
+from spectraledge.studies.network import Network, check_readout
+from spectraledge.studies.observation import Observation, observe
+from spectraledge.studies.recorded import RecordedRun
+from spectraledge.tasks import Grouping, grouping
 from spectraledge.tasks.groupings import default_groupings
-from spectraledge.training import RunConfig
-from spectraledge.training.loop import GROKKED
-from spectraledge.trajectory import Series, read_snapshot
 
-DIFFERENCE_SIZE = 0.005
-"""Size of the finite difference over the norm of the watched parameters (Xu 2026, scripts)."""
+DIFFERENCE_KINDS = ("edge", "bulk", "span", "random")
+"""Kinds that are also measured by the published finite difference."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +26,10 @@ class ModesResult:
 
     Attributes:
         step: The snapshot at which responses were taken; the window ends there.
-        table: One row per kind of direction, direction, basis and method: step, kind (edge, bulk, span, random),
-            direction (1-based), basis, frequency, concentration (of ‖R‖²), energy_share (of the vector response,
-            corrected for chance), method (jvp: whole domain; difference: test pairs), pairs (used), excluded (pairs
-            outside the basis), chance (share that noise would have, before the correction).
+        table: One row per direction, basis and method: step, kind (see `directions.KINDS`), direction (1-based),
+            basis, frequency, concentration (of ‖R‖²), energy_share (of the vector response, corrected for chance),
+            method (jvp: whole domain; difference: test pairs, residual only, four kinds), pairs (used), excluded (pairs
+            outside the basis), chance (share that noise would have, before the correction), readout.
         waves: The pictures of v_1 and v_2: direction, a, b, value, phase_a, phase_b.
         characters: One row per direction: kind, direction, basis, frequency, character_a, character_b, character_share.
     """
@@ -58,13 +40,50 @@ class ModesResult:
     characters: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A recorded run as its folder describes it."""
+def observe_run(
+    folder: Path,
+    *,
+    step: int | None = None,
+    window: int = 20,
+    center: bool = True,
+    edge: int = 3,
+    nulls: int = 20,
+    readout: str = "residual",
+    bases: Sequence[str] | None = None,
+    seed: int = 42,
+    patterns: Sequence[str] | None = None,
+) -> Observation:
+    """Take the responses of a recorded run at one step along directions of every kind.
 
-    config: RunConfig
-    task: Task
-    test: NDArray[np.bool_]
+    Args:
+        folder: A run folder that this package wrote.
+        step: Snapshot at which to measure. Default: the last one with test accuracy above 0.95, else the last.
+        window: Updates in the window, which ends at that snapshot. Default 20 (Xu 2026, §2.3).
+        center: Remove the window's mean update. Default yes (Xu 2026, functional scripts).
+        edge: How many directions count as edge; the rest are bulk. Default 3 (Xu 2026, §3).
+        nulls: Directions of each null. Default 20.
+        readout: "residual" (Xu 2026, §2.4), "normed" (behind the final LayerNorm) or "logits" (without their mean).
+        bases: Names of groupings. Default: the paper's five and the task's own.
+        seed: Root seed of the null directions.
+        patterns: Watched parameters. Default: those the run was configured with.
+
+    Returns:
+        What every table of the step is made from.
+
+    Raises:
+        InputError: if the folder is no run, the step has no snapshot or too few before it, a basis or read-out is
+            unknown, or the weights did not move.
+    """
+    read = check_readout(readout)
+    run = RecordedRun.open(folder, patterns)
+    names = list(bases or default_groupings(run.task))
+    for name in names:
+        chance_share(grouping(run.task, name))  # Refuses what cannot be tested, before anything is computed.
+    at = run.chosen_step(step)
+    trailing = run.window(at, window=window, center=center)
+    network = Network.at(run, at)
+    directions = collect_directions(run, trailing, network, edge=edge, nulls=nulls, seed=seed)
+    return observe(run, trailing, network, directions, readout=read, names=names)
 
 
 def measure_modes(
@@ -75,6 +94,7 @@ def measure_modes(
     center: bool = True,
     edge: int = 3,
     nulls: int = 20,
+    readout: str = "residual",
     bases: Sequence[str] | None = None,
     seed: int = 42,
     patterns: Sequence[str] | None = None,
@@ -82,157 +102,110 @@ def measure_modes(
     """Measure what the directions of a run's window do to every input, beside what null directions do.
 
     Args:
-        folder: A run folder that this package wrote.
-        step: Snapshot at which to measure. Default: the last one with test accuracy above 0.95, else the last.
-        window: Updates in the window, which ends at that snapshot. Default 20 (Xu 2026, §2.3).
-        center: Remove the window's mean update. Default yes (Xu 2026, functional scripts).
-        edge: How many directions count as edge; the rest are bulk. Default 3 (Xu 2026, §3).
-        nulls: Directions of each null: random in the window's span, random in parameter space.
-        bases: Names of groupings. Default: the paper's five and the task's own.
+        folder: As in `observe_run`, like all that follow.
+        step: Snapshot at which to measure.
+        window: Updates in the window.
+        center: Remove the window's mean update.
+        edge: How many directions count as edge.
+        nulls: Directions of each null.
+        readout: What responds.
+        bases: Names of groupings.
         seed: Root seed of the null directions.
-        patterns: Watched parameters. Default: those the run was configured with.
+        patterns: Watched parameters.
 
     Returns:
         The tables.
 
     Raises:
-        InputError: if the folder is no run, the step has no snapshot or too few before it, a basis is unknown, or the
-            weights did not move.
+        InputError: as `observe_run` does.
     """
-    run = _read_run(folder)
-    groupings = [grouping(run.task, name) for name in (bases or default_groupings(run.task))]
-    series = Series.open(folder, patterns or run.config.watched)
-    at = _chosen_step(folder, step, [snapshot.step for snapshot in series.snapshots])
-    trailing = series.until(at)
-    check_window(window, len(trailing.snapshots))
-    trailing = trailing.last(window + 1)
-    updates = list(trailing.updates())
-    noise = sum(update.storage_noise for update in updates)
-    found = window_directions(torch.stack([update.update_P for update in updates]), center=center, storage_noise=noise)
-    if not len(found.eigenvalues_K):
-        raise InputError(
-            f"the weights do not move in the {window} updates up to step {at}: there is no edge to measure"
+    return modes_of(
+        observe_run(
+            folder,
+            step=step,
+            window=window,
+            center=center,
+            edge=edge,
+            nulls=nulls,
+            readout=readout,
+            bases=bases,
+            seed=seed,
+            patterns=patterns,
         )
-    vectors_KP = torch.cat(
-        [
-            found.vectors_KP,
-            span_directions(found.vectors_KP, nulls, torch_generator(seed, "span")),
-            random_directions(nulls, series.layout.size, torch_generator(seed, "random")),
-        ]
     )
-    window_kinds = [("edge" if k < edge else "bulk", k + 1) for k in range(len(found.eigenvalues_K))]
-    labels = [*window_kinds, *((kind, k + 1) for kind in ("span", "random") for k in range(nulls))]
-    return _measure(run, trailing, at, vectors_KP, labels, groupings)
 
 
-def _measure(
-    run: _Run,
-    series: Series,
-    step: int,
-    vectors_KP: Tensor,
-    labels: list[tuple[str, int]],
-    groupings: list[Grouping],
-) -> ModesResult:
-    sizes = run.config.model
-    parameters, readout = _network(sizes, series.snapshots[-1].path)
-    directions = series.layout.split(vectors_KP)
-    inputs = torch.from_numpy(run.task.pairs_N2)
-    if has_tangents(sizes, directions):
-        exact_KND = residual_tangents(sizes, parameters, directions, inputs).numpy()
-    else:
-        exact_KND = jvp_responses(readout, parameters, directions, inputs).numpy()
-    watched = series.layout.join(parameters)
-    test = torch.from_numpy(run.test)
-    difference_KND = difference_responses(
-        readout, parameters, directions, inputs[test], size=DIFFERENCE_SIZE * float(watched.norm())
-    ).numpy()
-    rows = [_rows(exact_KND, g, labels, "jvp") for g in groupings]
-    rows += [_rows(difference_KND, _restricted(g, run.test), labels, "difference") for g in groupings]
+def modes_of(seen: Observation) -> ModesResult:
+    """Make the tables of modes of what was seen at a step."""
+    labels = list(zip(seen.directions.kinds, seen.directions.numbers, strict=True))
+    rows = [_exact_rows(seen, group, labels) for group in seen.groupings.values()]
+    if seen.readout == "residual":
+        places = seen.directions.places(*DIFFERENCE_KINDS)
+        moved_KND = seen.network.differences(seen.directions.vectors_KP[places], seen.run.test_N)
+        for group in seen.groupings.values():
+            half = restricted(group, seen.run.test_N)
+            share_K = energy_share(moved_KND, half)
+            rows.append(_rows(field(moved_KND), share_K, half, [labels[row] for row in places], "difference"))
     table = pd.concat(rows, ignore_index=True)
-    table.insert(0, "step", step)
-    return ModesResult(step, table, *_waves(run.task, exact_KND, labels))
+    table.insert(0, "step", seen.step)
+    table["readout"] = seen.readout
+    return ModesResult(seen.step, table, *_waves(seen, labels))
 
 
-def _network(config: TransformerConfig, snapshot: Path) -> tuple[dict[str, Tensor], ReadOut]:
-    model = Transformer(config).double()
-    model.load_state_dict({name: value.double() for name, value in read_snapshot(snapshot).items()})
-
-    def residual(output: object) -> Tensor:
-        assert isinstance(output, Readout)
-        return output.residual_ND
-
-    return {name: value.detach() for name, value in model.named_parameters()}, module_readout(model, residual)
+def restricted(grouping: Grouping, kept_N: NDArray[np.bool_]) -> Grouping:
+    """Restrict a grouping to some pairs of the domain."""
+    groups_N, coordinates_N2 = grouping.groups_N[kept_N], grouping.coordinates_N2[kept_N]
+    return Grouping(grouping.name, grouping.formula, grouping.order, groups_N, coordinates_N2, grouping.signs)
 
 
-def _restricted(basis: Grouping, kept: NDArray[np.bool_]) -> Grouping:
-    return Grouping(
-        basis.name, basis.formula, basis.order, basis.groups_N[kept], basis.coordinates_N2[kept], basis.signs
-    )
+def _exact_rows(seen: Observation, group: Grouping, labels: list[tuple[str, int]]) -> pd.DataFrame:
+    basis = seen.bases[group.name]
+    share_K = shares(seen.energies[group.name], basis).corrected(*basis.subspaces[1:-1])
+    return _rows(seen.field_KN, share_K, group, labels, "jvp")
 
 
 def _rows(
-    response_KND: NDArray[np.float64], basis: Grouping, labels: list[tuple[str, int]], method: str
+    field_KN: NDArray[np.float64],
+    share_K: NDArray[np.float64],
+    group: Grouping,
+    labels: list[tuple[str, int]],
+    method: str,
 ) -> pd.DataFrame:
-    peaks = peak(field(response_KND), basis)
+    peaks = peak(field_KN, group)
     return pd.DataFrame(
         {
             "kind": [kind for kind, _ in labels],
             "direction": [direction for _, direction in labels],
-            "basis": basis.name,
+            "basis": group.name,
             "frequency": peaks.frequency_K,
             "concentration": peaks.concentration_K,
-            "energy_share": energy_share(response_KND, basis),
+            "energy_share": share_K,
             "method": method,
-            "pairs": len(basis.groups_N) - basis.excluded,
-            "excluded": basis.excluded,
-            "chance": chance_share(basis),
+            "pairs": len(group.groups_N) - group.excluded,
+            "excluded": group.excluded,
+            "chance": chance_share(group),
         }
     )
 
 
-def wave_basis(task: Task) -> str:
-    """Name of the basis in which a task's waves are drawn: its own, or the sum where it has no group."""
-    return "sum" if task.structure == "output" else task.structure
-
-
-def _waves(
-    task: Task, response_KND: NDArray[np.float64], labels: list[tuple[str, int]]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    basis = grouping(task, wave_basis(task))
+def _waves(seen: Observation, labels: list[tuple[str, int]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     pictures, characters = [], []
-    for response_ND, (kind, direction) in zip(response_KND, labels, strict=True):
-        seen = wave(response_ND, basis)
+    for picture, (kind, direction) in zip(seen.waves, labels, strict=True):
         characters.append(
-            (kind, direction, basis.name, seen.frequency, *seen.character_frequencies, seen.character_share)
+            (
+                kind,
+                direction,
+                seen.run.wave_basis,
+                picture.frequency,
+                *picture.character_frequencies,
+                picture.character_share,
+            )
         )
         if kind == "edge" and direction <= 2:
-            picture = pd.DataFrame(task.pairs_N2, columns=["a", "b"])
-            picture.insert(0, "direction", direction)
-            picture["value"] = seen.values_N
-            picture[["phase_a", "phase_b"]] = seen.phases_N2
-            pictures.append(picture)
+            table = pd.DataFrame(seen.run.task.pairs_N2, columns=["a", "b"])
+            table.insert(0, "direction", direction)
+            table["value"] = picture.values_N
+            table[["phase_a", "phase_b"]] = picture.phases_N2
+            pictures.append(table)
     columns = ["kind", "direction", "basis", "frequency", "character_a", "character_b", "character_share"]
     return pd.concat(pictures, ignore_index=True), pd.DataFrame(characters, columns=columns)
-
-
-def _read_run(folder: Path) -> _Run:
-    config = RunConfig.of_run(folder)
-    domain = read_table(folder / "domain.parquet")
-    pairs = domain[["a", "b"]].to_numpy(np.int64, copy=True)
-    labels = domain["label"].to_numpy(np.int64, copy=True)
-    task = Task(config.task, config.task, config.model.tokens, pairs, labels)
-    if config.task in OPERATIONS:
-        known = named_task(config.task, modulus=config.model.tokens)
-        task = known if known.digest == task.digest else task
-    return _Run(config, task, np.array(domain["split"] == "test"))
-
-
-def _chosen_step(folder: Path, step: int | None, available: list[int]) -> int:
-    if step is not None:
-        if step not in available:
-            nearest = min(available, key=lambda known: abs(known - step))
-            raise InputError(f"no snapshot at step {step} in {folder}: the nearest is at step {nearest}")
-        return step
-    metrics = read_table(folder / "metrics.parquet")
-    good = metrics.loc[(metrics["test_accuracy"] > GROKKED) & metrics["step"].isin(available), "step"]
-    return int(good.max()) if len(good) else max(available)

@@ -24,7 +24,7 @@ from spectraledge.spectrum import (
 )
 from spectraledge.streams import torch_generator
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest, RecordedGram, Selection, Series, select_parameters
+from spectraledge.trajectory import Manifest, RecordedGram, Selection, Series, Spacing, select_parameters
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def analyze_folder(
     surrogates: int = 0,
     seed: int = 42,
     block: int | None = None,
+    spacing: Spacing = "keep",
+    key: str | None = None,
 ) -> SpectrumTables:
     """Analyse any folder of snapshots; it is read once, as a stream, with one window in memory.
 
@@ -87,6 +89,8 @@ def analyze_folder(
         seed: Root seed of the surrogates.
         block: Parameters to read at a time, for snapshots of which a window does not fit in memory; the files are
             then passed over once per block. Default all.
+        spacing: What is done where intervals between snapshots differ; see `Series.open`.
+        key: Where in PyTorch files the weights lie; see `Series.open`.
 
     Returns:
         The tables.
@@ -97,11 +101,11 @@ def analyze_folder(
     """
     if surrogates and block:
         raise InputError("a noise floor needs whole windows in memory: leave out either the surrogates or the block")
-    series = Series.open(folder, patterns)
+    series = Series.open(folder, patterns, spacing=spacing, key=key)
     check_window(window, len(series.snapshots))
     steps = [snapshot.step for snapshot in series.snapshots[1:]]
     floors: list[NoiseFloor] = []
-    recorded = None if surrogates or block else _recorded(folder, series, window)
+    recorded = None if surrogates or block or series.interval else _recorded(folder, series, window)
     if recorded:
         gram_NWW, noise = band_windows(recorded.band_TW, window), recorded.noise_T.numpy()
     elif block:

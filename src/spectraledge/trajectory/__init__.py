@@ -1,5 +1,7 @@
 """A run on disk: a folder of snapshots plus a manifest. What trains writes it, what analyses reads it."""
 
+from spectraledge.trajectory.census import Contents, contents
+from spectraledge.trajectory.finding import find_snapshots, in_hub_cache
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.manifest import Manifest, environment
 from spectraledge.trajectory.recorded_gram import GramRecorder, RecordedGram
@@ -7,14 +9,17 @@ from spectraledge.trajectory.selection import Selection, select_parameters
 from spectraledge.trajectory.series import Series, Update
 from spectraledge.trajectory.snapshots import (
     Snapshot,
-    find_snapshots,
     moves_path,
     read_snapshot,
     snapshot_path,
     write_tensors,
 )
+from spectraledge.trajectory.spacing import Spacing, describe_intervals, missing_steps
+from spectraledge.trajectory.verification import Finding, Verification, verify_series
 
 __all__ = [
+    "Contents",
+    "Finding",
     "GramRecorder",
     "Layout",
     "Manifest",
@@ -22,12 +27,19 @@ __all__ = [
     "Selection",
     "Series",
     "Snapshot",
+    "Spacing",
     "Update",
+    "Verification",
+    "contents",
+    "describe_intervals",
     "environment",
     "find_snapshots",
+    "in_hub_cache",
+    "missing_steps",
     "moves_path",
     "read_snapshot",
     "select_parameters",
     "snapshot_path",
+    "verify_series",
     "write_tensors",
 ]

@@ -1,18 +1,23 @@
 """A series of snapshots read as a stream of parameter vectors: one snapshot, or a block of one, in memory at a time."""
 
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.trajectory.census import read_pieces, squared_length
+from spectraledge.trajectory.finding import find_snapshots
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.selection import Selection, select_parameters
-from spectraledge.trajectory.snapshots import Snapshot, find_snapshots, open_snapshot
+from spectraledge.trajectory.snapshots import Snapshot, open_snapshot
+from spectraledge.trajectory.spacing import Spacing, check_spacing
 
 
 class Update(NamedTuple):
@@ -38,33 +43,62 @@ class Series:
         selection: Which tensors are watched.
         layout: How they lie in a vector of length P.
         block: Which of the P coordinates are read, in order; default all.
+        interval: Steps to which every update is scaled; default none is.
+        key: Where in PyTorch files the weights lie; see `open_snapshot`.
     """
 
     snapshots: tuple[Snapshot, ...]
     selection: Selection
     layout: Layout
     block: range | None = None
+    interval: float | None = None
+    key: str | None = None
 
     @classmethod
-    def open(cls, folder: Path, patterns: Sequence[str] = ("*",)) -> "Series":
-        """Find the snapshots of a folder and choose tensors by pattern; only file headers are read.
+    def open(
+        cls,
+        folder: Path,
+        patterns: Sequence[str] = ("*",),
+        *,
+        spacing: Spacing = "keep",
+        key: str | None = None,
+    ) -> "Series":
+        """Find the snapshots of a series and choose tensors by pattern; only the first file's header is read.
+
+        Updates over a longer interval are longer. With spacing "scale" each is divided by √(interval/median interval):
+        where updates sum n independent steps, as the bulk of a spectrum does, their squared length grows as n, so that
+        this law alone gives every update of a window the same noise. A drift then counts √n-fold, as it should where
+        it is estimated against such noise (it is weighted least squares); dividing by n instead would blow up the noise
+        of the short intervals to a false edge. Our choice; where steps are even nothing changes.
+
+        "keep" is the default because a run that stopped early ends in a shorter interval and is still worth its
+        spectrum, and scaling rests on a law that a user should choose.
 
         Args:
             folder: See `find_snapshots`.
             patterns: See `select_parameters`; tensors that are not of a floating type are never watched.
+            spacing: What is done where intervals between snapshots differ: "keep" leaves updates as they are, "scale"
+                divides them as above, "refuse" raises.
+            key: Where in PyTorch files the weights lie; see `open_snapshot`.
 
         Returns:
             The series.
 
         Raises:
-            InputError: if a file cannot be read, or a pattern matches no tensor of a floating type.
+            InputError: if a file cannot be read, a pattern matches no tensor of a floating type, or intervals differ
+                and spacing is "refuse".
         """
         snapshots = find_snapshots(folder)
-        with open_snapshot(snapshots[0].path) as first:
+        steps = [snapshot.step for snapshot in snapshots]
+        check_spacing(steps, spacing)
+        intervals = [after - before for before, after in pairwise(steps)]
+        interval = statistics.median(intervals) if spacing == "scale" and intervals else None
+        with open_snapshot(snapshots[0].path, key=key) as first:
             stored = {name: first.get_slice(name) for name in first.keys()}  # noqa: SIM118 (not a mapping)
             shapes = {name: tuple(part.get_shape()) for name, part in stored.items() if "F" in part.get_dtype()}
         selection = select_parameters(shapes, patterns)
-        return cls(tuple(snapshots), selection, Layout({name: shapes[name] for name in selection.matched}))
+        layout = Layout({name: shapes[name] for name in selection.matched})
+        return cls(tuple(snapshots), selection, layout, interval=interval, key=key)
 
     def until(self, step: int) -> "Series":
         """Return the series up to a step, inclusive."""
@@ -103,30 +137,37 @@ class Series:
             relative precision in which each tensor is stored.
         """
         for snapshot in self.snapshots:
-            parts = self._read(snapshot)
-            yield snapshot.step, torch.cat([part.double() for part in parts]), rounding(parts)
+            yield snapshot.step, *self._read(snapshot)
 
     def updates(self) -> Iterator[Update]:
-        """Read every update δθ = θ_t − θ_(t−1) between consecutive snapshots.
+        """Read every update δθ = θ_t − θ_(t−1) between consecutive snapshots, scaled where the series says so.
 
         Yields:
             The updates, oldest first.
         """
-        before: tuple[Tensor, float] | None = None
+        before: tuple[int, Tensor, float] | None = None
         for step, vector_P, noise in self.vectors():
             if before is not None:
                 # Each end is off by at most ε/2·|θ| in every coordinate.
-                yield Update(step, vector_P - before[0], (noise + before[1]) / 2)
-            before = vector_P, noise
+                update = Update(step, vector_P - before[1], (noise + before[2]) / 2)
+                yield self._scaled(update, step - before[0])
+            before = step, vector_P, noise
+
+    def _scaled(self, update: Update, interval: int) -> Update:
+        if self.interval is None or interval == self.interval:
+            return update
+        ratio = interval / self.interval
+        return Update(update.step, update.update_P / math.sqrt(ratio), update.storage_noise / ratio)
 
     @property
     def _coordinates(self) -> range:
         return range(self.layout.size) if self.block is None else self.block
 
-    def _read(self, snapshot: Snapshot) -> list[Tensor]:
-        """Read this series' coordinates of one snapshot, checked, as flat pieces in order."""
-        wanted, start, parts = self._coordinates, 0, []
-        with open_snapshot(snapshot.path) as file:
+    def _read(self, snapshot: Snapshot) -> tuple[Tensor, float]:
+        """Read this series' coordinates of one snapshot, checked, and the squared length of one rounding of them."""
+        wanted, start, filled, noise = self._coordinates, 0, 0, 0.0
+        vector_P = torch.empty(len(wanted), dtype=torch.float64)
+        with open_snapshot(snapshot.path, key=self.key) as file:
             present = set(file.keys())
             for name, shape in self.layout.shapes.items():
                 if name not in present:
@@ -142,32 +183,20 @@ class Series:
                     )
                 size = math.prod(shape)
                 begin, end = max(0, wanted.start - start), min(size, wanted.stop - start)
-                found = list(_numbers(stored, shape, begin, end))
-                if not all(torch.isfinite(part).all() for part in found):
-                    raise InputError(
-                        f"{snapshot.path} has values in {name} that are not finite: drop the snapshots after divergence"
-                    )
-                parts += found
+                for part in read_pieces(stored, shape, begin, end):
+                    numbers = vector_P[filled : filled + len(part)].copy_(part)
+                    squared = squared_length(numbers)
+                    if math.isnan(squared):
+                        raise InputError(
+                            f"{snapshot.path} has values in {name} that are not finite: "
+                            "drop the snapshots after divergence"
+                        )
+                    noise += torch.finfo(part.dtype).eps ** 2 * squared
+                    filled += len(part)
                 start += size
-        return parts
+        return vector_P, noise
 
 
 def rounding(parts: Sequence[Tensor]) -> float:
     """Squared length ε²‖θ‖² of one rounding of stored parameters, ε the relative precision of each part's type."""
-    return sum(torch.finfo(part.dtype).eps ** 2 * float(part.double().square().sum()) for part in parts)
-
-
-def _numbers(stored: Any, shape: tuple[int, ...], begin: int, end: int, at: tuple[int, ...] = ()) -> Iterator[Tensor]:
-    """Read numbers begin..end of the flattened part `at` of a stored tensor, and no others, as flat pieces."""
-    row = math.prod(shape[1:])
-    while begin < end:
-        index, inside = divmod(begin, row)
-        whole = 0 if inside else (end - begin) // row
-        stop = begin + whole * row if whole else min(end, begin - inside + row)
-        if not shape:
-            yield stored[at].reshape(1)
-        elif whole:
-            yield stored[(*at, slice(index, index + whole))].reshape(-1)
-        else:
-            yield from _numbers(stored, shape[1:], inside, inside + stop - begin, (*at, index))
-        begin = stop
+    return sum(torch.finfo(part.dtype).eps ** 2 * squared_length(part.double().reshape(-1)) for part in parts)

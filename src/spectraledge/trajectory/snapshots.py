@@ -1,28 +1,26 @@
-"""Snapshot files: one safetensors file per step, found by the step in its name."""
+"""Snapshots on disk: one file or one folder per step, ours or other people's."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
-
-_PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"}
+from spectraledge.trajectory.readers import open_file
+from spectraledge.trajectory.shards import ShardedFile, shard_map, weights_in
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One snapshot file.
+    """One snapshot.
 
     Attributes:
         step: Optimiser steps taken when it was written.
-        path: Where it lies.
+        path: Where it lies: a file of weights, or a folder that holds them.
     """
 
     step: int
@@ -46,66 +44,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     write_bytes(path, save(on_cpu, metadata=dict(metadata) if metadata else None))
 
 
-def find_snapshots(folder: Path) -> list[Snapshot]:
-    """List the snapshots in a folder, or in its subfolder `snapshots`, by ascending step.
+def read_snapshot(path: Path, names: tuple[str, ...] | None = None, *, key: str | None = None) -> dict[str, Tensor]:
+    """Read tensors of one snapshot; nothing is ever run.
 
     Args:
-        folder: Holds .safetensors files with exactly one integer, the step, in each name; or `step<integer>` where a
-            name has several.
-
-    Returns:
-        The snapshots; at least one.
-
-    Raises:
-        InputError: if the folder is missing or has none, a name gives no step, or two give the same one.
-    """
-    if not folder.is_dir():
-        raise InputError(f"no folder at {folder}: give a folder of snapshots (step_00000100.safetensors, ...)")
-    place = folder / "snapshots" if (folder / "snapshots").is_dir() else folder
-    files = sorted(path for path in place.iterdir() if path.suffix == ".safetensors" and not path.name.startswith("."))
-    if not files:
-        pickles = sorted(path.name for path in place.iterdir() if path.suffix in _PICKLES)
-        if pickles:
-            raise InputError(
-                f"{place} holds pickles ({pickles[0]}) where safetensors files are expected; pickles are not opened: "
-                "convert them with safetensors.torch.save_file(torch.load(path, weights_only=True), new_path)"
-            )
-        raise InputError(f"no snapshots in {place}: expected files like step_00000100.safetensors")
-    by_step: dict[int, Path] = {}
-    for path in files:
-        step = _step_of(path)
-        if step in by_step:
-            raise InputError(f"step {step} is in both {by_step[step].name} and {path.name} of {place}: remove one")
-        by_step[step] = path
-    return [Snapshot(step, by_step[step]) for step in sorted(by_step)]
-
-
-def _step_of(path: Path) -> int:
-    numbers = re.findall(r"\d+", path.stem)
-    if len(numbers) != 1:
-        numbers = re.findall(r"step[_=-]?(\d+)", path.stem)
-    if len(numbers) != 1:
-        raise InputError(
-            f"cannot tell the step of {path}: its name must hold exactly one integer (step_00000100.safetensors); "
-            "rename it or move it away"
-        )
-    return int(numbers[0])
-
-
-def read_snapshot(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-    """Read tensors of one safetensors file; nothing is ever unpickled.
-
-    Args:
-        path: The file.
+        path: See `open_snapshot`.
         names: Which tensors. Default all.
+        key: See `open_snapshot`.
 
     Returns:
         The tensors by name, on the CPU.
 
     Raises:
-        InputError: if the file is missing, truncated, no safetensors file, or lacks a name.
+        InputError: as `open_snapshot`, or if a name is lacking.
     """
-    with open_snapshot(path) as file:
+    with open_snapshot(path, key=key) as file:
         present = set(file.keys())
         missing = [name for name in names or () if name not in present]
         if missing:
@@ -115,30 +68,44 @@ def read_snapshot(path: Path, names: tuple[str, ...] | None = None) -> dict[str,
         return {name: file.get_tensor(name) for name in (names or sorted(present))}
 
 
-def open_snapshot(path: Path) -> Any:
-    """Open one safetensors file for reading.
+def open_snapshot(path: Path, *, key: str | None = None) -> Any:
+    """Open one snapshot for reading.
 
     Args:
-        path: The file.
+        path: A file of weights, or a folder that holds one or several with an index (see `weights_in`).
+        key: Where in a PyTorch file the weights lie; see `open_file`.
 
     Returns:
-        The library's reader, a context manager.
+        A context manager with `keys()`, `get_tensor(name)` and `get_slice(name)`, which reads what is indexed; for a
+        .safetensors file the library's own.
 
     Raises:
-        InputError: if the file is missing, truncated or no safetensors file.
+        InputError: if a file is missing, truncated, of another kind, or needs code to be read.
     """
-    if not path.is_file():
-        raise InputError(f"no snapshot at {path}")
-    try:
-        return safe_open(path, framework="pt")
-    except SafetensorError as error:
-        with path.open("rb") as handle:
-            start = handle.read(4)
-        if start[:1] == b"\x80" or start == b"PK\x03\x04":
-            raise InputError(
-                f"{path} is a pickle (torch.save), not a safetensors file, whatever its name says; it was not opened: "
-                "convert it with safetensors.torch.save_file(torch.load(path, weights_only=True), new_path)"
-            ) from error
-        raise InputError(
-            f"{path} is truncated or is not a safetensors file ({error}): delete it, or copy it again from its source"
-        ) from error
+    place = _place(path)
+    return ShardedFile(place, key=key) if place.suffix == ".json" else open_file(place, key=key)
+
+
+def snapshot_files(path: Path) -> list[Path]:
+    """List the files that hold the weights of a snapshot.
+
+    Args:
+        path: See `open_snapshot`.
+
+    Returns:
+        Their paths, sorted.
+
+    Raises:
+        InputError: if a folder has none, several unrelated ones, or lacks one that its index names.
+    """
+    place = _place(path)
+    return sorted(set(shard_map(place).values())) if place.suffix == ".json" else [place]
+
+
+def _place(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    place = weights_in(path)
+    if place is None:
+        raise InputError(f"no weights in {path}: expected model.safetensors, or shards with their index")
+    return place

@@ -1,0 +1,171 @@
+"""PyTorch files: read as data, mapped, and refused where they are more than that."""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from spectraledge.errors import InputError
+from spectraledge.trajectory import Series, read_snapshot
+from spectraledge.trajectory.readers import PickledTensor, open_file
+
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
+
+MAPS = Path("/proc/self/maps")
+
+
+class Bomb:
+    """Unpickling this would fail the test."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was opened",))
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "bin", "ckpt"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_state_dict_is_read(tmp_path, suffix, dtype):
+    tensors = OrderedDict(b=torch.arange(6).reshape(2, 3).to(dtype), a=torch.ones((), dtype=dtype))
+    path = tmp_path / f"step_1.{suffix}"
+    torch.save(tensors, path)
+    found = read_snapshot(path)
+    assert sorted(found) == ["a", "b"]
+    for name, tensor in tensors.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
+
+
+def test_tied_and_transposed_tensors_and_parameters_are_read(tmp_path):
+    weight = nn.Parameter(torch.arange(6.0).reshape(2, 3))
+    torch.save({"in": weight, "out": weight, "turned": weight.detach().T}, tmp_path / "1.pt")
+    found = read_snapshot(tmp_path / "1.pt")
+    for name, expected in (("in", weight), ("out", weight), ("turned", weight.T)):
+        torch.testing.assert_close(found[name], expected.detach(), rtol=0, atol=0)
+        assert not found[name].requires_grad
+
+
+def test_types_have_the_names_of_safetensors_files():
+    named = [PickledTensor(torch.ones(2, 1, dtype=dtype)).get_dtype() for dtype in DTYPES]
+    assert named == ["F64", "F32", "F16", "BF16", "I64", "I8", "BOOL"]
+    assert PickledTensor(torch.ones(1, dtype=torch.complex64)).get_dtype() == "C64"
+    assert PickledTensor(torch.ones(2, 1)).get_shape() == [2, 1]
+
+
+@pytest.mark.parametrize("key", ["model", "state_dict", "model_state_dict"])
+def test_weights_beside_an_optimiser_are_found(tmp_path, key):
+    model = nn.Linear(2, 1)
+    optimiser = torch.optim.AdamW(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    torch.save({key: model.state_dict(), "optimizer": optimiser.state_dict(), "step": 7}, tmp_path / "7.pt")
+    found = read_snapshot(tmp_path / "7.pt")
+    assert sorted(found) == ["bias", "weight"]
+    torch.testing.assert_close(found["weight"], model.weight.detach(), rtol=0, atol=0)
+
+
+def test_a_key_says_where_the_weights_are(tmp_path):
+    content = {
+        "model": {"w": torch.ones(1)},
+        "state_dict": {"w": torch.zeros(1)},
+        "ema": {"inner": {"w": torch.ones(3)}},
+    }
+    torch.save(content, tmp_path / "1.pt")
+    with pytest.raises(InputError, match="has weights under each of state_dict, model: choose one by its key"):
+        read_snapshot(tmp_path / "1.pt")
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.pt", key="state_dict")["w"], torch.zeros(1))
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.pt", key="ema/inner")["w"], torch.ones(3))
+    with pytest.raises(InputError, match=r"nothing under key 'ema/outer': there is inner$"):
+        read_snapshot(tmp_path / "1.pt", key="ema/outer")
+    with pytest.raises(InputError, match=r"no named tensors under key 'ema': there is inner"):
+        read_snapshot(tmp_path / "1.pt", key="ema")
+
+
+@pytest.mark.parametrize("content", [{"epoch": 3}, [torch.ones(1)], torch.ones(1), {}])
+def test_a_file_without_named_tensors_says_what_it_holds(tmp_path, content):
+    torch.save(content, tmp_path / "1.pt")
+    held = {dict: "(epoch|nothing)", list: "a list", torch.Tensor: "a Tensor"}[type(content)]
+    with pytest.raises(InputError, match=f"no named tensors at its top or under .*: there is {held}; choose a key"):
+        read_snapshot(tmp_path / "1.pt")
+
+
+def test_what_needs_code_is_refused_and_not_run(tmp_path):
+    torch.save({"w": torch.ones(1), "config": Bomb()}, tmp_path / "1.pt")
+    with pytest.raises(InputError, match=r"1\.pt holds more than tensors.*could run code; it was refused"):
+        read_snapshot(tmp_path / "1.pt")
+
+
+def test_a_whole_model_is_refused(tmp_path):
+    torch.save(nn.Linear(1, 1), tmp_path / "1.pt")
+    with pytest.raises(InputError, match="could run code; it was refused"):
+        read_snapshot(tmp_path / "1.pt")
+
+
+@pytest.mark.parametrize("content", [{"w": torch.ones(1)}, {"w": Bomb()}], ids=["tensors", "bomb"])
+def test_the_old_format_is_refused_and_not_opened(tmp_path, content):
+    torch.save(content, tmp_path / "1.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(InputError, match=r"format before PyTorch 1\.6.*cannot be memory-mapped; it was not opened"):
+        read_snapshot(tmp_path / "1.pt")
+
+
+def test_a_bare_pickle_is_not_opened(tmp_path):
+    (tmp_path / "1.bin").write_bytes(pickle.dumps({"w": Bomb()}))
+    with pytest.raises(InputError, match="it was not opened"):
+        read_snapshot(tmp_path / "1.bin")
+
+
+@pytest.mark.parametrize("kept", [0, 3, 4, 100, 600, -1])
+def test_a_truncated_file_is_refused(tmp_path, kept):
+    path = tmp_path / "1.pt"
+    torch.save({"w": torch.ones(300)}, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"1\.pt is truncated or is not a"):
+        read_snapshot(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no snapshot at .*1\.pt"):
+        open_file(tmp_path / "1.pt")
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="the system does not tell what is mapped")
+def test_a_file_is_mapped_while_it_is_open_and_no_longer(tmp_path):
+    path = tmp_path / "1.pt"
+    torch.save({"w": torch.ones(3, 1000)}, path)
+    with open_file(path) as file:
+        assert str(path) in MAPS.read_text()
+        copy = file.get_tensor("w")
+    del file
+    assert str(path) not in MAPS.read_text()
+    torch.testing.assert_close(copy, torch.ones(3, 1000))
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 100])
+def test_a_series_of_pytorch_files_is_that_of_safetensors_files(tmp_path, size):
+    generator = torch.Generator().manual_seed(0)
+    for step in (0, 10, 20):
+        tensors = {
+            "a": torch.randn(2, 3, 4, generator=generator),
+            "b": torch.randn((), generator=generator).bfloat16(),
+            "c": torch.randn(0, 3),
+            "d": torch.randn(5, generator=generator).half(),
+        }
+        for kind in ("pt", "safetensors"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+        torch.save({"model": tensors}, tmp_path / "pt" / f"{step}.pt")
+        save_file(tensors, tmp_path / "safetensors" / f"{step}.safetensors")
+    ours, theirs = Series.open(tmp_path / "pt"), Series.open(tmp_path / "safetensors")
+    by_name = {name: index for index, name in enumerate(theirs.layout.shapes)}
+    assert ours.layout.size == theirs.layout.size == 30
+    assert set(by_name) == set(ours.layout.shapes)
+    for block in ours.blocks(size):
+        for (step, vector_P, noise), (same, whole_P, _) in zip(block.vectors(), ours.vectors(), strict=True):
+            assert step == same
+            torch.testing.assert_close(vector_P, whole_P[block.block.start : block.block.stop], rtol=0, atol=0)
+            assert noise >= 0
+    for mine, other in zip(ours.updates(), theirs.updates(), strict=True):
+        left, right = ours.layout.split(mine.update_P), theirs.layout.split(other.update_P)
+        for name in by_name:
+            torch.testing.assert_close(left[name], right[name], rtol=0, atol=0)
+        assert mine.storage_noise == pytest.approx(other.storage_noise, rel=1e-12)
