@@ -57,7 +57,13 @@ def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
         "modes", tiny_run, "--window", 10, "--nulls", 3, "--basis", "sum", "--basis", "dlog_sum", "--json"
     )
     assert measured.code == 0
-    assert json.loads(measured.out)["step"] == 120
+    told = json.loads(measured.out)
+    assert told["step"] == 120
+    assert {row["basis"] for row in told["selects"]} == {"sum", "dlog_sum"}
+    for name in ("selection", "keys", "contrasts", "moves", "frequencies", "agreement", "probes"):
+        assert told[name] == str(tiny_run / f"{name}.parquet")
+        assert len(pd.read_parquet(tiny_run / f"{name}.parquet"))
+    assert not (tiny_run / "course.parquet").exists()
     modes = pd.read_parquet(tiny_run / "modes.parquet")
     assert list(modes.columns[:8]) == [
         "step",
@@ -69,10 +75,21 @@ def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
         "energy_share",
         "method",
     ]
-    assert set(modes["kind"]) == {"edge", "bulk", "span", "random"}
+    nulls = {"span", "random", "block", "run_span", "weights", "gradient", "shuffled"}
+    assert set(modes["kind"]) == {"edge", "bulk", *nulls}
     assert set(modes["method"]) == {"jvp", "difference"}
     # Of 49 pairs, 13 have a zero and no logarithm.
     assert modes.query("basis == 'dlog_sum' and method == 'jvp'")["excluded"].unique().tolist() == [13]
+
+
+def test_modes_of_logits_and_their_course(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    settings = ("--window", 5, "--nulls", 2, "--readout", "logits", "--stride", 4, "--out", tmp_path)
+    shown = command("modes", tiny_run, *settings)
+    assert shown.code == 0, shown.err
+    assert "selection ratio" in shown.out
+    assert set(pd.read_parquet(tmp_path / "modes.parquet")["readout"]) == {"logits"}
+    assert pd.read_parquet(tmp_path / "course.parquet")["step"].nunique() == 5
+    assert len(pd.read_parquet(tmp_path / "changes.parquet"))
 
 
 def test_a_finished_run_is_not_trained_again(command: Command, tiny_run: Path) -> None:

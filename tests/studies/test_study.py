@@ -1,5 +1,6 @@
 """A whole study in miniature: jobs, resume, failures, claims."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.studies import (
     AnalysisConfig,
+    RunResult,
     RunStatus,
     StudyConfig,
     load_study,
@@ -16,7 +18,8 @@ from spectraledge.studies import (
     run_study,
     study_status,
 )
-from spectraledge.studies.claims import _above
+from spectraledge.studies.claims import _above, evaluate_claims
+from spectraledge.studies.step import TABLES
 
 SIZES = {"width": 12, "heads": 2, "hidden": 16}
 
@@ -52,8 +55,13 @@ def test_good_runs_are_reported_and_bad_ones_named(finished: Path) -> None:
 
 
 def test_tables_cover_every_run(finished: Path) -> None:
-    modes, claims = (pd.read_parquet(finished / f"{name}.parquet") for name in ("modes", "claims"))
-    assert modes["run"].nunique() == claims["run"].nunique() == 3
+    names = ("modes", "selection", "course", "claims")
+    joined = {name: pd.read_parquet(finished / f"{name}.parquet") for name in names}
+    claims = joined["claims"]
+    assert {table["run"].nunique() for table in joined.values()} == {3}
+    for run in load_study(finished).runs:
+        for name in (*TABLES, "course", "changes"):
+            assert len(getattr(run, name)), name
     assert set(claims["verdict"]) <= {"found", "not found"}
     assert claims["q"].dropna().between(0, 1).all()
 
@@ -101,6 +109,40 @@ def test_quick_is_what_it_says() -> None:
         ("add", 0.0),
     ]
     assert {(run.protocol, run.seed, run.model.tokens, run.every) for run in runs} == {("paper", 42, 97, 100)}
+
+
+def selecting(run: RunResult, **changed: float) -> RunResult:
+    """The same run with other numbers for the selection of its own functions."""
+    numbers = {"ratio": 1.5, "low": 1.4, "high": 1.6, "p": 1e-4, "window_share": 0.1, "chance": 0.01} | changed
+    row = {"basis": run.structure, "subspace": "frequency", **numbers}
+    return dataclasses.replace(run, selection=pd.DataFrame([row, row | {"subspace": "rest", "p": 1.0}]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({}, "found"),
+        ({"p": 0.2}, "not found"),
+        # A sure sign of less is none of more.
+        ({"ratio": 1.02, "low": 0.98}, "not found"),
+        # More than random directions, but less than noise: no function of the task's own variable to speak of.
+        ({"window_share": 0.005}, "not found"),
+    ],
+)
+def test_selection_needs_an_interval_a_small_q_and_more_than_noise(finished: Path, changed: dict, verdict: str) -> None:
+    study = load_study(finished)
+    claims = evaluate_claims(dataclasses.replace(study, runs=(selecting(study.runs[0], **changed),)))
+    row = claims[claims["claim"] == "selects-own-functions"].iloc[0]
+    assert row["verdict"] == verdict
+    assert (row["low"], row["high"]) == ({"low": 1.4, **changed}["low"], 1.6)
+
+
+def test_the_claim_on_selection_is_one_family_over_runs(finished: Path) -> None:
+    study = load_study(finished)
+    runs = tuple(selecting(run, p=p) for run, p in zip(study.runs, (0.04, 0.9, 0.9), strict=True))
+    claims = evaluate_claims(dataclasses.replace(study, runs=runs)).query("claim == 'selects-own-functions'")
+    np.testing.assert_allclose(claims["q"], [0.12, 0.9, 0.9])
+    assert set(claims["verdict"]) == {"not found"}
 
 
 def test_two_of_three_rule_keeps_its_false_alarm_rate() -> None:

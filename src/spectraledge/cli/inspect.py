@@ -10,7 +10,8 @@ from rich.table import Table
 
 from spectraledge.cli.options import Json, Out, Params, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.files import write_table
-from spectraledge.studies import analyze_folder, measure_modes
+from spectraledge.studies import analyze_folder, analyze_step, follow_course
+from spectraledge.studies.network import READOUTS
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
@@ -88,7 +89,16 @@ def modes(
         ),
     ] = True,
     edge: Annotated[int, typer.Option(min=1, help="How many directions count as edge; the rest are bulk.")] = 3,
-    nulls: Annotated[int, typer.Option(min=1, help="Random directions of each of the two null kinds.")] = 20,
+    nulls: Annotated[int, typer.Option(min=2, help="Directions of each kind of null.")] = 20,
+    readout: Annotated[
+        str, typer.Option(help=f"What responds: {', '.join(READOUTS)}. Default: the residual stream (Xu 2026, §2.4).")
+    ] = "residual",
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Also follow the key numbers over training, every so many snapshots; writes course.parquet."
+        ),
+    ] = None,
     basis: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,34 +109,42 @@ def modes(
     params: Params = None,
     threads: Threads = None,
 ) -> None:
-    """Measure what the top directions of a run do to every input, beside null directions; writes modes.parquet."""
+    """Measure which functions training selects: what the top directions of a run do to every input, beside nulls."""
     use_threads(threads)
-    result = measure_modes(
+    result = analyze_step(
         folder,
         step=step,
         window=window,
         center=center,
         edge=edge,
         nulls=nulls,
+        readout=readout,
         bases=basis,
         seed=seed,
         patterns=params,
     )
     place = out or folder
-    write_table(place / "modes.parquet", result.table)
-    write_table(place / "waves.parquet", result.waves)
-    write_table(place / "characters.parquet", result.characters)
-    exact = result.table[result.table["method"] == "jvp"]
+    tables = result.tables
+    if stride:
+        followed = follow_course(
+            folder, stride=stride, window=window, center=center, edge=edge, nulls=min(nulls, 10), seed=seed
+        )
+        tables |= {"course": followed.course, "changes": followed.changes}
+    for name, table in tables.items():
+        write_table(place / f"{name}.parquet", table)
+    exact = result.modes.table[result.modes.table["method"] == "jvp"]
+    selected = result.selection.query("subspace == 'frequency'")[["basis", "ratio", "low", "high", "p"]]
     summary = exact.groupby(["basis", "kind"], sort=False)[["energy_share", "concentration"]].median().reset_index()
     if not as_json:
         Console().print(_summary_table(summary, result.step))
+        Console().print(_selection_table(selected))
     show(
         {
-            "modes": str(place / "modes.parquet"),
+            **{name: str(place / f"{name}.parquet") for name in tables},
             "step": result.step,
             "window": window,
             "center": center,
-            **({"medians": summary.to_dict("records")} if as_json else {}),
+            **({"medians": summary.to_dict("records"), "selects": selected.to_dict("records")} if as_json else {}),
         },
         as_json=as_json,
     )
@@ -138,4 +156,13 @@ def _summary_table(summary: pd.DataFrame, step: int) -> Table:
         table.add_column(column, justify="left" if column in ("basis", "directions") else "right")
     for basis, kind, share, concentration in summary.itertuples(index=False):
         table.add_row(basis, kind, f"{share:.3f}", f"{concentration:.3f}")
+    return table
+
+
+def _selection_table(selected: pd.DataFrame) -> Table:
+    table = Table(title="How much more the updates move functions of each variable than isotropic ones would")
+    for column in ("basis", "selection ratio", "95% interval", "p"):
+        table.add_column(column, justify="left" if column == "basis" else "right")
+    for basis, ratio, low, high, p in selected.itertuples(index=False):
+        table.add_row(basis, f"{ratio:.2f}", f"{low:.2f} to {high:.2f}", f"{p:.2g}")
     return table

@@ -2,10 +2,12 @@
 
 from spectraledge.studies.claims import CLAIMS, Claim, evaluate_claims
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
+from spectraledge.studies.course import CourseTables, follow_course
 from spectraledge.studies.functional import ModesResult, measure_modes
 from spectraledge.studies.recipes import RECIPES, recipe
 from spectraledge.studies.results import RunResult, StudyResult, load_study
 from spectraledge.studies.spectra import SpectrumTables, analyze_folder
+from spectraledge.studies.step import StepAnalysis, analyze_step
 from spectraledge.studies.study import RunStatus, run_study, study_status
 
 __all__ = [
@@ -13,14 +15,18 @@ __all__ = [
     "RECIPES",
     "AnalysisConfig",
     "Claim",
+    "CourseTables",
     "ModesResult",
     "RunResult",
     "RunStatus",
     "SpectrumTables",
+    "StepAnalysis",
     "StudyConfig",
     "StudyResult",
     "analyze_folder",
+    "analyze_step",
     "evaluate_claims",
+    "follow_course",
     "load_study",
     "measure_modes",
     "recipe",

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from spectraledge.files import digest
+from spectraledge.studies.network import ReadoutName
 from spectraledge.training import RunConfig
 
 
@@ -15,6 +16,8 @@ class AnalysisConfig(BaseModel):
         center_modes: Whether directions are taken from a centred window (Xu 2026, functional scripts: yes).
         edge: How many directions count as edge (Xu 2026, §3).
         nulls: Directions of each null.
+        readout: What responds (Xu 2026, §2.4: the residual stream).
+        stride: Snapshots from one measured in the course of a run to the next; see `follow_course` for the default.
         seed: Root seed of the null directions.
     """
 
@@ -24,7 +27,9 @@ class AnalysisConfig(BaseModel):
     center_spectrum: bool = False
     center_modes: bool = True
     edge: int = Field(default=3, ge=2)
-    nulls: int = Field(default=20, ge=1)
+    nulls: int = Field(default=20, ge=2)
+    readout: ReadoutName = "residual"
+    stride: int | None = Field(default=None, ge=1)
     seed: int = 42
 
     @property

@@ -1,6 +1,6 @@
 """The results of a study, read from its folder: what reports are made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -8,13 +8,14 @@ import pandas as pd
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
 from spectraledge.studies.config import StudyConfig
+from spectraledge.studies.step import TABLES
 from spectraledge.tasks import OPERATIONS
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
 STUDY_FILE = "study.json"
 ANALYSIS_FILE = "analysis.json"
-RUN_TABLES = ("spectrum", "edge", "modes", "waves", "characters")
+RUN_TABLES = ("spectrum", "edge", "modes", "waves", "characters", *TABLES, "course", "changes")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,15 @@ class RunResult:
         structure: Name of the task's own basis ("output" if it has no group).
         formula: The operation as a person writes it.
         parameters: How many numbers are watched, P.
+        selection: See `StepAnalysis`, like all that follow up to `probes`; tables without rows where not measured.
+        keys: Key frequencies.
+        contrasts: Other read-outs, heads and halves.
+        moves: What moved the weights.
+        frequencies: Energies per frequency of weights and movement.
+        agreement: How well those agree.
+        probes: Linear probes.
+        course: See `CourseTables`.
+        changes: See `CourseTables`.
     """
 
     config: RunConfig
@@ -46,6 +56,15 @@ class RunResult:
     structure: str
     formula: str
     parameters: int
+    selection: pd.DataFrame = field(default_factory=pd.DataFrame)
+    keys: pd.DataFrame = field(default_factory=pd.DataFrame)
+    contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    moves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    frequencies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
+    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    course: pd.DataFrame = field(default_factory=pd.DataFrame)
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def run_id(self) -> str:

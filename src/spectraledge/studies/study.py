@@ -15,7 +15,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import write_json, write_table
 from spectraledge.studies.claims import evaluate_claims
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
-from spectraledge.studies.functional import measure_modes
+from spectraledge.studies.course import follow_course
 from spectraledge.studies.results import (
     ANALYSIS_FILE,
     STUDY_FILE,
@@ -26,9 +26,13 @@ from spectraledge.studies.results import (
     run_folder,
 )
 from spectraledge.studies.spectra import analyze_folder
+from spectraledge.studies.step import analyze_step
 from spectraledge.tasks import named_task
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folder
 from spectraledge.trajectory import Manifest
+
+JOINED = ("modes", "selection", "course")
+"""Tables of runs that are also written for the whole study."""
 
 _POLL_SECONDS = 1.0
 
@@ -74,7 +78,7 @@ def run_study(
         on_progress: Called about every second with the status of every run, and once at the end.
 
     Returns:
-        Its results; the tables `modes.parquet` and `claims.parquet` are in the folder.
+        Its results; the tables of `JOINED`, over all runs, and `claims.parquet` are in the folder.
 
     Raises:
         InputError: if the folder holds another study or something else.
@@ -89,8 +93,9 @@ def run_study(
             )
     result = load_study(folder)
     if result.runs:
-        modes = [_labelled(run.modes, run.run_id, run.config) for run in result.runs]
-        write_table(folder / "modes.parquet", pd.concat(modes, ignore_index=True))
+        for name in JOINED:
+            tables = [_labelled(getattr(run, name), run.run_id, run.config) for run in result.runs]
+            write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
         write_table(folder / "claims.parquet", evaluate_claims(result))
     return result
 
@@ -136,19 +141,29 @@ def _complete_run(config: RunConfig, folder: Path, analysis: AnalysisConfig) -> 
 
 def _analyse(config: RunConfig, folder: Path, analysis: AnalysisConfig) -> None:
     spectra = analyze_folder(folder, patterns=config.watched, window=analysis.window, center=analysis.center_spectrum)
-    modes = measure_modes(
+    measured = analyze_step(
         folder,
         window=analysis.window,
         center=analysis.center_modes,
         edge=analysis.edge,
         nulls=analysis.nulls,
+        readout=analysis.readout,
+        seed=analysis.seed,
+    )
+    followed = follow_course(
+        folder,
+        stride=analysis.stride,
+        window=analysis.window,
+        center=analysis.center_modes,
+        edge=analysis.edge,
         seed=analysis.seed,
     )
     write_table(folder / "spectrum.parquet", spectra.spectrum)
     write_table(folder / "edge.parquet", spectra.edge)
-    write_table(folder / "modes.parquet", modes.table)
-    write_table(folder / "waves.parquet", modes.waves)
-    write_table(folder / "characters.parquet", modes.characters)
+    for name, table in measured.tables.items():
+        write_table(folder / f"{name}.parquet", table)
+    write_table(folder / "course.parquet", followed.course)
+    write_table(folder / "changes.parquet", followed.changes)
     write_json(
         folder / ANALYSIS_FILE,
         {
@@ -156,7 +171,7 @@ def _analyse(config: RunConfig, folder: Path, analysis: AnalysisConfig) -> None:
             "config": analysis.model_dump(mode="json"),
             "watched": list(spectra.selection.matched),
             "parameters": spectra.parameters,
-            "modes_step": modes.step,
+            "modes_step": measured.step,
         },
     )
 
