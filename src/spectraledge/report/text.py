@@ -14,15 +14,20 @@ from spectraledge.report.words import (
     modes_window,
     percent,
     probability,
+    ratio,
+    spread,
     statistic,
     step_word,
 )
 from spectraledge.studies.results import RunResult, StudyResult
 
-LEADING_CLAIM = "own-variable"
-"""The claim that the summary leads with."""
+SELECTS = "selects-own-functions"
+
+LEADING_CLAIMS = (SELECTS, "own-variable")
+"""The claim that the summary leads with: the first of these that was evaluated."""
 
 _PLAIN = {
+    SELECTS: "The updates select functions of {own}: they move them more than isotropic updates would.",
     "own-variable": "The edge moves functions of {own} more than random directions do.",
     "edge-over-bulk": "The edge moves functions of {own} more than the bulk of the same window does.",
     "one-wave": "Seen along one residual direction, the edge's response is one plane wave, beyond what random "
@@ -73,7 +78,8 @@ def headline(study: StudyResult, claims: pd.DataFrame) -> str:
         return "No run of this study has finished, so there is nothing to report yet."
     if claims.empty:
         return f"{counted(len(study.runs), 'run')} finished; no claim has been evaluated yet."
-    leading = claims[claims["claim"] == LEADING_CLAIM]
+    claim = leading_claim(claims)
+    leading = claims[claims["claim"] == claim]
     parts = []
     for generalised, which in ((True, "that generalised"), (False, "that did not generalise")):
         part = leading[leading["generalised"].astype(bool) == generalised]
@@ -81,10 +87,49 @@ def headline(study: StudyResult, claims: pd.DataFrame) -> str:
             parts.append(f"in {int((part['verdict'] == 'found').sum())} of the {counted(len(part), 'run')} {which}")
     if not parts:
         return f"{counted(len(study.runs), 'run')} finished; the leading claim was evaluated on none of them."
+    if claim == SELECTS:
+        return f"The weight updates select the task's own functions {listing(parts)}."
     return (
         "The largest directions of the weight updates move functions of the task's own variable more than random "
         f"directions do {listing(parts)}."
     )
+
+
+def leading_claim(claims: pd.DataFrame) -> str:
+    """Id of the claim that the summary leads with."""
+    return next((claim for claim in LEADING_CLAIMS if (claims["claim"] == claim).any()), LEADING_CLAIMS[-1])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether one run selects its own functions."""
+
+    run: str
+    own: str
+    generalised: str
+    ratio: str
+    interval: str
+    p: str
+    verdict: str
+
+
+def answers(study: StudyResult, claims: pd.DataFrame) -> list[Answer]:
+    """The question at the top, answered run by run; none where selection was not measured."""
+    rows = {row["run"]: row for row in claims.to_dict("records") if row["claim"] == SELECTS}
+    named = titles(study)
+    return [
+        Answer(
+            run=named[run.run_id],
+            own=basis_label(run.structure),
+            generalised="no" if run.manifest.grokked_step is None else f"at {step_word(run.manifest.grokked_step)}",
+            ratio=ratio(rows[run.run_id]["value"]),
+            interval=spread(rows[run.run_id]["low"], rows[run.run_id]["high"], ratio),
+            p=probability(rows[run.run_id]["p"]),
+            verdict=str(rows[run.run_id]["verdict"]),
+        )
+        for run in study.runs
+        if run.run_id in rows
+    ]
 
 
 def absent_note(study: StudyResult) -> str:
@@ -140,12 +185,19 @@ def _outcome(run: RunResult) -> str:
 def _finding(run: RunResult, row: Mapping[Hashable, object]) -> Finding:
     claim = str(row["claim"])
     plain = _PLAIN.get(claim, str(row["statement"])).format(own=basis_label(run.structure))
+    verdict = str(row["verdict"])
+    if claim == SELECTS:
+        value, low, high, p, q = (float(str(row[name])) for name in ("value", "low", "high", "p", "q"))
+        numbers = (
+            f"S = {ratio(value)}, 95% interval {spread(low, high, ratio)}; no selection: 1; "
+            f"p = {probability(p)}, q = {probability(q)}"
+        )
+        return Finding(verdict == "found", verdict, plain, numbers)
     value, median, high, q = (float(str(row[name])) for name in ("value", "null_median", "null_high", "q"))
     numbers = (
         f"{statistic(claim, value)}; null: median {statistic(claim, median)}, 95% point {statistic(claim, high)}; "
         f"q = {probability(q)}"
     )
-    verdict = str(row["verdict"])
     return Finding(verdict == "found", verdict, plain, numbers)
 
 
