@@ -18,8 +18,9 @@ _GAP_ROWS = 0.4
 _STEP_ROOM = 0.02
 _TICKS = 7
 _FEW_DECADES = 2.3
-_LITTLE = 0.7
-_FINE_TICKS = 10
+_SOME = 6.0
+_LITTLE = 1.6
+_FINE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 
 
 @dataclass(frozen=True)
@@ -280,7 +281,7 @@ def change_height(number: int) -> float:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a log axis: powers of ten; where there are few, 1-2-5 of each; within less than that, even steps.
+    """Ticks of a log axis: powers of ten; where there are few of them, more of each; within less than one, even steps.
 
     Args:
         low: The smallest value.
@@ -289,14 +290,13 @@ def log_ticks(low: float, high: float) -> list[float]:
     Returns:
         The ticks, from one at or below the smallest value to one at or above the largest.
     """
-    if np.log10(high / low) < _LITTLE:
-        even = MaxNLocator(_FINE_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)
-        return [float(tick) for tick in even if tick > 0]
+    if high / low < _LITTLE:
+        return [float(tick) for tick in MaxNLocator(_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)]
     exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     powers = 10.0 ** exponents[:: max(1, -(-len(exponents) // _TICKS))]
     if np.log10(high / low) > _FEW_DECADES:
         return [float(tick) for tick in powers]
-    fine = np.outer(10.0**exponents, (1, 2, 5)).ravel()
+    fine = np.outer(10.0**exponents, _FINE if high / low < _SOME else (1, 2, 5)).ravel()
     return [float(tick) for tick in fine if low / 2 <= tick <= high * 2]
 
 

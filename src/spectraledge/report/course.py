@@ -1,17 +1,35 @@
-"""The figure over training of what the updates select, with the steps at which it changes."""
+"""What the updates select over training, and the steps at which that changes: a figure and a table."""
+
+from math import ceil, factorial
 
 from spectraledge.report.charts import Change, Chart, Curve, CurveChart, FigureSpec, KeyEntry, Panel
 from spectraledge.report.curves import FLOOR, MARK, count_chart, count_entries, mark
 from spectraledge.report.data import curve, own_variables, titles
+from spectraledge.report.measurements import Measurement, Rows, run_groups
 from spectraledge.report.selected import ratio_limits
 from spectraledge.report.style import DASHED, DOTTED, KIND_COLOURS, SOLID, VERMILLION, Dash
-from spectraledge.report.words import modes_window
+from spectraledge.report.words import counted, figures, listing, modes_window, percent, probability, spread, whole
 from spectraledge.studies.claims import ALPHA
 from spectraledge.studies.results import RunResult, StudyResult
 
 _PIXELS = 200
 _DASHES = (SOLID, DASHED, DOTTED)
 _NULLS = (("span", DASHED), ("random", DOTTED))
+
+
+QUANTITIES = {
+    "energy_share": "own share of v{}",
+    "selection": "selection ratio S",
+    "k_star": "k*",
+    "signal_count": "eigenvalues above the noise floor",
+    "signal_ratio": "largest eigenvalue over its floor (log)",
+    "trace": "trace of the Gram (log)",
+    "g23": "gap g23 (log)",
+    "effective_dimension": "effective dimension",
+    "span_cosine": "overlap of the edge with that of the window before",
+    "test_accuracy": "test accuracy",
+}
+"""Quantities of the course in words, in the order of tables."""
 
 
 def course_figure(study: StudyResult) -> FigureSpec:
@@ -38,6 +56,28 @@ def course_figure(study: StudyResult) -> FigureSpec:
             MARK,
         ),
         panels=tuple(Panel(named[run.run_id], _charts(run)) for run in study.runs if not run.course.empty),
+    )
+
+
+def change_table(study: StudyResult) -> Measurement:
+    """Change points over training, and by how much they precede generalisation."""
+    return Measurement(
+        "changes",
+        "When each quantity changes",
+        f"The one change of level that fits a quantity's course best, listed where p ≤ {ALPHA}; p is not adjusted for "
+        "the number of quantities. Lead: steps by which it precedes the first test accuracy of 0.95; negative: it "
+        "follows.",
+        (
+            "Quantity",
+            "New level from step",
+            "95% interval",
+            "Change",
+            "Variation explained",
+            "p",
+            "Lead (steps)",
+            "95% interval",
+        ),
+        run_groups(study, "changes", _change_rows, stepped=False),
     )
 
 
@@ -113,3 +153,38 @@ def _changes(run: RunResult, quantity: str) -> tuple[Change, ...]:
 
 def _dash(direction: int) -> Dash:
     return _DASHES[(direction - 1) % len(_DASHES)]
+
+
+def _change_rows(run: RunResult) -> Rows:
+    rows, absent = [], []
+    order = {quantity: place for place, quantity in enumerate(QUANTITIES)}
+    table = run.changes.sort_values("quantity", key=lambda names: names.map(order), kind="stable")
+    for row in table.to_dict("records"):
+        name = QUANTITIES.get(str(row["quantity"]), str(row["quantity"])).format(row["direction"])
+        if row["p"] > ALPHA:
+            absent.append(name)
+            continue
+        rows.append(
+            (
+                name,
+                whole(row["step"]),
+                spread(row["low"], row["high"], whole),
+                figures(row["change"]),
+                percent(row["share"]),
+                probability(row["p"]),
+                whole(row["lead"]),
+                spread(row["lead_low"], row["lead_high"], whole),
+            )
+        )
+    if not absent:
+        return Rows("", tuple(rows))
+    which = listing(absent) if rows else f"any of {len(absent)} quantities"
+    return Rows("", tuple(rows), f"Change not found for {which}{_too_few(run)}.")
+
+
+def _too_few(run: RunResult) -> str:
+    """Say so where no course of that many windows could show a change."""
+    windows, block = int(run.changes["points"].max()), int(run.changes["block"].max())
+    if 1 / factorial(ceil(windows / block)) <= ALPHA:
+        return ""
+    return f"; none could be, {counted(windows, 'window')} in blocks of {block} are too few for p ≤ {ALPHA}"

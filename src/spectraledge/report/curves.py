@@ -127,7 +127,7 @@ def count_chart(counts: Mapping[str, tuple[Float, Float]], mark: int | None) -> 
         Curve(name, steps, values, *_COUNTED[name], drawn="steps") for name, (steps, values) in known.items()
     )
     top = max(float(np.nanmax(values)) for _, values in known.values())
-    title = "k* and above floor" if FLOOR in known else "Edge position k*"
+    title = "Counts: k*, above floor" if FLOOR in known else "Edge position k*"
     return CurveChart(
         title, "number" if FLOOR in known else "k*", curves, _COUNT_PIXELS, limits=(-0.2, top + 1.0), mark=mark
     )

@@ -13,13 +13,13 @@ from plotly.offline import get_plotlyjs
 
 from spectraledge.files import write_bytes
 from spectraledge.report.charts import FigureSpec
-from spectraledge.report.course import course_figure
+from spectraledge.report.course import change_table, course_figure
 from spectraledge.report.curves import eigenvalue_figure, training_figure
 from spectraledge.report.data import pictures, titles
 from spectraledge.report.figures import FORMATS, draw, encoded
 from spectraledge.report.interactive import plotly_figure
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
-from spectraledge.report.measurements import change_table, measurements
+from spectraledge.report.measurements import measurements
 from spectraledge.report.pictures import draw_all_pictures, draw_picture, picture_null, picture_title, wave_figure
 from spectraledge.report.selected import frequency_figure, selection_figure
 from spectraledge.report.tables import claim_tables, comparisons, downloads, run_rows, settings

@@ -1,8 +1,7 @@
-"""What else was measured at a step, and over training, as compact tables of words."""
+"""What else was measured at a step, as compact tables of words."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil, factorial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,6 @@ import pandas as pd
 from spectraledge.report.data import OWN, basis_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,
-    counted,
     figures,
     hundredths,
     listing,
@@ -28,21 +26,16 @@ from spectraledge.studies.selection import WHOLE
 _KEYS = 5
 """Key frequencies that are listed for a direction."""
 
-QUANTITIES = {
-    "energy_share": "own share of v{}",
-    "selection": "selection ratio S",
-    "k_star": "k*",
-    "signal_count": "eigenvalues above the noise floor",
-    "signal_ratio": "largest eigenvalue over its floor (log)",
-    "trace": "trace of the Gram (log)",
-    "g23": "gap g23 (log)",
-    "effective_dimension": "effective dimension",
-    "span_cosine": "overlap of the edge with that of the window before",
-    "test_accuracy": "test accuracy",
-}
-"""Quantities of the course in words, in the order of tables."""
+_THEN = " then "
+_SAME_DIGITS = 9
+_SMALLEST = 0.001
 
-_PROBED = {"additive": "a + b", "multiplicative": "dlog a + dlog b", "both": "both", "cross": "both and their products"}
+_PROBED = {
+    "additive": "waves of a + b",
+    "multiplicative": "waves of dlog a + dlog b",
+    "both": "both",
+    "cross": "both and their products",
+}
 _HELD_OUT = ("rows", "output", "none")
 _WEIGHTS = {"embedding": "token embedding", "neurons": "neurons of the last layer", "logits": "logits"}
 _MOVING = ("edge", "window", "random")
@@ -72,9 +65,10 @@ class Measurement:
         key: Its place on the page.
         title: Its title.
         words: What it shows and how to read it.
-        columns: Headings; all but the first hold numbers.
+        columns: Headings; the first column names the row.
         groups: One for each run that has it.
         over: Headings above those, each with the number of columns that it spans.
+        words_in: Columns that hold words rather than numbers.
     """
 
     key: str
@@ -83,28 +77,7 @@ class Measurement:
     columns: tuple[str, ...]
     groups: tuple[Rows, ...]
     over: tuple[tuple[str, int], ...] = ()
-
-
-def change_table(study: StudyResult) -> Measurement:
-    """Change points over training, and by how much they precede generalisation."""
-    return Measurement(
-        "changes",
-        "When each quantity changes",
-        f"The one change of level that fits a quantity's course best, listed where p ≤ {ALPHA}; p is not adjusted for "
-        "the number of quantities. Lead: steps by which it precedes the first test accuracy of 0.95; negative: it "
-        "follows.",
-        (
-            "Quantity",
-            "New level from step",
-            "95% interval",
-            "Change",
-            "Variation explained",
-            "p",
-            "Lead (steps)",
-            "95% interval",
-        ),
-        _groups(study, "changes", _change_rows, stepped=False),
-    )
+    words_in: tuple[str, ...] = ()
 
 
 def measurements(study: StudyResult) -> list[Measurement]:
@@ -115,19 +88,20 @@ def measurements(study: StudyResult) -> list[Measurement]:
             "Selection ratio of every kind of functions",
             "S with its 95% interval; p: one-sided, against isotropic updates (Student's t on log S); dealt anew: "
             "exact, by permuting directions, hardly below 0.05 where one eigenvalue dominates. Shares: of the "
-            "response's energy, for the window's updates, for isotropic ones, and for noise. “Beyond”: what functions "
-            "add to those before them.",
+            "response's energy, for the window's updates, for isotropic ones, and for noise. “Beyond”: what "
+            "functions add to others. Kinds that hold the same functions share a row.",
             ("Functions of", "Dimension", "S", "95% interval", "p", "p, dealt anew", "Updates", "Isotropic", "Noise"),
-            _groups(study, "selection", _selection_rows),
+            run_groups(study, "selection", _selection_rows),
         ),
         Measurement(
             "keys",
             "Key frequencies",
             f"Frequencies of the own variable that stand out of noise (p ≤ {ALPHA} over all frequencies of a "
-            "direction) with their shares of the response's energy, the largest first. A trained network responds no "
-            "noise along any direction, so compare the edge with random directions.",
+            "direction) with their shares of the response's energy, the largest first. A trained "
+            "network responds with more than noise along any direction, so compare the edge with random directions.",
             ("Direction", "How many", f"Largest {_KEYS}"),
-            _groups(study, "keys", _key_rows),
+            run_groups(study, "keys", _key_rows),
+            words_in=(f"Largest {_KEYS}",),
         ),
         Measurement(
             "probes",
@@ -135,9 +109,10 @@ def measurements(study: StudyResult) -> list[Measurement]:
             "R² of ridge regressions from waves on the pairs to the response: smallest to largest of the directions "
             "probed. Cross-validated (of the leading read-out directions) on rows and columns, or on answers, that "
             "were not seen; in sample as published, for comparison only. Random features: as many columns of noise, "
-            "for the edge's response; where they reach as much, the waves explain nothing.",
-            ("Waves of", "Columns", *("Edge", "Random directions", "Random features") * 3),
-            _groups(study, "probes", _probe_rows),
+            "for the edge's response; where they reach as much, the waves explain nothing. Waves of a − b are not "
+            "among the published features.",
+            ("Features", "Columns", *("Edge", "Random directions", "Random features") * 3),
+            run_groups(study, "probes", _probe_rows),
             (("", 2), ("Unseen rows and columns", 3), ("Unseen answers", 3), ("In sample (published)", 3)),
         ),
         Measurement(
@@ -147,7 +122,7 @@ def measurements(study: StudyResult) -> list[Measurement]:
             "cross term, negative where they oppose each other. Cosines: between Adam's part along the direction and "
             "the summed gradients, as they came and as clipped; 1 would be plain gradient descent.",
             ("Direction", "Eigenvalue (weight²)", "Adam", "Decay", "Cross", "Cosine, gradient", "Cosine, clipped"),
-            _groups(study, "moves", _move_rows),
+            run_groups(study, "moves", _move_rows),
         ),
         Measurement(
             "agreement",
@@ -156,7 +131,7 @@ def measurements(study: StudyResult) -> list[Measurement]:
             "the energy that moving them gives. p: against an arbitrary pairing; a trained network agrees along random "
             "directions too, so compare the edge with those.",
             ("What the weights hold", *("ρ", "p") * 3),
-            _groups(study, "agreement", _agreement_rows),
+            run_groups(study, "agreement", _agreement_rows),
             (("", 1), ("Edge", 2), ("Whole window", 2), ("Random directions", 2)),
         ),
         Measurement(
@@ -165,15 +140,26 @@ def measurements(study: StudyResult) -> list[Measurement]:
             "Energy share of the own functions, corrected for chance. On a half of the pairs functions of other "
             "variables leak into the own ones: compare halves with each other only.",
             ("Where", "Edge, smallest to largest", "Random, median", "Random, 5–95%"),
-            _groups(study, "contrasts", _contrast_rows),
+            run_groups(study, "contrasts", _contrast_rows),
         ),
     )
     return [table for table in tables if table.groups]
 
 
-def _groups(
+def run_groups(
     study: StudyResult, table: str, rows: Callable[[RunResult], Rows], *, stepped: bool = True
 ) -> tuple[Rows, ...]:
+    """Rows of every run that has a table.
+
+    Args:
+        study: The study.
+        table: The table's name.
+        rows: Makes a run's rows; their heading is filled in here.
+        stepped: Whether the heading says at which step modes were measured.
+
+    Returns:
+        The rows, run by run.
+    """
     named = titles(study)
     found = []
     for run in study.runs:
@@ -184,45 +170,16 @@ def _groups(
     return tuple(found)
 
 
-def _change_rows(run: RunResult) -> Rows:
-    rows, absent = [], []
-    order = {quantity: place for place, quantity in enumerate(QUANTITIES)}
-    table = run.changes.sort_values("quantity", key=lambda names: names.map(order), kind="stable")
-    for row in table.to_dict("records"):
-        name = QUANTITIES.get(str(row["quantity"]), str(row["quantity"])).format(row["direction"])
-        if row["p"] > ALPHA:
-            absent.append(name)
-            continue
-        rows.append(
-            (
-                name,
-                whole(row["step"]),
-                spread(row["low"], row["high"], whole),
-                figures(row["change"]),
-                percent(row["share"]),
-                probability(row["p"]),
-                whole(row["lead"]),
-                spread(row["lead_low"], row["lead_high"], whole),
-            )
-        )
-    return Rows("", tuple(rows), f"Change not found{_too_few(run)}: {listing(absent)}." if absent else "")
-
-
-def _too_few(run: RunResult) -> str:
-    """Say so where no course of that many windows could show a change."""
-    windows, block = int(run.changes["points"].max()), int(run.changes["block"].max())
-    orders = factorial(ceil(windows / block))
-    if 1 / orders <= ALPHA:
-        return ""
-    return f" (nor could it be: {counted(windows, 'window')} in blocks of {block} are too few for p ≤ {ALPHA})"
-
-
 def _selection_rows(run: RunResult) -> Rows:
-    rows = []
+    merged: dict[tuple[float, ...], tuple[list[str], pd.Series]] = {}
     for name, row in _selected(run):
-        rows.append(
+        same = tuple(round(float(row[column]), _SAME_DIGITS) for column in ("dimension", "ratio", "window_share"))
+        merged.setdefault(same, ([], row))[0].append(name)
+    return Rows(
+        "",
+        tuple(
             (
-                name,
+                ", ".join(dict.fromkeys(names)),
                 whole(row["dimension"]),
                 ratio(row["ratio"]),
                 spread(row["low"], row["high"], ratio),
@@ -232,29 +189,21 @@ def _selection_rows(run: RunResult) -> Rows:
                 percent(row["random_share"]),
                 percent(row["chance"]),
             )
-        )
-    return Rows("", tuple(rows))
+            for names, row in merged.values()
+        ),
+    )
 
 
 def _selected(run: RunResult) -> Iterator[tuple[str, pd.Series]]:
     for part in selected_parts(run):
         yield (f"{basis_label(run.structure)} ({OWN})" if part.own else part.label), part.row
     wholes = run.selection[run.selection["part"]]
-    for _, row in wholes[wholes["subspace"] == WHOLE].iterrows():
-        if row["basis"] != run.structure:
-            yield basis_label(str(row["basis"])), row
-    joint = wholes[wholes["basis"].str.contains(" then ")]
-    for _, row in joint.iterrows():
-        first = basis_label(str(row["basis"]).split(" then ")[0])
-        name = str(row["subspace"])
-        if name == "rest":
-            yield "what neither sum has", row
-        else:
-            yield (
-                basis_label(name)
-                + (f", beyond {first}" if basis_label(name) != first else " (where logarithms exist)"),
-                row,
-            )
+    for _, row in wholes[(wholes["subspace"] == WHOLE) & (wholes["basis"] != run.structure)].iterrows():
+        yield basis_label(str(row["basis"])), row
+    for _, row in wholes[wholes["basis"].str.contains(_THEN)].iterrows():
+        first, second = str(row["basis"]).split(_THEN)
+        if row["subspace"] == second:
+            yield f"{basis_label(second)}, beyond {basis_label(first)}", row
 
 
 def _key_rows(run: RunResult) -> Rows:
@@ -264,7 +213,7 @@ def _key_rows(run: RunResult) -> Rows:
         mine = keys[(keys["kind"] == kind) & (keys["direction"] == direction)].nlargest(_KEYS, "share")
         count = int(((keys["kind"] == kind) & (keys["direction"] == direction)).sum())
         largest = ", ".join(
-            f"ω {frequency} ({percent(share)})"
+            f"ω {frequency} ({_share(share)})"
             for frequency, share in mine[["frequency", "share"]].itertuples(index=False)
         )
         rows.append((f"v{direction}" if kind == "edge" else f"random {direction}", str(count), largest or "not found"))
@@ -273,6 +222,10 @@ def _key_rows(run: RunResult) -> Rows:
     )
     words = f"ω {listing([str(frequency) for frequency in only])}" if only else "not found"
     return Rows("", tuple(rows), f"Key along the edge, along no random direction: {words}.")
+
+
+def _share(share: float) -> str:
+    return percent(share) if share >= _SMALLEST else f"< {percent(_SMALLEST)}"
 
 
 def _probe_rows(run: RunResult) -> Rows:
@@ -289,15 +242,30 @@ def _probe_rows(run: RunResult) -> Rows:
             ]
         rows.append((_PROBED[str(features)], whole(part["columns"].iloc[0]), *cells))
     kept = run.probes.loc[run.probes["kind"] == "edge", "energy_kept"]
-    return Rows(
-        "",
-        tuple(rows),
-        f"The read-out directions probed hold {spread(kept.min(), kept.max(), percent)} of the edge's energy.",
+    whose = f"The read-out directions probed hold {spread(kept.min(), kept.max(), percent)} of the edge's energy."
+    return Rows("", tuple(rows), f"{_best_probe(run.probes)} {whose}")
+
+
+def _best_probe(probes: pd.DataFrame) -> str:
+    unseen = probes[probes["held_out"] == "rows"]
+    waves, noise = unseen[~unseen["random"]], unseen[unseen["random"]]
+    edge = waves[waves["kind"] == "edge"]
+    top = edge.nlargest(1, "r2")
+    features, best = str(top["features"].iloc[0]), float(top["r2"].iloc[0])
+    along_random = waves[(waves["kind"] == "random") & (waves["features"] == features)]["r2"]
+    if best <= max(0.0, float(noise.loc[noise["kind"] == "edge", "r2"].max())):
+        return "Features that predict unseen rows and columns of the edge's response: not found."
+    return (
+        f"Unseen rows and columns are predicted best by {_PROBED[features]}: R² up to {hundredths(best)} at "
+        f"the edge, up to {hundredths(float(along_random.max()))} along random directions."
     )
 
 
 def _range(values: pd.Series) -> str:
-    return spread(values.min(), values.max(), hundredths) if len(values) else NONE
+    if values.empty:
+        return NONE
+    low, high = hundredths(float(values.min())), hundredths(float(values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def _move_rows(run: RunResult) -> Rows:
