@@ -74,6 +74,10 @@ def test_selection_ratios_equal_a_second_computation(selecting: Observation) -> 
     np.testing.assert_allclose(row["random_share"], random_own.sum() / random_total.sum(), rtol=1e-8)
     np.testing.assert_allclose(row["ratio"], row["window_share"] / row["random_share"], rtol=1e-12)
     np.testing.assert_allclose(row["chance"], chance)
+    for kind in ("block", "run_span", "weights", "gradient", "shuffled"):
+        along, whole_energy = energies(seen.directions.vectors_KP[seen.directions.places(kind)])
+        np.testing.assert_allclose(row[f"{kind}_share"], along.sum() / whole_energy.sum(), rtol=1e-8)
+    np.testing.assert_allclose(row["edge_share"], eigenvalues[:3] @ own[:3] / (eigenvalues[:3] @ total[:3]), rtol=1e-8)
 
 
 def test_which_rows_selection_has(selecting: Observation) -> None:
@@ -133,7 +137,7 @@ def test_contrasts_equal_shares_computed_one_by_one(selecting: Observation) -> N
             np.testing.assert_allclose(
                 found["energy_share"], naive_share(response[kept], list(groups[kept])), atol=1e-8
             )
-        heads = network.head_response(vector)
+        heads = network.head_responses(vector)[:, :, 0]
         for layer in range(2):
             for head in range(2):
                 found = ours[(ours["layer"] == layer) & (ours["head"] == head)].iloc[0]

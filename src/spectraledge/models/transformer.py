@@ -143,6 +143,12 @@ class Transformer(nn.Module):
         return Readout(affine(self.norm(residual_ND), self.head.weight, self.head.bias), residual_ND)
 
 
+def empty_transformer(config: TransformerConfig) -> Transformer:
+    """Return a network without weights, drawing no random number; load or assign them, or give them at each call."""
+    with torch.device("meta"):
+        return Transformer(config)
+
+
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return x Wᵀ + b on the last axis.
 

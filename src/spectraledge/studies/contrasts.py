@@ -11,7 +11,7 @@ from spectraledge.studies.observation import Observation
 
 Response = NDArray[np.floating]
 
-HEAD_NULLS = 5
+HEAD_NULLS = 3
 """Random directions that are read head by head (our choice: each costs as much as five read at the residual)."""
 
 
@@ -51,10 +51,14 @@ def contrast_table(seen: Observation) -> pd.DataFrame:
         for inputs, (kept_N, group) in halves.items():
             half_ND = response_ND[kept_N]
             add((seen.readout, -1, -1, inputs), (kind, number), half_ND, float(energy_share(half_ND[None], group)[0]))
-        if kind == "edge" or number <= HEAD_NULLS:
-            for layer, of_layer in enumerate(seen.network.head_response(vector_1P)):
-                for head, head_ND in enumerate(of_layer):
-                    add(("head", layer, head, "all"), (kind, number), head_ND, _share(head_ND, own))
+    for kind, count in (("edge", None), ("random", HEAD_NULLS)):
+        places = seen.directions.places(kind)[:count]
+        heads = seen.network.head_responses(seen.directions.vectors_KP[places])
+        for layer, of_layer in enumerate(heads):
+            for head, head_KND in enumerate(of_layer):
+                for row, head_ND in zip(places, head_KND, strict=True):
+                    what = kind, seen.directions.numbers[row]
+                    add(("head", layer, head, "all"), what, head_ND, _share(head_ND, own))
     columns = ["readout", "layer", "head", "inputs", "kind", "direction", "basis", "energy_share", "energy"]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "step", seen.step)

@@ -18,7 +18,7 @@ Float = NDArray[np.float64]
 KEPT_KINDS = ("edge", "random")
 """Kinds whose responses are kept for the tables that need more of them than energies."""
 
-_CHUNK = 8
+_CHUNK = 16
 """Directions whose responses are held at a time."""
 
 

@@ -19,6 +19,9 @@ Float = NDArray[np.float64]
 KEY_DIRECTIONS = 3
 """Directions of the edge, and at random, whose key frequencies are sought (Xu 2026, §3, tells of v_1 to v_3)."""
 
+COMPARED_KINDS = ("edge", "block", "run_span", "weights", "gradient", "shuffled")
+"""Kinds whose share of the energy stands beside that of the window and of random directions."""
+
 WHOLE = "frequency"
 """Name, in the basis of a grouping, of all its functions together."""
 
@@ -39,7 +42,9 @@ def selection_table(seen: Observation, *, seed: int) -> pd.DataFrame:
         such as "frequency", all functions of a grouping), dimension, ratio (1 is no selection), low, high (95 %
         interval), p (one-sided, not adjusted; for whole parts), p_exact (by dealing out directions anew; with 20 random
         directions hardly below .05 where one eigenvalue dominates), window_share, random_share (shares of the
-        response's energy, mean left out), chance (share that noise would have). Bases: every grouping (single
+        response's energy, mean left out), chance (share that noise would have), edge_share (of the edge alone, weighted
+        by eigenvalue as the window's), block_share, run_span_share, weights_share, gradient_share, shuffled_share (of
+        those directions, see `directions.KINDS`; missing where there are none). Bases: every grouping (single
         frequencies of the task's own only), the pairs in its coordinates, and sum before dlog_sum.
 
     Raises:
@@ -54,12 +59,23 @@ def selection_table(seen: Observation, *, seed: int) -> pd.DataFrame:
         table = selection_rows(
             energies_KS[window], eigenvalues_K, energies_KS[random], basis, seed=seed, permutations=999
         )
+        for kind in COMPARED_KINDS:
+            table[f"{kind}_share"] = _shares_along(seen, kind, basis, list(table["subspace"]))
         alone = name in seen.groupings and name != seen.own
         tables.append(table[table["part"]] if alone else table)
     found = pd.concat(tables, ignore_index=True)
     found.insert(0, "step", seen.step)
     found.insert(1, "readout", seen.readout)
     return found
+
+
+def _shares_along(seen: Observation, kind: str, basis: Basis, subspaces: list[str]) -> list[float]:
+    """Share of the energy along all directions of a kind in each subspace, mean left out; NaN where there is none."""
+    places = seen.directions.places(kind)
+    weights_K = seen.window.directions.eigenvalues_K.numpy()[places] if kind == "edge" else np.ones(len(places))
+    energy_S = weights_K @ seen.energies[basis.name][places]
+    total = energy_S[1:].sum()
+    return [float(energy_S[basis.indices(name)].sum() / total) if total > 0 else np.nan for name in subspaces]
 
 
 def selection_rows(

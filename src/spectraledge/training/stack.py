@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spectraledge.errors import InputError
-from spectraledge.models import Transformer, TransformerConfig, Weights, forward_pairs, rows_of
+from spectraledge.models import Weights, empty_transformer, forward_pairs, rows_of
 from spectraledge.tasks import Task
 from spectraledge.training.config import Engine, RunConfig
 from spectraledge.training.protocols import PROTOCOLS
-from spectraledge.training.step import MOVES, Flat, Rates, take_step
+from spectraledge.training.step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
@@ -149,7 +149,7 @@ class Stack:
         _check(configs)
         if place.type == "cpu":
             _keep_freed_memory()
-        shapes = {name: tuple(p.shape) for name, p in empty_network(configs[0].model).named_parameters()}
+        shapes = {name: tuple(p.shape) for name, p in empty_transformer(configs[0].model).named_parameters()}
         self.layout = Layout(shapes)
         self.members = list(members)
         self._place_members()
@@ -271,17 +271,12 @@ class Stack:
         )
         count_TS = np.arange(1, steps + 1)[:, None] + np.array([member.step for member in self.members])
         first, second = configs[0].betas
-        size_TS, root_TS = rate / (1 - first**count_TS), np.sqrt(1 - second**count_TS)
+        root_TS = np.sqrt(1 - second**count_TS)
+        size_TS, epsilon_TS = rate / (1 - first**count_TS) * root_TS, ADAM_EPSILON * root_TS
         like = functools.partial(torch.tensor, dtype=self.flat.weights.dtype, device=self.flat.weights.device)
         shrink, bound = like(1 - rate * decay).unsqueeze(1), like(clip).unsqueeze(1)
-        sizes, roots = like(size_TS).unsqueeze(2), like(root_TS).unsqueeze(2)
-        return [Rates(shrink, size, root, bound) for size, root in zip(sizes, roots, strict=True)]
-
-
-def empty_network(config: TransformerConfig) -> Transformer:
-    """Return a network without weights, drawing no random number."""
-    with torch.device("meta"):
-        return Transformer(config)
+        sizes, epsilons = like(size_TS).unsqueeze(2), like(epsilon_TS).unsqueeze(2)
+        return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
 
 
 def _answers(weights: Weights, row_of: Tensor, labels_SN: Tensor) -> tuple[Tensor, Tensor]:
@@ -330,6 +325,6 @@ def _check(configs: Sequence[RunConfig]) -> None:
 
 
 def _keep_freed_memory() -> None:
-    # The GNU allocator gives a step's buffers back to the system and faults them in again, an eighth of the step's time,
-    # until a large block has been freed once: from then on it keeps what is smaller.
+    # The GNU allocator gives a step's buffers back to the system and faults them in again, an eighth of the step's
+    # time, until a large block has been freed once: from then on it keeps what is smaller.
     torch.empty(31 << 20, dtype=torch.uint8)

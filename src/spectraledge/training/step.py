@@ -42,14 +42,14 @@ class Rates:
 
     Attributes:
         shrink: 1 − learning rate · weight decay.
-        size: Learning rate over the bias correction of the first moment.
-        root: Root of the bias correction of the second moment.
+        size: Learning rate, times the root of the second moment's bias correction, over that of the first.
+        epsilon: AdamW's, times the same root.
         clip: Largest gradient norm.
     """
 
     shrink: Tensor
     size: Tensor
-    root: Tensor
+    epsilon: Tensor
     clip: Tensor
 
 
@@ -84,11 +84,13 @@ def take_step(
     gradient = layout.join_rows(gradients)
     norms_S1 = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     flat.gradient.add_(gradient)
-    gradient = gradient * (rates.clip / (norms_S1 + 1e-6)).clamp(max=1.0)
+    gradient.mul_((rates.clip / (norms_S1 + 1e-6)).clamp(max=1.0))
     flat.clipped.add_(gradient)
     flat.decay.addcmul_(flat.weights, rates.shrink - 1)
     flat.first.lerp_(gradient, 1 - betas[0])
     flat.second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-    denominator = (flat.second.sqrt() / rates.root).add_(ADAM_EPSILON)
-    flat.weights.mul_(rates.shrink).sub_(flat.first / denominator * rates.size)
+    # Both sides of the published fraction times the root: one pass fewer over all parameters.
+    change = flat.second.sqrt().add_(rates.epsilon)
+    torch.div(flat.first, change, out=change).mul_(rates.size)
+    flat.weights.mul_(rates.shrink).sub_(change)
     return losses_S, norms_S1.squeeze(1)

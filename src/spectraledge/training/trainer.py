@@ -4,10 +4,10 @@ from functools import cached_property
 
 import torch
 
-from spectraledge.models import Transformer
+from spectraledge.models import Transformer, empty_transformer
 from spectraledge.tasks import Task
 from spectraledge.training.config import RunConfig
-from spectraledge.training.stack import Evaluation, Member, Stack, empty_network
+from spectraledge.training.stack import Evaluation, Member, Stack
 
 
 class Trainer(Member):
@@ -29,7 +29,7 @@ class Trainer(Member):
     @cached_property
     def model(self) -> Transformer:
         """The network; its parameters are the run's weights and change as training goes on."""
-        network = empty_network(self.config.model)
+        network = empty_transformer(self.config.model)
         network.load_state_dict(self.weights(), assign=True)
         return network
 
