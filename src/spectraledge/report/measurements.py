@@ -88,9 +88,20 @@ def measurements(study: StudyResult) -> list[Measurement]:
             "Selection ratio of every kind of functions",
             "S with its 95% interval; p: one-sided, against isotropic updates (Student's t on log S); dealt anew: "
             "exact, by permuting directions, hardly below 0.05 where one eigenvalue dominates. Shares: of the "
-            "response's energy, for the window's updates, for isotropic ones, and for noise. “Beyond”: what "
-            "functions add to others. Kinds that hold the same functions share a row.",
-            ("Functions of", "Dimension", "S", "95% interval", "p", "p, dealt anew", "Updates", "Isotropic", "Noise"),
+            "response's energy, for the window's updates, along the edge alone, for isotropic updates, and for noise. "
+            "“Beyond”: what functions add to others. Kinds that hold the same functions share a row.",
+            (
+                "Functions of",
+                "Dimension",
+                "S",
+                "95% interval",
+                "p",
+                "p, dealt anew",
+                "Updates",
+                "Edge",
+                "Isotropic",
+                "Noise",
+            ),
             run_groups(study, "selection", _selection_rows),
         ),
         Measurement(
@@ -186,6 +197,7 @@ def _selection_rows(run: RunResult) -> Rows:
                 probability(row["p"]),
                 probability(row["p_exact"]),
                 percent(row["window_share"]),
+                percent(row["edge_share"]),
                 percent(row["random_share"]),
                 percent(row["chance"]),
             )
