@@ -181,10 +181,19 @@ def test_the_question_is_answered_run_by_run(study: StudyResult, claims: pd.Data
         assert answer.ratio == f"{row['value']:.2f}"
         assert answer.interval == f"{row['low']:.2f} to {row['high']:.2f}"
         assert answer.verdict == row["verdict"]
-        shown = f"{answer.own} {answer.generalised} {answer.ratio} {answer.interval} {answer.p}"
-        assert shown in re.sub(r"\s+", " ", reader.text)
+        assert f"{answer.ratio} {answer.interval} {answer.p} {answer.generalised} {answer.own}" in reader.text
     assert (learned.ratio, learned.generalised, learned.verdict) == ("5.00", "at step 2,600", "found")
     assert (null.ratio, null.generalised, null.verdict) == ("1.00", "no", "not found")
+
+
+def test_selected_frequencies_are_told_or_not_found(study: StudyResult, claims: pd.DataFrame, reader: Reader):
+    learned, null = run_texts(study, claims)
+    assert learned.frequencies.startswith(
+        "Single frequencies of dlog a + dlog b that the updates select: 2 of 48, most of all "
+        "ω 3 (S = 9.00) and ω 26 (S = 9.00)"
+    )
+    assert null.frequencies == "Single frequencies of the answer that the updates select: not found."
+    assert learned.frequencies in reader.text
 
 
 def test_without_the_new_tables_the_page_leads_with_the_edge(tmp_path: Path):

@@ -17,6 +17,7 @@ _FRAME_PIXELS = 62
 _GAP_ROWS = 0.4
 _STEP_ROOM = 0.02
 _TICKS = 7
+_WHOLE_TICKS = 5
 _FEW_DECADES = 2.3
 _SOME = 6.0
 _LITTLE = 1.6
@@ -271,7 +272,7 @@ class CurveChart:
         values = np.concatenate([curve.extent for curve in self.curves])
         if any(curve.drawn == "steps" for curve in self.curves) and len(values):
             top = int(values.max()) + 1
-            return [float(tick) for tick in range(0, top + 1, -(-top // _TICKS))]
+            return [float(tick) for tick in range(0, top + 1, -(-top // _WHOLE_TICKS))]
         return log_ticks(float(values.min()), float(values.max())) if self.log and len(values) else []
 
 

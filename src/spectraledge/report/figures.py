@@ -10,7 +10,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
 from spectraledge.report.charts import (
     Chart,
@@ -200,7 +207,7 @@ def _draw_curves(ax: Axes, chart: CurveChart) -> None:
     if chart.log:
         ax.set_yscale("log")
     elif chart.percent:
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     if chart.limits:
         ax.set_ylim(*chart.limits)
     if chart.ticks:

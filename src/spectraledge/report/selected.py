@@ -96,8 +96,8 @@ def frequency_figure(study: StudyResult) -> FigureSpec:
         title="Which frequencies of the own variable the updates select",
         caption=(
             f"S of every single frequency ω of the task's own variable, for runs that generalised. Bars: 95% "
-            f"intervals, each for itself, so of 48 frequencies about one lies above 1 by chance. The largest selected "
-            f"ones are labelled. {_sentence(modes_window(study))}, at the step in each panel's title."
+            f"intervals, each for itself, not adjusted for the number of frequencies. The largest selected ones are "
+            f"labelled. {_sentence(modes_window(study))}, at the step in each panel's title."
         ),
         nothing="the marks would scatter around the line at 1, and no frequency would stand out.",
         entries=(

@@ -55,6 +55,11 @@ class ClaimTable:
     rule: str
     rows: tuple[ClaimRow, ...]
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any row has an interval."""
+        return any(row.interval != NONE for row in self.rows)
+
 
 @dataclass(frozen=True)
 class Ours:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from spectraledge.report.data import bases, basis_label, quantiles, readings, titles
+from spectraledge.report.data import bases, basis_label, quantiles, readings, selected_frequencies, titles
 from spectraledge.report.words import (
     concentration_range,
     counted,
@@ -25,6 +25,8 @@ SELECTS = "selects-own-functions"
 
 LEADING_CLAIMS = (SELECTS, "own-variable")
 """The claim that the summary leads with: the first of these that was evaluated."""
+
+_TOP = 3
 
 _PLAIN = {
     SELECTS: "The updates select functions of {own}: they move them more than isotropic updates would.",
@@ -63,6 +65,7 @@ class RunText:
         measured: At which step and in which window the modes were measured.
         findings: Its claims.
         concentration: What the published statistic says of it.
+        frequencies: Which single frequencies are selected; "" where that was not measured.
     """
 
     title: str
@@ -70,6 +73,7 @@ class RunText:
     measured: str
     findings: tuple[Finding, ...]
     concentration: str
+    frequencies: str
 
 
 def headline(study: StudyResult, claims: pd.DataFrame) -> str:
@@ -170,6 +174,7 @@ def run_texts(study: StudyResult, claims: pd.DataFrame) -> list[RunText]:
                 if row["run"] == run.run_id and row["claim"] != "generalises"
             ),
             concentration=_concentration(run),
+            frequencies=_frequencies(run),
         )
         for run in study.runs
     ]
@@ -199,6 +204,19 @@ def _finding(run: RunResult, row: Mapping[Hashable, object]) -> Finding:
         f"q = {probability(q)}"
     )
     return Finding(verdict == "found", verdict, plain, numbers)
+
+
+def _frequencies(run: RunResult) -> str:
+    if run.selection.empty:
+        return ""
+    table = selected_frequencies(run)
+    selected = table[table["selected"]]
+    which = f"Single frequencies of {basis_label(run.structure)} that the updates select"
+    if selected.empty:
+        return f"{which}: not found."
+    top = selected.nlargest(_TOP, "ratio")[["frequency", "ratio"]].itertuples(index=False)
+    most = listing([f"ω {frequency} (S = {ratio(value)})" for frequency, value in top])
+    return f"{which}: {len(selected)} of {len(table)}, most of all {most}; by an interval each, not adjusted."
 
 
 def _concentration(run: RunResult) -> str:
