@@ -51,7 +51,7 @@ def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
     ]
     spectrum, edge = (pd.read_parquet(tiny_run / f"{name}.parquet") for name in ("spectrum", "edge"))
     assert list(spectrum.columns) == ["step", "k", "eigenvalue", "singular_value", "share"]
-    assert list(edge.columns) == ["step", "k_star", "g12", "g23", "trace"]
+    assert list(edge.columns) == ["step", "k_star", "g12", "g23", "trace", "effective_dimension"]
     assert edge["step"].tolist() == list(range(50, 121, 5))
     measured = command(
         "modes", tiny_run, "--window", 10, "--nulls", 3, "--basis", "sum", "--basis", "dlog_sum", "--json"

@@ -16,6 +16,7 @@ class AnalysisConfig(BaseModel):
         center_modes: Whether directions are taken from a centred window (Xu 2026, functional scripts: yes).
         edge: How many directions count as edge (Xu 2026, §3).
         nulls: Directions of each null.
+        surrogates: Surrogates of every window for its noise floor; 0 leaves it out.
         readout: What responds (Xu 2026, §2.4: the residual stream).
         stride: Snapshots from one measured in the course of a run to the next; see `follow_course` for the default.
         seed: Root seed of the null directions.
@@ -28,6 +29,7 @@ class AnalysisConfig(BaseModel):
     center_modes: bool = True
     edge: int = Field(default=3, ge=2)
     nulls: int = Field(default=20, ge=2)
+    surrogates: int = Field(default=39, ge=0)
     readout: ReadoutName = "residual"
     stride: int | None = Field(default=None, ge=1)
     seed: int = 42

@@ -140,7 +140,14 @@ def _complete_run(config: RunConfig, folder: Path, analysis: AnalysisConfig) -> 
 
 
 def _analyse(config: RunConfig, folder: Path, analysis: AnalysisConfig) -> None:
-    spectra = analyze_folder(folder, patterns=config.watched, window=analysis.window, center=analysis.center_spectrum)
+    spectra = analyze_folder(
+        folder,
+        patterns=config.watched,
+        window=analysis.window,
+        center=analysis.center_spectrum,
+        surrogates=analysis.surrogates,
+        seed=analysis.seed,
+    )
     measured = analyze_step(
         folder,
         window=analysis.window,
