@@ -202,6 +202,7 @@ def settings(study: StudyResult) -> list[tuple[str, str]]:
         ("seed of the null directions", str(analysis.seed)),
         ("null directions", f"{analysis.nulls} of each kind"),
         ("read-out", analysis.readout),
+        ("noise floor of every window", counted(analysis.surrogates, "surrogate") if analysis.surrogates else "none"),
         ("edge directions", f"v1 to v{analysis.edge}"),
         ("directions", modes_window(study)),
         ("eigenvalues over time", spectrum_window(study)),
