@@ -16,6 +16,13 @@ STEPS = np.arange(0, 3100, 100)
 GROKKED_STEP = 2600
 BASES = ("sum", "difference", "product", "dlog_sum", "output")
 KINDS = {"edge": 3, "bulk": 16, "span": 20, "random": 20}
+OTHER_KINDS = {"block": 20, "run_span": 20, "weights": 1, "gradient": 1, "shuffled": 5}
+COURSE_STEPS = np.arange(2000, 3100, 100)
+CHANGE_STEP, CHANGE_ENDS = 2400.0, (2300.0, 2500.0)
+CHANGE_QUANTITIES = ("energy_share", "selection", "k_star", "trace")
+SELECTED_FREQUENCIES = (26, 3)
+TABLES = ("selection", "keys", "contrasts", "moves", "frequencies", "agreement", "probes", "course", "changes")
+"""What is measured beside the modes."""
 
 
 def make_run(task: str, *, effect: float = 0.0, seed: int = 42, weight_decay: float = 1.0) -> RunResult:
@@ -48,6 +55,15 @@ def make_run(task: str, *, effect: float = 0.0, seed: int = 42, weight_decay: fl
         structure=structure,
         formula=OPERATIONS[task].formula,
         parameters=131_072,
+        selection=_selection(structure, effect),
+        keys=_keys(structure, effect),
+        contrasts=_contrasts(structure),
+        moves=_moves(),
+        frequencies=pd.DataFrame({"frequency": np.arange(1, 49), "edge": 1 / 48, "random": 1 / 48}),
+        agreement=_agreement(),
+        probes=_probes(effect),
+        course=_course(effect),
+        changes=_changes(grokked),
     )
 
 
@@ -55,6 +71,11 @@ def make_study(folder: Path, *runs: RunResult, failed: RunConfig | None = None, 
     configs = (*(run.config for run in runs), *([failed] if failed else []))
     config = StudyConfig(name="synthetic", runs=configs, analysis=AnalysisConfig())
     return StudyResult(config, folder, runs, {failed.run_id: error} if failed else {}, ())
+
+
+def unmeasured(run: RunResult) -> RunResult:
+    """The same run as if only modes, waves and spectra had been measured."""
+    return replace(run, **dict.fromkeys(TABLES, pd.DataFrame()))
 
 
 def without_bulk(run: RunResult) -> RunResult:
@@ -100,7 +121,7 @@ def _modes(rng: np.random.Generator, structure: str, effect: float) -> pd.DataFr
     rows = []
     for method in ("jvp", "difference"):
         for basis in BASES:
-            for kind, count in KINDS.items():
+            for kind, count in (KINDS | (OTHER_KINDS if method == "jvp" else {})).items():
                 for direction in range(1, count + 1):
                     share = rng.normal(0.01, 0.002) + (effect if (kind, basis) == ("edge", structure) else 0.0)
                     number = direction + (3 if kind == "bulk" else 0)
@@ -129,4 +150,126 @@ def _characters(rng: np.random.Generator, basis: str, effect: float) -> pd.DataF
         for direction in range(1, count + 1)
     ]
     names = "kind direction basis frequency character_a character_b character_share"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _selection(structure: str, effect: float) -> pd.DataFrame:
+    wave_basis = "sum" if structure == "output" else structure
+    line = "difference" if structure == "difference" else "sum"
+    own = 1 + effect * 10
+    high = 1 + effect * 20
+    rows: list[tuple[object, ...]] = [
+        (structure, f"frequency {k}", False, 2, high if k in SELECTED_FREQUENCIES else 1.0, 2 / 9408)
+        for k in range(1, 49)
+    ]
+    rows.append((structure, "frequency", True, 96, own, 0.0102))
+    for basis in BASES:
+        if basis != structure:
+            rows.append((basis, "frequency", True, 96, own if basis == "output" else 0.98, 0.0102))
+    parts = {"rest": 9024, "a": 96, "b": 96, "sum": 96, "difference": 96}
+    rows += [
+        (
+            f"pairs of {wave_basis}",
+            part,
+            True,
+            size,
+            own if part == line and structure != "output" else 0.97,
+            size / 9408,
+        )
+        for part, size in parts.items()
+    ]
+    joint = (("rest", 9024), ("sum", 96), ("dlog_sum", 95))
+    rows += [("sum then dlog_sum", name, True, size, 0.9512, size / 9215) for name, size in joint]
+    table = pd.DataFrame(rows, columns=["basis", "subspace", "part", "dimension", "ratio", "chance"])
+    table["low"], table["high"] = table["ratio"] * 0.95, table["ratio"] * 1.05
+    table["p"] = np.where(table["ratio"] > 1.2, 1e-6, 0.8)
+    table["p_exact"] = np.where(table["ratio"] > 1.2, 0.001, 0.7)
+    # Functions of the other diagonal have less than noise has, all else more.
+    little = (table["subspace"] == "difference") & (line == "sum")
+    table["random_share"] = table["chance"] * np.where(little, 0.5, 2.0)
+    table["window_share"] = table["random_share"] * table["ratio"]
+    return table.assign(edge_share=table["window_share"] * 1.1, step=3000, readout="residual")
+
+
+def _keys(structure: str, effect: float) -> pd.DataFrame:
+    rows = []
+    for kind in ("edge", "random"):
+        for direction in (1, 2, 3):
+            for frequency in range(1, 49):
+                key = effect > 0 and (frequency == 26 or (kind == "edge" and frequency == 3))
+                share = (0.2 if frequency == 26 else 0.1234) * (1 if key else 0.001)
+                rows.append(
+                    (3000, "residual", structure, kind, direction, frequency, share, 0.005 if key else 1.0, key)
+                )
+    names = "step readout basis kind direction frequency share p key"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _contrasts(structure: str) -> pd.DataFrame:
+    places = [(readout, -1, -1, "all") for readout in ("residual", "normed", "logits")]
+    places += [("residual", -1, -1, "train"), ("residual", -1, -1, "test")]
+    places += [("head", layer, head, "all") for layer in (0, 1) for head in range(4)]
+    rows = []
+    for where in places:
+        for kind, count in (("edge", 3), ("random", 5)):
+            for direction in range(1, count + 1):
+                share = 0.01 * direction + (0.5 if kind == "edge" and where[1:3] == (1, 2) else 0.0)
+                rows.append((3000, *where, kind, direction, structure, share, 1.0))
+    names = "step readout layer head inputs kind direction basis energy_share energy"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _moves() -> pd.DataFrame:
+    rows = [(3000, k, 40.0 if k == 0 else 9.0 / k, 0.8123, 0.3, -0.1123, 0.25, 0.31) for k in range(20)]
+    names = "step direction eigenvalue adam decay cross gradient_cosine clipped_cosine"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _agreement() -> pd.DataFrame:
+    rows = [
+        (3000, "residual", "sum", weights, moving, 48, {"edge": 0.71, "window": 0.81, "random": 0.75}[moving], 0.0002)
+        for weights in ("embedding", "neurons", "logits")
+        for moving in ("edge", "window", "random")
+    ]
+    return pd.DataFrame(rows, columns=["step", "readout", "basis", "weights", "moving", "frequencies", "rho", "p"])
+
+
+def _probes(effect: float) -> pd.DataFrame:
+    rows = []
+    for features, columns in (("additive", 96), ("multiplicative", 95), ("both", 191), ("cross", 591)):
+        for random in (False, True):
+            for held_out in ("output", "rows", "none"):
+                for kind in ("edge", "random"):
+                    for direction in (1, 2, 3):
+                        r2 = 0.1 if held_out == "none" else -0.02
+                        if features == "additive" and held_out == "rows" and not random and kind == "edge":
+                            r2 += effect + direction / 100
+                        rows.append((3000, "residual", kind, direction, features, random, columns, held_out, r2, 0.6))
+    names = "step readout kind direction features random columns held_out r2 energy_kept"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _course(effect: float) -> pd.DataFrame:
+    rows = []
+    for step in COURSE_STEPS:
+        late = effect * (step >= CHANGE_STEP)
+        rows += [(step, "energy_share", "edge", k, 0.01 + late / k, np.nan, np.nan) for k in (1, 2, 3)]
+        rows += [(step, "energy_share", kind, 0, 0.01, 0.005, 0.02) for kind in ("span", "random")]
+        rows.append((step, "selection", "window", 0, 1 + 10 * late, 0.9 + 9 * late, 1.1 + 11 * late))
+        rows += [
+            (step, "k_star", "window", 0, 2.0, np.nan, np.nan),
+            (step, "signal_count", "window", 0, 1.0, np.nan, np.nan),
+        ]
+    return pd.DataFrame(rows, columns=["step", "quantity", "kind", "direction", "value", "low", "high"])
+
+
+def _changes(grokked: bool) -> pd.DataFrame:
+    rows = []
+    for quantity in CHANGE_QUANTITIES:
+        p = 0.002 if grokked and quantity in ("energy_share", "selection") else 0.4
+        leads = (GROKKED_STEP - CHANGE_STEP, GROKKED_STEP - CHANGE_ENDS[1], GROKKED_STEP - CHANGE_ENDS[0])
+        leads = leads if grokked else (np.nan,) * 3
+        direction = int(quantity == "energy_share")
+        rows.append((quantity, direction, CHANGE_STEP, *CHANGE_ENDS, -0.1234, 0.912, p, *leads, 2, len(COURSE_STEPS)))
+    names = "quantity direction step low high change share p lead lead_low lead_high block points"
     return pd.DataFrame(rows, columns=names.split())

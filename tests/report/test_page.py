@@ -9,16 +9,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
-from report_support import make_run, make_study, without_bulk
+from report_support import TABLES, make_run, make_study, unmeasured, without_bulk
 
-from spectraledge.report import write_report
-from spectraledge.report.tables import claim_tables
-from spectraledge.report.text import headline, run_texts
+from spectraledge.report import tables, write_report
+from spectraledge.report.tables import claim_tables, downloads
+from spectraledge.report.text import answers, headline, run_texts
 from spectraledge.studies.claims import evaluate_claims
 from spectraledge.studies.results import StudyResult
 
 ERROR = '<script>alert("loss")</script> is nan & the run stopped'
-FIGURES = ("shares", "shares_by_basis", "training", "eigenvalues", "bases", "waves")
+FIGURES = ("shares", "selection", "frequencies", "course", "training", "eigenvalues", "bases", "waves")
 
 
 class Reader(HTMLParser):
@@ -101,8 +101,9 @@ def test_every_figure_says_what_nothing_would_look_like(reader: Reader):
 
 def test_every_chart_has_a_place(page: str):
     places = re.findall(r'<div class="plot" id="([^"]+)"', page)
-    # Two runs, of which one generalised: shares; bases of each; two curves of each; two spectra of each; F and share.
-    assert len(places) == len(set(places)) == 1 + 2 + 4 + 4 + 2
+    # Two runs, of which one generalised: shares; selection; its frequencies; three courses, two curves and two spectra
+    # of each; F and share.
+    assert len(places) == len(set(places)) == 1 + 1 + 1 + 6 + 4 + 4 + 2
     assert all(f'"{place}":' in page for place in places)
 
 
@@ -116,10 +117,11 @@ def test_a_failed_run_is_named_with_its_message(page: str, reader: Reader, study
 
 def test_a_null_run_is_said_to_show_nothing(study: StudyResult, claims: pd.DataFrame, reader: Reader):
     learned, null = run_texts(study, claims)
-    assert [finding.verdict for finding in null.findings] == ["not found"] * 3
-    assert {finding.verdict for finding in learned.findings[:3]} == {"found"}
+    assert [finding.verdict for finding in null.findings] == ["not found"] * 4
+    assert {finding.verdict for finding in learned.findings[:4]} == {"found"}
     assert "Did not generalise" in null.outcome
-    assert headline(study, claims).endswith(
+    assert headline(study, claims) == (
+        "The weight updates select the task's own functions "
         "in 1 of the 1 run that generalised and in 0 of the 1 run that did not generalise."
     )
     assert reader.text.count("not found") >= 6
@@ -132,20 +134,20 @@ def test_text_and_table_say_the_same_numbers(study: StudyResult, claims: pd.Data
         mine = claims[(claims["run"] == study.runs[number].run_id) & (claims["claim"] != "generalises")]
         for finding, (_, claim) in zip(text.findings, mine.iterrows(), strict=True):
             row = next(row for row in table[claim["statement"]].rows if row.run == text.title)
-            assert (
-                finding.numbers
-                == f"{row.value}; null: median {row.null_median}, 95% point {row.null_high}; q = {row.q}"
-            )
+            expected = f"{row.value}; null: median {row.null_median}, 95% point {row.null_high}; q = {row.q}"
+            if claim["claim"] == "selects-own-functions":
+                expected = f"S = {row.value}, 95% interval {row.interval}; no selection: 1; p = {row.p}, q = {row.q}"
+            assert finding.numbers == expected
             assert row.verdict == finding.verdict == claim["verdict"]
             assert finding.numbers in reader.text
             shown += 1
-    assert shown == 7
+    assert shown == 9
 
 
 def test_shares_are_those_of_the_claims(study: StudyResult, claims: pd.DataFrame):
     own = claims[(claims["claim"] == "own-variable") & (claims["run"] == study.runs[0].run_id)].iloc[0]
     edge = study.runs[0].modes.query("kind == 'edge' and basis == 'dlog_sum' and method == 'jvp'")["energy_share"]
-    assert f"{sorted(edge)[-2]:.1%}" in run_texts(study, claims)[0].findings[0].numbers
+    assert f"{sorted(edge)[-2]:.1%}" in run_texts(study, claims)[0].findings[1].numbers
     assert own["value"] == sorted(edge)[-2]
 
 
@@ -156,11 +158,56 @@ def test_numbers_say_their_window_and_step(reader: Reader):
 
 def test_tables_can_be_taken_from_the_page(page: str, study: StudyResult, claims: pd.DataFrame):
     found = re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]+)" download="([a-z]+)\.csv"', page)
-    tables = {name: pd.read_csv(io.BytesIO(base64.b64decode(content))) for content, name in found}
-    assert set(tables) == {"claims", "modes", "characters", "metrics", "edge"}
-    assert len(tables["claims"]) == len(claims)
-    assert set(tables["modes"]["run"]) == {run.run_id for run in study.runs}
-    assert len(tables["modes"]) == sum(len(run.modes) for run in study.runs)
+    taken = {name: pd.read_csv(io.BytesIO(base64.b64decode(content))) for content, name in found}
+    # Pictures of two runs are longer than a page should be.
+    assert set(taken) == {"claims", "metrics", "spectrum", "edge", "modes", "characters", *TABLES}
+    assert len(taken["claims"]) == len(claims)
+    assert set(taken["modes"]["run"]) == {run.run_id for run in study.runs}
+    assert len(taken["modes"]) == sum(len(run.modes) for run in study.runs)
+
+
+def test_tables_that_are_too_long_are_left_in_the_folder(study: StudyResult, claims: pd.DataFrame, monkeypatch):
+    rows = sum(len(run.modes) for run in study.runs)
+    for limit, there in ((rows, True), (rows - 1, False)):
+        monkeypatch.setattr(tables, "_LONGEST", limit)
+        assert ("modes.csv" in [file.name for file in downloads(study, claims)]) == there
+
+
+def test_the_question_is_answered_run_by_run(study: StudyResult, claims: pd.DataFrame, reader: Reader):
+    learned, null = answers(study, claims)
+    rows = claims[claims["claim"] == "selects-own-functions"].set_index("run")
+    for answer, run in zip((learned, null), study.runs, strict=True):
+        row = rows.loc[run.run_id]
+        assert answer.ratio == f"{row['value']:.2f}"
+        assert answer.interval == f"{row['low']:.2f} to {row['high']:.2f}"
+        assert answer.verdict == row["verdict"]
+        assert f"{answer.ratio} {answer.interval} {answer.p} {answer.generalised} {answer.own}" in reader.text
+    assert (learned.ratio, learned.generalised, learned.verdict) == ("5.00", "at step 2,600", "found")
+    assert (null.ratio, null.generalised, null.verdict) == ("1.00", "no", "not found")
+
+
+def test_selected_frequencies_are_told_or_not_found(study: StudyResult, claims: pd.DataFrame, reader: Reader):
+    learned, null = run_texts(study, claims)
+    assert learned.frequencies.startswith(
+        "Single frequencies of dlog a + dlog b that the updates select: 2 of 48, most of all "
+        "ω 3 (S = 9.00) and ω 26 (S = 9.00)"
+    )
+    assert null.frequencies == "Single frequencies of the answer that the updates select: not found."
+    assert learned.frequencies in reader.text
+
+
+def test_without_the_new_tables_the_page_leads_with_the_edge(tmp_path: Path):
+    study = make_study(tmp_path, unmeasured(make_run("add", effect=0.4)))
+    claims = evaluate_claims(study)
+    page = write_report(study, claims).read_text()
+    text = Reader(page).text
+    assert headline(study, claims).startswith("The largest directions of the weight updates move functions")
+    assert headline(study, claims) in text
+    assert answers(study, claims) == []
+    assert text.count("Not drawn: no run of this study has what it shows.") == 3
+    assert 'id="measured"' not in page
+    assert 'id="changes"' not in page
+    assert not (tmp_path / "figures" / "selection.png").exists()
 
 
 def test_published_values_stand_beside_ours(reader: Reader):
@@ -190,7 +237,7 @@ def test_one_run_that_never_grokked_without_bulk_edge_or_claims(tmp_path: Path):
     text = Reader(page).text
     assert "no claim has been evaluated yet" in text
     assert "Not drawn: no run of this study has what it shows." in text
-    assert "bulk directions of the same window" not in text
+    assert "bulk: bulk directions of the same window" not in text
     assert not (tmp_path / "figures" / "bases.png").exists()
     assert (tmp_path / "figures" / "eigenvalues.png").exists()
     assert 'id="eigenvalues-0-0"' in page

@@ -1,5 +1,6 @@
 """What figures and text read from the tables."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from spectraledge.report.charts import Curve, CurveChart, LaneChart
 from spectraledge.report.curves import eigenvalue_figure
 from spectraledge.report.data import pictures, published_modes, quantiles, titles, white_noise_concentration
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
-from spectraledge.report.words import listing, percent, probability, statistic
+from spectraledge.report.words import hundredths, listing, percent, probability, ratio, spread, statistic
 
 
 def test_band_is_the_quantiles():
@@ -27,18 +28,24 @@ def test_white_noise_concentration_against_simulation():
     assert white_noise_concentration(make_run("add")) == pytest.approx(simulated, abs=5e-4)
 
 
-def test_lead_figure_draws_the_edge_and_three_nulls_of_every_run(tmp_path: Path):
+def test_lead_figure_draws_the_edge_and_every_null_of_every_run(tmp_path: Path):
     run = make_run("mul", effect=0.4)
     (panel,) = own_basis_figure(make_study(tmp_path, run, make_run("cubic"))).panels
     (chart,) = panel.charts
     assert isinstance(chart, LaneChart)
     assert [group.title for group in chart.groups] == [run.title, "a³ + ab mod 97, weight decay 1"]
-    assert [lane.label for lane in chart.groups[0].lanes] == ["v1", "v2", "v3", "bulk", "span", "random"]
+    nulls = ["bulk", "span", "random", "block norms", "run span"]
+    singles = ["weights", "gradient", "shuffled labels"]
+    assert [lane.label for lane in chart.groups[0].lanes] == ["v1", "v2", "v3", *nulls, *singles]
     mine = run.modes.query("basis == 'dlog_sum' and method == 'jvp'")
     edge = mine[mine["kind"] == "edge"]["energy_share"].tolist()
     assert [lane.points[0].value for lane in chart.groups[0].lanes[:3]] == edge
-    random = mine[mine["kind"] == "random"]["energy_share"]
-    assert chart.groups[0].lanes[-1].band.high == pytest.approx(random.quantile(0.95))
+    for place, kind in ((5, "random"), (7, "run_span")):
+        null = mine[mine["kind"] == kind]["energy_share"]
+        assert chart.groups[0].lanes[place].band.high == pytest.approx(null.quantile(0.95))
+    shuffled = mine[mine["kind"] == "shuffled"]["energy_share"].tolist()
+    assert [point.value for point in chart.groups[0].lanes[-1].points] == shuffled
+    assert len(shuffled) == 5
     assert all(chart.limits[0] < value < chart.limits[1] for value in edge)
 
 
@@ -84,6 +91,19 @@ def test_spectrum_panel_has_all_eigenvalues_and_the_moment(tmp_path: Path):
     assert k_star.curves[0].values_T[1] == 2
 
 
+def test_eigenvalues_above_the_floor_stand_beside_k_star(tmp_path: Path):
+    run = make_run("add", effect=0.4)
+    edge = run.edge.assign(above_floor=np.arange(len(run.edge)) % 3)
+    spec = eigenvalue_figure(make_study(tmp_path, replace(run, edge=edge)))
+    counts = spec.panels[0].charts[1]
+    assert [curve.name for curve in counts.curves] == ["k*", "eigenvalues above the noise floor"]
+    np.testing.assert_array_equal(counts.curves[1].values_T, edge["above_floor"])
+    assert "noise floor" in [entry.label for entry in spec.entries][-2]
+    plain = eigenvalue_figure(make_study(tmp_path, run))
+    assert [curve.name for curve in plain.panels[0].charts[1].curves] == ["k*"]
+    assert not any("noise floor" in entry.label for entry in plain.entries)
+
+
 def test_reordered_picture_is_one_broad_wave():
     first, second = pictures(make_run("add", effect=0.4))
     assert first.raw.shape == (97, 97)
@@ -101,6 +121,8 @@ def test_reordered_picture_is_one_broad_wave():
     [
         ([0.9, 80.0], [0.5, 1, 2, 5, 10, 20, 50, 100]),
         ([0.0008, 11.0], [0.0001, 0.001, 0.01, 0.1, 1, 10, 100]),
+        ([0.9, 2.4], [0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4]),
+        ([0.92, 1.07], [0.9, 0.95, 1, 1.05, 1.1]),
     ],
 )
 def test_log_ticks(values: list[float], ticks: list[float]):
@@ -109,7 +131,7 @@ def test_log_ticks(values: list[float], ticks: list[float]):
 
 
 def test_ticks_of_whole_numbers_are_whole():
-    curve = Curve("k*", np.array([0.0, 100.0]), np.array([1.0, 2.0]), "#000000", stepped=True)
+    curve = Curve("k*", np.array([0.0, 100.0]), np.array([1.0, 2.0]), "#000000", drawn="steps")
     assert CurveChart("", "", (curve,), 100).ticks == [0, 1, 2, 3]
 
 
@@ -130,6 +152,9 @@ def test_words():
     assert probability(0.00658) == "0.0066"
     assert statistic("generalises", 3100.0) == "step 3,100"
     assert statistic("right-basis", 3.335) == "3.33×"
+    assert [ratio(value) for value in (1.476, 12.34, 1234.5, float("nan"))] == ["1.48", "12.3", "1,234", "–"]
+    assert spread(-0.5, 2.0, hundredths) == "−0.50 to 2.00"
+    assert spread(float("nan"), 2.0, hundredths) == "–"
     assert statistic("a claim of the future", 0.25) == "0.250"
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert listing([]) == ""

@@ -1,21 +1,30 @@
 """The figures over time: accuracy and loss, and the eigenvalues of the windows."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from spectraledge.report.charts import Curve, CurveChart, FigureSpec, KeyEntry, Panel
+from spectraledge.report.charts import Curve, CurveChart, FigureSpec, Float, KeyEntry, Panel
 from spectraledge.report.data import curve, titles
 from spectraledge.report.style import BLUE, DASHED, DOTTED, GREEN, INK, PURPLE, SOLID, VERMILLION
 from spectraledge.report.words import spectrum_window
 from spectraledge.studies.results import RunResult, StudyResult
 
+FLOOR = "eigenvalues above the noise floor"
+FLOOR_CAPTION = (
+    ", and how many eigenvalues of the centred window stand above those of surrogate windows in which every parameter "
+    "keeps its own course but parameters share nothing"
+)
+
 _CURVE_PIXELS = 190
 _EIGENVALUE_PIXELS = 250
-_K_STAR_PIXELS = 130
+_COUNT_PIXELS = 130
 
 _SPLITS = (("train", BLUE, DASHED), ("test", VERMILLION, SOLID))
 _LEADING = ((1, VERMILLION, SOLID), (2, BLUE, DASHED), (3, GREEN, DOTTED))
 _REST = "#a8a8a8"
-_MARK = KeyEntry("step at which test accuracy reached 0.95", INK, dash=DASHED)
+_COUNTED = {"k*": (PURPLE, SOLID, 3.0), FLOOR: (INK, DOTTED, 1.8)}
+MARK = KeyEntry("step at which test accuracy reached 0.95", INK, dash=DASHED)
 
 
 def training_figure(study: StudyResult) -> FigureSpec:
@@ -26,7 +35,7 @@ def training_figure(study: StudyResult) -> FigureSpec:
         title="Accuracy and loss",
         caption="On all training pairs and on all held-out pairs, at every recorded step. Loss: cross-entropy in nats.",
         nothing="test accuracy would stay near its chance level, one over the number of classes.",
-        entries=(*(KeyEntry(f"{name} pairs", colour, dash=dash) for name, colour, dash in _SPLITS), _MARK),
+        entries=(*(KeyEntry(f"{name} pairs", colour, dash=dash) for name, colour, dash in _SPLITS), MARK),
         panels=tuple(Panel(named[run.run_id], (_accuracy(run), _loss(run))) for run in study.runs),
     )
 
@@ -34,6 +43,7 @@ def training_figure(study: StudyResult) -> FigureSpec:
 def eigenvalue_figure(study: StudyResult) -> FigureSpec:
     """Eigenvalues of every window and the edge position, one panel per run."""
     named = titles(study)
+    floored = any(_floored(run) for run in study.runs)
     leading = (KeyEntry(f"eigenvalue {k}", colour, dash=dash) for k, colour, dash in _LEADING)
     return FigureSpec(
         key="eigenvalues",
@@ -41,7 +51,8 @@ def eigenvalue_figure(study: StudyResult) -> FigureSpec:
         caption=(
             f"Eigenvalues of the Gram matrix of each trailing {spectrum_window(study)}, plotted at the window's last "
             f"step; the first window is full only after {study.config.analysis.window} updates. Below each: k*, where "
-            f"a large singular value is followed by a large drop. Unit: squared units of the weights."
+            f"a large singular value is followed by a large drop"
+            f"{FLOOR_CAPTION if floored else ''}. Unit: squared units of the weights."
         ),
         nothing=(
             "all eigenvalues would fall together. That they fall when a network generalises is no evidence by itself: "
@@ -50,8 +61,8 @@ def eigenvalue_figure(study: StudyResult) -> FigureSpec:
         entries=(
             *leading,
             KeyEntry("the other eigenvalues", _REST, dash=SOLID),
-            KeyEntry("k*", PURPLE, dash=SOLID),
-            _MARK,
+            *count_entries(floored),
+            MARK,
         ),
         panels=tuple(Panel(named[run.run_id], _spectrum_charts(run)) for run in study.runs),
     )
@@ -59,12 +70,12 @@ def eigenvalue_figure(study: StudyResult) -> FigureSpec:
 
 def _accuracy(run: RunResult) -> CurveChart:
     return CurveChart(
-        "Accuracy", "accuracy", _both(run, "accuracy"), _CURVE_PIXELS, limits=(-0.03, 1.03), mark=_mark(run)
+        "Accuracy", "accuracy", _both(run, "accuracy"), _CURVE_PIXELS, limits=(-0.03, 1.03), mark=mark(run)
     )
 
 
 def _loss(run: RunResult) -> CurveChart:
-    return CurveChart("Loss", "loss (nats, log)", _both(run, "loss"), _CURVE_PIXELS, log=True, mark=_mark(run))
+    return CurveChart("Loss", "loss (nats, log)", _both(run, "loss"), _CURVE_PIXELS, log=True, mark=mark(run))
 
 
 def _both(run: RunResult, quantity: str) -> tuple[Curve, ...]:
@@ -83,31 +94,56 @@ def _spectrum_charts(run: RunResult) -> tuple[CurveChart, ...]:
         colour, dash, width = styles.get(int(table["k"].iloc[0]), (_REST, SOLID, 0.8))
         values = curve(table, "eigenvalue", positive=True)
         lines.append(Curve(f"eigenvalue {k}", curve(table, "step"), values, colour, dash, width))
-    charts = [
+    charts: list[CurveChart | None] = [
         CurveChart(
             "Eigenvalues",
             "eigenvalue (weight², log)",
             tuple(lines),
             _EIGENVALUE_PIXELS,
             log=True,
-            mark=_mark(run),
+            mark=mark(run),
         )
     ]
-    k_star = curve(run.edge, "k_star")
-    if np.isfinite(k_star).any():
-        position = Curve("k*", curve(run.edge, "step"), k_star, PURPLE, stepped=True)
-        charts.append(
-            CurveChart(
-                "Edge position k*",
-                "k*",
-                (position,),
-                _K_STAR_PIXELS,
-                limits=(0.0, float(np.nanmax(k_star)) + 1.0),
-                mark=_mark(run),
-            )
-        )
-    return tuple(charts)
+    steps = curve(run.edge, "step")
+    counts = {"k*": curve(run.edge, "k_star"), FLOOR: curve(run.edge, "above_floor") if _floored(run) else np.array([])}
+    charts.append(count_chart({name: (steps, values) for name, values in counts.items()}, mark(run)))
+    return tuple(chart for chart in charts if chart)
 
 
-def _mark(run: RunResult) -> int | None:
+def count_chart(counts: Mapping[str, tuple[Float, Float]], mark: int | None) -> CurveChart | None:
+    """Chart of k* and of the number of eigenvalues above the noise floor.
+
+    Args:
+        counts: Steps and numbers of each by its name, "k*" or `FLOOR`.
+        mark: When test accuracy reached 0.95.
+
+    Returns:
+        The chart; None if there is no number at all.
+    """
+    known = {name: (steps, values) for name, (steps, values) in counts.items() if np.isfinite(values).any()}
+    if not known:
+        return None
+    curves = tuple(
+        Curve(name, steps, values, *_COUNTED[name], drawn="steps") for name, (steps, values) in known.items()
+    )
+    top = max(float(np.nanmax(values)) for _, values in known.values())
+    title = "Counts: k*, above floor" if FLOOR in known else "Edge position k*"
+    return CurveChart(
+        title, "number" if FLOOR in known else "k*", curves, _COUNT_PIXELS, limits=(-0.2, top + 1.0), mark=mark
+    )
+
+
+def count_entries(floored: bool) -> tuple[KeyEntry, ...]:
+    """Key of `count_chart`."""
+    return tuple(
+        KeyEntry(name, colour, dash=dash) for name, (colour, dash, _) in _COUNTED.items() if floored or name != FLOOR
+    )
+
+
+def _floored(run: RunResult) -> bool:
+    return "above_floor" in run.edge
+
+
+def mark(run: RunResult) -> int | None:
+    """Step at which test accuracy reached 0.95, to be marked."""
     return run.manifest.grokked_step

@@ -1,18 +1,38 @@
 """Readings of a study's tables that figures, tables and text share."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from spectraledge.report.charts import Band, Float
+from spectraledge.report.words import listing
 from spectraledge.studies.published import MODES, PublishedMode
 from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.selection import WHOLE
 from spectraledge.tasks import GROUPINGS
 
 NULL_KINDS = ("bulk", "span", "random")
 """Kinds of directions that the edge is compared with."""
+
+LEAD_NULL_KINDS = (*NULL_KINDS, "block", "run_span")
+"""Kinds that it is compared with in the lead figure."""
+
+SINGLE_KINDS = ("weights", "gradient", "shuffled")
+"""Kinds whose few directions are shown one by one."""
+
+OWN = "own functions"
+"""All functions of a task's own variable, in figures and tables."""
+
+_PAIRS = "pairs of "
+_LINES = {
+    "sum": ("sum", "difference"),
+    "difference": ("sum", "difference"),
+    "dlog_sum": ("dlog_sum", "dlog_difference"),
+    "dlog_difference": ("dlog_sum", "dlog_difference"),
+}
 
 _PUBLISHED_MODULUS = 97
 _PUBLISHED_DECAY = 1.0
@@ -31,6 +51,12 @@ def basis_label(name: str) -> str:
     return GROUPINGS[name].formula if name in GROUPINGS else name
 
 
+def own_variables(runs: Iterable[RunResult]) -> str:
+    """The own variable of every task, as a list in a sentence."""
+    own = {run.formula: basis_label(run.structure) for run in runs}
+    return listing([name if name == formula else f"{name} for {formula}" for formula, name in own.items()])
+
+
 def bases(run: RunResult) -> list[str]:
     """Names of the bases a run was read in, its own first."""
     return sorted(run.modes["basis"].unique(), key=lambda name: name != run.structure)
@@ -41,6 +67,56 @@ def readings(run: RunResult, *, kind: str, basis: str, method: str) -> pd.DataFr
     modes = run.modes
     chosen = (modes["kind"] == kind) & (modes["basis"] == basis) & (modes["method"] == method)
     return modes[chosen].sort_values("direction")
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Selection ratio of some functions in one run.
+
+    Attributes:
+        label: Which functions.
+        own: Whether they are those of the task's own variable.
+        row: Their row of the table of selection.
+    """
+
+    label: str
+    own: bool
+    row: pd.Series
+
+
+def selected_parts(run: RunResult) -> list[Selected]:
+    """The own functions as a whole, then the parts of the pairs that are not those, in the order of tables."""
+    if run.selection.empty:
+        return []
+    wholes = run.selection[run.selection["part"]]
+    own = wholes[(wholes["basis"] == run.structure) & (wholes["subspace"] == WHOLE)]
+    found = [Selected(OWN, True, row) for _, row in own.iterrows()]
+    for _, row in wholes[wholes["basis"].str.startswith(_PAIRS)].iterrows():
+        name = str(row["basis"]).removeprefix(_PAIRS)
+        line = dict(zip(("sum", "difference"), _LINES[name], strict=True)).get(row["subspace"])
+        if line != run.structure:
+            words = {"a": "a alone", "b": "b alone", "rest": "the rest"}.get(row["subspace"])
+            found.append(Selected(words or basis_label(str(line)), False, row))
+    order = ("frequency", "a", "b", "sum", "difference", "rest")
+    return sorted(found, key=lambda part: order.index(part.row["subspace"]))
+
+
+def selected_frequencies(run: RunResult) -> pd.DataFrame:
+    """Rows of every frequency of the own variable, with columns `frequency` and `selected`.
+
+    Selected are those whose interval lies above 1 and of which the updates' share is more than noise has.
+
+    Args:
+        run: A run whose selection was measured.
+
+    Returns:
+        The rows, in order of frequency.
+    """
+    table = run.selection
+    own = table[(table["basis"] == run.structure) & ~table["part"].astype(bool)].copy()
+    own["frequency"] = own["subspace"].str.removeprefix(f"{WHOLE} ").astype(int)
+    own["selected"] = (own["low"] > 1) & (own["window_share"] > own["chance"])
+    return own.sort_values("frequency")
 
 
 def quantiles(values: pd.Series) -> Band | None:

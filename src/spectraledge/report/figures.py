@@ -10,10 +10,25 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
-from spectraledge.report.charts import Chart, CurveChart, FigureSpec, KeyEntry, LaneChart
-from spectraledge.report.style import GRID, INK, QUIET, STRIPE, TINT
+from spectraledge.report.charts import (
+    Chart,
+    Curve,
+    CurveChart,
+    FigureSpec,
+    KeyEntry,
+    LaneChart,
+    change_height,
+)
+from spectraledge.report.style import GRID, INK, QUIET, RIBBON, STRIPE, TINT
 
 Format = Literal["png", "pdf"]
 FORMATS: tuple[Format, ...] = ("png", "pdf")
@@ -134,6 +149,8 @@ def _draw_lanes(ax: Axes, chart: LaneChart) -> None:
                 ax.barh(row, width, 0.55, lane.band.low, color=lane.colour, alpha=0.35, linewidth=0, zorder=2)
                 ax.plot(lane.band.median, row, "|", color=lane.colour, markersize=9, markeredgewidth=2, zorder=3)
             for point in lane.points:
+                if point.interval:
+                    ax.hlines(row, *point.interval, color=point.colour, linewidth=1.8, zorder=3)
                 ax.plot(
                     point.value,
                     row,
@@ -151,7 +168,14 @@ def _draw_lanes(ax: Axes, chart: LaneChart) -> None:
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x", color=GRID, linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    if chart.log:
+        ax.set_xscale("log")
+        ax.set_xlim(*chart.limits)
+        ax.xaxis.set_major_locator(FixedLocator(chart.ticks))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     if chart.percent:
         ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.set_xlabel(chart.axis, fontsize=_SMALL)
@@ -159,40 +183,61 @@ def _draw_lanes(ax: Axes, chart: LaneChart) -> None:
 
 def _draw_curves(ax: Axes, chart: CurveChart) -> None:
     for curve in chart.curves:
-        ax.plot(
-            curve.steps_T,
-            curve.values_T,
-            color=curve.colour,
-            linestyle=curve.dash.matplotlib,
-            linewidth=curve.width * 0.8,
-            drawstyle="steps-post" if curve.stepped else "default",
-            marker="." if curve.stepped else "",
-            markersize=4,
-        )
+        _draw_curve(ax, curve)
+    if chart.reference is not None:
+        ax.axhline(chart.reference, color=INK, linewidth=0.8, linestyle=":", zorder=1)
+    for number, change in enumerate(chart.changes):
+        ax.axvline(change.at, linewidth=0.8, zorder=1, color=change.colour, linestyle=change.dash.matplotlib)
+        heights = [change_height(number)] * 2
+        low_high, across = (change.low, change.high), ax.get_xaxis_transform()
+        ax.plot(low_high, heights, change.dash.matplotlib, color=change.colour, linewidth=3.5, transform=across)
     if chart.mark is not None:
         ax.axvline(chart.mark, color=INK, linewidth=0.9, linestyle="--")
         ax.annotate(
             f"0.95 at {chart.mark:,}",
             (chart.mark, 1.01),
             xycoords=("data", "axes fraction"),
-            ha="right" if chart.mark > sum(chart.steps) / 2 else "left",
+            ha="right" if chart.mark > sum(chart.span) / 2 else "left",
             fontsize=_SMALL,
             color=QUIET,
         )
+    for label in chart.labels:
+        where = (label.place, label.value)
+        ax.annotate(label.text, where, xytext=(0, 2), textcoords="offset points", ha="center", fontsize=_SMALL)
     if chart.log:
         ax.set_yscale("log")
+    elif chart.percent:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     if chart.limits:
         ax.set_ylim(*chart.limits)
     if chart.ticks:
         ax.yaxis.set_major_locator(FixedLocator(chart.ticks))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_xlim(*chart.steps)
+    ax.set_xlim(*chart.span)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.grid(color=GRID, linewidth=0.6)
-    ax.set_xlabel("training step", fontsize=_SMALL)
+    ax.set_xlabel(chart.across, fontsize=_SMALL)
     ax.set_ylabel(chart.axis, fontsize=_SMALL)
+
+
+def _draw_curve(ax: Axes, curve: Curve) -> None:
+    points = curve.drawn == "points"
+    if curve.ends and points:
+        ax.vlines(curve.places_T, *curve.ends, color=curve.colour, linewidth=0.9)
+    elif curve.ends:
+        ax.fill_between(curve.places_T, *curve.ends, color=curve.colour, alpha=RIBBON, linewidth=0)
+    ax.plot(
+        curve.places_T,
+        curve.values_T,
+        color=curve.colour,
+        linestyle="none" if points else curve.dash.matplotlib,
+        linewidth=curve.width * 0.8,
+        drawstyle="steps-post" if curve.drawn == "steps" else "default",
+        marker={"line": "", "steps": ".", "points": "o"}[curve.drawn],
+        markersize=4,
+    )
 
 
 def _draw_key(place: SubFigure, entries: tuple[KeyEntry, ...]) -> None:
@@ -210,6 +255,9 @@ def _draw_key(place: SubFigure, entries: tuple[KeyEntry, ...]) -> None:
 
 
 def _handle(entry: KeyEntry) -> Line2D | tuple[Patch, Line2D]:
+    if entry.band and entry.dash:
+        line = Line2D([], [], color=entry.colour, linestyle=entry.dash.matplotlib)
+        return Patch(facecolor=entry.colour, alpha=RIBBON), line
     if entry.band:
         tick = Line2D([], [], color=entry.colour, marker="|", markersize=8, markeredgewidth=2, linestyle="none")
         return Patch(facecolor=entry.colour, alpha=0.35), tick

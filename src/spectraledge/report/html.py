@@ -13,14 +13,17 @@ from plotly.offline import get_plotlyjs
 
 from spectraledge.files import write_bytes
 from spectraledge.report.charts import FigureSpec
+from spectraledge.report.course import change_table, course_figure
 from spectraledge.report.curves import eigenvalue_figure, training_figure
 from spectraledge.report.data import pictures, titles
 from spectraledge.report.figures import FORMATS, draw, encoded
 from spectraledge.report.interactive import plotly_figure
-from spectraledge.report.lanes import all_bases_figure, own_basis_figure, right_basis_figure
+from spectraledge.report.lanes import own_basis_figure, right_basis_figure
+from spectraledge.report.measurements import measurements
 from spectraledge.report.pictures import draw_all_pictures, draw_picture, picture_null, picture_title, wave_figure
+from spectraledge.report.selected import frequency_figure, selection_figure
 from spectraledge.report.tables import claim_tables, comparisons, downloads, run_rows, settings
-from spectraledge.report.text import absent_note, headline, run_texts, seed_note
+from spectraledge.report.text import absent_note, answers, headline, run_texts, seed_note
 from spectraledge.report.words import modes_window, spectrum_window, step_word
 from spectraledge.studies.results import StudyResult
 
@@ -30,7 +33,9 @@ WAVES = "waves"
 
 _SPECS = {
     "shares": own_basis_figure,
-    "shares_by_basis": all_bases_figure,
+    "selection": selection_figure,
+    "frequencies": frequency_figure,
+    "course": course_figure,
     "training": training_figure,
     "eigenvalues": eigenvalue_figure,
     "bases": right_basis_figure,
@@ -69,6 +74,8 @@ def write_report(study: StudyResult, claims: pd.DataFrame, *, out: Path | None =
     for key, figure in drawn.items():
         for form in FORMATS:
             write_bytes(folder / FIGURES_FOLDER / f"{key}.{form}", encoded(figure, form))
+            # The page is laid out: the next format need not do so again.
+            figure.set_layout_engine("none")
     path = folder / REPORT_FILE
     write_bytes(path, _page(study, claims, specs).encode())
     return path
@@ -89,11 +96,14 @@ def _page(study: StudyResult, claims: pd.DataFrame, specs: dict[str, FigureSpec]
         charts=_charts_as_json(specs),
         plotly=get_plotlyjs(),
         headline=headline(study, claims),
+        answers=answers(study, claims),
         absent_note=absent_note(study),
         seed_note=seed_note(study),
         texts=run_texts(study, claims),
         claims=claim_tables(study, claims),
         comparisons=comparisons(study),
+        changes=change_table(study),
+        measurements=measurements(study),
         wave_words=wave_figure(study),
         waves=_run_pictures(study),
         runs=run_rows(study),

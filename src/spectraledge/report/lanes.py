@@ -1,19 +1,22 @@
 """The figures that set the edge against null directions: energy share and concentration, per run and basis."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from spectraledge.report.charts import FigureSpec, Group, KeyEntry, Lane, LaneChart, Panel, Point
 from spectraledge.report.data import (
+    LEAD_NULL_KINDS,
     NULL_KINDS,
+    SINGLE_KINDS,
     bases,
     basis_label,
+    own_variables,
     published_modes,
     quantiles,
     readings,
     titles,
     white_noise_concentration,
 )
-from spectraledge.report.style import INK, KIND_COLOURS, shape
+from spectraledge.report.style import INK, KIND_COLOURS, SINGLE_SHAPES, shape
 from spectraledge.report.words import listing, modes_window, step_word
 from spectraledge.studies.results import RunResult, StudyResult
 
@@ -26,53 +29,39 @@ NULL_WORDS = {
     "bulk": "bulk directions of the same window",
     "span": "random directions in the window's span",
     "random": "random directions in parameter space",
+    "block": "random directions with the edge's norm in every tensor",
+    "run_span": "random directions in the span of all updates up to the step",
 }
+
+SINGLE_WORDS = {
+    "weights": "the weights themselves",
+    "gradient": "gradient of the training loss",
+    "shuffled": "gradients of the loss with shuffled labels",
+}
+
+_LANE_LABELS = {"block": "block norms", "run_span": "run span", "shuffled": "shuffled labels"}
 
 
 def own_basis_figure(study: StudyResult) -> FigureSpec:
     """The lead figure: the edge's energy share in every run's own basis, against null directions."""
     named = titles(study)
-    groups = [Group(named[run.run_id], _lanes(run, run.structure, "energy_share", "jvp")) for run in study.runs]
+    groups = [Group(named[run.run_id], (*_own_lanes(run), *_single_lanes(run))) for run in study.runs]
     steps = listing([f"{run.modes_step:,}" for run in study.runs])
-    own = listing([_own_variable(run) for run in _one_per_task(study.runs)])
     charts = [_chart("Share in the task's own basis", groups, share=True)] if groups else []
     return FigureSpec(
         key="shares",
         title="How much of each direction's effect is a function of the task's own variable",
         caption=(
             f"Energy share: the part of a direction's vector response, over all input pairs, that is a function of the "
-            f"task's own variable ({own}), corrected for chance. Exact derivative (jvp), {modes_window(study)}, at "
-            f"steps {steps} from top to bottom. Bands: 5–95% of the null directions, tick at their median."
+            f"task's own variable ({own_variables(study.runs)}), corrected for chance. Exact derivative (jvp), "
+            f"{modes_window(study)}, at steps {steps} from top to bottom. Bands: 5–95% of the null directions, tick at "
+            f"their median. A trained network's Jacobian is structured too, so directions without any role have some "
+            f"share there; weights and gradients have a role of their own and are no nulls."
         ),
-        nothing="the edge's marks would lie inside the three bands below them.",
-        entries=(*_edge_entries(study), *_null_entries(study)),
+        nothing="the edge's marks would lie inside the bands below them.",
+        entries=(*_edge_entries(study), *_null_entries(study, LEAD_NULL_KINDS), *_single_entries(study)),
         panels=tuple(Panel("", (chart,)) for chart in charts),
         beside=True,
-    )
-
-
-def all_bases_figure(study: StudyResult) -> FigureSpec:
-    """The edge's energy share in every basis, one panel per run."""
-    named = titles(study)
-    per_run = [_groups(run, _rows(run, ("energy_share",), "jvp"), "energy_share", "jvp") for run in study.runs]
-    limits = _limits([group for groups in per_run for group in groups])
-    return FigureSpec(
-        key="shares_by_basis",
-        title="The same share in every basis",
-        caption=(
-            f"As in the figure before, in each basis that was tried; the task's own is tinted. Exact derivative (jvp), "
-            f"{modes_window(study)}, at the step in each panel's title. The share depends only on which pairs a basis "
-            f"puts together, not on how it numbers them, so bases that put the same pairs together share one row."
-        ),
-        nothing="the edge's marks would lie inside the bands below them in the tinted rows too.",
-        entries=(*_edge_entries(study), *_null_entries(study)),
-        panels=tuple(
-            Panel(
-                f"{named[run.run_id]}, {step_word(run.modes_step)}",
-                (_chart("Energy share", groups, share=True, limits=limits),),
-            )
-            for run, groups in zip(study.runs, per_run, strict=True)
-        ),
     )
 
 
@@ -106,7 +95,7 @@ def right_basis_figure(study: StudyResult) -> FigureSpec:
         entries=(
             *_edge_entries(study),
             KeyEntry("published F", INK, shape=shape(1), hollow=True),
-            *_null_entries(study),
+            *_null_entries(study, NULL_KINDS),
         ),
         panels=tuple(
             Panel(
@@ -128,16 +117,24 @@ def right_basis_figure(study: StudyResult) -> FigureSpec:
     )
 
 
-def _one_per_task(runs: Iterable[RunResult]) -> list[RunResult]:
-    return list({run.config.task: run for run in runs}.values())
+def _own_lanes(run: RunResult) -> tuple[Lane, ...]:
+    return _lanes(run, run.structure, "energy_share", "jvp", LEAD_NULL_KINDS)
 
 
-def _own_variable(run: RunResult) -> str:
-    own = basis_label(run.structure)
-    return own if own == run.formula else f"{own} for {run.formula}"
+def _single_lanes(run: RunResult) -> Iterator[Lane]:
+    for kind in SINGLE_KINDS:
+        shares = readings(run, kind=kind, basis=run.structure, method="jvp")["energy_share"].dropna()
+        hollow = kind == "shuffled"
+        points = [
+            Point(float(share), SINGLE_WORDS[kind], KIND_COLOURS[kind], SINGLE_SHAPES[kind], hollow) for share in shares
+        ]
+        if points:
+            yield Lane(_LANE_LABELS.get(kind, kind), KIND_COLOURS[kind], tuple(points))
 
 
-def _lanes(run: RunResult, basis: str, column: str, method: str) -> tuple[Lane, ...]:
+def _lanes(
+    run: RunResult, basis: str, column: str, method: str, nulls: tuple[str, ...] = NULL_KINDS
+) -> tuple[Lane, ...]:
     compared = column == "concentration"
     published = {(mode.basis, mode.direction): mode for mode in published_modes(run) if mode.kind == "edge"}
     lanes = []
@@ -150,8 +147,8 @@ def _lanes(run: RunResult, basis: str, column: str, method: str) -> tuple[Lane, 
             name = f"v{direction} published" + (f", ω {known.frequency}" if known.frequency else "")
             points.append(Point(known.concentration, name, INK, shape(direction), hollow=True))
         lanes.append(Lane(label, KIND_COLOURS["edge"], tuple(points)))
-    bands = {kind: quantiles(readings(run, kind=kind, basis=basis, method=method)[column]) for kind in NULL_KINDS}
-    lanes += [Lane(kind, KIND_COLOURS[kind], band=band) for kind, band in bands.items() if band]
+    bands = {kind: quantiles(readings(run, kind=kind, basis=basis, method=method)[column]) for kind in nulls}
+    lanes += [Lane(_LANE_LABELS.get(kind, kind), KIND_COLOURS[kind], band=band) for kind, band in bands.items() if band]
     return tuple(lanes)
 
 
@@ -202,8 +199,20 @@ def _edge_entries(study: StudyResult) -> tuple[KeyEntry, ...]:
     return tuple(KeyEntry(f"edge v{k}", KIND_COLOURS["edge"], shape=shape(k)) for k in directions)
 
 
-def _null_entries(study: StudyResult) -> tuple[KeyEntry, ...]:
-    present = {str(kind) for run in study.runs for kind in run.modes["kind"].unique()}
+def _null_entries(study: StudyResult, kinds: tuple[str, ...]) -> tuple[KeyEntry, ...]:
     return tuple(
-        KeyEntry(f"{kind}: {NULL_WORDS[kind]}", KIND_COLOURS[kind], band=True) for kind in NULL_KINDS if kind in present
+        KeyEntry(f"{_LANE_LABELS.get(kind, kind)}: {NULL_WORDS[kind]}", KIND_COLOURS[kind], band=True)
+        for kind in _present(study, kinds)
     )
+
+
+def _single_entries(study: StudyResult) -> tuple[KeyEntry, ...]:
+    return tuple(
+        KeyEntry(SINGLE_WORDS[kind], KIND_COLOURS[kind], shape=SINGLE_SHAPES[kind], hollow=kind == "shuffled")
+        for kind in _present(study, SINGLE_KINDS)
+    )
+
+
+def _present(study: StudyResult, kinds: tuple[str, ...]) -> list[str]:
+    there = {str(kind) for run in study.runs for kind in run.modes["kind"].unique()}
+    return [kind for kind in kinds if kind in there]

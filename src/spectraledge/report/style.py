@@ -16,8 +16,21 @@ ORANGE = "#E69F00"
 PURPLE = "#CC79A7"
 VERMILLION = "#D55E00"
 
-KIND_COLOURS = {"edge": VERMILLION, "bulk": GREEN, "span": BLUE, "random": QUIET}
+KIND_COLOURS = {
+    "edge": VERMILLION,
+    "bulk": GREEN,
+    "span": BLUE,
+    "random": QUIET,
+    "block": ORANGE,
+    "run_span": PURPLE,
+    "weights": INK,
+    "gradient": INK,
+    "shuffled": INK,
+}
 """Colour of each kind of direction."""
+
+RIBBON = 0.2
+"""Opacity of an interval around a line."""
 
 DIVERGING = "RdBu_r"
 """Colour map of signed pictures: safe for colour-blind readers (ColorBrewer), white at zero."""
@@ -66,6 +79,10 @@ class Dash:
 SOLID = Dash("solid", "-", "none")
 DASHED = Dash("dash", "--", "5 3")
 DOTTED = Dash("dot", ":", "2 2")
+
+
+SINGLE_SHAPES = {"weights": SHAPES[3], "gradient": SHAPES[4], "shuffled": SHAPES[0]}
+"""Shape of kinds that are drawn one by one."""
 
 
 def shape(direction: int) -> Shape:

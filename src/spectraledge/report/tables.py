@@ -16,14 +16,17 @@ from spectraledge.report.words import (
     modes_window,
     percent,
     probability,
+    ratio,
     spectrum_window,
+    spread,
     statistic,
     step_word,
 )
 from spectraledge.studies.published import PublishedMode
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import RUN_TABLES, RunResult, StudyResult
 
 _METHODS = ("difference", "jvp")
+_LONGEST = 20_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class ClaimRow:
 
     run: str
     value: str
+    interval: str
     null_median: str
     null_high: str
     p: str
@@ -50,6 +54,11 @@ class ClaimTable:
     null: str
     rule: str
     rows: tuple[ClaimRow, ...]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any row has an interval."""
+        return any(row.interval != NONE for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ def claim_tables(study: StudyResult, claims: pd.DataFrame) -> list[ClaimTable]:
             ClaimRow(
                 run=named.get(row["run"], row["run"]),
                 value=statistic(str(claim), row["value"]),
+                interval=spread(row["low"], row["high"], ratio),
                 null_median=statistic(str(claim), row["null_median"]),
                 null_high=statistic(str(claim), row["null_high"]),
                 p=probability(row["p"]),
@@ -190,7 +200,9 @@ def settings(study: StudyResult) -> list[tuple[str, str]]:
         ("seeds of the runs", _each(str(run.seed) for run in configs)),
         ("random streams", _each(f"{run.protocol} protocol" for run in configs)),
         ("seed of the null directions", str(analysis.seed)),
-        ("null directions", f"{analysis.nulls} in the window's span, {analysis.nulls} in parameter space"),
+        ("null directions", f"{analysis.nulls} of each kind"),
+        ("read-out", analysis.readout),
+        ("noise floor of every window", counted(analysis.surrogates, "surrogate") if analysis.surrogates else "none"),
         ("edge directions", f"v1 to v{analysis.edge}"),
         ("directions", modes_window(study)),
         ("eigenvalues over time", spectrum_window(study)),
@@ -221,11 +233,11 @@ def _each(values: Iterable[str]) -> str:
 
 
 def downloads(study: StudyResult, claims: pd.DataFrame) -> list[Download]:
-    """The study's tables as CSV inside links."""
+    """The study's tables as CSV inside links; those that are too long for a page are left in the study's folder."""
     tables = {"claims": claims}
-    if study.runs:
-        for name in ("modes", "characters", "metrics", "edge"):
-            parts = [getattr(run, name).assign(run=run.run_id) for run in study.runs]
+    for name in ("metrics", *RUN_TABLES):
+        parts = [getattr(run, name).assign(run=run.run_id) for run in study.runs if len(getattr(run, name))]
+        if 0 < sum(len(part) for part in parts) <= _LONGEST:
             joined = pd.concat(parts, ignore_index=True)
             tables[name] = joined[["run", *(column for column in joined.columns if column != "run")]]
     return [Download(f"{name}.csv", len(table), _uri(table)) for name, table in tables.items() if len(table)]

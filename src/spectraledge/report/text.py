@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from spectraledge.report.data import bases, basis_label, quantiles, readings, titles
+from spectraledge.report.data import bases, basis_label, quantiles, readings, selected_frequencies, titles
 from spectraledge.report.words import (
     concentration_range,
     counted,
@@ -14,15 +14,22 @@ from spectraledge.report.words import (
     modes_window,
     percent,
     probability,
+    ratio,
+    spread,
     statistic,
     step_word,
 )
 from spectraledge.studies.results import RunResult, StudyResult
 
-LEADING_CLAIM = "own-variable"
-"""The claim that the summary leads with."""
+SELECTS = "selects-own-functions"
+
+LEADING_CLAIMS = (SELECTS, "own-variable")
+"""The claim that the summary leads with: the first of these that was evaluated."""
+
+_TOP = 3
 
 _PLAIN = {
+    SELECTS: "The updates select functions of {own}: they move them more than isotropic updates would.",
     "own-variable": "The edge moves functions of {own} more than random directions do.",
     "edge-over-bulk": "The edge moves functions of {own} more than the bulk of the same window does.",
     "one-wave": "Seen along one residual direction, the edge's response is one plane wave, beyond what random "
@@ -58,6 +65,7 @@ class RunText:
         measured: At which step and in which window the modes were measured.
         findings: Its claims.
         concentration: What the published statistic says of it.
+        frequencies: Which single frequencies are selected; "" where that was not measured.
     """
 
     title: str
@@ -65,6 +73,7 @@ class RunText:
     measured: str
     findings: tuple[Finding, ...]
     concentration: str
+    frequencies: str
 
 
 def headline(study: StudyResult, claims: pd.DataFrame) -> str:
@@ -73,7 +82,8 @@ def headline(study: StudyResult, claims: pd.DataFrame) -> str:
         return "No run of this study has finished, so there is nothing to report yet."
     if claims.empty:
         return f"{counted(len(study.runs), 'run')} finished; no claim has been evaluated yet."
-    leading = claims[claims["claim"] == LEADING_CLAIM]
+    claim = leading_claim(claims)
+    leading = claims[claims["claim"] == claim]
     parts = []
     for generalised, which in ((True, "that generalised"), (False, "that did not generalise")):
         part = leading[leading["generalised"].astype(bool) == generalised]
@@ -81,10 +91,49 @@ def headline(study: StudyResult, claims: pd.DataFrame) -> str:
             parts.append(f"in {int((part['verdict'] == 'found').sum())} of the {counted(len(part), 'run')} {which}")
     if not parts:
         return f"{counted(len(study.runs), 'run')} finished; the leading claim was evaluated on none of them."
+    if claim == SELECTS:
+        return f"The weight updates select the task's own functions {listing(parts)}."
     return (
         "The largest directions of the weight updates move functions of the task's own variable more than random "
         f"directions do {listing(parts)}."
     )
+
+
+def leading_claim(claims: pd.DataFrame) -> str:
+    """Id of the claim that the summary leads with."""
+    return next((claim for claim in LEADING_CLAIMS if (claims["claim"] == claim).any()), LEADING_CLAIMS[-1])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether one run selects its own functions."""
+
+    run: str
+    own: str
+    generalised: str
+    ratio: str
+    interval: str
+    p: str
+    verdict: str
+
+
+def answers(study: StudyResult, claims: pd.DataFrame) -> list[Answer]:
+    """The question at the top, answered run by run; none where selection was not measured."""
+    rows = {row["run"]: row for row in claims.to_dict("records") if row["claim"] == SELECTS}
+    named = titles(study)
+    return [
+        Answer(
+            run=named[run.run_id],
+            own=basis_label(run.structure),
+            generalised="no" if run.manifest.grokked_step is None else f"at {step_word(run.manifest.grokked_step)}",
+            ratio=ratio(rows[run.run_id]["value"]),
+            interval=spread(rows[run.run_id]["low"], rows[run.run_id]["high"], ratio),
+            p=probability(rows[run.run_id]["p"]),
+            verdict=str(rows[run.run_id]["verdict"]),
+        )
+        for run in study.runs
+        if run.run_id in rows
+    ]
 
 
 def absent_note(study: StudyResult) -> str:
@@ -125,6 +174,7 @@ def run_texts(study: StudyResult, claims: pd.DataFrame) -> list[RunText]:
                 if row["run"] == run.run_id and row["claim"] != "generalises"
             ),
             concentration=_concentration(run),
+            frequencies=_frequencies(run),
         )
         for run in study.runs
     ]
@@ -140,13 +190,33 @@ def _outcome(run: RunResult) -> str:
 def _finding(run: RunResult, row: Mapping[Hashable, object]) -> Finding:
     claim = str(row["claim"])
     plain = _PLAIN.get(claim, str(row["statement"])).format(own=basis_label(run.structure))
+    verdict = str(row["verdict"])
+    if claim == SELECTS:
+        value, low, high, p, q = (float(str(row[name])) for name in ("value", "low", "high", "p", "q"))
+        numbers = (
+            f"S = {ratio(value)}, 95% interval {spread(low, high, ratio)}; no selection: 1; "
+            f"p = {probability(p)}, q = {probability(q)}"
+        )
+        return Finding(verdict == "found", verdict, plain, numbers)
     value, median, high, q = (float(str(row[name])) for name in ("value", "null_median", "null_high", "q"))
     numbers = (
         f"{statistic(claim, value)}; null: median {statistic(claim, median)}, 95% point {statistic(claim, high)}; "
         f"q = {probability(q)}"
     )
-    verdict = str(row["verdict"])
     return Finding(verdict == "found", verdict, plain, numbers)
+
+
+def _frequencies(run: RunResult) -> str:
+    if run.selection.empty:
+        return ""
+    table = selected_frequencies(run)
+    selected = table[table["selected"]]
+    which = f"Single frequencies of {basis_label(run.structure)} that the updates select"
+    if selected.empty:
+        return f"{which}: not found."
+    top = selected.nlargest(_TOP, "ratio")[["frequency", "ratio"]].itertuples(index=False)
+    most = listing([f"ω {frequency} (S = {ratio(value)})" for frequency, value in top])
+    return f"{which}: {len(selected)} of {len(table)}, most of all {most}; by an interval each, not adjusted."
 
 
 def _concentration(run: RunResult) -> str:

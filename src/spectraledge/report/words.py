@@ -1,7 +1,7 @@
 """Numbers and settings as words: one spelling each, so that text, tables and figures agree."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from spectraledge.report.charts import Band
 from spectraledge.studies.results import StudyResult
@@ -36,6 +36,33 @@ def decimal(value: float) -> str:
     return NONE if math.isnan(value) else _signed(value, "z.3f")
 
 
+def ratio(value: float) -> str:
+    """A ratio with three digits: 1.48, 12.3, 123."""
+    if math.isnan(value):
+        return NONE
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def spread(low: float, high: float, form: Callable[[float], str]) -> str:
+    """From one number to another."""
+    return NONE if math.isnan(low) or math.isnan(high) else f"{form(low)} to {form(high)}"
+
+
+def hundredths(value: float) -> str:
+    """A number with two decimals."""
+    return NONE if math.isnan(value) else _signed(value, "z.2f")
+
+
+def figures(value: float) -> str:
+    """A number with three digits."""
+    return NONE if math.isnan(value) else _signed(value, ".3g")
+
+
+def whole(value: float) -> str:
+    """A whole number."""
+    return NONE if math.isnan(value) else _signed(value, ",.0f")
+
+
 def probability(value: float) -> str:
     """A p- or q-value with two digits."""
     return NONE if math.isnan(value) else f"{value:.2g}"
@@ -49,6 +76,8 @@ def statistic(claim: str, value: float) -> str:
         return step_word(round(value))
     if claim == "right-basis":
         return f"{value:.2f}×"
+    if claim == "selects-own-functions":
+        return ratio(value)
     return percent(value) if claim in ("own-variable", "edge-over-bulk", "one-wave") else decimal(value)
 
 
