@@ -1,10 +1,21 @@
 """A study as data: which runs, and how they are analysed."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from spectraledge.files import digest
 from spectraledge.studies.network import ReadoutName
 from spectraledge.training import RunConfig
+
+
+def _enough(surrogates: int) -> int:
+    if surrogates and surrogates < 19:
+        raise ValueError(f"a noise floor at 5 % needs at least 19 surrogates, or 0 for none, got {surrogates}")
+    return surrogates
+
+
+_Surrogates = Annotated[int, Field(ge=0), AfterValidator(_enough)]
 
 
 class AnalysisConfig(BaseModel):
@@ -16,7 +27,7 @@ class AnalysisConfig(BaseModel):
         center_modes: Whether directions are taken from a centred window (Xu 2026, functional scripts: yes).
         edge: How many directions count as edge (Xu 2026, §3).
         nulls: Directions of each null.
-        surrogates: Surrogates of every window for its noise floor; 0 leaves it out.
+        surrogates: Surrogates of every window for its noise floor, at least 19 for one at 5 %; 0 leaves it out.
         readout: What responds (Xu 2026, §2.4: the residual stream).
         stride: Snapshots from one measured in the course of a run to the next; see `follow_course` for the default.
         seed: Root seed of the null directions.
@@ -29,7 +40,7 @@ class AnalysisConfig(BaseModel):
     center_modes: bool = True
     edge: int = Field(default=3, ge=2)
     nulls: int = Field(default=20, ge=2)
-    surrogates: int = Field(default=39, ge=0)
+    surrogates: _Surrogates = 39
     readout: ReadoutName = "residual"
     stride: int | None = Field(default=None, ge=1)
     seed: int = 42
