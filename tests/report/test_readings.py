@@ -12,6 +12,7 @@ from spectraledge.report.charts import Curve, CurveChart, LaneChart
 from spectraledge.report.curves import eigenvalue_figure
 from spectraledge.report.data import pictures, published_modes, quantiles, titles, white_noise_concentration
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
+from spectraledge.report.text import caution
 from spectraledge.report.words import hundredths, listing, percent, probability, ratio, spread, statistic
 
 
@@ -158,3 +159,13 @@ def test_words():
     assert statistic("a claim of the future", 0.25) == "0.250"
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert listing([]) == ""
+
+
+@pytest.mark.parametrize(("shuffled", "above"), [(0.0, 2), (0.99, 0)])
+def test_the_caution_counts_runs_whose_edge_beats_shuffled_answers(tmp_path: Path, shuffled: float, above: int):
+    runs = [make_run("add", effect=0.4), make_run("mul", effect=0.4), make_run("cubic")]
+    for run in runs:
+        run.modes.loc[run.modes["kind"] == "shuffled", "energy_share"] = shuffled
+    said = caution(make_study(tmp_path, *runs))
+    assert said.endswith(f"than every gradient for shuffled answers does in {above} of the 2 runs that generalised.")
+    assert caution(make_study(tmp_path, runs[2])) == ""

@@ -23,7 +23,7 @@ from spectraledge.report.measurements import measurements
 from spectraledge.report.pictures import draw_all_pictures, draw_picture, picture_null, picture_title, wave_figure
 from spectraledge.report.selected import frequency_figure, selection_figure
 from spectraledge.report.tables import claim_tables, comparisons, downloads, run_rows, settings
-from spectraledge.report.text import absent_note, answers, headline, run_texts, seed_note
+from spectraledge.report.text import absent_note, answers, caution, headline, run_texts, seed_note
 from spectraledge.report.words import modes_window, spectrum_window, step_word
 from spectraledge.studies.results import StudyResult
 
@@ -99,6 +99,7 @@ def _page(study: StudyResult, claims: pd.DataFrame, specs: dict[str, FigureSpec]
         answers=answers(study, claims),
         absent_note=absent_note(study),
         seed_note=seed_note(study),
+        caution=caution(study),
         texts=run_texts(study, claims),
         claims=claim_tables(study, claims),
         comparisons=comparisons(study),

@@ -28,6 +28,8 @@ LEADING_CLAIMS = (SELECTS, "own-variable")
 
 _TOP = 3
 
+_COMPARED = ("edge", "shuffled")
+
 _PLAIN = {
     SELECTS: "The updates select functions of {own}: they move them more than isotropic updates would.",
     "own-variable": "The edge moves functions of {own} more than random directions do.",
@@ -157,6 +159,25 @@ def seed_note(study: StudyResult) -> str:
             "there is no interval over seeds."
         )
     return f"Runs have {counted(len(seeds), 'seed')}; verdicts are per run, and no interval over seeds is drawn here."
+
+
+def caution(study: StudyResult) -> str:
+    """What selection does not say: how the edge compares with gradients that no task guided."""
+    above, of = 0, 0
+    for run in study.runs:
+        own = {kind: readings(run, kind=kind, basis=run.structure, method="jvp")["energy_share"] for kind in _COMPARED}
+        edge, shuffled = own.values()
+        if run.grokked and len(edge) > 1 and len(shuffled):
+            of += 1
+            above += int(edge.nlargest(2).iloc[-1] > shuffled.max())
+    if not of:
+        return ""
+    return (
+        "Selected means: more than isotropic updates of the same network. It does not mean that only this task's loss "
+        "could do it, because once a network has learned a task its own functions are easy to move: two edge "
+        f"directions move them more than every gradient for shuffled answers does in {above} of the "
+        f"{counted(of, 'run')} that generalised."
+    )
 
 
 def run_texts(study: StudyResult, claims: pd.DataFrame) -> list[RunText]:
