@@ -9,10 +9,12 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
+import checkpoints
 import numpy as np
 import responses
 import spectra
 import torch
+import tracker
 from measuring import gemm_rate, read_rate
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +29,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     np.random.seed(0)
-    rows = [*training.rows(), *spectra.rows(), *responses.rows()]
+    rows = [*training.rows(), *spectra.rows(), *responses.rows(), *tracker.rows(), *checkpoints.rows()]
     scaling = training.scaling()
     table = Table(title="One thread; medians of runs taken in turn")
     for column in ("path", "baseline s", "ours s", "ratio", "limit s", "limited by", "share of limit", "peak MiB"):
