@@ -39,7 +39,6 @@ def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
 def test_attach_page_runs_with_other_libraries(
     library: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("accelerate" if library == "transformers" else library)
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("docs/attach.md", f"python {library}")
     exec(compile(code, "docs/attach.md", "exec"), {})

@@ -1,18 +1,23 @@
 """The callback in Lightning's own trainer, against the tracker in a plain loop."""
 
+import warnings
+
 import pandas as pd
 import pytest
 import torch
+from tracking_support import Network, weights
+
+from spectraledge.errors import InputError
+from spectraledge.files import read_table
+from spectraledge.integrations import SpectralEdgeTracker
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import lightning.pytorch as lightning
+
+    from spectraledge.integrations.lightning import SpectralEdgeCallback
 
 pytestmark = pytest.mark.filterwarnings("default")
-lightning = pytest.importorskip("lightning.pytorch")
-
-from tracking_support import Network, weights  # noqa: E402 (after what may be missing)
-
-from spectraledge.errors import InputError  # noqa: E402
-from spectraledge.files import read_table  # noqa: E402
-from spectraledge.integrations import SpectralEdgeTracker  # noqa: E402
-from spectraledge.integrations.lightning import SpectralEdgeCallback  # noqa: E402
 
 SETTINGS = {"params": "*weight", "window": 5, "every": 3}
 
@@ -128,7 +133,6 @@ def test_steps_are_lightnings_even_where_some_are_skipped(tmp_path):
 
 
 def test_readings_go_to_the_loggers(tmp_path):
-    pytest.importorskip("tensorboard")
     from lightning.pytorch.loggers import TensorBoardLogger
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -1,19 +1,23 @@
 """The callback in the trainer of Transformers, against the tracker in a plain loop."""
 
+import warnings
+
 import pandas as pd
 import pytest
 import torch
+from tracking_support import Network, weights
+
+from spectraledge.errors import InputError
+from spectraledge.files import read_json, read_table
+from spectraledge.integrations import SpectralEdgeTracker
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import transformers
+
+    from spectraledge.integrations.transformers import SpectralEdgeCallback
 
 pytestmark = pytest.mark.filterwarnings("default")
-transformers = pytest.importorskip("transformers")
-pytest.importorskip("accelerate")
-
-from tracking_support import Network, weights  # noqa: E402 (after what may be missing)
-
-from spectraledge.errors import InputError  # noqa: E402
-from spectraledge.files import read_json, read_table  # noqa: E402
-from spectraledge.integrations import SpectralEdgeTracker  # noqa: E402
-from spectraledge.integrations.transformers import SpectralEdgeCallback  # noqa: E402
 
 SETTINGS = {"params": "*weight", "window": 5, "every": 3}
 
