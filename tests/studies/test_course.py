@@ -12,6 +12,7 @@ from spectraledge.spectrum import effective_dimension, noise_floor
 from spectraledge.streams import torch_generator
 from spectraledge.studies.course import CourseTables, change_table, follow_course
 from spectraledge.studies.functional import measure_modes, observe_run
+from spectraledge.studies.moves import move_table
 from spectraledge.studies.recorded import RecordedRun
 from spectraledge.studies.selection import selection_table
 
@@ -89,6 +90,18 @@ def test_single_precision_gives_the_same_shares(run: Path, followed: CourseTable
     shares = followed.course["quantity"].isin(["energy_share", "selection"])
     difference = (single.course["value"] - followed.course["value"])[shares].abs()
     assert 0 < difference.max() < 1e-4
+
+
+@pytest.mark.parametrize("step", [80, 200])
+def test_what_moved_the_weights_at_each_point(run: Path, followed: CourseTables, step: int) -> None:
+    recorded = RecordedRun.open(run)
+    expected = move_table(recorded, recorded.window(step, window=WINDOW, center=True)).set_index("direction")
+    for direction in expected.index[:4]:
+        kind = "edge" if direction else "window"
+        found = [value(followed.course, step, name, kind, direction)["value"] for name in ("adam", "decay", "cross")]
+        np.testing.assert_allclose(found, expected.loc[direction, ["adam", "decay", "cross"]], rtol=1e-10, atol=1e-12)
+        assert sum(found) == pytest.approx(1.0)
+    assert set(followed.changes["quantity"]).isdisjoint({"adam", "decay", "cross"})
 
 
 def planted_course(rng: np.random.Generator) -> pd.DataFrame:

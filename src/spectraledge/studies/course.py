@@ -16,6 +16,7 @@ from spectraledge.spectrum import Spectrum, effective_dimension, noise_floor
 from spectraledge.statistics import change_point
 from spectraledge.streams import numpy_generator, torch_generator
 from spectraledge.studies.directions import collect_directions
+from spectraledge.studies.moves import move_table
 from spectraledge.studies.network import Network
 from spectraledge.studies.observation import each_response
 from spectraledge.studies.recorded import RecordedRun, Window
@@ -28,6 +29,9 @@ POINTS = 12
 """Snapshots that are measured where no stride is chosen, about (our choice: some seconds each)."""
 
 COURSE_KINDS = ("edge", "bulk", "span", "random")
+
+MOVED_BY = ("adam", "decay", "cross")
+"""What moved the weights, as shares of a window's trace and of its directions' eigenvalues; see `move_table`."""
 
 LOGARITHMIC = ("trace", "g23", "signal_ratio")
 """Quantities whose logarithm is searched for a change: they scale with the size of updates."""
@@ -47,7 +51,7 @@ class CourseTables:
             effective_dimension, signal_count and signal_ratio (eigenvalues above the noise floor, and the largest over
             its floor; always of the centred window), span_cosine (mean squared cosine of the edge with that of the
             window before, which shares no update; chance is edge/P; missing where there is no such window),
-            test_accuracy.
+            test_accuracy, and adam, decay, cross (of the window and of each edge direction; see `move_table`).
         changes: One row per quantity that changes at all: quantity, direction, step (the first of the new level), low,
             high (95 % interval), change (new level less old, of the logarithm for trace, g23 and signal_ratio), share
             (of the variation that it explains), p, lead (steps by which it precedes the first test accuracy of .95;
@@ -109,6 +113,7 @@ def follow_course(
         network = Network.at(run, step, dtype=dtype)
         rows += [(step, *row) for row in _own_functions(run, here, network, edge=edge, nulls=nulls, seed=seed)]
         rows += [(step, *row) for row in _spectrum(here, seed)]
+        rows += [(step, *row) for row in _moves(run, here, edge)]
         if place - window in places:
             before = run.window(run.steps[place - window], window=window, center=center).directions
             cosines = span_cosines(before.vectors_KP[:edge], here.directions.vectors_KP[:edge])
@@ -156,6 +161,13 @@ def _spectrum(window: Window, seed: int) -> Iterator[tuple[object, ...]]:
         yield _single("signal_ratio", float(floor.ratio_W[0]))
 
 
+def _moves(run: RecordedRun, window: Window, edge: int) -> Iterator[tuple[object, ...]]:
+    for row in move_table(run, window).head(1 + edge).itertuples():
+        kind = "edge" if row.direction else "window"
+        for quantity in MOVED_BY:
+            yield quantity, kind, row.direction, getattr(row, quantity), np.nan, np.nan
+
+
 def _single(quantity: str, value: float) -> tuple[object, ...]:
     return quantity, "window", 0, value, np.nan, np.nan
 
@@ -172,7 +184,7 @@ def change_table(course: pd.DataFrame, grokked_step: int | None, *, block: int, 
     Returns:
         The changes; see `CourseTables`.
     """
-    chosen = course[course["kind"].isin(["edge", "window"]) & (course["quantity"] != "selection_p")]
+    chosen = course[course["kind"].isin(["edge", "window"]) & ~course["quantity"].isin(["selection_p", *MOVED_BY])]
     grokked = np.nan if grokked_step is None else float(grokked_step)
     rows = []
     for _, part in chosen.groupby(["quantity", "direction"], sort=False):
