@@ -13,13 +13,12 @@ from spectraledge.integrations.tables import (
     Overhead,
     Products,
     TrackerResults,
-    edge_table,
     gram_table,
     rotation_of,
     rotation_table,
     spectrum_of,
-    spectrum_table,
 )
+from spectraledge.trajectory import edge_table, spectrum_table
 
 
 @dataclass(frozen=True)

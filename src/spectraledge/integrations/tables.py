@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spectraledge.files import write_json, write_table
 from spectraledge.integrations.rotation import window_rotation
-from spectraledge.spectrum import Spectrum, band_windows, effective_dimension, window_eigenvalues
+from spectraledge.spectrum import Spectrum, band_windows, window_eigenvalues
 
 
 @dataclass(frozen=True)
@@ -97,40 +97,6 @@ def rotation_of(products: Products, window: int, *, top: int, center: bool) -> T
     gram_NVV = band_windows(products.band_TV, window + 1)
     noise_N1 = products.noise_T.unfold(0, window + 1, 1).sum(-1, keepdim=True)
     return window_rotation(gram_NVV, top=top, center=center, storage_noise=noise_N1)
-
-
-def spectrum_table(steps: Sequence[int], spectrum: Spectrum) -> pd.DataFrame:
-    """Return spectrum.parquet of windows that end at these steps."""
-    windows, width = spectrum.eigenvalues_TW.shape
-    return pd.DataFrame(
-        {
-            "step": np.repeat(np.array(steps, dtype=np.int64), width),
-            "k": np.tile(np.arange(1, width + 1), windows),
-            "eigenvalue": spectrum.eigenvalues_TW.flatten().numpy(),
-            "singular_value": spectrum.singular_values_TW.flatten().numpy(),
-            "share": spectrum.shares_TW.flatten().numpy(),
-        }
-    )
-
-
-def edge_table(steps: Sequence[int], spectrum: Spectrum, floors_N2: Tensor) -> pd.DataFrame:
-    """Return edge.parquet of windows that end at these steps; with the columns of the floor where there are floors."""
-    gaps = spectrum.gaps_TW.numpy()
-    k_star = pd.Series(spectrum.k_star_T.numpy(), dtype="Int64")
-    table = pd.DataFrame(
-        {
-            "step": np.array(steps, dtype=np.int64),
-            "k_star": k_star.mask(k_star == 0),
-            "g12": gaps[:, 0],
-            "g23": gaps[:, 1] if spectrum.window > 2 else np.nan,
-            "trace": spectrum.trace_T.numpy(),
-            "effective_dimension": effective_dimension(spectrum.eigenvalues_TW).numpy(),
-        }
-    )
-    if len(floors_N2):
-        table["above_floor"] = floors_N2[:, 0].long().numpy()
-        table["floor_ratio"] = floors_N2[:, 1].numpy()
-    return table
 
 
 def rotation_table(steps: Sequence[int], cosines_NK: Tensor) -> pd.DataFrame:

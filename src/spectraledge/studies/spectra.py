@@ -18,13 +18,21 @@ from spectraledge.spectrum import (
     Spectrum,
     band_windows,
     block_windows,
-    effective_dimension,
     noise_floor,
     window_eigenvalues,
 )
 from spectraledge.streams import torch_generator
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest, RecordedGram, Selection, Series, Spacing, select_parameters
+from spectraledge.trajectory import (
+    Manifest,
+    RecordedGram,
+    Selection,
+    Series,
+    Spacing,
+    edge_table,
+    select_parameters,
+    spectrum_table,
+)
 
 
 @dataclass(frozen=True)
@@ -130,8 +138,11 @@ def analyze_folder(
         gram_NWW = gram.windows()
     noise_N1 = torch.from_numpy(noise).unfold(0, window, 1).sum(-1, keepdim=True)
     eigenvalues = window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1)
-    tables = _tables(steps[window - 1 :], Spectrum(eigenvalues, window, center), floors)
-    return SpectrumTables(*tables, series.selection, series.layout.size)
+    spectrum, ends = Spectrum(eigenvalues, window, center), steps[window - 1 :]
+    floors_N2 = torch.tensor([(floor.count, float(floor.ratio_W[0])) for floor in floors], dtype=torch.float64)
+    return SpectrumTables(
+        spectrum_table(ends, spectrum), edge_table(ends, spectrum, floors_N2), series.selection, series.layout.size
+    )
 
 
 def _recorded(folder: Path, series: Series, window: int) -> RecordedGram | None:
@@ -149,32 +160,3 @@ def _counting(series: Series, noise_T: NDArray[np.float64]) -> Iterator[Tensor]:
     for index, update in enumerate(series.updates()):
         noise_T[index] += update.storage_noise
         yield update.update_P
-
-
-def _tables(steps: list[int], spectrum: Spectrum, floors: list[NoiseFloor]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    windows, width = spectrum.eigenvalues_TW.shape
-    long = pd.DataFrame(
-        {
-            "step": np.repeat(steps, width),
-            "k": np.tile(np.arange(1, width + 1), windows),
-            "eigenvalue": spectrum.eigenvalues_TW.flatten().numpy(),
-            "singular_value": spectrum.singular_values_TW.flatten().numpy(),
-            "share": spectrum.shares_TW.flatten().numpy(),
-        }
-    )
-    gaps = spectrum.gaps_TW.numpy()
-    k_star = pd.Series(spectrum.k_star_T.numpy(), dtype="Int64")
-    edge = pd.DataFrame(
-        {
-            "step": steps,
-            "k_star": k_star.mask(k_star == 0),
-            "g12": gaps[:, 0],
-            "g23": gaps[:, 1] if width > 2 else np.nan,
-            "trace": spectrum.trace_T.numpy(),
-            "effective_dimension": effective_dimension(spectrum.eigenvalues_TW).numpy(),
-        }
-    )
-    if floors:
-        edge["above_floor"] = [floor.count for floor in floors]
-        edge["floor_ratio"] = [float(floor.ratio_W[0]) for floor in floors]
-    return long, edge

@@ -15,6 +15,7 @@ from spectraledge.trajectory.snapshots import (
     write_tensors,
 )
 from spectraledge.trajectory.spacing import Spacing, describe_intervals, missing_steps
+from spectraledge.trajectory.spectrum_tables import edge_table, spectrum_table
 from spectraledge.trajectory.verification import Finding, Verification, verify_series
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Verification",
     "contents",
     "describe_intervals",
+    "edge_table",
     "environment",
     "find_snapshots",
     "in_hub_cache",
@@ -40,6 +42,7 @@ __all__ = [
     "read_snapshot",
     "select_parameters",
     "snapshot_path",
+    "spectrum_table",
     "verify_series",
     "write_tensors",
 ]
