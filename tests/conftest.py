@@ -39,17 +39,20 @@ class PublishedNetwork(nn.Module):
         )
         self.layers = nn.TransformerEncoder(layer, config.depth, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, config.tokens)
+        self.heads = nn.ModuleList(nn.Linear(config.width, config.tokens) for _ in range(config.answers))
 
     def forward(self, tokens):
+        """Return the logits of each head side by side, and the residual stream."""
         stream = self.layers(self.token_embedding(tokens) + self.position_embedding)
-        return self.head(self.norm(stream[:, 0])), stream[:, 0]
+        normed = self.norm(stream[:, 0])
+        return torch.cat([head(normed) for head in self.heads], -1), stream[:, 0]
 
     def named_as_ours(self):
-        """Parameters by the name that `Transformer` gives them."""
+        """Parameters by the name that `Transformer` gives them; several heads stay one by one."""
         found = {}
         for name, parameter in self.named_parameters():
             ours = name.replace("layers.layers.", "layers.")
+            ours = ours.replace("heads.0.", "head.") if len(self.heads) == 1 else ours
             for their_part, our_part in _PARTS.items():
                 ours = ours.replace(f".{their_part}", f".{our_part}")
             found[ours] = parameter

@@ -43,14 +43,14 @@ def test_answers_are_those_of_each_network(published_network, config, stacks, dt
     for s, network in enumerate(networks):
         with torch.no_grad():
             logits, residual = network(pairs[s])
-        torch.testing.assert_close(trace.logits[s], logits, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+        torch.testing.assert_close(trace.logits[s].flatten(1), logits, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
         torch.testing.assert_close(trace.norm.x[s], residual, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 @cases
 def test_the_gradient_is_autograds(published_network, config, stacks, dtype):
     networks, named, parameters, pairs, labels = stacked(published_network, config, stacks, dtype)
-    losses, gradients = loss_and_gradient(config, parameters, rows_of(config, pairs), labels)
+    losses, gradients = loss_and_gradient(config, parameters, rows_of(config, pairs), labels.unsqueeze(-1))
     assert list(gradients) == list(parameters)
     for s, network in enumerate(networks):
         loss = F.cross_entropy(network(pairs[s])[0], labels[s])
@@ -73,7 +73,7 @@ def test_the_published_sizes_on_the_whole_grid(published_network):
     labels = pairs.sum(1) % 97
     loss = F.cross_entropy(network(pairs)[0], labels)
     loss.backward()
-    found, gradients = loss_and_gradient(config, parameters, rows_of(config, pairs[None]), labels[None])
+    found, gradients = loss_and_gradient(config, parameters, rows_of(config, pairs[None]), labels[None, :, None])
     torch.testing.assert_close(found[0], loss.detach(), rtol=1e-5, atol=1e-5)
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient[0], named[name].grad, rtol=1e-5, atol=1e-5)

@@ -22,6 +22,8 @@ CHANGES = {
     "stop_patience": 5,
     "engine": "compiled",
     "watched": ("head.*",),
+    "required": ("add",),
+    "start": "0" * 64,
 }
 
 
@@ -58,6 +60,11 @@ def test_another_task_or_network_is_another_run(small_config, small_task):
 def test_the_folder_name_is_readable(small_config):
     config = small_config(weight_decay=0.5, seed=7)
     assert config.run_id == f"add-mod13-wd0.5-seed7-{config.hash[:8]}"
+
+
+def test_required_parts_are_parts_of_the_task(small_task):
+    with pytest.raises(InputError, match="required parts are parts of task 'add', got mul"):
+        RunConfig.for_task(small_task, required=("mul",))
 
 
 def test_a_configuration_is_frozen(small_config):

@@ -17,8 +17,8 @@ def train(
     task: Annotated[
         str,
         typer.Argument(
-            help="add, sub, mul, div, square_sum, quadratic, cubic; a table of answers (table.csv, table.npy); "
-            "or a Python function (module.py:function).",
+            help="add, sub, mul, div, square_sum, quadratic, cubic, maximum; several with a head each (add+mul); "
+            "a table of answers (table.csv, table.npy); or a Python function (module.py:function).",
             show_default=False,
         ),
     ],

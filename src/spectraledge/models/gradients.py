@@ -15,9 +15,9 @@ from spectraledge.products import multiply_stacks
 
 
 def loss_and_gradient(
-    config: TransformerConfig, parameters: Mapping[str, Tensor], row_of: Tensor, labels_SN: Tensor
+    config: TransformerConfig, parameters: Mapping[str, Tensor], row_of: Tensor, labels_SNO: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean cross-entropy of each of S networks on its own n pairs, and its gradient.
+    """Mean cross-entropy of each of S networks on its own n pairs, summed over its O answers, and its gradient.
 
     Law: equal to autograd through `Transformer` and `torch.nn.functional.cross_entropy`, up to rounding.
 
@@ -25,7 +25,7 @@ def loss_and_gradient(
         config: Sizes of the networks; pairs of tokens.
         parameters: All parameters by name, shapes (S, *parameter shape).
         row_of: The inputs; see `pairs.rows_of`.
-        labels_SN: Right answers, int64.
+        labels_SNO: Right answers, int64.
 
     Returns:
         Losses in nats, shape (S,), and the gradients by name, shapes as the parameters.
@@ -33,9 +33,9 @@ def loss_and_gradient(
     weights = Weights.of(config, parameters)
     trace = forward_pairs(weights, row_of)
     log_probabilities = torch.log_softmax(trace.logits, -1)
-    losses_S = -log_probabilities.gather(-1, labels_SN.unsqueeze(-1)).squeeze(-1).mean(-1)
+    losses_S = -log_probabilities.gather(-1, labels_SNO.unsqueeze(-1)).squeeze(-1).sum(-1).mean(-1)
     backward = _Backward(weights, parameters)
-    logits = backward.of_logits(log_probabilities, labels_SN)
+    logits = backward.of_logits(log_probabilities, labels_SNO)
     stream = backward.folded("norm", "head", weights.head, logits, trace.norm.out)
     stream = trace.norm.transport(stream)
     for layer, seen in zip(reversed(weights.layers), reversed(trace.layers), strict=True):
@@ -56,10 +56,10 @@ class _Backward:
         self.parameters = parameters
         self.gradient: dict[str, Tensor] = {}
 
-    def of_logits(self, log_probabilities: Tensor, labels_SN: Tensor) -> Tensor:
+    def of_logits(self, log_probabilities: Tensor, labels_SNO: Tensor) -> Tensor:
         change = log_probabilities.exp()
-        right = change.new_full((), -1.0).expand(*labels_SN.shape, 1)
-        return change.scatter_add_(-1, labels_SN.unsqueeze(-1), right).div_(labels_SN.shape[-1])
+        right = change.new_full((), -1.0).expand(*labels_SNO.shape, 1)
+        return change.scatter_add_(-1, labels_SNO.unsqueeze(-1), right).div_(labels_SNO.shape[1]).flatten(2)
 
     def layer(self, layer: LayerWeights, seen: LayerTrace, stream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Go back to the stream behind attention, to Q, to the difference of the two keys, and to V.

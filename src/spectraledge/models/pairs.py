@@ -168,7 +168,7 @@ class Trace:
         row_of: Row of the table of every (network, position, input), flat over S·2·V rows, int64 (S·2·n,).
         layers: Layer by layer.
         norm: The final LayerNorm; its `x` is the residual stream at position 0, (S, n, D).
-        logits: Shape (S, n, tokens).
+        logits: Shape (S, n, answers, tokens).
     """
 
     row_of: Tensor
@@ -225,4 +225,5 @@ def forward_pairs(weights: Weights, row_of: Tensor) -> Trace:
         stream = stream.view(stacks, read, count, width)
         layers.append(LayerTrace(norm1, query, key_gap, value_gap, gate, mixed, norm2, hidden, active))
     norm = Normed.of(stream.view(stacks, count, width))
-    return Trace(row_of, tuple(layers), norm, weights.head(norm.out))
+    logits = weights.head(norm.out).view(stacks, count, config.answers, config.tokens)
+    return Trace(row_of, tuple(layers), norm, logits)

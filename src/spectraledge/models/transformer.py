@@ -16,6 +16,7 @@ class TransformerConfig(BaseModel):
 
     Attributes:
         tokens: Vocabulary size and number of classes (the modulus).
+        answers: Answers per input, each with a head of its own over `tokens` classes.
         length: Tokens per input.
         width: Width D of the residual stream.
         depth: Number of layers.
@@ -26,6 +27,7 @@ class TransformerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tokens: int = Field(gt=1)
+    answers: int = Field(default=1, gt=0)
     length: int = Field(default=2, gt=0)
     width: int = Field(default=128, gt=0)
     depth: int = Field(default=2, gt=0)
@@ -43,7 +45,7 @@ class Readout(NamedTuple):
     """What the network says about N inputs.
 
     Attributes:
-        logits_NC: Shape (N, tokens).
+        logits_NC: Shape (N, answers·tokens), head by head.
         residual_ND: The residual stream at position 0 after the last layer, before the final LayerNorm; (N, width).
     """
 
@@ -106,7 +108,7 @@ class Transformer(nn.Module):
         self.position_embedding = nn.Parameter(torch.randn(config.length, config.width) / math.sqrt(config.width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, config.tokens)
+        self.head = nn.Linear(config.width, config.answers * config.tokens)
 
     def forward(self, tokens_NL: Tensor) -> Readout:
         """Read out N inputs.

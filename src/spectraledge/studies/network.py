@@ -84,7 +84,7 @@ class Still(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """A network at one step, over its task's whole domain.
+    """A network at one step, over its task's whole domain; of a joint task's heads, that of the run's part.
 
     Attributes:
         config: Sizes.
@@ -104,9 +104,10 @@ class Network:
     def at(cls, run: RecordedRun, step: int, *, dtype: torch.dtype = torch.float64) -> "Network":
         """Read the network of a run at a step that has a snapshot."""
         stored = read_snapshot(snapshot_path(run.folder, step))
+        own = slice(run.head * run.config.model.tokens, (run.head + 1) * run.config.model.tokens)
         return cls(
-            run.config.model,
-            {name: value.to(dtype) for name, value in stored.items()},
+            run.config.model.model_copy(update={"answers": 1}),
+            {name: (value[own] if name.startswith("head.") else value).to(dtype) for name, value in stored.items()},
             run.series.layout,
             torch.from_numpy(run.task.pairs_N2),
             torch.from_numpy(run.task.labels_N),
@@ -131,7 +132,7 @@ class Network:
             # In parts, because a trace keeps all that derivatives need.
             for inputs in torch.split(self.inputs_N2, 1024):
                 trace = forward_pairs(weights, rows_of(self.config, inputs[None]))
-                seen.append((trace.norm.x[0], trace.layers[-1].active[0], trace.logits[0]))
+                seen.append((trace.norm.x[0], trace.layers[-1].active[0], trace.logits[0, :, 0]))
         return Still(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
 
     def gradient(self, kept_N: NDArray[np.bool_], labels_N: Tensor | None = None) -> Tensor:
@@ -149,7 +150,7 @@ class Network:
         stacked = {name: value.unsqueeze(0) for name, value in self.parameters.items()}
         with torch.no_grad():
             rows = rows_of(self.config, self.inputs_N2[kept][None])
-            _, gradients = loss_and_gradient(self.config, stacked, rows, labels[kept][None])
+            _, gradients = loss_and_gradient(self.config, stacked, rows, labels[kept][None, :, None])
         return self.layout.join_rows(gradients)[0]
 
     def responses(self, vectors_KP: Tensor, readout: ReadoutName = "residual") -> Float:

@@ -14,9 +14,10 @@ from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.spectrum import Directions, window_directions
 from spectraledge.studies.spectra import check_window
-from spectraledge.tasks import OPERATIONS, Task, named_task
+from spectraledge.tasks import OPERATIONS, Task, joint_task, named_task, part_names
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
+from spectraledge.training.run_folder import PARTS_FILE, label_column
 from spectraledge.trajectory import Series
 
 
@@ -54,7 +55,8 @@ class RecordedRun:
     Attributes:
         folder: The run folder.
         config: How it was trained.
-        task: Its task, with its structure where the table is that of a known operation.
+        task: Its task, with its structure where the table is that of a known operation; of a joint one, one part.
+        head: Place of that part among the network's heads.
         test_N: Which pairs of the domain are for testing.
         series: Its snapshots, and the parameters that are watched.
     """
@@ -62,39 +64,50 @@ class RecordedRun:
     folder: Path
     config: RunConfig
     task: Task
+    head: int
     test_N: NDArray[np.bool_]
     series: Series
 
     @classmethod
-    def open(cls, folder: Path, patterns: Sequence[str] | None = None) -> "RecordedRun":
-        """Read a run folder; of the snapshots only headers are read.
+    def open(cls, folder: Path, patterns: Sequence[str] | None = None, *, part: str | None = None) -> "RecordedRun":
+        """Read a run folder; of the snapshots only headers are read. A joint run is seen through one of its heads.
 
         Args:
             folder: A run folder that this package wrote.
             patterns: Watched parameters. Default: those the run was configured with.
+            part: Which part of a joint task. Default: the last.
 
         Returns:
             The run.
 
         Raises:
-            InputError: if the folder is no run, or a pattern matches nothing.
+            InputError: if the folder is no run, a pattern matches nothing, or the task has no such part.
         """
         config = RunConfig.of_run(folder)
         domain = read_table(folder / "domain.parquet")
         pairs = domain[["a", "b"]].to_numpy(np.int64, copy=True)
-        labels = domain["label"].to_numpy(np.int64, copy=True)
-        task = Task(config.task, config.task, config.model.tokens, pairs, labels)
-        if config.task in OPERATIONS:
-            known = named_task(config.task, modulus=config.model.tokens)
-            task = known if known.digest == task.digest else task
-        return cls(
-            folder, config, task, np.array(domain["split"] == "test"), Series.open(folder, patterns or config.watched)
-        )
+        names = part_names(config.task)
+        name = names[-1] if part is None else part
+        if name not in names:
+            raise InputError(f"task {config.task!r} has no part {name!r}: its parts are {', '.join(names)}")
+        labels = domain[label_column(name, len(names))].to_numpy(np.int64, copy=True)
+        task = Task(name, name, config.model.tokens, pairs, labels)
+        if name in OPERATIONS:
+            known = named_task(name, modulus=config.model.tokens)
+            for candidate in (known, *joint_task([known]).parts):
+                task = candidate if candidate.digest == task.digest else task
+        is_test = np.array(domain["split"] == "test")
+        return cls(folder, config, task, names.index(name), is_test, Series.open(folder, patterns or config.watched))
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """Its evaluations, one row per recorded step."""
-        return read_table(self.folder / "metrics.parquet")
+        """Its evaluations, one row per recorded step; of a joint run, accuracies and losses are those of the part."""
+        metrics = read_table(self.folder / "metrics.parquet")
+        if self.config.model.answers == 1:
+            return metrics
+        parts = read_table(self.folder / PARTS_FILE)
+        own = parts[parts["part"] == self.task.name].drop(columns="part")
+        return metrics.drop(columns=[name for name in own.columns if name != "step"]).merge(own, on="step")
 
     @property
     def steps(self) -> list[int]:

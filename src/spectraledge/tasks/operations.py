@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import require_prime
 from spectraledge.errors import InputError
+from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import Task
 
 Ints = NDArray[np.int64]
@@ -37,6 +38,10 @@ def _quotient(a: Ints, b: Ints, modulus: int) -> Ints:
     return a * inverse[b]
 
 
+def _permuted(answers: Ints) -> Ints:
+    return numpy_generator(0, "permuted answers").permutation(answers)
+
+
 OPERATIONS: dict[str, Operation] = {
     "add": Operation("a + b", "sum", lambda a, b, n: a + b),
     "sub": Operation("a − b", "difference", lambda a, b, n: a - b),
@@ -45,8 +50,13 @@ OPERATIONS: dict[str, Operation] = {
     "square_sum": Operation("a² + b²", "output", lambda a, b, n: a * a + b * b),
     "quadratic": Operation("a² + ab + b²", "output", lambda a, b, n: a * a + a * b + b * b),
     "cubic": Operation("a³ + ab", "output", lambda a, b, n: a * a % n * a + a * b),
+    "maximum": Operation("max(a, b)", "output", lambda a, b, n: np.maximum(a, b)),
+    "permuted_add": Operation("a + b, answers permuted", "output", lambda a, b, n: _permuted((a + b) % n)),
+    "permuted_mul": Operation("a·b, answers permuted", "output", lambda a, b, n: _permuted(a * b % n), (1, 1)),
 }
-"""Every operation by name. The domain of multiplication leaves out zeros (Xu 2026, §2); division by zero is no pair."""
+"""Every operation by name. The domain of multiplication leaves out zeros (Xu 2026, §2); division by zero is no pair.
+Controls of ours: the maximum, which can be learned and has nothing to do with the group, and answers dealt out anew to
+the pairs, always in the same way, which can only be memorised."""
 
 
 def named_task(name: str, *, modulus: int = 97) -> Task:

@@ -50,6 +50,16 @@ class Task:
         return len(self.labels_N)
 
     @property
+    def parts(self) -> tuple["Task", ...]:
+        """Itself, as the only part: what trains asks tasks and joint tasks alike."""
+        return (self,)
+
+    @property
+    def answers_NO(self) -> NDArray[np.int64]:
+        """The answers as one column, int64 (N, 1)."""
+        return self.labels_N[:, None]
+
+    @property
     def digest(self) -> str:
         """Hex SHA-256 of the table: two tasks with equal digests are the same function."""
         table = np.column_stack([self.pairs_N2, self.labels_N]).astype("<i8")

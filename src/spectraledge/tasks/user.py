@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from spectraledge.algebra import require_prime
 from spectraledge.errors import InputError
-from spectraledge.tasks.operations import all_pairs, named_task
+from spectraledge.tasks.joint import JointTask, any_task
+from spectraledge.tasks.operations import all_pairs
 from spectraledge.tasks.task import Task
 
 
@@ -76,11 +77,12 @@ def task_from_table(table_MM: ArrayLike, *, name: str = "table", structure: str 
     return Task(name, f"table of {name}", modulus, all_pairs(modulus)[kept], labels[kept], structure)
 
 
-def task_from_source(source: str, *, modulus: int = 97) -> Task:
-    """Make a task from what a person types: a known name, a table file, or `module.py:function`.
+def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
+    """Make a task from what a person types: known names, a table file, or `module.py:function`.
 
     Args:
-        source: A key of `OPERATIONS`, a path ending in .csv or .npy, or a Python file and a function in it.
+        source: A key of `OPERATIONS` or several (see `any_task`), a path ending in .csv or .npy, or a Python file and
+            a function in it.
         modulus: Number of residues; a table brings its own.
 
     Returns:
@@ -94,7 +96,7 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task:
     path, _, function_name = source.rpartition(":")
     if path.endswith(".py"):
         return task_from_function(_load_function(Path(path), function_name), modulus=modulus, name=function_name)
-    return named_task(source, modulus=modulus)
+    return any_task(source, modulus=modulus)
 
 
 def _read_table(path: Path) -> NDArray[np.float64]:

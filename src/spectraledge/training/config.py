@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.models import TransformerConfig
-from spectraledge.tasks import Task
+from spectraledge.tasks import JointTask, Task
 from spectraledge.trajectory import Manifest
 
 Engine = Literal["eager", "compiled"]
@@ -21,7 +21,7 @@ class RunConfig(BaseModel):
     """Configuration of one training run. Defaults: Xu 2026, §2 and scripts, where it says nothing else.
 
     Attributes:
-        task: Name of the task.
+        task: Name of the task; of a joint one, the names of its parts (see `any_task`).
         task_digest: Digest of its table, so that a task of the same name and another table is another run.
         model: Sizes of the network.
         protocol: Where random numbers come from: "paper" draws the author's streams, "default" named ones.
@@ -36,6 +36,9 @@ class RunConfig(BaseModel):
         every: Steps between evaluations, and between snapshots.
         stop_accuracy: Test accuracy at which training may stop ...
         stop_patience: ... after this many evaluations in a row.
+        required: Parts of a joint task whose test accuracy counts for that: the lowest of them. Default: all.
+        start: Hash of the run whose trunk (all but the heads) it starts from, as that run ended; "" for none. That run
+            lies in a folder beside.
         engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
             disk for later processes; needs a C++ compiler) and then takes about two thirds of the time. They round
             differently, so it is part of what a run is.
@@ -59,6 +62,8 @@ class RunConfig(BaseModel):
     every: int = Field(default=100, gt=0)
     stop_accuracy: float = Field(default=0.98, ge=0)
     stop_patience: int = Field(default=3, gt=0)
+    required: tuple[str, ...] = ()
+    start: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     engine: Engine = "eager"
     watched: tuple[str, ...] = Field(default=("layers.*.attention.*.weight",), min_length=1)
 
@@ -71,7 +76,7 @@ class RunConfig(BaseModel):
         return self
 
     @classmethod
-    def for_task(cls, task: Task, model: dict[str, int] | None = None, **settings: Any) -> "RunConfig":
+    def for_task(cls, task: Task | JointTask, model: dict[str, int] | None = None, **settings: Any) -> "RunConfig":
         """Make the configuration of a run on a task.
 
         Args:
@@ -87,10 +92,14 @@ class RunConfig(BaseModel):
         """
         if model and "tokens" in model:
             raise InputError(f"tokens is the task's modulus, {task.modulus}: leave it out of the model's sizes")
+        if model and "answers" in model:
+            raise InputError(f"answers are the task's parts, {len(task.parts)}: leave it out of the model's sizes")
         if model and model.get("length", 2) != 2:
             raise InputError(f"a task's inputs are pairs, so length is 2, got {model['length']}: leave it out")
+        if unknown := set(settings.get("required", ())) - {part.name for part in task.parts}:
+            raise InputError(f"required parts are parts of task {task.name!r}, got {', '.join(sorted(unknown))}")
         try:
-            sizes = TransformerConfig(tokens=task.modulus, **(model or {}))
+            sizes = TransformerConfig(tokens=task.modulus, answers=len(task.parts), **(model or {}))
             return cls(task=task.name, task_digest=task.digest, model=sizes, **settings)
         except ValidationError as error:
             first = error.errors()[0]

@@ -107,7 +107,10 @@ def _initialised(config: TransformerConfig, seed: int, *, shared_layers: bool) -
                     drawn = nn.TransformerEncoderLayer(config.width, config.heads, config.hidden).state_dict()
                 for ours, theirs in _ENCODER_NAMES.items():
                     layer.get_parameter(ours).copy_(drawn[theirs])
-            model.head.reset_parameters()
+            # Heads one after another, each its weight and then its bias.
+            heads = [nn.Linear(config.width, config.tokens) for _ in range(config.answers)]
+            model.head.weight.copy_(torch.cat([head.weight for head in heads]))
+            model.head.bias.copy_(torch.cat([head.bias for head in heads]))
     return model
 
 

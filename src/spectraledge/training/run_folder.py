@@ -9,26 +9,38 @@ from pathlib import Path
 from typing import Literal, Self
 
 import pandas as pd
+from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_table
-from spectraledge.tasks import Task
+from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.loop import GROKKED, Progress, train_together
 from spectraledge.training.protocols import PROTOCOLS
-from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
+from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, PartEvaluation, Stack
 from spectraledge.trajectory import (
     GramRecorder,
     Manifest,
     environment,
     moves_path,
+    read_snapshot,
     select_parameters,
     snapshot_path,
     write_tensors,
 )
 from spectraledge.trajectory.snapshots import open_snapshot
 
+PARTS_FILE = "parts.parquet"
+"""Evaluations of a joint task's parts: step and the fields of `PartEvaluation`."""
+
+_SCORES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+
 _STATE = "resume.safetensors"
+
+
+def label_column(part: str, parts: int) -> str:
+    """Name the column of `domain.parquet` with a part's answers: "label" where there is only one part."""
+    return "label" if parts == 1 else f"label_{part}"
 
 
 class RunFolder:
@@ -49,7 +61,7 @@ class RunFolder:
             another process is writing it.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, task: Task) -> None:
+    def __init__(self, folder: Path, config: RunConfig, task: Task | JointTask) -> None:
         self.folder = folder
         self._config = config
         self._task = task
@@ -105,9 +117,7 @@ class RunFolder:
         with open_snapshot(state) as file:
             run.restore({name: file.get_tensor(name) for name in file.keys()}, file.metadata())  # noqa: SIM118
         self._gram.resume(run.step)
-        metrics = read_table(self.folder / "metrics.parquet")
-        rows = metrics[metrics["step"] <= run.step].to_dict("records")
-        return [Evaluation(**{str(name): value for name, value in row.items()}) for row in rows]
+        return self._read_evaluations(run.step)
 
     def record(self, run: Member, evaluations: list[Evaluation]) -> None:
         """Write the snapshot and what led to it, the metrics so far, the manifest and the resume state."""
@@ -117,7 +127,11 @@ class RunFolder:
             moved = {f"{kind}/{name}": parts[name] for kind, parts in run.moves().items() for name in watched}
             write_tensors(moves_path(self.folder, run.step), moved)
         self._gram.append(run.step, run.weights())
-        write_table(self.folder / "metrics.parquet", pd.DataFrame([asdict(e) for e in evaluations]))
+        metrics = pd.DataFrame([asdict(e) for e in evaluations])
+        write_table(self.folder / "metrics.parquet", metrics.drop(columns="parts"))
+        if len(self._task.parts) > 1:
+            parts = pd.DataFrame([{"step": e.step, **asdict(part)} for e in evaluations for part in e.parts])
+            write_table(self.folder / PARTS_FILE, parts)
         self._manifest(run, evaluations).write(self.folder)
         write_tensors(self.folder / _STATE, *run.state())
 
@@ -134,6 +148,22 @@ class RunFolder:
         manifest.status, manifest.error = "failed", str(error)
         manifest.write(self.folder)
 
+    def _read_evaluations(self, last: int) -> list[Evaluation]:
+        metrics = read_table(self.folder / "metrics.parquet")
+        if len(self._task.parts) > 1:
+            parts = read_table(self.folder / PARTS_FILE)
+        else:
+            parts = metrics[["step", *_SCORES]].assign(part=self._task.parts[0].name)
+        of_step: dict[int, list[PartEvaluation]] = {}
+        for row in parts[parts["step"] <= last].to_dict("records"):
+            scores = PartEvaluation(row["part"], *(row[name] for name in _SCORES))
+            of_step.setdefault(row["step"], []).append(scores)
+        rows = metrics[metrics["step"] <= last].to_dict("records")
+        return [
+            Evaluation(**{str(name): value for name, value in row.items()}, parts=tuple(of_step[row["step"]]))
+            for row in rows
+        ]
+
     def _manifest(self, run: Member, evaluations: list[Evaluation]) -> Manifest:
         return Manifest(
             config=self._config.model_dump(mode="json"),
@@ -148,7 +178,8 @@ class RunFolder:
 
     def _write_domain(self, run: Member) -> None:
         table = pd.DataFrame(self._task.pairs_N2, columns=["a", "b"])
-        table["label"] = self._task.labels_N
+        for part, labels_N in zip(self._task.parts, self._task.answers_NO.T, strict=True):
+            table[label_column(part.name, len(self._task.parts))] = labels_N
         table["split"] = "test"
         table.loc[run.split.train_T, "split"] = "train"
         write_table(self.folder / "domain.parquet", table)
@@ -157,7 +188,7 @@ class RunFolder:
 def train_in_folder(
     folder: Path,
     config: RunConfig,
-    task: Task,
+    task: Task | JointTask,
     *,
     device: str = "cpu",
     on_progress: Callable[[Progress], None] | None = None,
@@ -186,7 +217,7 @@ def train_in_folder(
 
 
 def train_in_folders(
-    runs: Sequence[tuple[Path, RunConfig, Task]],
+    runs: Sequence[tuple[Path, RunConfig, Task | JointTask]],
     *,
     device: str = "cpu",
     on_progress: Callable[[int, Progress], None] | None = None,
@@ -207,11 +238,8 @@ def train_in_folders(
     recorders = [RunFolder(*run) for run in runs]
     # Made before any folder is: what they refuse leaves nothing behind.
     places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder)]
-    stack = (
-        Stack([Member(config, task) for _, config, task in (runs[i] for i in places)], device=device)
-        if places
-        else None
-    )
+    members = [Member(config, task, _trunk(folder, config)) for folder, config, task in (runs[i] for i in places)]
+    stack = Stack(members, device=device) if members else None
     with ExitStack() as open_folders:
         for recorder in recorders:
             open_folders.enter_context(recorder)
@@ -228,6 +256,21 @@ def train_in_folders(
                 # Left where a process was killed between the last manifest and the end.
                 (folder / _STATE).unlink(missing_ok=True)
         return manifests
+
+
+def _trunk(folder: Path, config: RunConfig) -> dict[str, Tensor] | None:
+    """Read the weights that a run starts from, but for the heads, from the folder beside that holds them."""
+    if not config.start:
+        return None
+    for beside in folder.parent.glob(f"*-{config.start[:8]}"):
+        found = Manifest.read(beside)
+        if found.config_hash == config.start and found.status == "done":
+            weights = read_snapshot(snapshot_path(beside, found.step))
+            return {name: weight for name, weight in weights.items() if not name.startswith("head.")}
+    raise InputError(
+        f"{config.run_id} starts from the run with hash {config.start[:8]}…, which is not there or not finished in "
+        f"{folder.parent}: train that one first, in a folder beside named by its run id"
+    )
 
 
 def _is_over(folder: Path) -> bool:

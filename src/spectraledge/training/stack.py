@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from spectraledge.errors import InputError
 from spectraledge.models import Weights, empty_transformer, forward_pairs, rows_of
-from spectraledge.tasks import Task
+from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import Engine, RunConfig
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
@@ -32,17 +32,37 @@ class NonFiniteLossError(InputError):
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What is known of a run at one step. Losses are mean cross-entropies in nats.
+class PartEvaluation:
+    """How well one part of a task is answered. Losses are mean cross-entropies in nats.
 
     Attributes:
-        step: Optimiser steps taken.
+        part: Name of the part.
         train_loss: Over all training pairs.
         test_loss: Over all test pairs.
         train_accuracy: Share of training pairs answered correctly.
         test_accuracy: Share of test pairs answered correctly.
+    """
+
+    part: str
+    train_loss: float
+    test_loss: float
+    train_accuracy: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of a run at one step.
+
+    Attributes:
+        step: Optimiser steps taken.
+        train_loss: Mean over all training pairs of the cross-entropy in nats, summed over the task's parts.
+        test_loss: The same over all test pairs.
+        train_accuracy: Share of training pairs answered correctly, of the required part where it is lowest.
+        test_accuracy: The same of test pairs.
         gradient_norm: Norm of the last step's gradient before clipping; 0 before the first step.
         weight_norm: Norm of all parameters.
+        parts: The parts one by one.
     """
 
     step: int
@@ -52,6 +72,7 @@ class Evaluation:
     test_accuracy: float
     gradient_norm: float
     weight_norm: float
+    parts: tuple[PartEvaluation, ...] = ()
 
 
 class Member:
@@ -60,10 +81,12 @@ class Member:
     Args:
         config: The run's configuration.
         task: Its task.
+        trunk: Weights to start from instead of those drawn, by name: those of the run that `config.start` names.
 
     Attributes:
         config: The run's configuration.
         task: Its task.
+        trunk: Weights it starts from instead of those drawn.
         split: Which pairs train and which test.
         batches: Where its batches come from.
         step: Optimiser steps taken.
@@ -71,15 +94,20 @@ class Member:
         recent_losses: Batch losses of the last `advance`, in nats.
 
     Raises:
-        InputError: if the configuration is of another task.
+        InputError: if the configuration is of another task, or starts from another run and no trunk is given.
     """
 
-    def __init__(self, config: RunConfig, task: Task) -> None:
+    def __init__(self, config: RunConfig, task: Task | JointTask, trunk: Mapping[str, Tensor] | None = None) -> None:
         if config.task_digest != task.digest:
             raise InputError(
                 f"the configuration is of another task than {task.name!r}: make it with RunConfig.for_task"
             )
+        if bool(config.start) != bool(trunk):
+            raise InputError(
+                f"a run that starts from another one needs its trunk, and no other run does: start is {config.start!r}"
+            )
         protocol = PROTOCOLS[config.protocol]
+        self.trunk = trunk or {}
         self.config = config
         self.task = task
         self.split = protocol.split(len(task), fraction=config.train_fraction, seed=config.seed)
@@ -153,9 +181,7 @@ class Stack:
         self.layout = Layout(shapes)
         self.members = list(members)
         self._place_members()
-        networks = (PROTOCOLS[c.protocol].network(c.model, c.seed) for c in configs)
-        rows = [self.layout.join({n: p.detach() for n, p in network.named_parameters()}) for network in networks]
-        weights = torch.stack(rows).to(place)
+        weights = torch.stack([self.layout.join(_initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
 
     def __len__(self) -> int:
@@ -210,9 +236,9 @@ class Stack:
         # Shorter domains, and the last pass, are filled up with pairs whose answers nobody reads.
         padded = -(-longest // _EVALUATION_BATCH) * _EVALUATION_BATCH
         pairs = np.zeros((len(self), padded, 2), dtype=np.int64)
-        labels = np.zeros((len(self), padded), dtype=np.int64)
+        labels = np.zeros((len(self), padded, model.answers), dtype=np.int64)
         for i, member in enumerate(self.members):
-            pairs[i, : len(member.task)], labels[i, : len(member.task)] = member.task.pairs_N2, member.task.labels_N
+            pairs[i, : len(member.task)], labels[i, : len(member.task)] = member.task.pairs_N2, member.task.answers_NO
         weights = Weights.of(model, self.layout.split(self.flat.weights))
         answers = _compiled_if(_answers, self.members[0].config.engine)
         parts = [
@@ -223,19 +249,11 @@ class Stack:
                 strict=True,
             )
         ]
-        losses_SN, hits_SN = (torch.cat(part, 1).cpu().numpy() for part in zip(*parts, strict=True))
+        losses_SNO, hits_SNO = (torch.cat(part, 1).cpu().numpy() for part in zip(*parts, strict=True))
         norms_S = self.flat.weights.norm(dim=1).tolist()
         return [
-            Evaluation(
-                step=member.step,
-                train_loss=float(losses_N[member.split.train_T].mean()),
-                test_loss=float(losses_N[member.split.test_T].mean()),
-                train_accuracy=float(hits_N[member.split.train_T].mean(dtype=np.float64)),
-                test_accuracy=float(hits_N[member.split.test_T].mean(dtype=np.float64)),
-                gradient_norm=member.gradient_norm,
-                weight_norm=norm,
-            )
-            for member, losses_N, hits_N, norm in zip(self.members, losses_SN, hits_SN, norms_S, strict=True)
+            _evaluation(member, losses_NO, hits_NO, norm)
+            for member, losses_NO, hits_NO, norm in zip(self.members, losses_SNO, hits_SNO, norms_S, strict=True)
         ]
 
     def keep(self, places: Sequence[int]) -> None:
@@ -250,12 +268,12 @@ class Stack:
             member.join(self, place)
 
     def _batches(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Draw every run's batches: rows of the tables (T, S·2·n), see `rows_of`, and labels (T, S, n)."""
+        """Draw every run's batches: rows of the tables (T, S·2·n), see `rows_of`, and labels (T, S, n, O)."""
         tokens, labels = [], []
         for member in self.members:
             drawn = member.split.train_T[np.stack([member.batches.draw() for _ in range(steps)])]
             tokens.append(member.task.pairs_N2[drawn])
-            labels.append(member.task.labels_N[drawn])
+            labels.append(member.task.answers_NO[drawn])
         tokens_STNL = np.stack(tokens)
         vocabulary = self.members[0].config.model.tokens
         position = np.arange(2)[:, None] * vocabulary
@@ -279,10 +297,42 @@ class Stack:
         return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
 
 
-def _answers(weights: Weights, row_of: Tensor, labels_SN: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the loss of every answer, and whether it is right, each of shape (S, n)."""
+def _initial_weights(member: Member) -> dict[str, Tensor]:
+    config = member.config
+    network = PROTOCOLS[config.protocol].network(config.model, config.seed)
+    return {name: parameter.detach() for name, parameter in network.named_parameters()} | dict(member.trunk)
+
+
+def _evaluation(
+    member: Member, losses_NO: NDArray[np.floating], hits_NO: NDArray[np.bool_], weight_norm: float
+) -> Evaluation:
+    halves = member.split.train_T, member.split.test_T
+    parts = tuple(
+        PartEvaluation(
+            part.name,
+            *(float(losses_N[half].mean()) for half in halves),
+            *(float(hits_N[half].mean(dtype=np.float64)) for half in halves),
+        )
+        for part, losses_N, hits_N in zip(member.task.parts, losses_NO.T, hits_NO.T, strict=True)
+    )
+    counting = [part for part in parts if not member.config.required or part.part in member.config.required]
+    return Evaluation(
+        step=member.step,
+        train_loss=sum(part.train_loss for part in parts),
+        test_loss=sum(part.test_loss for part in parts),
+        train_accuracy=min(part.train_accuracy for part in counting),
+        test_accuracy=min(part.test_accuracy for part in counting),
+        gradient_norm=member.gradient_norm,
+        weight_norm=weight_norm,
+        parts=parts,
+    )
+
+
+def _answers(weights: Weights, row_of: Tensor, labels_SNO: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss of every answer, and whether it is right, each of shape (S, n, O)."""
     logits = forward_pairs(weights, row_of).logits
-    return F.cross_entropy(logits.transpose(1, 2), labels_SN, reduction="none"), logits.argmax(-1) == labels_SN
+    losses = F.cross_entropy(logits.permute(0, 3, 1, 2), labels_SNO, reduction="none")
+    return losses, logits.argmax(-1) == labels_SNO
 
 
 @functools.cache

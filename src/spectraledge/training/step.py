@@ -60,11 +60,11 @@ def take_step(
     flat: Flat,
     rates: Rates,
     row_of: Tensor,
-    labels_SN: Tensor,
+    labels_SNO: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Take one step in place.
 
-    Definition: the gradient of the mean cross-entropy, scaled to a norm of at most `clip` as
+    Definition: the gradient of the mean cross-entropy, summed over answers, scaled to a norm of at most `clip` as
     `torch.nn.utils.clip_grad_norm_` does, then AdamW as `torch.optim.AdamW` does (decay before the step, decoupled).
     Law: θ changes by what is added to `decay`, plus AdamW's own step, exactly.
 
@@ -75,12 +75,12 @@ def take_step(
         flat: Changed in place.
         rates: AdamW's numbers at this step.
         row_of: The inputs; see `models.pairs.rows_of`.
-        labels_SN: Right answers, int64.
+        labels_SNO: Right answers, int64.
 
     Returns:
         Losses in nats and gradient norms before clipping, each of shape (S,).
     """
-    losses_S, gradients = loss_and_gradient(config, layout.split(flat.weights), row_of, labels_SN)
+    losses_S, gradients = loss_and_gradient(config, layout.split(flat.weights), row_of, labels_SNO)
     gradient = layout.join_rows(gradients)
     norms_S1 = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     flat.gradient.add_(gradient)

@@ -5,7 +5,7 @@ from functools import cached_property
 import torch
 
 from spectraledge.models import Transformer, empty_transformer
-from spectraledge.tasks import Task
+from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.stack import Evaluation, Member, Stack
 
@@ -22,7 +22,7 @@ class Trainer(Member):
         InputError: if the configuration is of another task, or the device cannot be used.
     """
 
-    def __init__(self, config: RunConfig, task: Task, *, device: torch.device | str = "cpu") -> None:
+    def __init__(self, config: RunConfig, task: Task | JointTask, *, device: torch.device | str = "cpu") -> None:
         super().__init__(config, task)
         self.stack = Stack([self], device=device)
 

@@ -1,0 +1,124 @@
+"""Several tasks at once: one domain, and an answer of each part to every pair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectraledge.errors import InputError
+from spectraledge.files import digest
+from spectraledge.tasks.operations import OPERATIONS, all_pairs, named_task
+from spectraledge.tasks.task import Task
+
+JOIN = "+"
+"""Between the names of parts."""
+
+
+@dataclass(frozen=True)
+class JointTask:
+    """Tasks that one network answers together, a head for each (Xu 2026, §2).
+
+    Attributes:
+        parts: The tasks, in the order of the heads; equal domains and moduli, different names.
+    """
+
+    parts: tuple[Task, ...]
+
+    def __post_init__(self) -> None:
+        names = [part.name for part in self.parts]
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"a joint task needs one or more parts with different names, got {', '.join(names)}")
+        for part in self.parts[1:]:
+            if part.modulus != self.modulus or not np.array_equal(part.pairs_N2, self.pairs_N2):
+                raise InputError(
+                    f"parts of a joint task share their pairs and modulus, {part.name!r} and {names[0]!r} do not: "
+                    "make them with joint_task"
+                )
+
+    @property
+    def name(self) -> str:
+        """Names of the parts, joined by a plus sign; a task alone on the joint domain ends in one."""
+        return JOIN.join(part.name for part in self.parts) + (JOIN if len(self.parts) == 1 else "")
+
+    @property
+    def formula(self) -> str:
+        """The parts as a person writes them."""
+        return " and ".join(part.formula for part in self.parts)
+
+    @property
+    def modulus(self) -> int:
+        """Number of residues."""
+        return self.parts[0].modulus
+
+    @property
+    def pairs_N2(self) -> NDArray[np.int64]:
+        """The domain, int64 (N, 2)."""
+        return self.parts[0].pairs_N2
+
+    @property
+    def answers_NO(self) -> NDArray[np.int64]:
+        """The answer of every part, int64 (N, O)."""
+        return np.column_stack([part.labels_N for part in self.parts])
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the parts' tables in their order."""
+        return digest([part.digest for part in self.parts])
+
+    def __len__(self) -> int:
+        """Return the number of pairs, N."""
+        return len(self.pairs_N2)
+
+
+def joint_task(parts: Sequence[Task]) -> JointTask:
+    """Join tasks on the pairs without a zero (Xu 2026, §2: a and b in 1..p − 1), whatever each is defined on.
+
+    Args:
+        parts: The tasks, in the order of the heads; one alone is that task on the joint domain.
+
+    Returns:
+        The joint task.
+
+    Raises:
+        InputError: if moduli or names do not fit together, or a part lacks one of the pairs.
+    """
+    restricted = []
+    for part in parts:
+        pairs = all_pairs(part.modulus, (1, 1))
+        table = np.full((part.modulus, part.modulus), -1)
+        table[part.pairs_N2[:, 0], part.pairs_N2[:, 1]] = part.labels_N
+        labels = table[pairs[:, 0], pairs[:, 1]]
+        if (labels < 0).any():
+            a, b = pairs[labels < 0][0]
+            raise InputError(f"task {part.name!r} has no answer to ({a}, {b}), and parts need all pairs without a zero")
+        restricted.append(replace(part, pairs_N2=pairs, labels_N=labels))
+    return JointTask(tuple(restricted))
+
+
+def any_task(name: str, *, modulus: int = 97) -> Task | JointTask:
+    """Make a known task, or several joined by plus signs.
+
+    Args:
+        name: A key of `OPERATIONS`, or keys joined by "+": "add+mul" is a joint task of two parts, "add+" of one.
+        modulus: Number of residues. Default 97 (Xu 2026, §2).
+
+    Returns:
+        The task.
+
+    Raises:
+        InputError: as `named_task` and `joint_task` do.
+    """
+    if JOIN not in name:
+        return named_task(name, modulus=modulus)
+    return joint_task([named_task(part, modulus=modulus) for part in name.removesuffix(JOIN).split(JOIN)])
+
+
+def part_names(name: str) -> tuple[str, ...]:
+    """Names of the parts in the name of a task; a task that is not joint is its only part."""
+    return tuple(name.removesuffix(JOIN).split(JOIN))
+
+
+def formula_of(name: str) -> str:
+    """The task of a name as a person writes it; the name itself where it is none of `OPERATIONS`."""
+    return " and ".join(OPERATIONS[part].formula if part in OPERATIONS else part for part in part_names(name))
