@@ -1,6 +1,5 @@
 """Synthetic runs and studies with known contents, so that reports are tested without training."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,28 +42,23 @@ def make_run(task: str, *, effect: float = 0.0, seed: int = 42, weight_decay: fl
         seeds={"weights": seed},
         environment={"python": "3.11.7", "device": "cpu", "threads": 1, "torch": "2.13.0"},
     )
-    return RunResult(
-        config=config,
-        manifest=manifest,
-        metrics=_metrics(grokked),
-        spectrum=_spectrum(),
-        edge=_edge(),
-        modes=_modes(rng, structure, effect),
-        waves=_waves(config.model.tokens),
-        characters=_characters(rng, "sum" if structure == "output" else structure, effect),
-        structure=structure,
-        formula=OPERATIONS[task].formula,
-        parameters=131_072,
-        selection=_selection(structure, effect),
-        keys=_keys(structure, effect),
-        contrasts=_contrasts(structure),
-        moves=_moves(),
-        frequencies=pd.DataFrame({"frequency": np.arange(1, 49), "edge": 1 / 48, "random": 1 / 48}),
-        agreement=_agreement(),
-        probes=_probes(effect),
-        course=_course(effect),
-        changes=_changes(grokked),
-    )
+    tables = {
+        "spectrum": _spectrum(),
+        "edge": _edge(),
+        "modes": _modes(rng, structure, effect),
+        "waves": _waves(config.model.tokens),
+        "characters": _characters(rng, "sum" if structure == "output" else structure, effect),
+        "selection": _selection(structure, effect),
+        "keys": _keys(structure, effect),
+        "contrasts": _contrasts(structure),
+        "moves": _moves(),
+        "frequencies": pd.DataFrame({"frequency": np.arange(1, 49), "edge": 1 / 48, "random": 1 / 48}),
+        "agreement": _agreement(),
+        "probes": _probes(effect),
+        "course": _course(effect),
+        "changes": _changes(grokked),
+    }
+    return RunResult(config, manifest, _metrics(grokked), structure, OPERATIONS[task].formula, 131_072, tables)
 
 
 def make_study(folder: Path, *runs: RunResult, failed: RunConfig | None = None, error: str = "") -> StudyResult:
@@ -75,13 +69,12 @@ def make_study(folder: Path, *runs: RunResult, failed: RunConfig | None = None, 
 
 def unmeasured(run: RunResult) -> RunResult:
     """The same run as if only modes, waves and spectra had been measured."""
-    return replace(run, **dict.fromkeys(TABLES, pd.DataFrame()))
+    return run.with_tables(**dict.fromkeys(TABLES, pd.DataFrame()))
 
 
 def without_bulk(run: RunResult) -> RunResult:
     """The same run as if every direction of its window were edge, and no window had an edge position."""
-    return replace(
-        run,
+    return run.with_tables(
         modes=run.modes[run.modes["kind"] != "bulk"],
         characters=run.characters[run.characters["kind"] != "bulk"],
         edge=run.edge.assign(k_star=pd.array([None] * len(run.edge), dtype="Int64")),

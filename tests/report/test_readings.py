@@ -1,6 +1,5 @@
 """What figures and text read from the tables."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +94,7 @@ def test_spectrum_panel_has_all_eigenvalues_and_the_moment(tmp_path: Path):
 def test_eigenvalues_above_the_floor_stand_beside_k_star(tmp_path: Path):
     run = make_run("add", effect=0.4)
     edge = run.edge.assign(above_floor=np.arange(len(run.edge)) % 3)
-    spec = eigenvalue_figure(make_study(tmp_path, replace(run, edge=edge)))
+    spec = eigenvalue_figure(make_study(tmp_path, run.with_tables(edge=edge)))
     counts = spec.panels[0].charts[1]
     assert [curve.name for curve in counts.curves] == ["k*", "eigenvalues above the noise floor"]
     np.testing.assert_array_equal(counts.curves[1].values_T, edge["above_floor"])

@@ -1,6 +1,5 @@
 """Figures and tables of what the updates select, over functions, frequencies and training, and of what goes with it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +124,7 @@ def test_change_table_says_lead_or_not_found(study: StudyResult):
 
 def test_a_course_that_cannot_show_a_change_says_so(tmp_path: Path):
     run = make_run("add")
-    short = replace(run, changes=run.changes.assign(points=9, block=4))
+    short = run.with_tables(changes=run.changes.assign(points=9, block=4))
     (group,) = change_table(make_study(tmp_path, short)).groups
     assert group.note.endswith("; none could be, 9 windows in blocks of 4 are too few for p ≤ 0.05.")
 
@@ -166,7 +165,7 @@ def test_probes_stand_beside_random_directions_and_features(tables: dict[str, Me
 
 def test_probes_that_predict_nothing_are_not_found(tmp_path: Path):
     run = make_run("add")
-    study = make_study(tmp_path, replace(run, probes=run.probes.assign(r2=-0.02)))
+    study = make_study(tmp_path, run.with_tables(probes=run.probes.assign(r2=-0.02)))
     (group,) = next(table for table in measurements(study) if table.key == "probes").groups
     assert group.note.startswith("Features that predict unseen rows and columns of the edge's response: not found.")
 
@@ -196,7 +195,7 @@ def test_tables_that_no_run_has_are_left_out(tmp_path: Path):
     bare = unmeasured(make_run("add", effect=0.4))
     assert measurements(make_study(tmp_path, bare)) == []
     assert [figure(make_study(tmp_path, bare)).panels for figure in FIGURES] == [()] * 3
-    without_moves = replace(make_run("add"), moves=pd.DataFrame(columns=["step", "direction"]))
+    without_moves = make_run("add").with_tables(moves=pd.DataFrame(columns=["step", "direction"]))
     assert "moves" not in {table.key for table in measurements(make_study(tmp_path, without_moves))}
 
 

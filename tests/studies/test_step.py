@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from test_functional import naive_share
 
 from spectraledge import InputError
@@ -222,3 +223,23 @@ def test_a_step_has_every_table(run: Path) -> None:
     again = analyze_step(run, window=WINDOW, nulls=3)
     for name, table in found.tables.items():
         pd.testing.assert_frame_equal(table, again.tables[name])
+
+
+def test_single_precision_gives_the_same_tables_to_its_rounding(run: Path) -> None:
+    double = analyze_step(run, window=WINDOW, nulls=3).tables
+    single = analyze_step(run, window=WINDOW, nulls=3, dtype=torch.float32).tables
+    for name, column in (("modes", "energy_share"), ("selection", "ratio"), ("contrasts", "energy_share")):
+        kept = double[name]["method"] == "jvp" if name == "modes" else slice(None)
+        expected = double[name].loc[kept, column]
+        assert np.nanmax(expected) - np.nanmin(expected) > 0.01
+        np.testing.assert_allclose(single[name].loc[kept, column], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_tables_can_be_left_out(run: Path) -> None:
+    left, whole_tables = ("contrasts", "agreement", "probes"), analyze_step(run, window=WINDOW, nulls=3).tables
+    found = analyze_step(run, window=WINDOW, nulls=3, leave_out=left).tables
+    assert [name for name, table in found.items() if not len(table)] == list(left)
+    for name in found.keys() - set(left):
+        pd.testing.assert_frame_equal(found[name], whole_tables[name])
+    with pytest.raises(InputError, match="unknown tables waves: known are selection"):
+        analyze_step(run, leave_out=["waves"])

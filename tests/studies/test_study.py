@@ -77,7 +77,7 @@ def test_a_stopped_study_goes_on(finished: Path, tmp_path: Path) -> None:
     half = config.model_copy(update={"runs": config.runs[:3]})
     folder = tmp_path / "study"
     run_study(half, folder, jobs=1, on_progress=seen.append)
-    (folder / "runs" / half.runs[1].run_id / "analysis.json").unlink()
+    (folder / "runs" / half.runs[1].run_id / "analyses" / "step.json").unlink()
     assert [status.state for status in study_status(folder)] == ["done", "analysing", "done"]
     assert load_study(folder).missing == (half.runs[1].run_id,)
     run_study(half, folder, jobs=1)
@@ -115,7 +115,7 @@ def selecting(run: RunResult, **changed: float) -> RunResult:
     """The same run with other numbers for the selection of its own functions."""
     numbers = {"ratio": 1.5, "low": 1.4, "high": 1.6, "p": 1e-4, "window_share": 0.1, "chance": 0.01} | changed
     row = {"basis": run.structure, "subspace": "frequency", **numbers}
-    return dataclasses.replace(run, selection=pd.DataFrame([row, row | {"subspace": "rest", "p": 1.0}]))
+    return run.with_tables(selection=pd.DataFrame([row, row | {"subspace": "rest", "p": 1.0}]))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rich.table import Table
 from spectraledge.cli.options import Json, NoSeed, Out, Seed, progress_console, remark, show
 from spectraledge.files import read_table, write_json
 from spectraledge.report import write_report
-from spectraledge.studies import RECIPES, RunStatus, load_study, recipe, run_study, study_status
+from spectraledge.studies import RECIPES, RunStatus, StudyResult, load_study, recipe, run_study, study_status
 
 study = typer.Typer(
     help="Train, analyse and report a whole study.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -42,13 +42,13 @@ def run(
     finished_before = bool(before) and all(status.state in ("done", "failed") for status in before)
     if not (finished_before and page.is_file()):
         remark("writing the report")
-        write_report(result, _claims(folder))
+        write_report(_reported(result), _claims(folder))
     for run_id, error in result.failed.items():
         remark(f"failed: {run_id}: {error}")
     show(
         {
             "report": str(page.resolve()),
-            "runs_done": len(result.runs),
+            "runs_done": sum(run.run_id not in result.failed for run in result.runs),
             "runs_failed": sorted(result.failed),
             "claims": str((folder / "claims.parquet").resolve()),
         },
@@ -79,10 +79,20 @@ def status(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
 def report(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_json: Json = False) -> None:
     """Write the report again from a study's tables, into its folder or another; runs that are not done are named."""
     result = load_study(folder)
-    page = write_report(result, _claims(folder), out=out)
+    page = write_report(_reported(result), _claims(folder), out=out)
     show(
-        {"report": str(page.resolve()), "runs_done": len(result.runs), "missing": list(result.missing)}, as_json=as_json
+        {
+            "report": str(page.resolve()),
+            "runs_done": sum(run.run_id not in result.failed for run in result.runs),
+            "missing": list(result.missing),
+        },
+        as_json=as_json,
     )
+
+
+def _reported(result: StudyResult) -> StudyResult:
+    """What the report can show: runs with a spectrum and modes."""
+    return result.having("spectrum", "modes", "waves", "characters")
 
 
 def _claims(folder: Path) -> pd.DataFrame:

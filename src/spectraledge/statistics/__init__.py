@@ -5,6 +5,7 @@ from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootst
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
+from spectraledge.statistics.estimates import Estimate, mean_estimate, rate_estimate
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import Symmetry, label_permutation
@@ -16,6 +17,7 @@ __all__ = [
     "ChangePoint",
     "Comparison",
     "Discrimination",
+    "Estimate",
     "Fold",
     "Interval",
     "PermutationTest",
@@ -38,11 +40,13 @@ __all__ = [
     "fisher_g_quantile",
     "in_sample_r2",
     "label_permutation",
+    "mean_estimate",
     "paired_difference",
     "permutation_test",
     "random_directions",
     "random_features",
     "rank_agreement",
+    "rate_estimate",
     "row_column_folds",
     "span_directions",
 ]

@@ -1,5 +1,6 @@
 """Studies: runs declared as data, trained and analysed as jobs, and claims evaluated on their tables."""
 
+from spectraledge.studies.analyses import ANALYSES, Analysis
 from spectraledge.studies.claims import CLAIMS, Claim, evaluate_claims
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
 from spectraledge.studies.course import CourseTables, follow_course
@@ -11,8 +12,10 @@ from spectraledge.studies.step import StepAnalysis, analyze_step
 from spectraledge.studies.study import RunStatus, run_study, study_status
 
 __all__ = [
+    "ANALYSES",
     "CLAIMS",
     "RECIPES",
+    "Analysis",
     "AnalysisConfig",
     "Claim",
     "CourseTables",

@@ -1,8 +1,8 @@
 """A study as data: which runs, and how they are analysed."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from spectraledge.files import digest
 from spectraledge.studies.network import ReadoutName
@@ -22,6 +22,7 @@ class AnalysisConfig(BaseModel):
     """How every run of a study is analysed.
 
     Attributes:
+        analyses: Names of what is measured, in order; see `ANALYSES`.
         window: Updates per window (Xu 2026, §2.3).
         center_spectrum: Whether the spectrum over time is of centred windows (Xu 2026, §2.3: no).
         center_modes: Whether directions are taken from a centred window (Xu 2026, functional scripts: yes).
@@ -29,12 +30,15 @@ class AnalysisConfig(BaseModel):
         nulls: Directions of each null.
         surrogates: Surrogates of every window for its noise floor, at least 19 for one at 5 %; 0 leaves it out.
         readout: What responds (Xu 2026, §2.4: the residual stream).
+        precision: Of responses at a step; "single" takes half the time.
+        leave_out: Tables of a step that are not made; see `analyze_step`.
         stride: Snapshots from one measured in the course of a run to the next; see `follow_course` for the default.
         seed: Root seed of the null directions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    analyses: tuple[str, ...] = ("spectrum", "step", "course")
     window: int = Field(default=20, ge=2)
     center_spectrum: bool = False
     center_modes: bool = True
@@ -42,13 +46,10 @@ class AnalysisConfig(BaseModel):
     nulls: int = Field(default=20, ge=2)
     surrogates: _Surrogates = 39
     readout: ReadoutName = "residual"
+    precision: Literal["double", "single"] = "double"
+    leave_out: tuple[str, ...] = ()
     stride: int | None = Field(default=None, ge=1)
     seed: int = 42
-
-    @property
-    def hash(self) -> str:
-        """Hex SHA-256 of the configuration."""
-        return digest(self.model_dump(mode="json"))
 
 
 class StudyConfig(BaseModel):
@@ -58,6 +59,7 @@ class StudyConfig(BaseModel):
         name: Its recipe.
         runs: Its runs, in the order in which reports list them.
         analysis: How each is analysed.
+        other_analyses: Names of the analyses of runs, by run id, that do not have those of `analysis`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,8 +67,24 @@ class StudyConfig(BaseModel):
     name: str
     runs: tuple[RunConfig, ...]
     analysis: AnalysisConfig = AnalysisConfig()
+    other_analyses: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="after")
+    def _of_its_runs(self) -> "StudyConfig":
+        if unknown := set(self.other_analyses) - {run.run_id for run in self.runs}:
+            raise ValueError(f"other_analyses names no run of the study: {', '.join(sorted(unknown))}")
+        return self
 
     @property
     def hash(self) -> str:
         """Hex SHA-256 of the configuration."""
         return digest(self.model_dump(mode="json"))
+
+    def grows(self, other: "StudyConfig") -> bool:
+        """Tell whether this study is the other one with the same or more runs, whatever is analysed of each."""
+
+        def settings(study: StudyConfig) -> dict[str, object]:
+            return study.analysis.model_dump(exclude={"analyses"})
+
+        same = self.name == other.name and settings(self) == settings(other)
+        return same and {run.hash for run in other.runs} <= {run.hash for run in self.runs}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from spectraledge.modes import chance_share, energy_share, field, peak, shares
@@ -52,6 +53,7 @@ def observe_run(
     bases: Sequence[str] | None = None,
     seed: int = 42,
     patterns: Sequence[str] | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> Observation:
     """Take the responses of a recorded run at one step along directions of every kind.
 
@@ -66,6 +68,7 @@ def observe_run(
         bases: Names of groupings. Default: the paper's five and the task's own.
         seed: Root seed of the null directions.
         patterns: Watched parameters. Default: those the run was configured with.
+        dtype: Precision of responses. Default double; single takes half the time, and shares agree to 1e-5.
 
     Returns:
         What every table of the step is made from.
@@ -81,7 +84,7 @@ def observe_run(
         chance_share(grouping(run.task, name))  # Refuses what cannot be tested, before anything is computed.
     at = run.chosen_step(step)
     trailing = run.window(at, window=window, center=center)
-    network = Network.at(run, at)
+    network = Network.at(run, at, dtype=dtype)
     directions = collect_directions(run, trailing, network, edge=edge, nulls=nulls, seed=seed)
     return observe(run, trailing, network, directions, readout=read, names=names)
 

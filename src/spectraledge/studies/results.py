@@ -1,21 +1,22 @@
 """The results of a study, read from its folder: what reports are made from."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
-from spectraledge.studies.config import StudyConfig
-from spectraledge.studies.step import TABLES
+from spectraledge.studies.analyses import ANALYSES, Stamp, analyses_of, read_stamp
+from spectraledge.studies.config import AnalysisConfig, StudyConfig
 from spectraledge.tasks import OPERATIONS
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
 STUDY_FILE = "study.json"
-ANALYSIS_FILE = "analysis.json"
-RUN_TABLES = ("spectrum", "edge", "modes", "waves", "characters", *TABLES, "course", "changes")
+RUN_TABLES = tuple(table for name in AnalysisConfig().analyses for table in ANALYSES[name].tables)
+"""Tables of a run that is analysed as usual, beside its metrics."""
 
 
 @dataclass(frozen=True)
@@ -26,45 +27,97 @@ class RunResult:
         config: Its configuration.
         manifest: Its manifest.
         metrics: One row per evaluation: step, losses (nats), accuracies, gradient_norm, weight_norm.
-        spectrum: See `SpectrumTables`.
-        edge: See `SpectrumTables`.
-        modes: `ModesResult.table`.
-        waves: See `ModesResult`.
-        characters: See `ModesResult`.
         structure: Name of the task's own basis ("output" if it has no group).
         formula: The operation as a person writes it.
         parameters: How many numbers are watched, P.
-        selection: See `StepAnalysis`, like all that follow up to `probes`; tables without rows where not measured.
-        keys: Key frequencies.
-        contrasts: Other read-outs, heads and halves.
-        moves: What moved the weights.
-        frequencies: Energies per frequency of weights and movement.
-        agreement: How well those agree.
-        probes: Linear probes.
-        course: See `CourseTables`.
-        changes: See `CourseTables`.
+        tables: What its analyses made, by name; see `table`.
     """
 
     config: RunConfig
     manifest: Manifest
     metrics: pd.DataFrame
-    spectrum: pd.DataFrame
-    edge: pd.DataFrame
-    modes: pd.DataFrame
-    waves: pd.DataFrame
-    characters: pd.DataFrame
     structure: str
     formula: str
     parameters: int
-    selection: pd.DataFrame = field(default_factory=pd.DataFrame)
-    keys: pd.DataFrame = field(default_factory=pd.DataFrame)
-    contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
-    moves: pd.DataFrame = field(default_factory=pd.DataFrame)
-    frequencies: pd.DataFrame = field(default_factory=pd.DataFrame)
-    agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
-    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
-    course: pd.DataFrame = field(default_factory=pd.DataFrame)
-    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table by name, one without rows and columns where it was not measured."""
+        return self.tables.get(name, pd.DataFrame())
+
+    def with_tables(self, **tables: pd.DataFrame) -> "RunResult":
+        """Return the same run with some tables in place of its own."""
+        return replace(self, tables={**self.tables, **tables})
+
+    @property
+    def spectrum(self) -> pd.DataFrame:
+        """See `SpectrumTables`."""
+        return self.table("spectrum")
+
+    @property
+    def edge(self) -> pd.DataFrame:
+        """See `SpectrumTables`."""
+        return self.table("edge")
+
+    @property
+    def modes(self) -> pd.DataFrame:
+        """Shares, peaks and waves of every direction; see `ModesResult`."""
+        return self.table("modes")
+
+    @property
+    def waves(self) -> pd.DataFrame:
+        """See `ModesResult`."""
+        return self.table("waves")
+
+    @property
+    def characters(self) -> pd.DataFrame:
+        """See `ModesResult`."""
+        return self.table("characters")
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """See `selection_table`."""
+        return self.table("selection")
+
+    @property
+    def keys(self) -> pd.DataFrame:
+        """See `key_table`."""
+        return self.table("keys")
+
+    @property
+    def contrasts(self) -> pd.DataFrame:
+        """See `contrast_table`."""
+        return self.table("contrasts")
+
+    @property
+    def moves(self) -> pd.DataFrame:
+        """See `move_table`."""
+        return self.table("moves")
+
+    @property
+    def frequencies(self) -> pd.DataFrame:
+        """See `frequency_table`."""
+        return self.table("frequencies")
+
+    @property
+    def agreement(self) -> pd.DataFrame:
+        """See `agreement_table`."""
+        return self.table("agreement")
+
+    @property
+    def probes(self) -> pd.DataFrame:
+        """See `probe_table`."""
+        return self.table("probes")
+
+    @property
+    def course(self) -> pd.DataFrame:
+        """See `CourseTables`."""
+        return self.table("course")
+
+    @property
+    def changes(self) -> pd.DataFrame:
+        """See `CourseTables`."""
+        return self.table("changes")
 
     @property
     def run_id(self) -> str:
@@ -94,8 +147,8 @@ class StudyResult:
     Attributes:
         config: The study's configuration.
         folder: Where it lies.
-        runs: Its analysed runs, in the recipe's order.
-        failed: Message of each run that failed, by run id.
+        runs: Its analysed runs, in the recipe's order; where an analysis failed, without its tables.
+        failed: Message of each run that failed in training or in an analysis, by run id.
         missing: Ids of runs that are not finished.
     """
 
@@ -104,6 +157,10 @@ class StudyResult:
     runs: tuple[RunResult, ...]
     failed: dict[str, str]
     missing: tuple[str, ...]
+
+    def having(self, *tables: str) -> "StudyResult":
+        """Return the study with only those runs that have rows in all of some tables."""
+        return replace(self, runs=tuple(run for run in self.runs if all(len(run.table(name)) for name in tables)))
 
 
 def run_folder(study: Path, config: RunConfig) -> Path:
@@ -132,11 +189,50 @@ def read_study_config(folder: Path) -> StudyConfig:
         raise InputError(f"{path} is not a study of this version: choose another folder") from error
 
 
-def failure(run: Path, manifest: Manifest) -> str:
-    """Return why a run's training or analysis failed, "" if it did not."""
-    if manifest.status == "failed" or not (run / ANALYSIS_FILE).is_file():
-        return manifest.error
-    return str(read_json(run / ANALYSIS_FILE).get("error", ""))
+@dataclass(frozen=True)
+class RunProgress:
+    """How far a run of a study has come.
+
+    Attributes:
+        manifest: Its manifest; None before training.
+        stamps: The stamp of each of its analyses by name, None where it is not done.
+    """
+
+    manifest: Manifest | None
+    stamps: dict[str, Stamp | None]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do: training failed, or all analyses are done or failed."""
+        if self.manifest is None or self.manifest.status == "running":
+            return False
+        return self.manifest.status == "failed" or all(self.stamps.values())
+
+    @property
+    def error(self) -> str:
+        """Why its training or analyses failed, "" if they did not."""
+        if self.manifest and self.manifest.error:
+            return self.manifest.error
+        return "; ".join(f"{name}: {stamp.error}" for name, stamp in self.stamps.items() if stamp and stamp.error)
+
+
+def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgress:
+    """Read how far a run has come from its folder alone.
+
+    Args:
+        study: The study.
+        folder: The study's folder.
+        run: One of its runs.
+
+    Returns:
+        The progress.
+
+    Raises:
+        InputError: if a manifest or a stamp cannot be read.
+    """
+    place = run_folder(folder, run)
+    stamps = {found.name: read_stamp(place, found, study.analysis) for found in analyses_of(study, run)}
+    return RunProgress(Manifest.read(place) if Manifest.present(place) else None, stamps)
 
 
 def load_study(folder: Path) -> StudyResult:
@@ -155,23 +251,23 @@ def load_study(folder: Path) -> StudyResult:
     runs, failed, missing = [], {}, []
     for run in config.runs:
         place = run_folder(folder, run)
-        manifest = Manifest.read(place) if Manifest.present(place) else None
-        if manifest and (error := failure(place, manifest)):
+        progress = run_progress(config, folder, run)
+        if error := progress.error:
             failed[run.run_id] = error
-        elif manifest and (place / ANALYSIS_FILE).is_file():
-            analysis = read_json(place / ANALYSIS_FILE)
-            tables = {name: read_table(place / f"{name}.parquet") for name in ("metrics", *RUN_TABLES)}
+        if not progress.over:
+            missing.append(run.run_id)
+        elif measured := [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]:
+            names = [table for name in measured for table in ANALYSES[name].tables]
             operation = OPERATIONS[run.task]
             runs.append(
                 RunResult(
                     config=run,
-                    manifest=manifest,
+                    manifest=Manifest.read(place),
+                    metrics=read_table(place / "metrics.parquet"),
                     structure=operation.structure,
                     formula=operation.formula,
-                    parameters=analysis["parameters"],
-                    **tables,
+                    parameters=max(stamp.parameters for stamp in progress.stamps.values() if stamp),
+                    tables={name: read_table(place / f"{name}.parquet") for name in names},
                 )
             )
-        else:
-            missing.append(run.run_id)
     return StudyResult(config, folder, tuple(runs), failed, tuple(missing))

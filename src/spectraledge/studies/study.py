@@ -1,7 +1,7 @@
 """Running a study: every run is one job, in one process per core, that trains, analyses, and can be killed anywhere."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +13,19 @@ import torch
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_json, write_table
+from spectraledge.studies.analyses import Analysis, analyses_of, carry_out
 from spectraledge.studies.claims import evaluate_claims
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
-from spectraledge.studies.course import follow_course
 from spectraledge.studies.results import (
-    ANALYSIS_FILE,
     STUDY_FILE,
     StudyResult,
-    failure,
     load_study,
     read_study_config,
     run_folder,
+    run_progress,
 )
-from spectraledge.studies.spectra import analyze_folder
-from spectraledge.studies.step import analyze_step
 from spectraledge.tasks import named_task
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folder
-from spectraledge.trajectory import Manifest
-
-JOINED = ("modes", "selection", "course")
-"""Tables of runs that are also written for the whole study."""
 
 _POLL_SECONDS = 1.0
 
@@ -78,25 +71,31 @@ def run_study(
         on_progress: Called about every second with the status of every run, and once at the end.
 
     Returns:
-        Its results; the tables of `JOINED`, over all runs, and `claims.parquet` are in the folder.
+        Its results; the joined tables (see `Analysis`) and `claims.parquet` are in the folder.
 
     Raises:
-        InputError: if the folder holds another study or something else.
+        InputError: if the folder holds another study or something else, or an analysis is unknown.
     """
+    analyses = {run.run_id: analyses_of(config, run) for run in config.runs}
     _claim_folder(config, folder)
-    pending = [run for run in config.runs if _status(folder, run).state not in ("done", "failed")]
+    pending = [run for run in config.runs if not run_progress(config, folder, run).over]
     if pending:
         workers = min(jobs or joblib.cpu_count(), len(pending))
         with _watching(config, folder, on_progress):
             joblib.Parallel(n_jobs=workers)(
-                joblib.delayed(_complete_run)(run, run_folder(folder, run), config.analysis) for run in pending
+                joblib.delayed(_complete_run)(run, run_folder(folder, run), config.analysis, analyses[run.run_id])
+                for run in pending
             )
     result = load_study(folder)
-    if result.runs:
-        for name in JOINED:
-            tables = [_labelled(getattr(run, name), run.run_id, run.config) for run in result.runs]
+    for name in dict.fromkeys(
+        name for run in config.runs for found in analyses_of(config, run) for name in found.joined
+    ):
+        tables = [_labelled(run.table(name), run.run_id, run.config) for run in result.having(name).runs]
+        if tables:
             write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
-        write_table(folder / "claims.parquet", evaluate_claims(result))
+    measured = result.having("modes", "characters")
+    if measured.runs:
+        write_table(folder / "claims.parquet", evaluate_claims(measured))
     return result
 
 
@@ -112,90 +111,47 @@ def study_status(folder: Path) -> list[RunStatus]:
     Raises:
         InputError: if the folder is no study.
     """
-    return [_status(folder, run) for run in read_study_config(folder).runs]
+    config = read_study_config(folder)
+    return [_status(config, folder, run) for run in config.runs]
 
 
 def _claim_folder(config: StudyConfig, folder: Path) -> None:
     if (folder / STUDY_FILE).is_file():
-        if read_study_config(folder).hash != config.hash:
+        known = read_study_config(folder)
+        if not config.grows(known):
             raise InputError(
                 f"{folder} holds another study (another recipe, seed or version): choose another folder with --out"
             )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if known.hash == config.hash:
+            return
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is no study: choose another folder with --out")
     write_json(folder / STUDY_FILE, {"hash": config.hash, "config": config.model_dump(mode="json")})
 
 
-def _complete_run(config: RunConfig, folder: Path, analysis: AnalysisConfig) -> None:
+def _complete_run(config: RunConfig, folder: Path, settings: AnalysisConfig, analyses: Sequence[Analysis]) -> None:
     """Train and analyse one run, in a process of its own with one thread."""
     torch.set_num_threads(1)
     try:
         train_in_folder(folder, config, named_task(config.task, modulus=config.model.tokens))
-        _analyse(config, folder, analysis)
     except NonFiniteLossError:
         return
-    except InputError as error:
-        write_json(folder / ANALYSIS_FILE, {"hash": analysis.hash, "error": str(error)})
+    for analysis in analyses:
+        carry_out(folder, analysis, settings)
 
 
-def _analyse(config: RunConfig, folder: Path, analysis: AnalysisConfig) -> None:
-    spectra = analyze_folder(
-        folder,
-        patterns=config.watched,
-        window=analysis.window,
-        center=analysis.center_spectrum,
-        surrogates=analysis.surrogates,
-        seed=analysis.seed,
-    )
-    measured = analyze_step(
-        folder,
-        window=analysis.window,
-        center=analysis.center_modes,
-        edge=analysis.edge,
-        nulls=analysis.nulls,
-        readout=analysis.readout,
-        seed=analysis.seed,
-    )
-    followed = follow_course(
-        folder,
-        stride=analysis.stride,
-        window=analysis.window,
-        center=analysis.center_modes,
-        edge=analysis.edge,
-        seed=analysis.seed,
-    )
-    write_table(folder / "spectrum.parquet", spectra.spectrum)
-    write_table(folder / "edge.parquet", spectra.edge)
-    for name, table in measured.tables.items():
-        write_table(folder / f"{name}.parquet", table)
-    write_table(folder / "course.parquet", followed.course)
-    write_table(folder / "changes.parquet", followed.changes)
-    write_json(
-        folder / ANALYSIS_FILE,
-        {
-            "hash": analysis.hash,
-            "config": analysis.model_dump(mode="json"),
-            "watched": list(spectra.selection.matched),
-            "parameters": spectra.parameters,
-            "modes_step": measured.step,
-        },
-    )
-
-
-def _status(folder: Path, config: RunConfig) -> RunStatus:
-    place = run_folder(folder, config)
-    if not Manifest.present(place):
-        return RunStatus(config.run_id, "waiting", 0, config.steps, 0.0, 0.0)
-    manifest = Manifest.read(place)
-    error = failure(place, manifest)
+def _status(config: StudyConfig, folder: Path, run: RunConfig) -> RunStatus:
+    progress = run_progress(config, folder, run)
+    manifest, error = progress.manifest, progress.error
+    if manifest is None:
+        return RunStatus(run.run_id, "waiting", 0, run.steps, 0.0, 0.0)
     state: Literal["training", "analysing", "done", "failed"] = "training"
-    if error:
-        state = "failed"
+    if progress.over:
+        state = "failed" if error else "done"
     elif manifest.status == "done":
-        state = "done" if (place / ANALYSIS_FILE).is_file() else "analysing"
+        state = "analysing"
     speed = manifest.step / manifest.wall_seconds if manifest.wall_seconds else 0.0
-    return RunStatus(config.run_id, state, manifest.step, config.steps, manifest.test_accuracy, speed, error)
+    return RunStatus(run.run_id, state, manifest.step, run.steps, manifest.test_accuracy, speed, error)
 
 
 @contextmanager
@@ -210,7 +166,7 @@ def _watching(
 
     def watch() -> None:
         while not over.wait(_POLL_SECONDS):
-            on_progress([_status(folder, run) for run in config.runs])
+            on_progress([_status(config, folder, run) for run in config.runs])
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -219,7 +175,7 @@ def _watching(
     finally:
         over.set()
         watcher.join()
-        on_progress([_status(folder, run) for run in config.runs])
+        on_progress([_status(config, folder, run) for run in config.runs])
 
 
 def _labelled(table: pd.DataFrame, run_id: str, config: RunConfig) -> pd.DataFrame:
