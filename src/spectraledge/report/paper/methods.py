@@ -1,0 +1,111 @@
+"""What was done, said from the configurations alone."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from spectraledge.report.paper.conditions import arm_label, joint_runs
+from spectraledge.report.words import counted, listing, modes_window, spectrum_window
+from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import formula_of
+from spectraledge.tasks.joint import JOIN
+from spectraledge.training import RunConfig
+
+
+def method_rows(study: StudyResult) -> list[tuple[str, str]]:
+    """Settings of the study, as terms and words.
+
+    Args:
+        study: The study; runs that did not finish count too, since they are configured.
+
+    Returns:
+        Pairs of a term and what it is.
+    """
+    runs, analysis = study.config.runs, study.config.analysis
+    floor = f"{analysis.surrogates} surrogates of each window" if analysis.surrogates else "not measured"
+    return [
+        ("runs", f"{counted(len(runs), 'run')} with {counted(len(seeds_of(runs)), 'seed')}"),
+        ("seeds", ", ".join(map(str, seeds_of(runs)))),
+        *_conditions(study),
+        ("model", _distinct(_model(run) for run in runs)),
+        ("training", _distinct(_training(run) for run in runs)),
+        ("data", _distinct(f"{run.train_fraction:.0%} of all pairs train" for run in runs)),
+        ("random streams", _distinct(_protocol(run) for run in runs)),
+        ("snapshots", _distinct(f"every {run.every} steps" for run in runs)),
+        ("stop", _distinct(_stop(run) for run in runs)),
+        ("watched parameters", _distinct(", ".join(run.watched) for run in runs)),
+        ("engine", _distinct(run.engine for run in runs)),
+        ("window, directions and modes", modes_window(study)),
+        ("window, eigenvalues over training", spectrum_window(study)),
+        ("window, published decline of g₂₃", "W = 10 updates, not centred"),
+        ("edge", f"v1 to v{analysis.edge}; the rest of the window is the bulk"),
+        ("response", f"exact derivative of the {analysis.readout} read-out, {analysis.precision} precision"),
+        ("null directions", f"{analysis.nulls} of each kind"),
+        ("noise floor", floor),
+        ("seed of everything random in analyses", str(analysis.seed)),
+        ("analyses", ", ".join(analysis.analyses)),
+        ("configuration", study.config.hash),
+    ]
+
+
+def seeds_of(runs: Iterable[RunConfig]) -> list[int]:
+    """Seeds in the order in which they first occur."""
+    return list(dict.fromkeys(run.seed for run in runs))
+
+
+def environment_rows(study: StudyResult) -> list[tuple[str, str]]:
+    """Where finished runs were made: versions, device, threads, and what they took."""
+    environments = [run.manifest.environment for run in study.runs]
+    names = dict.fromkeys(name for environment in environments for name in environment)
+    rows = [
+        (name, _distinct(str(environment[name]) for environment in environments if name in environment))
+        for name in names
+    ]
+    hours = sum(run.manifest.wall_seconds for run in study.runs) / 3600
+    return [*rows, ("training, all runs together", f"{hours:.1f} hours of wall time")] if study.runs else []
+
+
+def _conditions(study: StudyResult) -> list[tuple[str, str]]:
+    single = Counter((run.task, run.weight_decay, run.steps) for run in study.config.runs if JOIN not in run.task)
+    by_settings: dict[tuple[float, int, int], list[str]] = {}
+    for (task, decay, steps), count in single.items():
+        by_settings.setdefault((decay, steps, count), []).append(formula_of(task))
+    rows = [
+        (
+            "single tasks",
+            "; ".join(
+                f"{listing(tasks)}, weight decay {decay:g}, at most {steps:,} steps, {counted(count, 'seed')} each"
+                for (decay, steps, count), tasks in by_settings.items()
+            ),
+        )
+    ]
+    joint = Counter((arm_label(run, study), run.config.steps) for run in joint_runs(study))
+    arms = [f"{label} (at most {steps:,} steps, {counted(count, 'seed')})" for (label, steps), count in joint.items()]
+    return [row for row in (*rows, ("tasks together, one trunk and a head each", "; ".join(arms))) if row[1]]
+
+
+def _model(run: RunConfig) -> str:
+    model = run.model
+    return (
+        f"transformer encoder, {counted(model.depth, 'layer')}, width {model.width}, {counted(model.heads, 'head')}, "
+        f"hidden width {model.hidden}, p = {model.tokens}"
+    )
+
+
+def _training(run: RunConfig) -> str:
+    return (
+        f"AdamW, learning rate {run.learning_rate:g}, betas {run.betas[0]:g} and {run.betas[1]:g}, gradients clipped "
+        f"to norm {run.clip_norm:g}, {run.batch_size} pairs a step, drawn with replacement"
+    )
+
+
+def _protocol(run: RunConfig) -> str:
+    return "the author’s: same first weights, split and batches" if run.protocol == "paper" else "named streams"
+
+
+def _stop(run: RunConfig) -> str:
+    return f"after {run.stop_patience} evaluations in a row with test accuracy of at least {run.stop_accuracy:g}"
+
+
+def _distinct(words: Iterable[str]) -> str:
+    found: Sequence[str] = list(dict.fromkeys(words))
+    return "; ".join(found)
