@@ -15,7 +15,7 @@ from spectraledge.studies.directions import LabelledDirections
 from spectraledge.studies.network import Network
 from spectraledge.studies.observation import each_response
 from spectraledge.studies.recorded import RecordedRun, Window
-from spectraledge.studies.representation import step_of
+from spectraledge.studies.representation import at_chosen_step
 from spectraledge.tasks import part_names
 
 Float = NDArray[np.float64]
@@ -36,10 +36,10 @@ def analyze_cousage(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Data
 
     Cost: about 5 s on one core for 9,409 pairs and 40 directions.
     """
-    step = step_of(folder, settings, "edge", "bulk", "random")
-    runs = [RecordedRun.open(folder, part=part) for part in part_names(step.run.config.task)]
-    networks = {run.task.name: Network.at(run, step.window.step, dtype=step.network.dtype) for run in runs}
-    return cousage_tables(step.window, step.directions, networks)
+    at = at_chosen_step(folder, settings, "edge", "bulk", "random")
+    runs = [RecordedRun.open(folder, part=part) for part in part_names(at.run.config.task)]
+    networks = {run.task.name: Network.at(run, at.window.step, dtype=at.network.dtype) for run in runs}
+    return cousage_tables(at.window, at.directions, networks)
 
 
 def cousage_tables(

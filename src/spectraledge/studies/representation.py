@@ -51,7 +51,7 @@ EPOCHS = 300
 """Passes over the inputs (Xu 2026, §5)."""
 
 
-class Step(NamedTuple):
+class ChosenStep(NamedTuple):
     """A run at its chosen step.
 
     Attributes:
@@ -73,7 +73,7 @@ class Step(NamedTuple):
         return [(self.window.step, kind, number) for kind, number in zip(kinds, numbers, strict=True)]
 
 
-def step_of(folder: Path, settings: AnalysisConfig, *kinds: str) -> Step:
+def at_chosen_step(folder: Path, settings: AnalysisConfig, *kinds: str) -> ChosenStep:
     """Read a run at its chosen step.
 
     Args:
@@ -85,13 +85,13 @@ def step_of(folder: Path, settings: AnalysisConfig, *kinds: str) -> Step:
         The run, its window, network and directions.
     """
     run = RecordedRun.open(folder)
-    at = run.chosen_step()
-    window = run.window(at, window=settings.window, center=settings.center_modes)
-    network = Network.at(run, at, dtype=torch.float32)
+    step = run.chosen_step()
+    window = run.window(step, window=settings.window, center=settings.center_modes)
+    network = Network.at(run, step, dtype=torch.float32)
     directions = collect_directions(
         run, window, network, edge=settings.edge, nulls=settings.nulls, seed=settings.seed, kinds=kinds
     )
-    return Step(run, window, network, directions)
+    return ChosenStep(run, window, network, directions)
 
 
 def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
@@ -114,26 +114,26 @@ def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, 
 
     Cost: about 5 s on one core for 9,409 pairs and 60 directions.
     """
-    step = step_of(folder, settings, "edge", "bulk", "span", "random")
-    shares = block_shares(step.directions.vectors_KP, step.run.series.layout, heads=step.run.config.model.heads)
+    at = at_chosen_step(folder, settings, "edge", "bulk", "span", "random")
+    shares = block_shares(at.directions.vectors_KP, at.run.series.layout, heads=at.run.config.model.heads)
     return {
-        "block_shares": _share_table(step, shares),
-        "purity": pd.concat([_purity_rows(step, shares, grain, settings.seed) for grain in GRAINS], ignore_index=True),
-        "ranks": _rank_table(step),
+        "block_shares": _share_table(at, shares),
+        "purity": pd.concat([_purity_rows(at, shares, grain, settings.seed) for grain in GRAINS], ignore_index=True),
+        "ranks": _rank_table(at),
     }
 
 
-def _share_table(step: Step, shares: BlockShares) -> pd.DataFrame:
+def _share_table(at: ChosenStep, shares: BlockShares) -> pd.DataFrame:
     where = list(np.ndindex(shares.shares_KLHM.shape[1:]))
     rows = [
         (*label, layer, head, MATRICES[matrix], share)
-        for label, shares_LHM in zip(step.labels, shares.shares_KLHM, strict=True)
+        for label, shares_LHM in zip(at.labels, shares.shares_KLHM, strict=True)
         for (layer, head, matrix), share in zip(where, shares_LHM.ravel(), strict=True)
     ]
     return pd.DataFrame(rows, columns=["step", "kind", "direction", "layer", "head", "matrix", "share"])
 
 
-def _purity_rows(step: Step, shares: BlockShares, grain: Grain, seed: int) -> pd.DataFrame:
+def _purity_rows(at: ChosenStep, shares: BlockShares, grain: Grain, seed: int) -> pd.DataFrame:
     null_B = shares.isotropic_purity(grain, generator=numpy_generator(seed, "purity", grain))
     blocks_KB = shares.blocks(grain)
     layers, heads = shares.shares_KLHM.shape[1:3]
@@ -142,7 +142,7 @@ def _purity_rows(step: Step, shares: BlockShares, grain: Grain, seed: int) -> pd
         "head_matrix": [(i, j, name) for i in range(layers) for j in range(heads) for name in MATRICES],
         "matrix": [(-1, -1, name) for name in MATRICES],
     }
-    table = pd.DataFrame(step.labels, columns=["step", "kind", "direction"])
+    table = pd.DataFrame(at.labels, columns=["step", "kind", "direction"])
     table["grain"] = grain
     table["blocks"] = blocks_KB.shape[1]
     table["purity"] = shares.purity(grain)
@@ -153,14 +153,14 @@ def _purity_rows(step: Step, shares: BlockShares, grain: Grain, seed: int) -> pd
     return table
 
 
-def _rank_table(step: Step) -> pd.DataFrame:
-    own = grouping(step.run.task, step.run.task.structure)
+def _rank_table(at: ChosenStep) -> pd.DataFrame:
+    own = grouping(at.run.task, at.run.task.structure)
     parts = []
-    for rows, response_KND in each_response(step.network, step.directions, "residual"):
+    for rows, response_KND in each_response(at.network, at.directions, "residual"):
         for center in (False, True):
             ranks = response_ranks(response_KND, center=center)
             peaks = peakedness(group_means(ranks.projection_KN, own))
-            part = pd.DataFrame(step.labels[rows.start : rows.stop], columns=["step", "kind", "direction"])
+            part = pd.DataFrame(at.labels[rows.start : rows.stop], columns=["step", "kind", "direction"])
             parts.append(
                 part.assign(
                     centered=center,
@@ -202,13 +202,13 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
 
     Cost: about half a minute on one core for 9,409 pairs, most of it for training.
     """
-    step = step_of(folder, settings, "edge", "bulk", "random")
-    residual_ND = step.network.still.residual_ND
+    at = at_chosen_step(folder, settings, "edge", "bulk", "random")
+    residual_ND = at.network.still.residual_ND
     generator = torch_generator(settings.seed, "autoencoder")
     trained = train_autoencoder(residual_ND, features=DICTIONARY, active=ACTIVE, epochs=EPOCHS, generator=generator)
     alive = int((trained.encode(residual_ND) > 0).any(0).sum())
     fit = {
-        "step": step.window.step,
+        "step": at.window.step,
         "features": DICTIONARY,
         "active": ACTIVE,
         "epochs": EPOCHS,
@@ -217,17 +217,17 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
         "chance": chance_jaccard(DICTIONARY, min(MOVED, DICTIONARY)),
         "chance_alive": chance_jaccard(alive, min(MOVED, alive)),
     }
-    return {"autoencoder": _overlap_table(step, _overlaps(step, trained)), "autoencoder_fit": pd.DataFrame([fit])}
+    return {"autoencoder": _overlap_table(at, _overlaps(at, trained)), "autoencoder_fit": pd.DataFrame([fit])}
 
 
-def _overlaps(step: Step, trained: Autoencoder) -> Float:
+def _overlaps(at: ChosenStep, trained: Autoencoder) -> Float:
     """Jaccard indices of what every direction moves and, behind these, what the moves at 45° to random ones move."""
-    size = DIFFERENCE_SIZE * float(step.network.weights_P.norm())
-    residual_ND = step.network.still.residual_ND
-    random = step.directions.places("random")
+    size = DIFFERENCE_SIZE * float(at.network.weights_P.norm())
+    residual_ND = at.network.still.residual_ND
+    random = at.directions.places("random")
     moved, random_shifts = [], []
-    orthogonal = replace(step.directions, vectors_KP=_orthonormal(step.directions.vectors_KP))
-    for rows, response_KND in each_response(step.network, orthogonal, "residual"):
+    orthogonal = replace(at.directions, vectors_KP=_orthonormal(at.directions.vectors_KP))
+    for rows, response_KND in each_response(at.network, orthogonal, "residual"):
         shift_KND = size * torch.from_numpy(response_KND)
         moved.append(moved_features(trained, residual_ND, shift_KND))
         random_shifts += [shift_ND for row, shift_ND in zip(rows, shift_KND, strict=True) if row in random]
@@ -235,13 +235,13 @@ def _overlaps(step: Step, trained: Autoencoder) -> Float:
     return jaccard(np.concatenate(moved))
 
 
-def _overlap_table(step: Step, index_KK: Float) -> pd.DataFrame:
-    kinds, numbers = step.directions.kinds, step.directions.numbers
-    random = step.directions.places("random")
+def _overlap_table(at: ChosenStep, index_KK: Float) -> pd.DataFrame:
+    kinds, numbers = at.directions.kinds, at.directions.numbers
+    random = at.directions.places("random")
     tilted_B = [float(index_KK[row, len(kinds) + place]) for place, row in enumerate(random)]
     rows: list[tuple[object, ...]] = []
     for kind in ("edge", "bulk", "random"):
-        for first, second in combinations(step.directions.places(kind), 2):
+        for first, second in combinations(at.directions.places(kind), 2):
             index, p, p_tilted = float(index_KK[first, second]), np.nan, np.nan
             if kind != "random":
                 p, p_tilted = pair_p(index_KK, (first, second), random), empirical_p(index, tilted_B)
@@ -249,7 +249,7 @@ def _overlap_table(step: Step, index_KK: Float) -> pd.DataFrame:
     for place, index in enumerate(tilted_B):
         rows.append(("tilted", place + 1, (place + 1) % len(random) + 1, index, np.nan, np.nan))
     table = pd.DataFrame(rows, columns=["kind", "first", "second", "jaccard", "p", "p_tilted"])
-    table.insert(0, "step", step.window.step)
+    table.insert(0, "step", at.window.step)
     return table
 
 
