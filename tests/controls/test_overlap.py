@@ -118,6 +118,15 @@ def test_pair_p_is_valid_under_the_null_though_pairs_depend_on_each_other():
         assert share >= level - 2 / 66 - 3 * np.sqrt(level / 3_000)
 
 
+def test_a_rank_among_random_pairs_alone_would_be_too_small():
+    rng = np.random.default_rng(0)
+    p_values = []
+    for _ in range(3_000):
+        index = exchangeable_index(rng, 12)
+        p_values.append(two_sided_p(index[0, 1], [index[two] for two in combinations(range(2, 12), 2)]))
+    assert np.mean(np.array(p_values) <= 0.1) > 0.13
+
+
 @pytest.mark.parametrize("planted", [-50.0, 50.0])
 def test_a_planted_pair_has_the_smallest_p(planted):
     index = exchangeable_index(np.random.default_rng(1), 12)
