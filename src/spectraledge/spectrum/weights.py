@@ -23,4 +23,5 @@ def gaussian_singular_values(rows: int, columns: int, count: int, generator: tor
     Cost: O(rows·columns·min(rows, columns)) time per matrix.
     """
     drawn = torch.randn(count, rows, columns, dtype=torch.float64, generator=generator)
-    return torch.linalg.svdvals(drawn / drawn.flatten(1).norm(dim=1)[:, None, None])
+    values: Tensor = torch.linalg.svdvals(drawn / drawn.flatten(1).norm(dim=1)[:, None, None])
+    return values
