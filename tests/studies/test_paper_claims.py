@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from tests.studies.paper_support import GROKKING, TRI, World, a_run, a_study, planted, single
+from paper_support import GROKKING, TRI, World, a_run, a_study, planted, single
 
 from spectraledge.studies.paper_claims import PAPER_CLAIMS, evaluate_study
 from spectraledge.studies.paper_edge import matched_values
