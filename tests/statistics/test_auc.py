@@ -98,8 +98,24 @@ def test_related_runs_widen_the_interval():
     assert related.design_effect > 1.5
     assert related.seeds == 10
     assert related.low < apart.low < apart.high < related.high
+
+
+def test_where_groups_do_not_overlap_ranks_within_them_show_how_related_runs_are():
+    x, y, seeds = related_runs(np.random.default_rng(0), 0.8, 0.8)
     separated = found_in(x + 100, y, seeds=seeds)
-    assert (separated.area, separated.design_effect) == (1.0, 8.0)
+    ranks = [scipy.stats.rankdata(group) for group in (x, y)]
+    runs = [
+        (seed, (rank - group.mean()) / len(group) ** 2)
+        for group, of_group in zip(ranks, seeds, strict=True)
+        for seed, rank in zip(of_group, group, strict=True)
+    ]
+    together = sum(sum(value for seed, value in runs if seed == one) ** 2 for one in range(10)) * 10 / 9
+    expected = together / (sum(value**2 for _, value in runs) * 120 / 119)
+    np.testing.assert_allclose(separated.design_effect, expected, rtol=1e-12)
+    assert (separated.area, separated.high) == (1.0, 1.0)
+    assert 0.6 < separated.low < found_in(x + 100, y).low
+    # Runs that are all alike say nothing of it.
+    assert found_in(np.ones(40), np.zeros(80), seeds=seeds).design_effect == 8.0
 
 
 @pytest.mark.parametrize("area", [0.5, 0.8, 0.95, 0.99])
@@ -115,7 +131,7 @@ def test_intervals_cover(area, count, spread):
     assert covered >= 200 * (0.95 - 4 * math.sqrt(0.95 * 0.05 / 200))
 
 
-@pytest.mark.parametrize("area", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("area", [0.5, 0.8, 0.95, 0.99])
 def test_intervals_of_related_runs_cover_only_with_seeds(area):
     rng = np.random.default_rng(2)
     covered = {"with": 0, "without": 0}

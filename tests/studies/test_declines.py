@@ -105,6 +105,18 @@ def test_noise_floors_stand_at_the_marked_step_every_tenth_snapshot_and_the_last
         assert ratios.loc[step, "null"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("most", "expected"), [(10, [100, 120, 140, 160, 180, 200]), (5, [120, 160, 200]), (2, [160, 200])]
+)
+def test_noise_floors_of_a_long_run_are_further_apart(
+    run: Path, monkeypatch: pytest.MonkeyPatch, most: int, expected: list[int]
+) -> None:
+    monkeypatch.setattr("spectraledge.studies.declines.FLOOR_EVERY", 1)
+    monkeypatch.setattr("spectraledge.studies.declines.FLOORS", most)
+    table = declines(run, SETTINGS)["declines"]
+    assert series_of(table, "floor_ratio", "value", 5, True).index.tolist() == expected
+
+
 def test_every_value_is_finite_and_one_step_is_marked(table: pd.DataFrame) -> None:
     assert np.isfinite(table[["value", "null"]]).all(axis=None)
     # It never generalised, so the last.

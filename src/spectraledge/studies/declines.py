@@ -30,8 +30,9 @@ from spectraledge.trajectory import Manifest, RecordedGram, Series
 TABLE_WINDOW = 10
 """Updates per window of Table 1 (Xu 2026, scripts), uncentred."""
 
-FLOOR_EVERY = 10
-"""Snapshots from one noise floor to the next (our choice: the same steps in every run, at about a second each)."""
+FLOOR_EVERY, FLOORS = 10, 6
+"""Snapshots from one noise floor to the next, doubled until there are no more than so many (our choice: about a second
+each, and steps that runs of like length share)."""
 
 _Row = tuple[str, str, int, bool, int, float, float]
 
@@ -62,7 +63,8 @@ def declines(folder: Path, settings: AnalysisConfig, *, step: int | None = None)
         marked step).
         Values are finite; for eigenvalues that rounding hides, as large as can be told. There is no row where the
         window is not yet full. above_floor and floor_ratio are of centred windows, at the marked step, at every tenth
-        snapshot and at the last, where the snapshots of the window are still there.
+        snapshot (every 20th, 40th, ... of runs of 70 and more) and at the last, where the window's snapshots are still
+        there.
 
     Raises:
         InputError: if the folder is no run, has no Gram of its updates for the window, or no snapshot at the step.
@@ -184,7 +186,10 @@ def _weight_norm(folder: Path, config: RunConfig) -> Iterator[_Row]:
 def _floors(series: Series, recorded: RecordedGram, marked: int, settings: AnalysisConfig) -> Iterator[_Row]:
     window, steps = settings.window, recorded.steps
     present = {snapshot.step for snapshot in series.snapshots}
-    wanted = {marked, steps[-1], *steps[FLOOR_EVERY - 1 :: FLOOR_EVERY]}
+    stride = FLOOR_EVERY
+    while len(steps) // stride > FLOORS:
+        stride *= 2
+    wanted = {marked, steps[-1], *steps[stride - 1 :: stride]}
     for place in range(window - 1, len(steps)):
         step = steps[place]
         before = steps[place - window] if place >= window else min(present, default=inf)

@@ -25,6 +25,14 @@ class PublishedMode:
     frequency: int | None
     concentration: float | None
 
+    @property
+    def text(self) -> str:
+        """As a report writes it."""
+        parts = [] if self.concentration is None else [f"F {self.concentration:g}"]
+        parts += [] if self.frequency is None else [f"ω {self.frequency}"]
+        name = f"v{self.direction}" if self.direction else f"mean of the {self.kind}"
+        return f"{name}: {', '.join(parts)}"
+
 
 MODES = (
     PublishedMode("Table 2", "add", "sum", "edge", 1, 26, 0.33),
@@ -51,67 +59,136 @@ DLOG_GAIN = 5.9
 GROKKED_WITHIN = 5_000
 """Steps within which the single-task runs that grok do so (§2)."""
 
-DECLINES = {
-    ("grokking", 1.0): "12 of 12, mean 40× (15 to 110×)",
-    ("grokking", 0.0): "0 of 12, 1.2×",
-    ("other", 1.0): "1 of 6, 1.5×",
-    ("other", 0.0): "0 of 6, 1.1×",
-}
-"""Table 1: runs in which g_23 declines, and by how much, by kind of task and weight decay."""
 
-BASES_OF_SQUARES = "0.10 to 0.15 in every basis, as the bulk"
-"""F of the edge for a² + b² (§6.5)."""
+@dataclass(frozen=True)
+class PublishedValue:
+    """A published number, or a published range of numbers.
 
-WRONG_BASIS = "0.2 to 0.3×"
-"""F of addition in discrete logarithms over F in sums (§6.3)."""
+    Attributes:
+        section: Where it stands.
+        quantity: What it is.
+        of: Of which task, condition or directions.
+        low: Lower end; the number itself where one is published.
+        high: Upper end.
+        mean: Mean, where one is published beside a range.
+        unit: What follows the digits ("×", "steps").
+    """
 
-DLOG_GAIN_MEAN = 2.7
-"""Mean over v_1 to v_3 of F for multiplication in discrete logs over F under the raw product (§6.3)."""
+    section: str
+    quantity: str
+    of: str
+    low: float
+    high: float
+    mean: float | None = None
+    unit: str = ""
 
-COMPOSITION = {
-    ("add", "additive"): "0.17 to 0.29",
-    ("add", "multiplicative"): "0.02",
-    ("add", "both"): "0.18 to 0.31",
-    ("add", "cross"): "0.29 to 0.40",
-    ("mul", "additive"): "0.02",
-    ("mul", "multiplicative"): "0.11 to 0.26",
-    ("mul", "both"): "0.12 to 0.27",
-    ("mul", "cross"): "0.23 to 0.37",
-    ("square_sum", "additive"): "0.01",
-    ("square_sum", "multiplicative"): "0.02",
-    ("square_sum", "both"): "0.03 to 0.04",
-    ("square_sum", "cross"): "0.15 to 0.16",
-}
-"""Table 3: R² in sample of v_1 to v_3, by task and features."""
+    @property
+    def number(self) -> str:
+        """The number alone, as a report writes it."""
+        ends = f"{self.low:g}" if self.low == self.high else f"{self.low:g}–{self.high:g}"
+        return (ends if self.mean is None else f"{self.mean:g} ({ends})") + self.unit
 
-REUSED_F = {"square_sum": "0.09 (ω 17)", "add+mul+square_sum": "0.20 (ω 26)"}
-"""Table 4: F of a² + b² under a + b, alone and beside a + b and a·b."""
+    @property
+    def text(self) -> str:
+        """As a report writes it."""
+        return f"{self.of}: {self.number}"
 
-REUSED_SYNERGY = {"square_sum": "+0.024", "add+mul+square_sum": "+0.043"}
-"""Table 4: R² of both kinds of waves less the larger of each, v_1, in sample."""
 
-TRI_TASK_STEPS = "17,900, 24,800 and 30,500"
-"""Steps at which a + b, a·b and a² + b² together generalise (§2)."""
+def _one(section: str, quantity: str, of: str, value: float, unit: str = "") -> PublishedValue:
+    return PublishedValue(section, quantity, of, value, value, None, unit)
 
-SUMMARY = {
-    "add": ("additive, one mode", "0.40"),
-    "mul": ("discrete logarithms, one mode", "0.32"),
-    "sub": ("additive, several modes", "0.19"),
-    "square_sum": ("cross terms", "R² 0.16"),
-}
-"""Table 5: structure of the edge, and the statistic that it was read from, F unless it says R²."""
 
-PURITY = "about 0.14"
-"""§5: largest share of a direction in one (layer, head) block."""
+VALUES = (
+    PublishedValue("Table 1", "decline of g_23", "grokking runs", 15, 110, 40, "×"),
+    _one("Table 1", "decline of g_23", "grokking tasks without weight decay", 1.2, "×"),
+    _one("Table 1", "decline of g_23", "other tasks", 1.5, "×"),
+    _one("Table 1", "decline of g_23", "other tasks without weight decay", 1.1, "×"),
+    _one("Table 1", "runs that decline", "grokking runs", 12, " of 12"),
+    _one("Table 1", "runs that decline", "grokking tasks without weight decay", 0, " of 12"),
+    _one("Table 1", "runs that decline", "other tasks", 1, " of 6"),
+    _one("Table 1", "runs that decline", "other tasks without weight decay", 0, " of 6"),
+    PublishedValue("§6.5", "F in any of five bases", "a² + b²", 0.10, 0.15),
+    PublishedValue("§6.3", "F under dlog over F in its own basis", "add", 0.2, 0.3, None, "×"),
+    _one("§6.3", "F under dlog over F raw", "mul, v1", DLOG_GAIN, "×"),
+    _one("§6.3", "F under dlog over F raw", "mul, mean of v1 to v3", 2.7, "×"),
+    _one("§6.3", "F", "first principal component of R_1, add, ω = 26", 0.67),
+    _one("§6.5", "power off the diagonal", "a² + b², (dlog u, dlog v)", 0.97),
+    _one("§5", "head purity", "v1 to v3, all tasks", 0.14),
+    _one("§5", "effective rank of the response", "v1 to v3", 40),
+    _one("§5", "Fourier peakedness", "at the grokking transition, ω = 25", 32.8),
+    _one("§5", "Jaccard of TopK features", "add", 0.25),
+    _one("§5", "Jaccard of TopK features", "sub", 0.60),
+    _one("§5", "Jaccard of TopK features", "sets at random", 0.02),
+    PublishedValue("§5", "Jaccard of TopK features", "50 random directions", 0.30, 0.83),
+    PublishedValue("Table 3", "R² of additive", "add", 0.17, 0.29),
+    _one("Table 3", "R² of additive", "mul", 0.02),
+    _one("Table 3", "R² of additive", "a² + b²", 0.01),
+    _one("Table 3", "R² of multiplicative", "add", 0.02),
+    PublishedValue("Table 3", "R² of multiplicative", "mul", 0.11, 0.26),
+    _one("Table 3", "R² of multiplicative", "a² + b²", 0.02),
+    PublishedValue("Table 3", "R² of both", "add", 0.18, 0.31),
+    PublishedValue("Table 3", "R² of both", "mul", 0.12, 0.27),
+    PublishedValue("Table 3", "R² of both", "a² + b²", 0.03, 0.04),
+    PublishedValue("Table 3", "R² of both and cross", "add", 0.29, 0.40),
+    PublishedValue("Table 3", "R² of both and cross", "mul", 0.23, 0.37),
+    PublishedValue("Table 3", "R² of both and cross", "a² + b²", 0.15, 0.16),
+    _one("Table 4", "F on a + b", "a² + b² alone, ω = 17", 0.09),
+    _one("Table 4", "F on a + b", "tri-task, ω = 26", 0.20),
+    _one("Table 4", "synergy", "a² + b² alone", 0.024),
+    _one("Table 4", "synergy", "tri-task", 0.043),
+    _one("Table 5", "largest F", "add, additive, single mode", 0.40),
+    _one("Table 5", "largest F", "mul, dlog, single mode", 0.32),
+    _one("Table 5", "largest F", "sub, additive, several modes", 0.19),
+    _one("Table 5", "R²", "a² + b², cross terms", 0.16),
+    PublishedValue("§7", "sharedness", "above the edge", 0.8, 0.9),
+    PublishedValue("§7", "sharedness", "below the edge", 0.3, 0.5),
+    PublishedValue("§2", "steps until the tri-task groks", "three seeds", 17_900, 30_500, None, " steps"),
+)
+"""Every published value that is no peak of a direction. Tables 3 and 4 are in sample, Table 1 from scripts."""
 
-EFFECTIVE_RANK = "about 40"
-"""§5: of the response along a direction."""
 
-PEAKEDNESS = "32.8 (ω 25), addition"
-"""§5: of the projection on the first right singular vector, at the transition."""
+def published(section: str, quantity: str) -> str:
+    """Say what is published of a quantity.
 
-JACCARD = {"add": "0.25", "sub": "0.60"}
-"""§5: overlap of the sparse features that two edge directions move, lowest and highest of the tasks."""
+    Args:
+        section: Where it stands.
+        quantity: What it is.
 
-SHAREDNESS = {"edge": "0.8 to 0.9", "bulk": "0.3 to 0.5"}
-"""§7: of directions above and below the edge, in multitask runs."""
+    Returns:
+        Every value, as text.
+    """
+    found = [value.text for value in VALUES if (value.section, value.quantity) == (section, quantity)]
+    assert found, f"nothing is published of {quantity} in {section}"
+    return "; ".join(found)
+
+
+def published_number(section: str, quantity: str, of: str) -> str:
+    """Say which number is published of a quantity of one thing.
+
+    Args:
+        section: Where it stands.
+        quantity: What it is.
+        of: How what it is of begins.
+
+    Returns:
+        The number, as text; "" where none is published.
+    """
+    where = (section, quantity)
+    found = [value.number for value in VALUES if (value.section, value.quantity) == where and value.of.startswith(of)]
+    return found[0] if found else ""
+
+
+def published_modes(section: str, task: str, basis: str) -> str:
+    """Say which F are published of a task in a basis.
+
+    Args:
+        section: Where they stand.
+        task: Task name.
+        basis: Grouping name.
+
+    Returns:
+        F and its place of every direction that has one, as text.
+    """
+    found = [mode.text for mode in MODES if (mode.section, mode.task, mode.basis) == (section, task, basis)]
+    assert found, f"no mode of {task} in {basis} is published in {section}"
+    return "; ".join(found)

@@ -21,7 +21,7 @@ from spectraledge.report.paper.drawing import (
 )
 from spectraledge.report.paper.model import Drawing, Section
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
-from spectraledge.studies.published import BASES_OF_SQUARES, DLOG_GAIN, DLOG_GAIN_MEAN, MODES, WRONG_BASIS
+from spectraledge.studies.published import MODES, published_number
 from spectraledge.studies.results import StudyResult
 
 RANDOM_NULL = "null: random directions"
@@ -34,10 +34,11 @@ _EDGES: tuple[tuple[str, Callable[[pd.DataFrame], pd.Series]], ...] = (
     ("v1", lambda rows: rows["direction"] == 1),
     ("v1 to v3, mean", lambda rows: rows["direction"] <= 3),
 )
+_GAIN, _LOSS = "F under dlog over F raw", "F under dlog over F in its own basis"
 _PUBLISHED_GAINS = {
-    ("mul", "v1"): f"{DLOG_GAIN:g}×",
-    ("mul", "v1 to v3, mean"): f"{DLOG_GAIN_MEAN:g}×",
-    ("add", "v1"): WRONG_BASIS,
+    ("mul", "v1"): published_number("§6.3", _GAIN, "mul, v1"),
+    ("mul", "v1 to v3, mean"): published_number("§6.3", _GAIN, "mul, mean"),
+    ("add", "v1"): published_number("§6.3", _LOSS, "add"),
 }
 
 
@@ -206,7 +207,9 @@ def _in_bases(table: pd.DataFrame, statistic: str) -> pd.DataFrame:
     )
     numbers = over_seeds(rows, ["basis", "directions"])
     edge = numbers["directions"] == "v1 to v3, mean"
-    numbers["published"] = np.where(edge & (statistic == "concentration"), BASES_OF_SQUARES, "")
+    numbers["published"] = np.where(
+        edge & (statistic == "concentration"), published_number("§6.5", "F in any of five bases", "a² + b²"), ""
+    )
     return numbers.assign(statistic=words, unit=unit)
 
 

@@ -7,7 +7,7 @@ from spectraledge.report.paper.bases import METHODS
 from spectraledge.report.paper.conditions import GROKKING_TASKS, joined, single_runs
 from spectraledge.report.paper.model import Section
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
-from spectraledge.studies.published import SUMMARY
+from spectraledge.studies.published import VALUES, published_number
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.studies.selection import WHOLE
 
@@ -34,7 +34,7 @@ def overview_section(study: StudyResult) -> Section:
     numbers = pd.concat(parts, ignore_index=True)
     order = {task: place for place, task in enumerate(GROKKING_TASKS)}
     numbers = numbers.sort_values("task", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    numbers["what"] = [f"{row.formula} (published: {SUMMARY[row.task][0]})" for row in numbers.itertuples()]
+    numbers["what"] = [_described(str(row.task), str(row.formula)) for row in numbers.itertuples()]
     table = seeds_table(
         "table-5",
         "The edge of each task, weight decay 1",
@@ -44,6 +44,15 @@ def overview_section(study: StudyResult) -> Section:
         "R² as many random features.",
     )
     return Section(section.key, section.title, section.lead, tables=(table,), places=section.places)
+
+
+def _described(task: str, formula: str) -> str:
+    """A task with what is published of its structure."""
+    names = ("a² + b²" if task == "square_sum" else task) + ", "
+    found = [
+        value.of.removeprefix(names) for value in VALUES if value.section == "Table 5" and value.of.startswith(names)
+    ]
+    return f"{formula} (published: {found[0]})" if found else formula
 
 
 def _selection(runs: list[RunResult]) -> pd.DataFrame:
@@ -74,9 +83,9 @@ def _largest(runs: list[RunResult]) -> pd.DataFrame:
         triples = random.assign(triple=(random["direction"] - 1) // _EDGE).groupby([*keys, "triple"])[statistic].max()
         null = triples.groupby(keys).mean().rename("null")
         numbers = over_seeds(edge.to_frame().join(null).reset_index(), keys[:-1])
-        published = [SUMMARY[task][1] for task in numbers["task"]]
+        shown = statistic == "concentration"
         numbers["published"] = [
-            words if statistic == "concentration" and not words.startswith("R²") else "" for words in published
+            published_number("Table 5", "largest F", str(task)) if shown else "" for task in numbers["task"]
         ]
         numbers["basis"] = numbers["basis"].map(basis_label)
         parts.append(numbers.assign(statistic=words, unit=unit))
@@ -95,6 +104,6 @@ def _predicted(runs: list[RunResult]) -> pd.DataFrame:
         )
         wide = wide.rename(columns={False: "value", True: "null"}).reset_index()
         numbers = over_seeds(wide, ["task", "formula"])
-        published = SUMMARY["square_sum"][1] if held == "none" else ""
+        published = published_number("Table 5", "R²", "a² + b²") if held == "none" else ""
         parts.append(numbers.assign(statistic=words, unit="R²", published=published, basis="a + b, log a + log b"))
     return pd.concat(parts, ignore_index=True)

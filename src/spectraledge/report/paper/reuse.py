@@ -23,7 +23,7 @@ from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, interval, over_seeds, seeds_table
 from spectraledge.report.style import INK, ORANGE, SHAPES
 from spectraledge.report.words import NONE, ratio, whole
-from spectraledge.studies.published import REUSED_F, REUSED_SYNERGY, TRI_TASK_STEPS
+from spectraledge.studies.published import published_number
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.tasks import OPERATIONS, part_names
 
@@ -133,7 +133,7 @@ def _steps_table(study: StudyResult) -> Table | None:
         shown += [NONE] * (2 - len(shown))
         if arm == "alone":
             shown[1] = "1"
-        published = TRI_TASK_STEPS if arm == "add+mul" else NONE
+        published = published_number("§2", "steps until the tri-task groks", "") if arm == "add+mul" else NONE
         rows.append((words, f"{reached} of {len(part)}", each, *shown, published))
         numbers.append(part)
     return Table(
@@ -280,7 +280,7 @@ def _basis_table(runs: list[RunResult], labels: dict[str, str]) -> Table | None:
         edge = edge.assign(arm=edge["run"].map(labels), value=edge[statistic])
         numbers = over_seeds(edge, ["arm", "task", "readout", "basis"]).assign(statistic=words, unit=unit)
         published = (numbers["basis"] == "sum") & (numbers["readout"] == "residual") & (statistic == "concentration")
-        numbers["published"] = numbers["task"].map(REUSED_F).where(published, "").fillna("")
+        numbers["published"] = numbers["task"].map(_published("F on a + b")).where(published, "").fillna("")
         parts.append(numbers)
     numbers = pd.concat(parts, ignore_index=True)
     order = {words: place for place, words in enumerate([_ALONE, *ARMS.values()])}
@@ -307,7 +307,7 @@ def _synergy_table(runs: list[RunResult], labels: dict[str, str]) -> Table | Non
             rows = rows.assign(arm=rows["run"].map(labels), value=rows[name], null=rows[f"random_{name}"])
             numbers = over_seeds(rows, ["arm", "task"]).assign(statistic=words, pairs=pairs, unit="R²")
             given = held == "none" and name == "synergy"
-            numbers["published"] = numbers["task"].map(REUSED_SYNERGY).fillna("") if given else ""
+            numbers["published"] = numbers["task"].map(_published("synergy")).fillna("") if given else ""
             parts.append(numbers)
     numbers = pd.concat(parts, ignore_index=True)
     if numbers.empty:
@@ -321,6 +321,12 @@ def _synergy_table(runs: list[RunResult], labels: dict[str, str]) -> Table | Non
         note="R² of both less the larger of each alone (synergy, as published), and less their sum (interaction). A "
         "response that merely adds the two has synergy, but no interaction.",
     )
+
+
+def _published(quantity: str) -> dict[str, str]:
+    """Published values of Table 4 by task."""
+    names = {COMPOSITE: "a² + b² alone", f"add+mul+{COMPOSITE}": "tri-task"}
+    return {task: published_number("Table 4", quantity, of) for task, of in names.items()}
 
 
 def _formula(part: str) -> str:

@@ -14,7 +14,7 @@ from spectraledge.report.paper.drawing import (
 )
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
-from spectraledge.studies.published import EFFECTIVE_RANK, JACCARD, PEAKEDNESS, PURITY, SHAREDNESS
+from spectraledge.studies.published import published_number
 from spectraledge.studies.results import RunResult, StudyResult
 
 _GRAINS = {
@@ -54,7 +54,9 @@ def _purity_table(runs: list[RunResult]) -> Table | None:
     edge = table[table["kind"] == "edge"].assign(value=lambda rows: rows["purity"], null=lambda rows: rows["null_mean"])
     numbers = over_seeds(edge, ["formula", "grain", "blocks"]).assign(unit="share")
     numbers["where"] = numbers["grain"].map(_GRAINS)
-    numbers["published"] = [PURITY if grain == "head" else "" for grain in numbers["grain"]]
+    numbers["published"] = [
+        published_number("§5", "head purity", "") if grain == "head" else "" for grain in numbers["grain"]
+    ]
     return seeds_table(
         "section-5-heads",
         "Largest share of an edge direction in one block",
@@ -70,8 +72,8 @@ def _rank_table(runs: list[RunResult]) -> Table | None:
         return None
     parts = []
     for name, words, published in (
-        ("effective_rank", "effective rank", EFFECTIVE_RANK),
-        ("peakedness", "Fourier peakedness", PEAKEDNESS),
+        ("effective_rank", "effective rank", published_number("§5", "effective rank of the response", "")),
+        ("peakedness", "Fourier peakedness", published_number("§5", "Fourier peakedness", "")),
     ):
         rows = table[table["kind"].isin(["edge", "bulk", "random"])]
         random = rows[rows["kind"] == "random"].groupby(["run", "centered"])[name].mean().rename("null")
@@ -107,7 +109,11 @@ def _overlap_table(runs: list[RunResult]) -> Table | None:
         numbers = over_seeds(rows, ["task", "formula"]).assign(pairs=words, unit="F")
         at_45 = over_seeds(rows, ["task", "formula"], value="tilted")["value"]
         numbers["tilted"] = [f"{value:.3f}" for value in at_45]
-        numbers["published"] = numbers["task"].map(JACCARD).fillna("") if kind == "edge" else ""
+        numbers["published"] = (
+            [published_number("§5", "Jaccard of TopK features", str(task)) for task in numbers["task"]]
+            if kind == "edge"
+            else ""
+        )
         parts.append(numbers)
     return seeds_table(
         "section-5-features",
@@ -183,7 +189,9 @@ def _shared_table(joint: tuple[RunResult, ...], study: StudyResult) -> Table | N
     rows = table[table["kind"].isin(["edge", "bulk"])]
     rows = rows.assign(value=rows["sharedness"], null=rows["run"].map(random))
     numbers = over_seeds(rows, ["arm", "kind", "floor"]).assign(unit="F")
-    numbers["published"] = numbers["kind"].map(SHAREDNESS)
+    numbers["published"] = numbers["kind"].map(
+        {kind: published_number("§7", "sharedness", of) for kind, of in (("edge", "above"), ("bulk", "below"))}
+    )
     numbers["floor"] = [f"{floor:.2f}" for floor in numbers["floor"]]
     return seeds_table(
         "section-7-sharedness",
