@@ -20,12 +20,14 @@ from spectraledge.report.figures import FORMATS, draw, encoded
 from spectraledge.report.interactive import plotly_figure
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
 from spectraledge.report.measurements import measurements
+from spectraledge.report.paper import write_paper_report
 from spectraledge.report.pictures import draw_all_pictures, draw_picture, picture_null, picture_title, wave_figure
 from spectraledge.report.selected import frequency_figure, selection_figure
 from spectraledge.report.tables import claim_tables, comparisons, downloads, run_rows, settings
 from spectraledge.report.text import absent_note, answers, caution, headline, run_texts, seed_note
 from spectraledge.report.words import modes_window, spectrum_window, step_word
 from spectraledge.studies.results import StudyResult
+from spectraledge.studies.verdicts import Verdicts
 
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -55,17 +57,21 @@ class _RunPictures:
     drawn: tuple[_DrawnPicture, ...]
 
 
-def write_report(study: StudyResult, claims: pd.DataFrame, *, out: Path | None = None) -> Path:
+def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Path | None = None) -> Path:
     """Write a study's report: `report.html`, and `figures/*.png` and `*.pdf` beside it.
+
+    Claims over seeds make a report by sections of the paper (see `write_paper_report`), claims on runs one by runs.
 
     Args:
         study: The finished runs; it may hold none.
-        claims: What `evaluate_claims` found in them; it may be empty.
+        claims: What `evaluate_study` or `evaluate_claims` found in them; it may be empty.
         out: Folder to write into. Default: the study's own.
 
     Returns:
         Path of the page.
     """
+    if isinstance(claims, Verdicts):
+        return write_paper_report(study, claims, out=out)
     folder = study.folder if out is None else out
     specs = {key: make(study) for key, make in _SPECS.items()}
     drawn = {key: draw(spec) for key, spec in specs.items() if spec.panels}

@@ -113,10 +113,10 @@ def basis_section(study: StudyResult) -> Section:
                 Words(
                     {"what": "task", "statistic": "statistic", "directions": "directions"}, "null: random directions"
                 ),
-                note=f"{modes_window(study).replace('window', 'Window', 1)}, at the last step with test accuracy above 0.95. Energy "
-                "share: the between-group part of the vector response’s variance, corrected so that noise gives 0, "
-                f"exact derivative. F: as published, by a finite difference; white noise gives {decimal(noise)} on "
-                "average. Bulk, mixtures and random directions are averaged within a seed.",
+                note="Measured at the last step with test accuracy above 0.95, "
+                f"{modes_window(study)}. Energy share: the between-group part of the vector response’s variance, "
+                "corrected so that noise gives 0, exact derivative. F: as published, by a finite difference; white "
+                f"noise gives {decimal(noise)} on average. Bulk, mixtures and random directions are averaged within a seed.",
             ),
         )
         drawings = (_drawing(own, noise), *_figure_one(study))

@@ -9,6 +9,7 @@ from spectraledge.report.paper.contrasts import multiplication_section, squares_
 from spectraledge.report.paper.decomposition import decomposition_section
 from spectraledge.report.paper.deviations import DEVIATIONS, Deviation
 from spectraledge.report.paper.edge import edge_section
+from spectraledge.report.paper.learning import learning_section
 from spectraledge.report.paper.methods import environment_rows, method_rows
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.overview import overview_section
@@ -28,7 +29,6 @@ CLAIMS, CLAIMS_BY_SEED = "claims", "claims-by-seed"
 NOT_MEASURED = "Not measured in this study."
 
 _SECTIONS = (
-    edge_section,
     decomposition_section,
     basis_section,
     multiplication_section,
@@ -101,7 +101,8 @@ def compose(study: StudyResult, verdicts: Verdicts) -> Report:
     Returns:
         The report.
     """
-    sections = tuple(make(study) for make in _SECTIONS)
+    first = (learning_section(study), edge_section(study, verdicts.claims))
+    sections = (*first, *(make(study) for make in _SECTIONS))
     return Report(
         name=study.config.name,
         hash=study.config.hash,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from spectraledge.report.paper.conditions import GROUPS, group_of, single_runs
@@ -17,11 +18,11 @@ from spectraledge.report.paper.drawing import (
     log_axis,
     strips,
 )
-from spectraledge.report.paper.model import Drawing, Section
-from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
-from spectraledge.report.words import figures, spread
+from spectraledge.report.paper.model import Drawing, Section, Table
+from spectraledge.report.paper.over_seeds import Words, interval, over_seeds, seeds_table
+from spectraledge.report.words import figures, hundredths, spread
 from spectraledge.studies.published import published_number
-from spectraledge.studies.results import StudyResult
+from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.studies.selection import WHOLE
 
 _TABLE_WINDOW = 10
@@ -100,8 +101,16 @@ _PUBLISHED_GROUPS = dict(
 _DRAWN = (0, 2, 4, 3)
 
 
-def edge_section(study: StudyResult) -> Section:
-    """Table 1: one row per quantity and group of runs."""
+def edge_section(study: StudyResult, claims: pd.DataFrame) -> Section:
+    """Table 1: quantities by group of runs, and how well each tells the groups apart.
+
+    Args:
+        study: The study.
+        claims: Claims over its seeds; those on areas are shown again.
+
+    Returns:
+        The section.
+    """
     values = _values(study)
     section = Section(
         key="table-1",
@@ -109,14 +118,14 @@ def edge_section(study: StudyResult) -> Section:
         lead="Does anything about the window of updates tell runs that generalise from runs that do not? Sound "
         "quantities first, the published decline of g₂₃ below. Read at the step at which test accuracy first reached "
         "0.95, in other runs at the median of those steps in their seed; one snapshot interval for all.",
-        places=("Table 1", "§4", "§4.1", "§2.3"),
+        places=("Table 1", "§4", "§4.1", "§2.3", "Conjecture 1"),
     )
     if values.empty:
         return section
     numbers = _numbers(values)
     table = seeds_table(
         "table-1",
-        "Quantities at the marked step, by group of runs",
+        "Quantities at like steps, by group of runs",
         numbers,
         Words(
             {"words": "quantity", "group": "runs", "generalised": "generalised", "range": "lowest to highest run"},
@@ -131,7 +140,7 @@ def edge_section(study: StudyResult) -> Section:
         key=section.key,
         title=section.title,
         lead=section.lead,
-        tables=(table,),
+        tables=(*_areas(claims), table),
         drawings=(_drawing(values),),
         notes=(
             "g₂₃ has the unit of squared updates: it shrinks wherever updates shrink, so a decline says nothing by "
@@ -141,35 +150,61 @@ def edge_section(study: StudyResult) -> Section:
     )
 
 
+def _read_at(runs: tuple[RunResult, ...]) -> dict[str, float]:
+    """The step at which each run is read, as for the claims; none in seeds without a run that generalised."""
+    grokked: dict[int, list[int]] = {}
+    for run in runs:
+        if run.manifest.grokked_step is not None:
+            grokked.setdefault(run.config.seed, []).append(run.manifest.grokked_step)
+    medians = {seed: float(np.median(steps)) for seed, steps in grokked.items()}
+    return {
+        run.run_id: float(run.manifest.grokked_step or medians[run.config.seed])
+        for run in runs
+        if run.config.seed in medians
+    }
+
+
 def _values(study: StudyResult) -> pd.DataFrame:
-    """One row per run and quantity at its marked step."""
-    window = study.config.analysis.window
-    found = []
-    for run in single_runs(study):
-        declines, selection = run.table("declines"), run.table("selection")
+    """One row per run and quantity at the step at which it is read."""
+    runs = single_runs(study)
+    steps, found = _read_at(runs), []
+    for run in runs:
         labels = {"group": group_of(run), "seed": run.config.seed, "run": run.run_id, "grokked": run.grokked}
         for place, quantity in enumerate(_QUANTITIES):
             if quantity.name == "selection":
-                if selection.empty:
-                    continue
-                part = selection[(selection["basis"] == run.structure) & (selection["subspace"] == WHOLE)]
-                part = part.assign(value=part["ratio"], null=1.0)
-            elif declines.empty:
-                continue
+                part = _selection(run)
             else:
-                wanted = {0: window, -1: 0}.get(quantity.window, quantity.window)
-                part = declines[
-                    declines["matched"]
-                    & (declines["quantity"] == quantity.name)
-                    & (declines["definition"] == quantity.definition)
-                    & (declines["window"] == wanted)
-                    & (declines["centered"] == quantity.centered)
-                ]
-            found += [
-                {**labels, "place": place, "value": row.value, "null": row.null}
-                for row in part[["value", "null"]].itertuples()
-            ]
+                part = _at(steps.get(run.run_id), _of_quantity(run, quantity, study.config.analysis.window))
+            found += [{**labels, "place": place, **row} for row in part.to_dict("records")]
     return pd.DataFrame(found)
+
+
+def _selection(run: RunResult) -> pd.DataFrame:
+    table = run.selection
+    if table.empty:
+        return table
+    own = table[(table["basis"] == run.structure) & (table["subspace"] == WHOLE)]
+    return pd.DataFrame({"value": own["ratio"], "null": 1.0})
+
+
+def _of_quantity(run: RunResult, quantity: _Quantity, window: int) -> pd.DataFrame:
+    table = run.table("declines")
+    if table.empty:
+        return table
+    return table[
+        (table["quantity"] == quantity.name)
+        & (table["definition"] == quantity.definition)
+        & (table["window"] == {0: window, -1: 0}.get(quantity.window, quantity.window))
+        & (table["centered"] == quantity.centered)
+    ]
+
+
+def _at(step: float | None, table: pd.DataFrame) -> pd.DataFrame:
+    """The row nearest to a step."""
+    if step is None or table.empty:
+        return pd.DataFrame()
+    nearest = int((table["step"] - step).abs().to_numpy().argmin())
+    return table.iloc[[nearest]][["value", "null"]]
 
 
 def _numbers(values: pd.DataFrame) -> pd.DataFrame:
@@ -188,6 +223,43 @@ def _numbers(values: pd.DataFrame) -> pd.DataFrame:
             numbers["published"] = _published(group) if quantity.name == "g23" else ""
             parts.append(numbers)
     return pd.concat(parts, ignore_index=True)
+
+
+def _areas(claims: pd.DataFrame) -> tuple[Table, ...]:
+    found = claims[(claims["scale"] == "area") & (claims["seeds"] > 0)] if len(claims) else claims
+    if found.empty:
+        return ()
+    found = found.sort_values("method", key=lambda kinds: kinds != "sound", kind="stable")
+    rows = tuple(
+        (
+            row["statistic"],
+            "published" if row["method"] == "published" else "ours",
+            f"{hundredths(row['value'])} ({interval(row['low'], row['high'], hundredths)})",
+            str(row["seeds"]),
+            "0.5",
+            f"{figures(row['measured'])} and {figures(row['measured_null'])}",
+        )
+        for row in found.to_dict("records")
+    )
+    return (
+        Table(
+            "table-1-areas",
+            "How well each quantity tells runs that generalise from runs that do not",
+            (
+                "quantity",
+                "statistic",
+                "area under the ROC curve (95% interval)",
+                "seeds",
+                "null",
+                "medians: generalised and not",
+            ),
+            rows,
+            (False, False, True, True, True, True),
+            "Area: the probability that a run that generalised has the larger value; runs of one seed count as "
+            "related. An area of 1 means that the groups do not overlap.",
+            found,
+        ),
+    )
 
 
 def _published(group: str) -> str:
@@ -215,8 +287,8 @@ def _drawing(values: pd.DataFrame) -> Drawing:
     return Drawing(
         "edge-across-conditions",
         "What tells runs that generalise from runs that do not",
-        "One point per run at its marked step, by group of runs. a and b: sound quantities. c: the published decline "
-        "of g₂₃. d: the same without its unit. Upright bars: each run's own null.",
+        "One point per run at the step at which it is read, by group of runs. a and b: sound quantities. c: the "
+        "published decline of g₂₃. d: the same without its unit. Upright bars: each run's own null.",
         "the four rows of a panel would lie one above the other, on their nulls.",
         figure,
     )

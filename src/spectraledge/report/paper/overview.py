@@ -25,7 +25,7 @@ def overview_section(study: StudyResult) -> Section:
         title="Table 5. The edge of each task",
         lead="One line per statistic: the selection ratio of the task’s own functions, the best of three edge "
         "directions beside the best of three random ones, and what waves and their products predict of a² + b².",
-        places=("Table 5", "§8"),
+        places=("Table 5",),
     )
     runs = [run for run in single_runs(study) if run.config.weight_decay == 1.0 and run.config.task in GROKKING_TASKS]
     parts = [part for make in (_selection, _largest, _predicted) if len(part := make(runs))]

@@ -68,7 +68,7 @@ def reuse_section(study: StudyResult) -> Section:
         )
         if tables
         else (),
-        places=("Table 4", "§6.7", "§8", "reuse"),
+        places=("Table 4", "§6.7", "§8", "Conjecture 2"),
     )
 
 

@@ -41,6 +41,8 @@ def write_paper_report(study: StudyResult, verdicts: Verdicts, *, out: Path | No
     images = {drawing.key: _png(drawing.figure) for drawing in report.drawings}
     _write_small(report, study, folder, images)
     for drawing in report.drawings:
+        # The page is laid out: the next format need not do so again.
+        drawing.figure.set_layout_engine("none")
         write_bytes(folder / FIGURES / f"{drawing.key}.pdf", encoded(drawing.figure, "pdf"))
     path = folder / PAGE
     write_bytes(path, page(report, images).encode())
