@@ -1,23 +1,33 @@
 """The spectrum of a training run: eigenvalues and directions of the Gram matrix of its last W updates."""
 
+from spectraledge.spectrum.declines import Since, decline
 from spectraledge.spectrum.directions import Directions, window_directions
 from spectraledge.spectrum.edge import Spectrum, edge_position
 from spectraledge.spectrum.gram import BandedGram, band_windows, block_windows
 from spectraledge.spectrum.noise import NoiseFloor, effective_dimension, noise_floor, surrogate_updates
 from spectraledge.spectrum.sketch import Sketch
+from spectraledge.spectrum.walks import PrincipalComponents, displacement_gram, orthogonal_gram, principal_components
+from spectraledge.spectrum.weights import gaussian_singular_values
 from spectraledge.spectrum.windows import window_eigenvalues, window_spectrum
 
 __all__ = [
     "BandedGram",
     "Directions",
     "NoiseFloor",
+    "PrincipalComponents",
+    "Since",
     "Sketch",
     "Spectrum",
     "band_windows",
     "block_windows",
+    "decline",
+    "displacement_gram",
     "edge_position",
     "effective_dimension",
+    "gaussian_singular_values",
     "noise_floor",
+    "orthogonal_gram",
+    "principal_components",
     "surrogate_updates",
     "window_directions",
     "window_eigenvalues",

@@ -1,5 +1,6 @@
 """What a claim rests on: nulls, p-values, intervals over seeds, and linear probes."""
 
+from spectraledge.statistics.auc import Discrimination, discrimination
 from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
@@ -14,6 +15,7 @@ from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, ran
 __all__ = [
     "ChangePoint",
     "Comparison",
+    "Discrimination",
     "Fold",
     "Interval",
     "PermutationTest",
@@ -26,6 +28,7 @@ __all__ = [
     "change_point",
     "compare",
     "cross_validated_r2",
+    "discrimination",
     "empirical_p",
     "equivalence_p",
     "false_discovery_rate",
