@@ -7,11 +7,12 @@ import pytest
 from cli_support import Command
 
 from spectraledge import RunConfig, named_task
-from spectraledge.studies import AnalysisConfig, StudyConfig
+from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
 from spectraledge.studies.recipes import RECIPES
 
 
-def tiny(seed: int) -> StudyConfig:
+def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "full") -> StudyConfig:
+    seed = seeds[0]
     sizes = {"width": 12, "heads": 2, "hidden": 16}
     settings = {"steps": 60, "every": 5, "batch_size": 16, "seed": seed}
     runs = (
@@ -34,7 +35,7 @@ def test_run_status_report(command: Command, tmp_path: Path) -> None:
     page = Path(told["report"])
     assert page.is_file()
     assert told["runs_done"] == 1
-    assert told["runs_failed"] == [tiny(42).runs[1].run_id]
+    assert told["runs_failed"] == [tiny().runs[1].run_id]
     assert "lower the learning rate" in ran.err
     written = page.stat().st_mtime_ns
 

@@ -1,12 +1,15 @@
 """A study as data: which runs, and how they are analysed."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from spectraledge.files import digest
 from spectraledge.studies.network import ReadoutName
 from spectraledge.training import RunConfig
+
+Keep = Literal["all", "window"]
+"""Which snapshots of a run stay when it is analysed: all, or whole windows and one in ten of the others."""
 
 
 def _enough(surrogates: int) -> int:
@@ -56,6 +59,7 @@ class StudyConfig(BaseModel):
         runs: Its runs, in the order in which reports list them.
         analysis: How each is analysed.
         other_analyses: Names of the analyses of runs, by run id, that do not have those of `analysis`.
+        keep: Which snapshots stay; see `thin`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +68,7 @@ class StudyConfig(BaseModel):
     runs: tuple[RunConfig, ...]
     analysis: AnalysisConfig = AnalysisConfig()
     other_analyses: dict[str, tuple[str, ...]] = {}
+    keep: Keep = "all"
 
     @model_validator(mode="after")
     def _of_its_runs(self) -> "StudyConfig":

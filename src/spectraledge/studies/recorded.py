@@ -18,7 +18,7 @@ from spectraledge.tasks import OPERATIONS, Task, joint_task, named_task, part_na
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
 from spectraledge.training.run_folder import PARTS_FILE, label_column
-from spectraledge.trajectory import Series
+from spectraledge.trajectory import Manifest, Series
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,18 @@ class RecordedRun:
             The window.
 
         Raises:
-            InputError: if there are too few snapshots before the step, or the weights did not move.
+            InputError: if there are too few snapshots before the step, some of them were thinned, or the weights did
+                not move.
         """
         series = self.series.until(step)
         check_window(window, len(series.snapshots))
         series = series.last(window + 1)
+        first = series.snapshots[0].step
+        if gone := [gap for gap in Manifest.read(self.folder).thinned if first < gap < step]:
+            raise InputError(
+                f"{len(gone)} snapshots between steps {first} and {step} of {self.folder} were thinned, so that no "
+                f"window of {window} updates up to step {step} is there: ask for the last step, or train the run again"
+            )
         updates = list(series.updates())
         updates_WP = torch.stack([update.update_P for update in updates])
         noise = sum(update.storage_noise for update in updates)
