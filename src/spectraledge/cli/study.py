@@ -110,7 +110,7 @@ def run(
         as_json=as_json,
     )
     if result.crashed:
-        remark(f"{len(result.crashed)} runs met a mistake of this program; tracebacks are in {folder / 'jobs'}")
+        remark(f"{len(result.crashed)} jobs broke down: what is known of it is in {folder / 'jobs'}; run it again")
         raise typer.Exit(1)
 
 

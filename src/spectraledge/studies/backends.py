@@ -63,7 +63,7 @@ class Backend:
             logs: Folder for what a queue needs and writes.
 
         Returns:
-            What each said, or how it was lost.
+            What each said, or all that is known of how it was lost.
 
         Raises:
             InputError: if a library is missing or no cluster is found.
@@ -86,7 +86,7 @@ def _dask(backend: Backend, work: Work, jobs: Sequence[Job], logs: Path) -> list
         raise InputError(f"no dask scheduler answers at {backend.address} ({error}): start one, or mend it") from error
     with client:
         waiting, futures, said = list(enumerate(jobs)), dict[Any, int](), [""] * len(jobs)
-        completed = distributed.as_completed()
+        completed = distributed.as_completed(loop=client.loop)
         for place, job in waiting[: backend.jobs]:
             futures[client.submit(work, job, pure=False, retries=0)] = place
         completed.update(futures)
@@ -127,7 +127,7 @@ def _ray(backend: Backend, work: Work, jobs: Sequence[Job], logs: Path) -> list[
             except OSError:
                 raise
             except ray.exceptions.RayError as error:
-                said[place] = _lost(error)
+                said[place] = _lost(getattr(error, "cause", error))
     finally:
         if ours:
             ray.shutdown()
@@ -154,7 +154,7 @@ def _submitit(backend: Backend, work: Work, jobs: Sequence[Job], logs: Path) -> 
 
 
 def _lost(error: BaseException) -> str:
-    return f"the job was lost: {type(error).__name__}: {error}".splitlines()[0]
+    return f"the job was lost: {type(error).__name__}: {error}"
 
 
 def _library(module: str, extra: str) -> Any:

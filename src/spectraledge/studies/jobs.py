@@ -55,7 +55,8 @@ class Trouble(BaseModel):
 
     Attributes:
         error: In one line.
-        traceback: Where, for what is no mistake of the user's; else "".
+        traceback: All that is known of it, where the job broke down (a mistake of ours, a worker that was killed);
+            "" for a mistake of the user's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

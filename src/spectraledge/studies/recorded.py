@@ -155,15 +155,18 @@ class RecordedRun:
             InputError: if there are too few snapshots before the step, some of them were thinned, or the weights did
                 not move.
         """
+        thinned = Manifest.read(self.folder).thinned
+        recorded = sorted([*self.steps, *thinned])
+        spanned = [known for known in recorded if known <= step][-window - 1 :]
+        if gone := set(spanned) & set(thinned):
+            raise InputError(
+                f"{len(gone)} snapshots between steps {spanned[0]} and {step} of {self.folder} were thinned, so that "
+                f"no window of {window} updates up to step {step} is there: ask for the last step, or train the run "
+                "again"
+            )
         series = self.series.until(step)
         check_window(window, len(series.snapshots))
         series = series.last(window + 1)
-        first = series.snapshots[0].step
-        if gone := [gap for gap in Manifest.read(self.folder).thinned if first < gap < step]:
-            raise InputError(
-                f"{len(gone)} snapshots between steps {first} and {step} of {self.folder} were thinned, so that no "
-                f"window of {window} updates up to step {step} is there: ask for the last step, or train the run again"
-            )
         updates = list(series.updates())
         updates_WP = torch.stack([update.update_P for update in updates])
         noise = sum(update.storage_noise for update in updates)

@@ -151,7 +151,7 @@ class StudyResult:
         runs: Its analysed runs, in the recipe's order; where an analysis failed, without its tables.
         failed: Message of each run whose job, training or any analysis failed, by run id.
         missing: Ids of runs that are not finished.
-        crashed: Ids of failed runs that met a mistake of ours; `jobs/<run-id>.json` has the traceback.
+        crashed: Ids of failed runs whose job broke down; `jobs/<run-id>.json` has what is known of it.
     """
 
     config: StudyConfig

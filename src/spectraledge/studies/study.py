@@ -144,7 +144,7 @@ def _do(backend: Backend, jobs: Sequence[Job]) -> list[Job]:
     said = backend.run(complete, jobs, logs=jobs[0].study / "jobs" / backend.name) if jobs else []
     for job, words in zip(jobs, said, strict=True):
         if words not in ("", BUSY):
-            write_trouble(job.study, job.run, Trouble(error=words))
+            write_trouble(job.study, job.run, Trouble(error=words.splitlines()[0], traceback=words))
     return [replace(job, wait=True) for job, words in zip(jobs, said, strict=True) if words == BUSY]
 
 
