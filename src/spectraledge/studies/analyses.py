@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spectraledge.errors import InputError
@@ -171,6 +172,8 @@ def _step(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
         nulls=settings.nulls,
         readout=settings.readout,
         seed=settings.seed,
+        dtype=torch.float64 if settings.precision == "double" else torch.float32,
+        leave_out=settings.leave_out,
     ).tables
 
 
@@ -197,7 +200,7 @@ STEP = Analysis(
     "step",
     _step,
     ("modes", "waves", "characters", *TABLES),
-    settings=("window", "center_modes", "edge", "nulls", "readout", "seed"),
+    settings=("window", "center_modes", "edge", "nulls", "readout", "precision", "leave_out", "seed"),
     joined=("modes", "selection"),
 )
 COURSE = Analysis(

@@ -33,6 +33,8 @@ class AnalysisConfig(BaseModel):
         nulls: Directions of each null.
         surrogates: Surrogates of every window for its noise floor, at least 19 for one at 5 %; 0 leaves it out.
         readout: What responds (Xu 2026, §2.4: the residual stream).
+        precision: Of responses at a step; "single" takes half the time.
+        leave_out: Tables of a step that are not made; see `analyze_step`.
         stride: Snapshots from one measured in the course of a run to the next; see `follow_course` for the default.
         seed: Root seed of the null directions.
     """
@@ -47,6 +49,8 @@ class AnalysisConfig(BaseModel):
     nulls: int = Field(default=20, ge=2)
     surrogates: _Surrogates = 39
     readout: ReadoutName = "residual"
+    precision: Literal["double", "single"] = "double"
+    leave_out: tuple[str, ...] = ()
     stride: int | None = Field(default=None, ge=1)
     seed: int = 42
 
