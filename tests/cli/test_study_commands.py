@@ -40,7 +40,7 @@ def test_run_status_report(command: Command, tmp_path: Path) -> None:
     assert json.loads(again.out) == told
     assert page.stat().st_mtime_ns == written
 
-    assert "to do: 2 runs, at most 120 steps, about 0 min at" in ran.err
+    assert "to do: 2 runs, up to 120 steps, about 0 min at" in ran.err
     assert "GB are free" in ran.err
     assert "to do" not in again.err
 

@@ -13,6 +13,7 @@ from spectraledge.studies import ANALYSES, Analysis, AnalysisConfig, StudyConfig
 from spectraledge.studies import jobs as jobs_module
 from spectraledge.studies.jobs import BUSY, Job, complete, read_trouble, waves
 from spectraledge.tasks import joint_task
+from spectraledge.training import train_in_folder
 
 SIZES = {"width": 12, "heads": 2, "hidden": 16}
 SETTINGS = AnalysisConfig(window=5, surrogates=0, analyses=("spectrum",))
@@ -111,6 +112,14 @@ def test_runs_that_others_are_at_come_last_and_are_waited_for(tmp_path: Path, mo
     result = run_study(study(*runs), tmp_path / "study", jobs=1)
     assert seen == [(0, False), (1, False), (2, False), (0, True)]
     assert len(result.runs) == 3
+
+
+def test_runs_that_are_there_already_are_taken_up(tmp_path: Path) -> None:
+    run, folder = small(), tmp_path / "study"
+    train_in_folder(folder / "runs" / run.run_id, run, named_task("add", modulus=7))
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    assert len(run_study(study(run), folder, jobs=1).runs) == 1
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
 
 
 def test_a_job_killed_anywhere_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

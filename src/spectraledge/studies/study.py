@@ -134,7 +134,8 @@ def _claim_folder(config: StudyConfig, folder: Path) -> None:
             )
         if known.hash == config.hash:
             return
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # Runs that were trained without a study are welcome: each folder is checked against its run.
+    elif folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {"runs"}):
         raise InputError(f"{folder} exists and is no study: choose another folder with --out")
     write_json(folder / STUDY_FILE, {"hash": config.hash, "config": config.model_dump(mode="json")})
 
