@@ -1,0 +1,40 @@
+"""What tools that look at representations see of a direction: heads, ranks, sparse features; and who uses it."""
+
+from spectraledge.controls.autoencoder import (
+    Autoencoder,
+    saelens_tensors,
+    train_autoencoder,
+    write_autoencoder,
+)
+from spectraledge.controls.blocks import GRAINS, MATRICES, BlockShares, Grain, block_shares
+from spectraledge.controls.cousage import diagonal_dominance, sharedness, usage, usage_correlations
+from spectraledge.controls.nulls import two_sided_p
+from spectraledge.controls.overlap import MOVED, chance_jaccard, jaccard, moved_features, pair_p, tilted
+from spectraledge.controls.ranks import Peakedness, ResponseRanks, peakedness, response_ranks
+
+__all__ = [
+    "GRAINS",
+    "MATRICES",
+    "MOVED",
+    "Autoencoder",
+    "BlockShares",
+    "Grain",
+    "Peakedness",
+    "ResponseRanks",
+    "block_shares",
+    "chance_jaccard",
+    "diagonal_dominance",
+    "jaccard",
+    "moved_features",
+    "pair_p",
+    "peakedness",
+    "response_ranks",
+    "saelens_tensors",
+    "sharedness",
+    "tilted",
+    "train_autoencoder",
+    "two_sided_p",
+    "usage",
+    "usage_correlations",
+    "write_autoencoder",
+]
