@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.modes import inclusion, leading_functions, principal_angles, random_inclusions, span_cosines
+from spectraledge.modes import (
+    functions_holding,
+    inclusion,
+    leading_functions,
+    principal_angles,
+    random_inclusions,
+    span_cosines,
+)
 
 
 def orthonormal(rows, columns, seed=0):
@@ -148,3 +155,32 @@ def test_directions_that_cannot_be_compared_are_refused():
     for before, after in ((2 * rows, rows), (rows, rows + 0.1)):
         with pytest.raises(InputError, match="must be orthonormal rows: pass those of `window_directions`"):
             span_cosines(before, after)
+
+
+@given(share=st.floats(0.05, 0.95), seed=st.integers(0, 99))
+def test_the_fewest_functions_that_hold_a_share_of_the_energy(share, seed):
+    response_KND = np.random.default_rng(seed).normal(size=(2, 9, 5)) * np.geomspace(4, 0.1, 5) + 3.0
+    rank = functions_holding(response_KND, share=share)
+    columns = np.column_stack([response_KND[k, :, d] for k in range(2) for d in range(5)])
+    columns -= columns.mean(axis=0)
+
+    def held(count):
+        span = leading_functions(response_KND, count)
+        return np.square(span.T @ columns).sum() / np.square(columns).sum()
+
+    assert held(rank) >= share - 1e-9
+    assert rank == 1 or held(rank - 1) < share
+
+
+def test_energy_in_a_single_function_is_held_by_it():
+    response_KND = np.cos(np.arange(12))[None, :, None] * np.array([1.0, 2.0, -3.0]) + 5.0
+    assert functions_holding(response_KND, share=0.99) == 1
+
+
+@pytest.mark.parametrize(
+    ("scale", "share", "message"),
+    [(1.0, 1.0, r"share must be in \(0, 1\), got 1.0"), (0.0, 0.5, "no response varies over the inputs")],
+)
+def test_a_share_that_nothing_can_hold_is_refused(scale, share, message):
+    with pytest.raises(InputError, match=message):
+        functions_holding(scale * np.random.default_rng(0).normal(size=(2, 8, 3)), share=share)

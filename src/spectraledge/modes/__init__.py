@@ -13,6 +13,7 @@ from spectraledge.modes.selection import (
 )
 from spectraledge.modes.shares import KeyFrequencies, Shares, key_frequencies, shares
 from spectraledge.modes.subspaces import (
+    functions_holding,
     inclusion,
     leading_functions,
     principal_angles,
@@ -34,6 +35,7 @@ __all__ = [
     "difference_responses",
     "energy_share",
     "field",
+    "functions_holding",
     "grouping_basis",
     "inclusion",
     "isotropy_p_values",

@@ -31,18 +31,56 @@ def leading_functions(response_KND: NDArray[np.floating], rank: int) -> Float:
 
     Cost: O(N·K·D·min(N, K·D)) time.
     """
-    count, inputs, width = response_KND.shape
-    columns_NC = np.moveaxis(np.asarray(response_KND, dtype=np.float64), 1, 0).reshape(inputs, count * width)
-    columns_NC = columns_NC - columns_NC.mean(axis=0)
-    tall = inputs >= columns_NC.shape[1]
-    gram = columns_NC.T @ columns_NC if tall else columns_NC @ columns_NC.T
-    values, vectors = scipy.linalg.eigh(gram)
+    columns_NC = _columns(response_KND)
+    values, vectors = _gram_spectrum(columns_NC)
     # The Gram matrix resolves singular values down to the root of its rounding.
-    spanned = int((values > len(gram) * np.finfo(np.float64).eps * max(values[-1], 0.0)).sum())
+    spanned = int((values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0.0)).sum())
     if not 0 < rank <= spanned:
         raise InputError(f"rank must be in [1, {spanned}], the functions that the responses span, got {rank}")
     leading = vectors[:, : -rank - 1 : -1]
-    return np.linalg.qr(columns_NC @ leading)[0] if tall else leading
+    return np.linalg.qr(columns_NC @ leading)[0] if len(values) == columns_NC.shape[1] else leading
+
+
+def _columns(response_KND: NDArray[np.floating]) -> Float:
+    """All coordinates of all responses as functions of the input without their means, shape (N, K·D)."""
+    count, inputs, width = response_KND.shape
+    columns_NC = np.moveaxis(np.asarray(response_KND, dtype=np.float64), 1, 0).reshape(inputs, count * width)
+    centred_NC: Float = columns_NC - columns_NC.mean(axis=0)
+    return centred_NC
+
+
+def _gram_spectrum(columns_NC: Float) -> tuple[Float, Float]:
+    """Eigenvalues, ascending, and eigenvectors of the smaller Gram matrix of a matrix; of its columns if square."""
+    inputs, count = columns_NC.shape
+    values, vectors = scipy.linalg.eigh(columns_NC.T @ columns_NC if inputs >= count else columns_NC @ columns_NC.T)
+    return values, vectors
+
+
+def functions_holding(response_KND: NDArray[np.floating], *, share: float) -> int:
+    """How many leading functions hold a share of the energy of several responses, their means left out.
+
+    Definition: the smallest r for which `leading_functions` of rank r hold at least the share.
+    Law: as of those, neither rotating the directions nor the coordinates changes it.
+
+    Args:
+        response_KND: Responses over the domain, shape (K, N, D).
+        share: In (0, 1). A rank near the largest possible says nothing: choose well below 1.
+
+    Returns:
+        The rank, at least 1.
+
+    Raises:
+        InputError: if the share is not in (0, 1), or no response varies.
+
+    Cost: O(N·K·D·min(N, K·D)) time.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"share must be in (0, 1), got {share}")
+    values = _gram_spectrum(_columns(response_KND))[0][::-1]
+    if not values[0] > 0:
+        raise InputError("no response varies over the inputs, so no function holds energy")
+    held = np.cumsum(values) / values.sum()
+    return int((held < share - 1e-12).sum()) + 1
 
 
 def principal_angles(a_NK: Float, b_NK: Float) -> Float:

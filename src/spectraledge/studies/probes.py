@@ -1,6 +1,6 @@
 """Linear probes of responses: how much of them additive and multiplicative waves predict on pairs not seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,9 @@ COLUMNS = 16
 PROBED = 3
 """Directions of the edge, and at random, that are probed (Xu 2026, §6.6: v_1 to v_3)."""
 
+HELD_OUT = ("output", "rows")
+"""Ways to hold pairs out: blocks of answers, and whole rows and columns."""
+
 
 def probe_table(seen: Observation, *, seed: int) -> pd.DataFrame:
     """R² of ridge regressions from waves on the pairs to the responses of the edge and of random directions.
@@ -61,37 +64,56 @@ def probe_table(seen: Observation, *, seed: int) -> pd.DataFrame:
         (their number), held_out (output, rows, or none for the published one in sample), r2, energy_kept. No rows
         if the domain is too small to be held out in parts.
     """
-    task = seen.run.task
+    labels = [(kind, k + 1) for kind in ("edge", "random") for k in range(len(seen.responses(kind, PROBED)))]
+    whole_KND = np.concatenate([seen.responses(kind, PROBED) for kind in ("edge", "random")])
+    found = probe_responses(seen.run.task, whole_KND, seed=seed)
+    places = found.pop("response")
+    found.insert(0, "step", seen.step)
+    found.insert(1, "readout", seen.readout)
+    found.insert(2, "kind", [labels[place][0] for place in places])
+    found.insert(3, "direction", [labels[place][1] for place in places])
+    return found
+
+
+def probe_responses(
+    task: Task, response_KND: NDArray[np.floating], *, seed: int, held_out: Sequence[str] = HELD_OUT
+) -> pd.DataFrame:
+    """R² of ridge regressions from waves on a task's pairs to given responses; see `probe_table`.
+
+    Args:
+        task: The task whose domain the responses are over; its answers are the output that is held out.
+        response_KND: Responses over the whole domain, shape (K, N, D).
+        seed: Root seed of folds and random features.
+        held_out: Ways to hold out, of `HELD_OUT`; in sample is always given.
+
+    Returns:
+        One row per kind of features, way to hold out and response: response (0-based), and the columns of `probe_table`
+        from features on.
+
+    """
     features = _features(task)
     kept_N = _kept(task)
     generator = numpy_generator(seed, "probes")
     folds = _folds(task.labels_N[kept_N], task.pairs_N2[kept_N], generator)
-    labels = [(kind, k + 1) for kind in ("edge", "random") for k in range(len(seen.responses(kind, PROBED)))]
-    whole_KnD = np.concatenate([seen.responses(kind, PROBED) for kind in ("edge", "random")])[:, kept_N].astype(
-        np.float64
-    )
+    whole_KnD = response_KND[:, kept_N].astype(np.float64)
     leading_KnC, energy_K = _leading(whole_KnD)
     tables = []
     for name, own_nF in features.items() if folds else ():
         count = own_nF.shape[1]
         for random, features_nF in ((False, own_nF), (True, random_features(len(own_nF), count, generator))):
             found = {
-                held: cross_validated_r2(features_nF, leading_KnC, parts, alphas=PENALTIES)
-                for held, parts in folds.items()
+                held: cross_validated_r2(features_nF, leading_KnC, folds[held], alphas=PENALTIES) for held in held_out
             }
             found["none"] = in_sample_r2(features_nF, whole_KnD)
             for held, r2_K in found.items():
-                table = pd.DataFrame(labels, columns=["kind", "direction"])
+                table = pd.DataFrame({"response": np.arange(len(r2_K))})
                 tables.append(
                     table.assign(
                         features=name, random=random, columns=count, held_out=held, r2=r2_K, energy_kept=energy_K
                     )
                 )
-    columns = ["kind", "direction", "features", "random", "columns", "held_out", "r2", "energy_kept"]
-    found_table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    found_table.insert(0, "step", seen.step)
-    found_table.insert(1, "readout", seen.readout)
-    return found_table
+    columns = ["response", "features", "random", "columns", "held_out", "r2", "energy_kept"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def _kept(task: Task) -> NDArray[np.bool_]:
