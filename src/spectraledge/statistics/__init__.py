@@ -1,7 +1,7 @@
 """What a claim rests on: nulls, p-values, intervals over seeds, and linear probes."""
 
 from spectraledge.statistics.auc import Discrimination, discrimination
-from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
+from spectraledge.statistics.bootstrap import Interval, bootstrap_interval, paired_difference
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
@@ -22,7 +22,6 @@ __all__ = [
     "Interval",
     "PermutationTest",
     "Symmetry",
-    "area_under_curve",
     "at_least",
     "block_matched_directions",
     "blocked_folds",
