@@ -1,5 +1,7 @@
 """Synthetic runs and studies with known contents, so that reports are tested without training."""
 
+import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,35 @@ CHANGE_QUANTITIES = ("energy_share", "selection", "k_star", "trace")
 SELECTED_FREQUENCIES = (26, 3)
 TABLES = ("selection", "keys", "contrasts", "moves", "frequencies", "agreement", "probes", "course", "changes")
 """What is measured beside the modes."""
+ERROR = '<script>alert("loss")</script> is nan & the run stopped'
+
+
+class Reader(HTMLParser):
+    """Words a reader sees, and every address the page names."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self._hidden = False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self._hidden = tag in ("script", "style")
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+
+    def handle_endtag(self, tag):
+        self._hidden = False
+
+    def handle_data(self, data):
+        if not self._hidden:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
 
 
 def make_run(task: str, *, effect: float = 0.0, seed: int = 42, weight_decay: float = 1.0) -> RunResult:

@@ -3,13 +3,12 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
-from report_support import TABLES, make_run, make_study, unmeasured, without_bulk
+from report_support import ERROR, TABLES, Reader, make_run, make_study, unmeasured, without_bulk
 
 from spectraledge.report import tables, write_report
 from spectraledge.report.tables import claim_tables, downloads
@@ -17,36 +16,7 @@ from spectraledge.report.text import answers, headline, run_texts
 from spectraledge.studies.claims import evaluate_claims
 from spectraledge.studies.results import StudyResult
 
-ERROR = '<script>alert("loss")</script> is nan & the run stopped'
 FIGURES = ("shares", "selection", "frequencies", "course", "training", "eigenvalues", "bases", "waves")
-
-
-class Reader(HTMLParser):
-    """Words a reader sees, and every address the page names."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.addresses: list[str] = []
-        self.tags: list[str] = []
-        self._hidden = False
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self._hidden = tag in ("script", "style")
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
-
-    def handle_endtag(self, tag):
-        self._hidden = False
-
-    def handle_data(self, data):
-        if not self._hidden:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
 
 
 @pytest.fixture(scope="module")

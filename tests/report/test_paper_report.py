@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from paper_support import ARM_STEPS, EFFECT, SEEDS, bare, paper_run, paper_study, verdicts
-from test_page import ERROR, Reader
+from planted_paper import ARM_STEPS, EFFECT, SEEDS, bare, paper_run, paper_study, verdicts
+from report_support import ERROR, Reader
 
 from spectraledge.report import write_report, write_results
 from spectraledge.report.paper.contents import NOT_MEASURED, Report, compose

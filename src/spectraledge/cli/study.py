@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ from rich.table import Table
 from spectraledge.cli.options import Json, NoSeed, Out, progress_console, remark, show
 from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_json
-from spectraledge.report import write_report
+from spectraledge.report import write_report, write_results
 from spectraledge.studies import (
     RECIPES,
     Backend,
@@ -36,7 +37,9 @@ from spectraledge.studies import (
     study_status,
     time_steps,
 )
+from spectraledge.studies.paper_claims import evaluate_study
 from spectraledge.studies.results import STUDY_FILE
+from spectraledge.studies.verdicts import Verdicts
 
 study = typer.Typer(
     help="Train, analyse and report a whole study.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -44,6 +47,9 @@ study = typer.Typer(
 
 _Folder = Annotated[Path, typer.Argument(help="The study's folder.")]
 _DEFAULT = Path("studies") / "quick"
+
+_OVER_SEEDS: dict[str, Callable[[StudyResult], Verdicts]] = {"paper": evaluate_study}
+"""Recipes whose claims are over seeds, and how those are evaluated."""
 
 
 @study.command(epilog="Example:  spectraledge study run quick --out studies/quick")
@@ -97,7 +103,7 @@ def run(
         result = run_study(config, folder, backend=place, on_progress=bars.update)
     if not (finished_before and page.is_file()):
         remark("writing the report")
-        write_report(_reported(result), _claims(folder))
+        _write_report(result, folder)
     for run_id, error in result.failed.items():
         remark(f"failed: {run_id}: {error}")
     show(
@@ -153,10 +159,25 @@ def verify(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
 
 
 @study.command(epilog="Example:  spectraledge study report studies/quick")
-def report(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_json: Json = False) -> None:
+def report(
+    folder: _Folder = _DEFAULT,
+    out: Out = None,
+    seed: NoSeed = 42,
+    as_json: Json = False,
+    markdown: Annotated[
+        bool,
+        typer.Option(
+            "--markdown",
+            help="Only what a repository keeps: report.md, card.md, claims and tables as CSV, PNG figures.",
+        ),
+    ] = False,
+) -> None:
     """Write the report again from a study's tables, into its folder or another; runs that are not done are named."""
     result = load_study(folder)
-    page = write_report(_reported(result), _claims(folder), out=out)
+    if markdown:
+        page = write_results(result, _verdicts(result), folder if out is None else out)
+    else:
+        page = _write_report(result, folder, out)
     show(
         {
             "report": str(page.resolve()),
@@ -210,6 +231,19 @@ def estimate_text(left: Estimate, *, jobs: int, timed: bool = False, free: int |
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
+def _write_report(result: StudyResult, folder: Path, out: Path | None = None) -> Path:
+    if result.config.name in _OVER_SEEDS:
+        return write_report(result, _verdicts(result), out=out)
+    return write_report(_reported(result), _claims(folder), out=out)
+
+
+def _verdicts(result: StudyResult) -> Verdicts:
+    name = result.config.name
+    if name not in _OVER_SEEDS:
+        raise InputError(f"--markdown is for studies of {', '.join(_OVER_SEEDS)}, this is one of {name}: leave it out")
+    return _OVER_SEEDS[name](result)
 
 
 def _reported(result: StudyResult) -> StudyResult:

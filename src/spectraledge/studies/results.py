@@ -13,9 +13,13 @@ from spectraledge.studies.config import AnalysisConfig, StudyConfig
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
 from spectraledge.tasks import OPERATIONS, formula_of, part_names
 from spectraledge.training import RunConfig
+from spectraledge.training.run_folder import PARTS_FILE
 from spectraledge.trajectory import Manifest
 
 STUDY_FILE = "study.json"
+PARTS = Path(PARTS_FILE).stem
+"""Table of a run of several parts: accuracies of each, one row per evaluation and part."""
+
 RUN_TABLES = tuple(table for name in AnalysisConfig().analyses for table in ANALYSES[name].tables)
 """Tables of a run that is analysed as usual, beside its metrics."""
 
@@ -31,7 +35,7 @@ class RunResult:
         structure: Name of the task's own basis ("output" if it has no group); of a joint one, of its last part.
         formula: The operation as a person writes it.
         parameters: How many numbers are watched, P.
-        tables: What its analyses made, by name; see `table`.
+        tables: What its analyses made, by name, and for joint runs `PARTS`; see `table`.
     """
 
     config: RunConfig
@@ -262,6 +266,7 @@ def load_study(folder: Path) -> StudyResult:
             missing += [] if progress.error else [run.run_id]
         elif measured := [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]:
             names = [table for name in measured for table in ANALYSES[name].tables]
+            names += [PARTS] if (place / f"{PARTS}.parquet").is_file() else []
             parts = part_names(run.task)
             structure = OPERATIONS[parts[-1]].structure if parts[-1] in OPERATIONS else "output"
             runs.append(

@@ -116,7 +116,7 @@ def basis_section(study: StudyResult) -> Section:
                 note="Measured at the last step with test accuracy above 0.95, "
                 f"{modes_window(study)}. Energy share: the between-group part of the vector response’s variance, "
                 "corrected so that noise gives 0, exact derivative. F: as published, by a finite difference; white "
-                f"noise gives {decimal(noise)} on average. Bulk, mixtures and random directions are averaged within a seed.",
+                f"noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a seed.",
             ),
         )
         drawings = (_drawing(own, noise), *_figure_one(study))

@@ -34,7 +34,7 @@ def card(report: Report, study: StudyResult, *, command: str) -> str:
         "seeds": seeds_of(runs),
         "runs": {
             "planned": len(runs),
-            "finished": len(runs) - len(study.missing) - len(set(study.failed) - set(study.missing)),
+            "finished": len(runs) - len(study.missing) - len(study.failed),
             "failed": len(study.failed),
             "missing": len(study.missing),
         },
