@@ -54,8 +54,8 @@ def hundredths(value: float) -> str:
 
 
 def figures(value: float) -> str:
-    """A number with three digits."""
-    return NONE if math.isnan(value) else _signed(value, ".3g")
+    """A number with three digits, or all of its whole ones: 0.0123, 1.23, 1,234."""
+    return NONE if math.isnan(value) else _signed(value, ",.0f" if abs(value) >= 999.5 else ".3g")
 
 
 def whole(value: float) -> str:

@@ -1,14 +1,15 @@
 """Table 2 and Figure 1: directions of every kind in the task's own basis, and the edge's response as a picture."""
 
-import pandas as pd
-from matplotlib.axes import Axes
+from collections.abc import Hashable
+from typing import Any
 
-from spectraledge.report.data import basis_label, pictures, white_noise_concentration
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from spectraledge.report.data import basis_label, white_noise_concentration
 from spectraledge.report.paper.conditions import GROKKING_TASKS, joined, single_runs
 from spectraledge.report.paper.drawing import (
     KIND_MARKS,
-    SMALL,
-    TEXT,
     TWO_COLUMNS,
     canvas,
     finish,
@@ -19,10 +20,10 @@ from spectraledge.report.paper.drawing import (
 )
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
-from spectraledge.report.style import DIVERGING
-from spectraledge.report.words import decimal, modes_window, percent, step_word
+from spectraledge.report.paper.waves import character_table, figure_one
+from spectraledge.report.words import decimal, modes_window
 from spectraledge.studies.published import MODES
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
 
 KINDS = {"bulk": "bulk, mean", "span": "mixtures in the window, mean", "random": "random directions, mean"}
@@ -36,8 +37,6 @@ STATISTICS = {
     "concentration": "F of ‖R‖², test pairs (published)",
 }
 """Statistics in words, the sound one first."""
-
-_LIMIT = 2.0
 
 
 def readings(study: StudyResult, tasks: tuple[str, ...]) -> pd.DataFrame:
@@ -79,13 +78,8 @@ def kinds_table(table: pd.DataFrame, statistic: str) -> pd.DataFrame:
     order = {words: place for place, words in enumerate(["v1", "v2", "v3", *KINDS.values()])}
     rows = rows.sort_values("directions", key=lambda names: names.map(order), kind="stable")
     numbers = over_seeds(rows, ["task", "formula", "basis", "kind", "directions"])
-    firsts = rows.groupby(["task", "basis", "directions"])["direction"].first()
-    numbers["published"] = [
-        _published(row.task, row.basis, row.kind, int(firsts[row.task, row.basis, row.directions]))
-        if statistic == "concentration"
-        else ""
-        for row in numbers.itertuples()
-    ]
+    shown = statistic == "concentration"
+    numbers["published"] = [_published(row) if shown else "" for row in numbers.to_dict("records")]
     numbers["unit"] = unit
     numbers["statistic"] = STATISTICS[statistic]
     numbers["basis"] = numbers["basis"].map(basis_label)
@@ -119,7 +113,8 @@ def basis_section(study: StudyResult) -> Section:
                 f"noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a seed.",
             ),
         )
-        drawings = (_drawing(own, noise), *_figure_one(study))
+        tables += character_table(study)
+        drawings = (_drawing(own, noise), *figure_one(study))
     return Section(
         key="table-2",
         title="Table 2 and Figure 1. Directions in the task’s basis",
@@ -135,10 +130,10 @@ def basis_section(study: StudyResult) -> Section:
     )
 
 
-def _published(task: str, basis: str, kind: str, direction: int) -> str:
-    wanted = direction if kind == "edge" else 0
+def _published(row: dict[Hashable, Any]) -> str:
+    wanted = int(row["directions"].removeprefix("v")) if row["kind"] == "edge" else 0
     for mode in MODES:
-        if (mode.task, mode.basis, mode.kind, mode.direction) == (task, basis, kind, wanted):
+        if (mode.task, mode.basis, mode.kind, mode.direction) == (row["task"], row["basis"], row["kind"], wanted):
             words = [f"{mode.concentration:.3g}"] if mode.concentration is not None else []
             words += [f"ω {mode.frequency}"] if mode.frequency is not None else []
             return ", ".join(words)
@@ -163,6 +158,8 @@ def _drawing(own: pd.DataFrame, noise: float) -> Drawing:
             finish(ax, f"{'abcdefgh'[row * len(tasks) + column]}  {formula}", across=across)
             if statistic == "energy_share":
                 percent_axis(ax)
+            else:
+                ax.xaxis.set_major_locator(MaxNLocator(4))
     entries = [(words, handle(KIND_MARKS[kind])) for kind, words in _KEY.items()]
     key(figure, entries)
     return Drawing(
@@ -182,47 +179,3 @@ _KEY = {"edge": "edge, one by one", "bulk": "bulk", "span": "mixtures in the win
 def _lanes(rows: pd.DataFrame) -> list[str]:
     pairs = zip(rows["kind"], rows["direction"], strict=True)
     return [f"v{number}" if kind == "edge" else str(kind) for kind, number in pairs]
-
-
-def _figure_one(study: StudyResult) -> tuple[Drawing, ...]:
-    shown: dict[str, RunResult] = {}
-    for run in single_runs(study):
-        drawable = len(run.waves) and len(run.characters) and run.config.weight_decay == 1.0
-        if drawable and run.config.task in GROKKING_TASKS:
-            shown.setdefault(run.config.task, run)
-    if not shown:
-        return ()
-    figure = canvas(TWO_COLUMNS, 4.35)
-    axes = figure.subplots(2, len(shown), squeeze=False)
-    for column, run in enumerate(shown.values()):
-        picture = pictures(run)[0]
-        for row, values in enumerate((picture.raw, picture.ordered)):
-            ax: Axes = axes[row][column]
-            image = ax.imshow(
-                values, cmap=DIVERGING, vmin=-_LIMIT, vmax=_LIMIT, origin="lower", interpolation="nearest"
-            )
-            ax.set_xticks([])
-            ax.set_yticks([])
-            ordered = row == 1
-            ax.set_xlabel("b, by phase" if ordered else "b", fontsize=SMALL)
-            ax.set_ylabel("a, by phase" if ordered else "a", fontsize=SMALL)
-            title = (
-                f"ω = {picture.frequency}, {percent(picture.share)}" if ordered else f"{'abcd'[column]}  {run.formula}"
-            )
-            ax.set_title(title, fontsize=TEXT, loc="left")
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.35, aspect=40, extend="both")
-    bar.set_label("projected response of v1, in units of its root mean square", fontsize=SMALL)
-    bar.ax.tick_params(labelsize=SMALL)
-    runs = "; ".join(f"{run.formula}: seed {run.config.seed}, {step_word(run.modes_step)}" for run in shown.values())
-    return (
-        Drawing(
-            "figure-1",
-            "The response of v1 over all inputs, raw and in its basis",
-            f"Each cell is an input pair; colour is the response of v1, projected on the residual direction along "
-            f"which its group means vary most. Upper row: a and b in their own order. Lower row: both sorted by their "
-            f"position on the strongest wave of the task’s basis; in its title the wave and the share of the picture’s "
-            f"energy in one 2-D character. {runs}.",
-            "the lower row would be as speckled as the upper one.",
-            figure,
-        ),
-    )

@@ -4,10 +4,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from spectraledge.studies.paper_runs import GROKKING as GROKKING_TASKS
+from spectraledge.studies import paper_runs
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.tasks import formula_of, part_names
 from spectraledge.tasks.joint import JOIN
+
+GROKKING_TASKS = paper_runs.GROKKING
+"""Tasks that grok with weight decay (Xu 2026, §2)."""
 
 GROKKING = "grokking tasks, weight decay 1"
 GROUPS = (

@@ -64,7 +64,7 @@ def decomposition_section(study: StudyResult) -> Section:
         drawings=drawings,
         notes=(
             "A series that drifts changes best near its middle, so changes agree about as well where nothing happens; "
-            "a first component above 60% is what a random walk of the same steps has.",
+            "and a random walk with the same steps has a large first component too.",
         ),
         places=("§4.2",),
     )

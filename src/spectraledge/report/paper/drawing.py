@@ -148,7 +148,8 @@ def log_axis(ax: Axes, values: Iterable[float], *, vertical: bool = False) -> No
     shown = np.array([value for value in values if np.isfinite(value) and value > 0])
     if not len(shown):
         return
-    low, high = float(shown.min()) / 1.15, float(shown.max()) * 1.15
+    room = (shown.max() / shown.min()) ** 0.06 * 1.005
+    low, high = float(shown.min() / room), float(shown.max() * room)
     axis = ax.yaxis if vertical else ax.xaxis
     (ax.set_yscale if vertical else ax.set_xscale)("log")
     (ax.set_ylim if vertical else ax.set_xlim)(low, high)
@@ -166,7 +167,7 @@ def step_axis(ax: Axes, ticks: int = 5) -> None:
 def percent_axis(ax: Axes, *, vertical: bool = False) -> None:
     """Write an axis of shares in percent."""
     axis = ax.yaxis if vertical else ax.xaxis
-    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_locator(MaxNLocator(4))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
 
 

@@ -232,7 +232,7 @@ def _areas(claims: pd.DataFrame) -> tuple[Table, ...]:
     found = found.sort_values("method", key=lambda kinds: kinds != "sound", kind="stable")
     rows = tuple(
         (
-            row["statistic"],
+            row["statistic"].partition(";")[0].rstrip(","),
             "published" if row["method"] == "published" else "ours",
             f"{hundredths(row['value'])} ({interval(row['low'], row['high'], hundredths)})",
             str(row["seeds"]),

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from spectraledge.report.paper.conditions import single_runs
+from spectraledge.report.paper.conditions import GROKKING_TASKS, single_runs
 from spectraledge.report.paper.model import Section, Table
 from spectraledge.report.paper.over_seeds import interval, over_seeds
 from spectraledge.report.words import NONE, whole
-from spectraledge.studies.paper_runs import GROKKING
 from spectraledge.studies.published import GROKKED_WITHIN
 from spectraledge.studies.results import StudyResult
 
@@ -45,7 +44,7 @@ def _tables(study: StudyResult) -> tuple[Table, ...]:
     for (task, formula, decay), part in table.groupby(["task", "formula", "weight_decay"], sort=False):
         mean = over_seeds(part, ["task"], value="step", logarithmic=True).to_dict("records")
         shown = f"{whole(mean[0]['value'])} ({interval(mean[0]['low'], mean[0]['high'], whole)})" if mean else NONE
-        published = f"3 of 3, within {GROKKED_WITHIN:,}" if task in GROKKING and decay == 1 else "0 of 3"
+        published = f"3 of 3, within {GROKKED_WITHIN:,}" if task in GROKKING_TASKS and decay == 1 else "0 of 3"
         last = part["last_step"]
         steps = whole(last.min()) if last.min() == last.max() else f"{whole(last.min())} to {whole(last.max())}"
         rows.append(

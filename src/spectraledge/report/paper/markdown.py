@@ -46,14 +46,15 @@ def _claims(groups: Sequence[ClaimGroup]) -> list[str]:
     rows: list[tuple[str, ...]] = []
     rules = []
     for group in groups:
-        rows.append((f"§§{group.section}", *[""] * (len(headings) - 1)))
+        rows.append((f"§§{group.section}: {group.found}", *[""] * (len(headings) - 1)))
         for row in group.rows:
             statement = row.statement if row.sound else f"{row.statement} (published statistic)"
-            effect = f"{row.effect} {row.scale}" if row.q != "–" else row.effect
-            rows.append((statement, row.published, row.measured, row.null, effect, row.seeds, row.q, row.verdict))
+            effect = f"{row.effect} {row.scale}".rstrip()
+            null = f"{row.null} ({row.compared})"
+            rows.append((statement, row.published, row.measured, null, effect, row.seeds, row.q, row.verdict))
             rules.append(
-                f"- **{_text(row.statement)}** (`{row.id}`) Measured: {_text(row.statistic)}. Null: "
-                f"{_text(row.compared)}. {_text(row.rule[:1].upper() + row.rule[1:])}."
+                f"- **{_text(row.statement)}** (`{row.id}`) Measured: {_text(row.statistic)}. "
+                f"{_text(row.rule[:1].upper() + row.rule[1:])}."
             )
     table = _grid(headings, rows)
     # Rows of sections are bold; the mark cannot stand in text.
@@ -63,9 +64,7 @@ def _claims(groups: Sequence[ClaimGroup]) -> list[str]:
         f"Ours and null: means over seeds, geometric for ratios; for areas medians of the two groups of runs. q is "
         f"adjusted for all claims together. Numbers: [{CLAIMS}.csv]({CLAIMS}.csv), one row per claim and seed: "
         f"[{CLAIMS_BY_SEED}.csv]({CLAIMS_BY_SEED}.csv).",
-        "<details><summary>What each claim measures, its null and its rule</summary>\n\n"
-        + "\n".join(rules)
-        + "\n\n</details>",
+        "<details><summary>What each claim measures, and its rule</summary>\n\n" + "\n".join(rules) + "\n\n</details>",
     ]
 
 

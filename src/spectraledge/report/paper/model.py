@@ -33,7 +33,8 @@ class Table:
     def sparse(self) -> list[tuple[str, ...]]:
         """Rows with labels left out where they, and those before them, are those of the row above."""
         labels = self.numeric.index(True) if any(self.numeric) else 0
-        shown, above = [], ()
+        shown: list[tuple[str, ...]] = []
+        above: tuple[str, ...] = ()
         for row in self.rows:
             same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(row[:labels], above, strict=False))))
             shown.append((*[""] * same, *row[same:]))

@@ -64,8 +64,8 @@ def over_seeds(
         if len(values) > 1:
             found = mean_estimate(values, level=LEVEL)
             ends = (found.low, found.high)
-        numbers = np.array([values.mean(), *ends, nulls.mean() if len(nulls) else np.nan])
-        rows.append((*labels, len(values), *(np.exp(numbers) if logarithmic else numbers)))
+        estimated = np.array([values.mean(), *ends, nulls.mean() if len(nulls) else np.nan])
+        rows.append((*labels, len(values), *(np.exp(estimated) if logarithmic else estimated)))
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -121,14 +121,15 @@ def _steps_table(study: StudyResult) -> Table | None:
         mean = over_seeds(part, ["arm"], value="step", logarithmic=True)
         over = over_seeds(part, ["arm"], value="over", logarithmic=True)
         each = ", ".join(
-            f"{row.seed}: {whole(row.step) if np.isfinite(row.step) else f'not by {row.last:,}'}"
-            for row in part.itertuples()
+            f"{row['seed']}: {'' if np.isfinite(row['step']) else 'not by '}"
+            + whole(row["step"] if np.isfinite(row["step"]) else row["last"])
+            for row in part.to_dict("records")
         )
         reached = int(part["step"].notna().sum())
         shown = [
-            f"{form(row.value)} ({interval(row.low, row.high, form)})"
+            f"{form(row['value'])} ({interval(row['low'], row['high'], form)})"
             for found, form in ((mean, whole), (over, ratio))
-            for row in found.itertuples()
+            for row in found.to_dict("records")
         ]
         shown += [NONE] * (2 - len(shown))
         if arm == "alone":
@@ -150,7 +151,8 @@ def _steps_table(study: StudyResult) -> Table | None:
         tuple(rows),
         (False, True, False, True, True, True),
         "Geometric means over the seeds that reached it; a seed that did not is named, not counted in means, and makes "
-        "them too small. Null: a² + b² alone on the same domain, ratio 1.",
+        "them too small. “After” counts from its own start, without the steps of the run before it. Null: a² + b² "
+        "alone on the same domain, ratio 1.",
         pd.concat(numbers, ignore_index=True),
     )
 
@@ -203,8 +205,8 @@ def _inclusion_table(runs: list[RunResult], labels: dict[str, str]) -> Table | N
     if rows.empty:
         return None
     numbers = over_seeds(rows, ["arm", "formula", "others"]).assign(unit="share", published="")
-    chance = rows.groupby(["arm", "formula", "others"])["chance"].mean()
-    numbers["chance"] = [f"{100 * chance[row.arm, row.formula, row.others]:.2g}%" for row in numbers.itertuples()]
+    chance = over_seeds(rows, ["arm", "formula", "others"], value="chance")["value"]
+    numbers["chance"] = [f"{100 * value:.2g}%" for value in chance]
     return seeds_table(
         "table-4-inclusion",
         "Inclusion I: how much of one head’s functions lie in those of the other heads",

@@ -144,7 +144,7 @@ def _drawing(runs: list[RunResult]) -> Drawing | None:
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     names = {"edge": "edge", "bulk": "bulk", "random": "random directions"}
     for place, (ax, (words, table)) in enumerate(zip(axes, panels, strict=True)):
-        means = table.groupby(["kind", "run"], as_index=False)["value"].mean()
+        means = table.groupby(["kind", "run"])[["value"]].mean().reset_index()
         means["lane"] = means["kind"].map(names)
         strips(ax, means, list(names.values()), [KIND_MARKS[kind] for kind in _KINDS])
         finish(ax, "abc"[place], across=words)

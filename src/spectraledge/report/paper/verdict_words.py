@@ -7,15 +7,15 @@ from typing import get_args
 import pandas as pd
 
 from spectraledge.report.paper.model import Section
-from spectraledge.report.paper.over_seeds import interval
-from spectraledge.report.words import NONE, counted, figures, listing, percent, probability, ratio
+from spectraledge.report.paper.over_seeds import Form, interval
+from spectraledge.report.words import NONE, counted, figures, hundredths, listing, probability, ratio
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.verdicts import Verdict
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 """All verdicts, in the order in which they are counted."""
 
-_FORMS = {"difference": figures, "ratio": ratio, "rate": percent, "area": figures}
+_FORMS: dict[str, Form] = {"difference": figures, "ratio": ratio, "rate": "{:.0%}".format, "area": hundredths}
 _SCALES = {
     "difference": "difference",
     "ratio": "ratio",
@@ -36,7 +36,7 @@ class ClaimRow:
         measured: Mean over seeds of the statistic.
         null: The same of its null.
         effect: On its scale, with its interval.
-        scale: What the effect is.
+        scale: What the effect is; "" where it was not measured.
         seeds: Seeds with an effect.
         q: Adjusted p-value.
         verdict: The verdict.
@@ -74,6 +74,12 @@ class ClaimGroup:
     section: str
     target: str
     rows: tuple[ClaimRow, ...]
+
+    @property
+    def found(self) -> str:
+        """How many of its claims have each verdict."""
+        verdicts = [row.verdict for row in self.rows]
+        return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts)
 
 
 def counts(claims: pd.DataFrame) -> dict[str, int]:
@@ -149,7 +155,7 @@ def _row(row: dict[str, object]) -> ClaimRow:
         measured=figures(float(str(row["measured"]))),
         null=figures(float(str(row["measured_null"]))),
         effect=f"{form(value)} ({interval(low, high, form)})" if measured else NONE,
-        scale=_SCALES[scale],
+        scale=_SCALES[scale] if measured else "",
         seeds=str(row["seeds"]),
         q=probability(float(str(row["q"]))) if measured else NONE,
         verdict=str(row["verdict"]),
