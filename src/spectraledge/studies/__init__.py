@@ -5,15 +5,18 @@ from spectraledge.studies.claims import CLAIMS, Claim, evaluate_claims
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
 from spectraledge.studies.course import CourseTables, follow_course
 from spectraledge.studies.functional import ModesResult, measure_modes
+from spectraledge.studies.paper_claims import PAPER_CLAIMS, evaluate_study
 from spectraledge.studies.recipes import RECIPES, recipe
 from spectraledge.studies.results import RunResult, StudyResult, load_study
 from spectraledge.studies.spectra import SpectrumTables, analyze_folder
 from spectraledge.studies.step import StepAnalysis, analyze_step
 from spectraledge.studies.study import RunStatus, run_study, study_status
+from spectraledge.studies.verdicts import SeedClaim, Verdicts
 
 __all__ = [
     "ANALYSES",
     "CLAIMS",
+    "PAPER_CLAIMS",
     "RECIPES",
     "Analysis",
     "AnalysisConfig",
@@ -22,13 +25,16 @@ __all__ = [
     "ModesResult",
     "RunResult",
     "RunStatus",
+    "SeedClaim",
     "SpectrumTables",
     "StepAnalysis",
     "StudyConfig",
     "StudyResult",
+    "Verdicts",
     "analyze_folder",
     "analyze_step",
     "evaluate_claims",
+    "evaluate_study",
     "follow_course",
     "load_study",
     "measure_modes",
