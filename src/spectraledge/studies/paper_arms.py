@@ -148,7 +148,7 @@ def _factorial() -> list[Declared]:
                 ),
                 _selects_more(
                     f"{part}-is-used-more-than-{control}",
-                    f"Beside {learned}, a² + b² selects its functions more than beside {words}.",
+                    f"a² + b² selects functions of {learned} more beside {learned} than beside {words}.",
                     basis,
                     _beside(part),
                     other,

@@ -243,7 +243,7 @@ MODES: tuple[Declared, ...] = (
             "ratio",
             "equal",
             margin=F_MARGIN,
-            published=published("§6.5", "power off the diagonal"),
+            published=published("§6.5", "F in any of five bases"),
         ),
         of_task("square_sum", kinds_compared("characters", "character_share", "random")),
     ),

@@ -92,13 +92,13 @@ def _of_other_seeds(study: StudyResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed", "value", "null"], dtype=np.float64).dropna()
 
 
-def _included(id_: str, null: str, measure: Measure) -> Declared:
+def _included(id_: str, words: str, null: str, measure: Measure) -> Declared:
     claim = SeedClaim(
         id_,
         "Conjecture 2",
         "sound",
         "The functions that the edge moves at the head of a² + b² lie in those that it moves at the heads of a + b and "
-        f"a·b, more than {null}.",
+        f"a·b, more than {words}.",
         "inclusion I of the leading functions of a² + b² in those of the other two heads, tri-task",
         null,
         "difference",
@@ -160,7 +160,7 @@ REUSE: tuple[Declared, ...] = (
             "Table 4",
             "sound",
             "Additive and multiplicative waves interact in the tri-task response more than in that of a² + b² alone.",
-            "R² of both less R² of either, cross-validated, less the same of random features, mean over the edge",
+            "R² of both kinds less the sum of each kind's, cross-validated, less the same of random features, mean over the edge",
             "the same alone, on the same pairs",
             "difference",
             "above",
@@ -186,9 +186,15 @@ REUSE: tuple[Declared, ...] = (
     ),
     _included(
         "inclusion-random",
+        "where isotropic directions move both",
         "isotropic directions of the same network",
         _within(_tri, _inclusion("edge"), _inclusion("random")),
     ),
-    _included("inclusion-other-seeds", "a + b and a·b of the networks of other seeds", _of_other_seeds),
+    _included(
+        "inclusion-other-seeds",
+        "in those of networks that share nothing with it",
+        "a + b and a·b of the networks of other seeds, mean over these",
+        _of_other_seeds,
+    ),
 )
 """Claims of Table 4 and of the second conjecture."""
