@@ -7,18 +7,16 @@ import pytest
 from cli_support import Command
 
 from spectraledge import RunConfig, named_task
-from spectraledge.studies import AnalysisConfig, StudyConfig
+from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
 from spectraledge.studies.recipes import RECIPES
 
 
-def tiny(seed: int) -> StudyConfig:
+def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "full") -> StudyConfig:
     sizes = {"width": 12, "heads": 2, "hidden": 16}
-    settings = {"steps": 60, "every": 5, "batch_size": 16, "seed": seed}
-    runs = (
-        RunConfig.for_task(named_task("add", modulus=7), sizes, **settings),
-        RunConfig.for_task(named_task("mul", modulus=7), sizes, **{**settings, "learning_rate": 1e30}),
-    )
-    return StudyConfig(name="tiny", runs=runs, analysis=AnalysisConfig(window=6, nulls=5, seed=seed))
+    settings = {"steps": 60, "every": 5, "batch_size": 16}
+    good = [RunConfig.for_task(named_task("add", modulus=7), sizes, seed=seed, **settings) for seed in seeds]
+    bad = RunConfig.for_task(named_task("mul", modulus=7), sizes, seed=seeds[0], **{**settings, "learning_rate": 1e30})
+    return StudyConfig(name="tiny", runs=(*good, bad), analysis=AnalysisConfig(window=6, nulls=5, seed=seeds[0]))
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +32,7 @@ def test_run_status_report(command: Command, tmp_path: Path) -> None:
     page = Path(told["report"])
     assert page.is_file()
     assert told["runs_done"] == 1
-    assert told["runs_failed"] == [tiny(42).runs[1].run_id]
+    assert told["runs_failed"] == [tiny().runs[1].run_id]
     assert "lower the learning rate" in ran.err
     written = page.stat().st_mtime_ns
 
@@ -42,10 +40,24 @@ def test_run_status_report(command: Command, tmp_path: Path) -> None:
     assert json.loads(again.out) == told
     assert page.stat().st_mtime_ns == written
 
-    status = json.loads(command("study", "status", folder, "--json", "--out", tmp_path / "seen").out)
+    assert "to do: 2 runs, up to 120 steps, about 0 min at" in ran.err
+    assert "GB are free" in ran.err
+    assert "to do" not in again.err
+
+    told = json.loads(command("study", "status", folder, "--json", "--out", tmp_path / "seen").out)
+    assert (told["at_work"], told["left"]["runs"]) == (0, 0)
+    status = told
     assert [run["state"] for run in status["runs"]] == ["done", "failed"]
     assert json.loads((tmp_path / "seen" / "status.json").read_text()) == status["runs"]
-    assert "failed" in command("study", "status", folder).out
+    shown = command("study", "status", folder)
+    assert "failed" in shown.out
+    assert "1 done, 1 failed; 0 at work now" in shown.err
+    assert command("study", "verify", folder).code == 0
+    (folder / "modes.parquet").write_bytes(b"")
+    changed = command("study", "verify", folder, "--json", "--out", tmp_path / "seen")
+    assert changed.code == 2
+    assert json.loads(changed.out)["changed"] == ["modes.parquet"]
+    assert "1 files of" in changed.err
 
     elsewhere = command("study", "report", folder, "--out", tmp_path / "copy", "--json")
     assert json.loads(elsewhere.out)["report"] == str(tmp_path / "copy" / "report.html")
@@ -61,3 +73,43 @@ def test_the_folder_of_another_seed_is_refused(command: Command, tmp_path: Path)
     assert refused.code == 2
     assert "holds another study" in refused.err
     assert {path: path.read_bytes() for path in folder.rglob("*.json")} == before
+
+
+def test_more_seeds_go_on_in_the_same_folder(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    assert command("study", "run", "tiny", "--seeds", 1, "--out", folder, "--keep", "window").code == 0
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/*.parquet")}
+    grown = command("study", "run", "tiny", "--seeds", 2, "--out", folder, "--jobs", 1, "--json")
+    assert json.loads(grown.out)["runs_done"] == 2
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--seeds", 2, "--seed", 7), "--seeds 2 takes the first 2 of a fixed list, --seed 7 is one: give only one"),
+        (("--backend", "dask"), "needs the address of a scheduler"),
+        (("--backend", "submitit", "--option", "time"), "--option takes name=value, such as partition=gpu, got 'time'"),
+    ],
+)
+def test_mistakes_leave_nothing_behind(
+    command: Command, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    refused = command("study", "run", "tiny", "--out", tmp_path / "study", *options)
+    assert refused.code == 2
+    assert message in refused.err
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_job_that_broke_down_is_an_exit_code_of_ours(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("spectraledge.studies.jobs.train_in_folder", broken)
+    ran = command("study", "run", "tiny", "--out", tmp_path / "study", "--jobs", 1, "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out)["runs_done"] == 0
+    assert "RuntimeError: a bug" in ran.err
+    assert "2 jobs broke down" in ran.err

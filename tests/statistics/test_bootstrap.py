@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.statistics import area_under_curve, bootstrap_interval, paired_difference
+from spectraledge.statistics import bootstrap_interval, paired_difference
 from spectraledge.streams import numpy_generator
 
 RESAMPLES = 20_000
@@ -56,30 +56,6 @@ def test_ends_are_those_of_every_resample(statistic):
     assert_ends_of_every_resample(found, statistic, [values])
 
 
-def test_groups_are_resampled_each_on_its_own():
-    x, y = np.array([0.1, 2.0, 3.0, 4.5]), np.array([-2.0, 1.0, 2.5])
-    found = area_under_curve(x, y, level=0.8, resamples=RESAMPLES, generator=numpy_generator(0))
-    assert (found.count, found.method) == (7, "bca")
-    assert_ends_of_every_resample(found, naive_area, [x, y])
-
-
-def naive_area(x, y):
-    return sum(1.0 if a > b else 0.5 if a == b else 0.0 for a in x for b in y) / (len(x) * len(y))
-
-
-@given(x=whole_numbers, y=whole_numbers)
-def test_the_area_is_the_share_of_pairs_won(x, y):
-    found = area_under_curve(x, y, resamples=50, generator=numpy_generator(0)).estimate
-    np.testing.assert_allclose(found, naive_area(x, y), rtol=1e-12)
-    np.testing.assert_allclose(found, scipy.stats.mannwhitneyu(x, y).statistic / (len(x) * len(y)), rtol=1e-12)
-
-
-@given(x=whole_numbers, y=whole_numbers)
-def test_areas_of_exchanged_groups_add_up_to_one(x, y):
-    there, back = (area_under_curve(*groups, resamples=20, generator=numpy_generator(0)) for groups in ((x, y), (y, x)))
-    np.testing.assert_allclose(there.estimate + back.estimate, 1.0, rtol=1e-12)
-
-
 def test_paired_differences_are_those_of_the_same_seed():
     rng = np.random.default_rng(0)
     x = 100 * rng.normal(size=12)
@@ -120,9 +96,8 @@ def test_a_higher_level_is_wider():
     [
         (lambda generator: bootstrap_interval([1.5] * 4, generator=generator), 1.5),
         (lambda generator: paired_difference([2.0, 3.0], [1.0, 2.0], generator=generator), 1.0),
-        (lambda generator: area_under_curve([5, 6, 7], [1, 2], generator=generator), 1.0),
     ],
-    ids=["constant", "constant difference", "separated"],
+    ids=["constant", "constant difference"],
 )
 def test_seeds_that_do_not_differ_have_an_interval_of_one_point(interval, estimate):
     found = interval(numpy_generator(0))
@@ -146,8 +121,6 @@ def test_what_has_no_interval_is_refused():
         bootstrap_interval([1.0], generator=generator)
     with pytest.raises(InputError, match="the values must hold finite numbers, got NaN or infinity"):
         bootstrap_interval([1.0, math.nan], generator=generator)
-    with pytest.raises(InputError, match=r"the second group must hold one value for each of at least two seeds"):
-        area_under_curve([1.0, 2.0], [], generator=generator)
     with pytest.raises(InputError, match="the same seeds in both conditions, got 2 and 3"):
         paired_difference([1.0, 2.0], [1.0, 2.0, 3.0], generator=generator)
     with pytest.raises(InputError, match="strictly between 0 and 1, got 95"):

@@ -204,6 +204,14 @@ def test_the_gaussian_norm_is_the_logarithm_of_the_output(composite):
     )
 
 
-def test_a_run_without_a_window_is_refused(tri):
-    with pytest.raises(InputError, match="window must be in"):
-        reuse(tri, AnalysisConfig(window=50))
+@pytest.mark.parametrize(("steps", "updates", "bulk"), [(60, 3, 0), (80, 4, 1)])
+def test_a_short_run_is_measured_over_all_its_updates(tmp_path, steps, updates, bulk):
+    tables = reuse(train(tmp_path / "short", "add+", steps=steps), SETTINGS)
+    assert set(tables["reuse"]["window"]) == {updates}
+    found = tables["reuse"].query("readout == 'residual' and basis == 'sum'")["kind"].value_counts()
+    assert (found["edge"], found.get("bulk", 0), found["random"]) == (2, bulk, 4)
+
+
+def test_a_run_without_two_updates_is_refused(tmp_path):
+    with pytest.raises(InputError, match="for 2 snapshots, got 1: record more snapshots"):
+        reuse(train(tmp_path / "short", "add+", steps=20), SETTINGS)

@@ -1,5 +1,7 @@
-"""`spectraledge study run|status|report`."""
+"""`spectraledge study run|status|verify|report`."""
 
+import shutil
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +12,31 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from spectraledge.cli.options import Json, NoSeed, Out, Seed, progress_console, remark, show
+from spectraledge.cli.options import Json, NoSeed, Out, progress_console, remark, show
+from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_json
 from spectraledge.report import write_report
-from spectraledge.studies import RECIPES, RunStatus, StudyResult, load_study, recipe, run_study, study_status
+from spectraledge.studies import (
+    RECIPES,
+    Backend,
+    BackendName,
+    Budget,
+    Estimate,
+    Keep,
+    RunStatus,
+    StudyResult,
+    busy,
+    changed_files,
+    estimate_study,
+    first_seeds,
+    load_study,
+    read_study_config,
+    recipe,
+    run_study,
+    study_status,
+    time_steps,
+)
+from spectraledge.studies.results import STUDY_FILE
 
 study = typer.Typer(
     help="Train, analyse and report a whole study.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -27,19 +50,51 @@ _DEFAULT = Path("studies") / "quick"
 def run(
     name: Annotated[str, typer.Argument(help=f"Recipe: {', '.join(RECIPES)}.")] = "quick",
     out: Out = None,
-    seed: Seed = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Root seed of every random stream, for a study of one seed.")] = 42,
     as_json: Json = False,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="In its place: this many seeds, the first of 42, 137, 2024, 1, 2, 3, ...")
+    ] = None,
+    budget: Annotated[Budget, typer.Option(help="What it may cost; small takes seconds and shows nothing.")] = "full",
+    keep: Annotated[
+        Keep | None,
+        typer.Option(
+            help="Snapshots that stay once a run is analysed: all, or the windows that matter and one in ten. "
+            "Default: the recipe's choice; quick keeps all."
+        ),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: one per core.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each run; results are equal at equal threads.")] = 1,
+    backend: Annotated[BackendName, typer.Option(help="Where runs are done; see docs/clusters.md.")] = "processes",
+    address: Annotated[str, typer.Option(help="Of the dask scheduler, or of the ray cluster.")] = "",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="Of submitit, such as cluster=local, partition=gpu or time=240; may be repeated."),
+    ] = None,
 ) -> None:
     """Train every run of a study, analyse it, and write the report; what is done already is not done again."""
-    config = recipe(name, seed=seed)
-    folder = out or Path("studies") / (name if seed == 42 else f"{name}-seed{seed}")
+    if seeds and seed != 42:
+        raise InputError(
+            f"--seeds {seeds} takes the first {seeds} of a fixed list, --seed {seed} is one: give only one"
+        )
+    config = recipe(name, seeds=first_seeds(seeds) if seeds else (seed,), budget=budget)
+    config = config.model_copy(update={"keep": keep or config.keep})
+    parts = [name, *([f"seed{seed}"] if seed != 42 else []), *(["small"] if budget == "small" else [])]
+    folder = out or Path("studies") / "-".join(parts)
+    place = Backend(backend, jobs, threads, address, _options(option or []))
     page = folder / "report.html"
+    finished_before = (
+        (folder / STUDY_FILE).is_file()
+        and read_study_config(folder).hash == config.hash
+        and all(one.state in ("done", "failed") for one in study_status(folder))
+    )
     remark(f"study {name}: {len(config.runs)} runs, into {folder}")
+    if not finished_before:
+        speeds = time_steps(config, folder)
+        left = estimate_study(config, folder, jobs=place.workers, speeds=speeds)
+        remark(estimate_text(left, jobs=place.workers, timed=bool(speeds), free=_free(folder)))
     with _StudyBars() as bars:
-        before = study_status(folder) if (folder / "study.json").is_file() else []
-        result = run_study(config, folder, jobs=jobs, on_progress=bars.update)
-    finished_before = bool(before) and all(status.state in ("done", "failed") for status in before)
+        result = run_study(config, folder, backend=place, on_progress=bars.update)
     if not (finished_before and page.is_file()):
         remark("writing the report")
         write_report(_reported(result), _claims(folder))
@@ -48,22 +103,29 @@ def run(
     show(
         {
             "report": str(page.resolve()),
-            "runs_done": sum(run.run_id not in result.failed for run in result.runs),
+            "runs_done": _done(result),
             "runs_failed": sorted(result.failed),
             "claims": str((folder / "claims.parquet").resolve()),
         },
         as_json=as_json,
     )
+    if result.crashed:
+        remark(f"{len(result.crashed)} jobs broke down: what is known of it is in {folder / 'jobs'}; run it again")
+        raise typer.Exit(1)
 
 
 @study.command(epilog="Example:  spectraledge study status studies/quick --json")
 def status(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_json: Json = False) -> None:
     """Show where every run stands, from any terminal, while the study runs or after; --out also writes status.json."""
     statuses = study_status(folder)
+    config = read_study_config(folder)
+    at_work = sum(busy(folder, run) for run in config.runs)
+    left = estimate_study(config, folder, jobs=max(at_work, 1))
     if out:
         write_json(out / "status.json", [asdict(status) for status in statuses])
     if as_json:
-        show({"folder": str(folder), "runs": [asdict(status) for status in statuses]}, as_json=True)
+        runs = [asdict(status) for status in statuses]
+        show({"folder": str(folder), "runs": runs, "at_work": at_work, "left": asdict(left)}, as_json=True)
         return
     table = Table(title=str(folder))
     table.add_column("run", no_wrap=True)
@@ -73,6 +135,21 @@ def status(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
         accuracy, speed = f"{s.test_accuracy:.3f}", f"{s.steps_per_second:.0f}"
         table.add_row(s.run_id, s.state, f"{s.step}/{s.budget}", accuracy, speed, s.error)
     Console().print(table)
+    counts = Counter(s.state for s in statuses)
+    remark(", ".join(f"{number} {state}" for state, number in counts.items()) + f"; {at_work} at work now")
+    if left.runs:
+        remark(estimate_text(left, jobs=max(at_work, 1)))
+
+
+@study.command(epilog="Example:  spectraledge study verify studies/quick")
+def verify(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_json: Json = False) -> None:
+    """Compare a study's tables and configurations with its manifest.json; --out also writes verify.json."""
+    result = {"folder": str(folder), "changed": changed_files(folder)}
+    if out:
+        write_json(out / "verify.json", result)
+    show(result, as_json=as_json)
+    if result["changed"]:
+        raise InputError(f"{len(result['changed'])} files of {folder} are not those that the study wrote")
 
 
 @study.command(epilog="Example:  spectraledge study report studies/quick")
@@ -83,11 +160,56 @@ def report(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
     show(
         {
             "report": str(page.resolve()),
-            "runs_done": sum(run.run_id not in result.failed for run in result.runs),
+            "runs_done": _done(result),
             "missing": list(result.missing),
         },
         as_json=as_json,
     )
+
+
+def _done(result: StudyResult) -> int:
+    return sum(run.run_id not in result.failed for run in result.runs)
+
+
+def _options(given: list[str]) -> dict[str, str]:
+    for pair in given:
+        if "=" not in pair:
+            raise InputError(f"--option takes name=value, such as partition=gpu, got {pair!r}")
+    return dict(pair.split("=", 1) for pair in given)
+
+
+def _free(folder: Path) -> int:
+    """Return the bytes free where a folder is or will be."""
+    return shutil.disk_usage(next(place for place in folder.resolve().parents if place.is_dir())).free
+
+
+def estimate_text(left: Estimate, *, jobs: int, timed: bool = False, free: int | None = None) -> str:
+    """Say in a line what is left of a study.
+
+    Args:
+        left: The estimate.
+        jobs: Jobs at a time.
+        timed: Whether it rests on a few steps timed now, instead of recorded speeds.
+        free: Bytes free on disk, if they are to be told.
+
+    Returns:
+        The line.
+    """
+    source = "timed now" if timed else "as recorded"
+    hours = f"{_hours(left.wall_seconds)} at {jobs} at a time" + (f" ({source})" if left.steps else "")
+    text = f"to do: {left.runs} runs, up to {left.steps:,} steps, about {hours}"
+    if left.untimed:
+        text += f"; not in the time: training of {left.untimed} runs, whose speed is not known yet"
+    if left.unmeasured:
+        text += f"; not in the time: {', '.join(left.unmeasured)}, which no run has had yet"
+    text += f"; snapshots take {left.snapshot_bytes / 1e9:.2g} GB in the end"
+    if free is not None:
+        text += f", {free / 1e9:.3g} GB are free"
+    return text
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
 def _reported(result: StudyResult) -> StudyResult:

@@ -1,11 +1,11 @@
 """What a claim rests on: nulls, p-values, intervals over seeds, and linear probes."""
 
 from spectraledge.statistics.auc import Discrimination, discrimination
-from spectraledge.statistics.bootstrap import Interval, area_under_curve, bootstrap_interval, paired_difference
+from spectraledge.statistics.bootstrap import Interval, bootstrap_interval, paired_difference
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
-from spectraledge.statistics.estimates import Estimate, mean_estimate, rate_estimate
+from spectraledge.statistics.estimates import SeedEstimate, mean_estimate, rate_estimate
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import Symmetry, label_permutation
@@ -17,12 +17,11 @@ __all__ = [
     "ChangePoint",
     "Comparison",
     "Discrimination",
-    "Estimate",
     "Fold",
     "Interval",
     "PermutationTest",
+    "SeedEstimate",
     "Symmetry",
-    "area_under_curve",
     "at_least",
     "block_matched_directions",
     "blocked_folds",

@@ -26,7 +26,7 @@ class Interval:
         low: Lower end.
         high: Upper end.
         level: Coverage that the interval is made for.
-        count: Number of seeds it rests on, those of both groups together where there are two.
+        count: Number of seeds it rests on.
         method: How the ends were found: "bca", or "percentile" where BCa is undefined.
     """
 
@@ -67,7 +67,7 @@ def bootstrap_interval(
     Raises:
         InputError: if there are fewer than two seeds, or a value is missing or infinite.
     """
-    return _interval([seed_values(values_S, "the values")], statistic, level, resamples, generator)
+    return _interval(seed_values(values_S, "the values"), statistic, level, resamples, generator)
 
 
 def paired_difference(
@@ -96,60 +96,23 @@ def paired_difference(
     x, y = seed_values(x_S, "the first condition"), seed_values(y_S, "the second condition")
     if len(x) != len(y):
         raise InputError(f"a paired difference needs the same seeds in both conditions, got {len(x)} and {len(y)}")
-    return _interval([x - y], np.mean, level, resamples, generator)
-
-
-def area_under_curve(
-    x_S: ArrayLike,
-    y_S: ArrayLike,
-    *,
-    level: float = 0.95,
-    resamples: int = 10_000,
-    generator: np.random.Generator,
-) -> Interval:
-    """Probability that a value of x exceeds one of y, ties one half: the area under the curve of a threshold on them.
-
-    Definition: Mann and Whitney 1947, U over the number of pairs. Seeds are resampled within each group.
-    Null: .5. Groups that do not overlap give an interval of [1, 1], which says that resampling cannot show how far they
-    would overlap with more seeds, not that they never would.
-
-    Args:
-        x_S: One value per seed of the group that should be larger.
-        y_S: One value per seed of the other.
-        level: Coverage.
-        resamples: Number of bootstrap samples.
-        generator: Source of randomness.
-
-    Returns:
-        The probability and its interval.
-
-    Raises:
-        InputError: if a group has fewer than two seeds, or a value is missing or infinite.
-    """
-    groups = [seed_values(x_S, "the first group"), seed_values(y_S, "the second group")]
-    return _interval(groups, _exceedance, level, resamples, generator)
-
-
-def _exceedance(x: Float, y: Float, axis: int = -1) -> Float:
-    x, y = np.moveaxis(x, axis, -1)[..., :, None], np.moveaxis(y, axis, -1)[..., None, :]
-    exceeds: Float = ((x > y) + 0.5 * (x == y)).mean(axis=(-2, -1))
-    return exceeds
+    return _interval(x - y, np.mean, level, resamples, generator)
 
 
 def _interval(
-    groups: list[Float], statistic: Callable[..., Any], level: float, resamples: int, generator: np.random.Generator
+    values: Float, statistic: Callable[..., Any], level: float, resamples: int, generator: np.random.Generator
 ) -> Interval:
     if not 0 < level < 1:
         raise InputError(f"the level of an interval lies strictly between 0 and 1, got {level}")
-    estimate = float(statistic(*groups))
+    estimate = float(statistic(values))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # SciPy warns and gives NaN where BCa is undefined, which is looked for below.
         warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)
         found = scipy.stats.bootstrap(
-            groups,
+            [values],
             statistic,
             n_resamples=resamples,
-            batch=max(1, _ENTRIES // int(np.prod([len(group) for group in groups]))),
+            batch=max(1, _ENTRIES // len(values)),
             confidence_level=level,
             method="BCa",
             random_state=generator,
@@ -160,4 +123,4 @@ def _interval(
         tail = (1 - level) / 2
         low, high = (float(end) for end in np.quantile(found.bootstrap_distribution, [tail, 1 - tail]))
         method = "percentile"
-    return Interval(estimate, low, high, level, sum(map(len, groups)), method)
+    return Interval(estimate, low, high, level, len(values), method)

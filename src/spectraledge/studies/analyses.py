@@ -16,7 +16,7 @@ from spectraledge.studies.course import follow_course
 from spectraledge.studies.spectra import analyze_folder
 from spectraledge.studies.step import TABLES, analyze_step
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Series
+from spectraledge.trajectory import Manifest, Series
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Analysis:
         tables: Names of the tables that it makes, always all of them.
         settings: The fields of `AnalysisConfig` that it reads; it is repeated when one of them changes.
         joined: Those of its tables that are also written for the whole study.
+        thinned: Whether it does without the snapshots that a thinned run lacks (see `thin`), or says itself if not.
         version: Raised whenever its numbers or columns change, so that older results are measured again.
     """
 
@@ -37,6 +38,7 @@ class Analysis:
     tables: tuple[str, ...]
     settings: tuple[str, ...]
     joined: tuple[str, ...] = ()
+    thinned: bool = False
     version: int = 1
 
     def hash(self, settings: AnalysisConfig) -> str:
@@ -102,6 +104,9 @@ def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Sta
 
     Returns:
         The stamp; the tables are in the folder where it has no error.
+
+    Raises:
+        InputError: if an older stamp cannot be read.
     """
     known = read_stamp(folder, analysis, settings)
     if known:
@@ -110,6 +115,11 @@ def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Sta
     stamp_path(folder, analysis.name).unlink(missing_ok=True)
     began = time.monotonic()
     try:
+        if (gone := Manifest.read(folder).thinned) and not analysis.thinned:
+            raise InputError(
+                f"{len(gone)} snapshots of this run are gone, as its study was told to keep only windows of them, and "
+                f"{analysis.name} needs them all: train the run again in another folder, keeping all"
+            )
         tables = analysis.measure(folder, settings)
         assert set(tables) == set(analysis.tables), f"{analysis.name} made {sorted(tables)}"
         for name, table in tables.items():
@@ -180,7 +190,11 @@ def _course(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
 
 
 SPECTRUM = Analysis(
-    "spectrum", _spectrum, ("spectrum", "edge"), settings=("window", "center_spectrum", "surrogates", "seed")
+    "spectrum",
+    _spectrum,
+    ("spectrum", "edge"),
+    settings=("window", "center_spectrum", "surrogates", "seed"),
+    thinned=True,
 )
 STEP = Analysis(
     "step",

@@ -8,6 +8,9 @@ from spectraledge.files import digest
 from spectraledge.studies.network import ReadoutName
 from spectraledge.training import RunConfig
 
+Keep = Literal["all", "window"]
+"""Which snapshots of a run stay when it is analysed: all, or whole windows and one in ten of the others."""
+
 
 def _enough(surrogates: int) -> int:
     if surrogates and surrogates < 19:
@@ -60,6 +63,7 @@ class StudyConfig(BaseModel):
         runs: Its runs, in the order in which reports list them.
         analysis: How each is analysed.
         other_analyses: Names of the analyses of runs, by run id, that do not have those of `analysis`.
+        keep: Which snapshots stay; see `thin`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +72,7 @@ class StudyConfig(BaseModel):
     runs: tuple[RunConfig, ...]
     analysis: AnalysisConfig = AnalysisConfig()
     other_analyses: dict[str, tuple[str, ...]] = {}
+    keep: Keep = "all"
 
     @model_validator(mode="after")
     def _of_its_runs(self) -> "StudyConfig":

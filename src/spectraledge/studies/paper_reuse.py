@@ -160,7 +160,8 @@ REUSE: tuple[Declared, ...] = (
             "Table 4",
             "sound",
             "Additive and multiplicative waves interact in the tri-task response more than in that of a² + b² alone.",
-            "R² of both kinds less the sum of each kind's, cross-validated, less the same of random features, mean over the edge",
+            "R² of both kinds less the sum of each, cross-validated, less the same of random features, mean over "
+            "the edge",
             "the same alone, on the same pairs",
             "difference",
             "above",

@@ -1,6 +1,7 @@
 """Recipes: functions that return a whole study."""
 
-from collections.abc import Callable
+from itertools import count, islice
+from typing import Literal, Protocol
 
 from spectraledge.errors import InputError
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
@@ -10,28 +11,88 @@ from spectraledge.training import RunConfig
 CONTROL_STEPS = 3_600
 """Budget of runs that never grok: about where the grokking ones of `quick` stop, so that all are read at like steps."""
 
+FIRST_SEEDS = (42, 137, 2024)
+"""Seeds of Xu 2026, §2; more are 1, 2, 3, ... (our choice, so that no seed is chosen for its result)."""
 
-def quick(seed: int) -> StudyConfig:
-    """Return three tasks that grok and two controls that do not: one seed, some minutes on two cores."""
-    learned = [_run(name, seed) for name in ("add", "sub", "mul")]
-    controls = [_run("cubic", seed, steps=CONTROL_STEPS), _run("add", seed, weight_decay=0.0, steps=CONTROL_STEPS)]
-    return StudyConfig(name="quick", runs=(*learned, *controls), analysis=AnalysisConfig(seed=seed))
+Budget = Literal["small", "full"]
+"""What a study may cost: all of it, or the same code on tasks and networks that take seconds."""
 
 
-def _run(task: str, seed: int, *, weight_decay: float = 1.0, steps: int = 20_000) -> RunConfig:
+class Recipe(Protocol):
+    """A function that returns a whole study."""
+
+    def __call__(self, *, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
+        """Return the study.
+
+        Args:
+            seeds: Root seeds of its runs, at least one; the first is that of everything random in analyses.
+            budget: What it may cost.
+        """
+
+
+def first_seeds(number: int) -> tuple[int, ...]:
+    """Return the first seeds of the one list that studies take theirs from.
+
+    Args:
+        number: How many.
+
+    Returns:
+        42, 137, 2024, 1, 2, 3, ...
+
+    Raises:
+        InputError: if it is not positive.
+    """
+    if number < 1:
+        raise InputError(f"a study needs at least 1 seed, got {number}")
+    others = (seed for seed in count(1) if seed not in FIRST_SEEDS)
+    return (*FIRST_SEEDS, *islice(others, max(number - len(FIRST_SEEDS), 0)))[:number]
+
+
+def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
+    """Return three tasks that grok and two controls that do not, of every seed: some minutes for one on two cores.
+
+    Args:
+        seeds: Root seeds.
+        budget: "small" is 400 steps of small networks mod 11.
+
+    Returns:
+        The study.
+    """
+    runs = [run for seed in seeds for run in _quick_runs(seed, budget)]
+    window = 6 if budget == "small" else AnalysisConfig().window
+    return StudyConfig(name="quick", runs=tuple(runs), analysis=AnalysisConfig(seed=seeds[0], window=window))
+
+
+def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
+    learned = [_run(name, seed, budget) for name in ("add", "sub", "mul")]
+    controls = [
+        _run("cubic", seed, budget, steps=CONTROL_STEPS),
+        _run("add", seed, budget, weight_decay=0.0, steps=CONTROL_STEPS),
+    ]
+    return [*learned, *controls]
+
+
+def _run(task: str, seed: int, budget: Budget, *, weight_decay: float = 1.0, steps: int = 20_000) -> RunConfig:
+    if budget == "small":
+        sizes = {"width": 16, "heads": 2, "hidden": 32}
+        small = {"steps": 400, "every": 20, "batch_size": 64}
+        return RunConfig.for_task(
+            named_task(task, modulus=11), sizes, protocol="paper", seed=seed, weight_decay=weight_decay, **small
+        )
     return RunConfig.for_task(named_task(task), protocol="paper", seed=seed, weight_decay=weight_decay, steps=steps)
 
 
-RECIPES: dict[str, Callable[[int], StudyConfig]] = {"quick": quick}
-"""Every recipe by name; each takes the seed."""
+RECIPES: dict[str, Recipe] = {"quick": quick}
+"""Every recipe by name."""
 
 
-def recipe(name: str, *, seed: int = 42) -> StudyConfig:
+def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "full") -> StudyConfig:
     """Make a study by name.
 
     Args:
         name: A key of `RECIPES`.
-        seed: Root seed of its runs and nulls. Default 42 (Xu 2026, §2).
+        seeds: Root seeds of its runs; see `first_seeds`. Default 42 (Xu 2026, §2).
+        budget: What it may cost.
 
     Returns:
         The study's configuration.
@@ -41,4 +102,4 @@ def recipe(name: str, *, seed: int = 42) -> StudyConfig:
     """
     if name not in RECIPES:
         raise InputError(f"unknown study {name!r}: known studies are {', '.join(RECIPES)}")
-    return RECIPES[name](seed)
+    return RECIPES[name](seeds=seeds, budget=budget)

@@ -18,7 +18,7 @@ from spectraledge.tasks import OPERATIONS, Task, joint_task, named_task, part_na
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
 from spectraledge.training.run_folder import PARTS_FILE, label_column
-from spectraledge.trajectory import Series
+from spectraledge.trajectory import Manifest, Series
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,18 @@ class RecordedRun:
             The window.
 
         Raises:
-            InputError: if there are too few snapshots before the step, or the weights did not move.
+            InputError: if there are too few snapshots before the step, some of them were thinned, or the weights did
+                not move.
         """
+        thinned = Manifest.read(self.folder).thinned
+        recorded = sorted([*self.steps, *thinned])
+        spanned = [known for known in recorded if known <= step][-window - 1 :]
+        if gone := set(spanned) & set(thinned):
+            raise InputError(
+                f"{len(gone)} snapshots between steps {spanned[0]} and {step} of {self.folder} were thinned, so that "
+                f"no window of {window} updates up to step {step} is there: ask for the last step, or train the run "
+                "again"
+            )
         series = self.series.until(step)
         check_window(window, len(series.snapshots))
         series = series.last(window + 1)

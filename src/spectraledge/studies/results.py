@@ -10,7 +10,8 @@ from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
 from spectraledge.studies.analyses import ANALYSES, Stamp, analyses_of, read_stamp
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
-from spectraledge.tasks import OPERATIONS
+from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
+from spectraledge.tasks import OPERATIONS, formula_of, part_names
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
@@ -27,7 +28,7 @@ class RunResult:
         config: Its configuration.
         manifest: Its manifest.
         metrics: One row per evaluation: step, losses (nats), accuracies, gradient_norm, weight_norm.
-        structure: Name of the task's own basis ("output" if it has no group).
+        structure: Name of the task's own basis ("output" if it has no group); of a joint one, of its last part.
         formula: The operation as a person writes it.
         parameters: How many numbers are watched, P.
         tables: What its analyses made, by name; see `table`.
@@ -148,8 +149,9 @@ class StudyResult:
         config: The study's configuration.
         folder: Where it lies.
         runs: Its analysed runs, in the recipe's order; where an analysis failed, without its tables.
-        failed: Message of each run that failed in training or in an analysis, by run id.
+        failed: Message of each run whose job, training or any analysis failed, by run id.
         missing: Ids of runs that are not finished.
+        crashed: Ids of failed runs whose job broke down; `jobs/<run-id>.json` has what is known of it.
     """
 
     config: StudyConfig
@@ -157,15 +159,11 @@ class StudyResult:
     runs: tuple[RunResult, ...]
     failed: dict[str, str]
     missing: tuple[str, ...]
+    crashed: tuple[str, ...] = ()
 
     def having(self, *tables: str) -> "StudyResult":
         """Return the study with only those runs that have rows in all of some tables."""
         return replace(self, runs=tuple(run for run in self.runs if all(len(run.table(name)) for name in tables)))
-
-
-def run_folder(study: Path, config: RunConfig) -> Path:
-    """Return where a run lies in a study's folder."""
-    return study / "runs" / config.run_id
 
 
 def read_study_config(folder: Path) -> StudyConfig:
@@ -196,10 +194,12 @@ class RunProgress:
     Attributes:
         manifest: Its manifest; None before training.
         stamps: The stamp of each of its analyses by name, None where it is not done.
+        trouble: Why its last job ended early, if it did; it is tried again when the study is run again.
     """
 
     manifest: Manifest | None
     stamps: dict[str, Stamp | None]
+    trouble: Trouble | None = None
 
     @property
     def over(self) -> bool:
@@ -213,6 +213,8 @@ class RunProgress:
         """Why its training or analyses failed, "" if they did not."""
         if self.manifest and self.manifest.error:
             return self.manifest.error
+        if self.trouble:
+            return self.trouble.error
         return "; ".join(f"{name}: {stamp.error}" for name, stamp in self.stamps.items() if stamp and stamp.error)
 
 
@@ -232,7 +234,7 @@ def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgres
     """
     place = run_folder(folder, run)
     stamps = {found.name: read_stamp(place, found, study.analysis) for found in analyses_of(study, run)}
-    return RunProgress(Manifest.read(place) if Manifest.present(place) else None, stamps)
+    return RunProgress(Manifest.read(place) if Manifest.present(place) else None, stamps, read_trouble(folder, run))
 
 
 def load_study(folder: Path) -> StudyResult:
@@ -248,26 +250,29 @@ def load_study(folder: Path) -> StudyResult:
         InputError: if the folder is no study, or a table cannot be read.
     """
     config = read_study_config(folder)
-    runs, failed, missing = [], {}, []
+    runs, failed, crashed, missing = [], {}, [], []
     for run in config.runs:
         place = run_folder(folder, run)
         progress = run_progress(config, folder, run)
-        if error := progress.error:
-            failed[run.run_id] = error
+        if progress.error:
+            failed[run.run_id] = progress.error
+        if progress.trouble and progress.trouble.traceback:
+            crashed.append(run.run_id)
         if not progress.over:
-            missing.append(run.run_id)
+            missing += [] if progress.error else [run.run_id]
         elif measured := [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]:
             names = [table for name in measured for table in ANALYSES[name].tables]
-            operation = OPERATIONS[run.task]
+            parts = part_names(run.task)
+            structure = OPERATIONS[parts[-1]].structure if parts[-1] in OPERATIONS else "output"
             runs.append(
                 RunResult(
                     config=run,
                     manifest=Manifest.read(place),
                     metrics=read_table(place / "metrics.parquet"),
-                    structure=operation.structure,
-                    formula=operation.formula,
+                    structure=structure,
+                    formula=formula_of(run.task),
                     parameters=max(stamp.parameters for stamp in progress.stamps.values() if stamp),
                     tables={name: read_table(place / f"{name}.parquet") for name in names},
                 )
             )
-    return StudyResult(config, folder, tuple(runs), failed, tuple(missing))
+    return StudyResult(config, folder, tuple(runs), failed, tuple(missing), tuple(crashed))

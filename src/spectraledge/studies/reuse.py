@@ -76,7 +76,9 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Measure in which bases a run's edge moves the trunk and every head, and what the heads' functions share.
 
     Definition: Xu 2026, §6.5 and §6.6, at the step that `RecordedRun.chosen_step` gives for the run's last part, with
-    exact responses in single precision (they differ from those in double by less than 10⁻⁶ of their norm).
+    exact responses in single precision (they differ from those in double by less than 10⁻⁶ of their norm). A run that
+    starts from a trunk may end before there are enough updates for a window; it is then measured over all it has (our
+    choice over leaving it out; `window` says so, and directions of shorter windows are noisier).
     Null: random directions, in the window's span and isotropic, of the same network; for probes also random features of
     the same number.
 
@@ -85,17 +87,18 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
         settings: Window, centring, size of the edge, number of null directions, and seed.
 
     Returns:
-        Tables by name, in all of which `readout` is "residual" or a part, for the centred logits of that part's head:
+        Tables by name. In all but functions, step and window (updates in it) come first; `readout` is "residual" or a
+        part, for the centred logits of that part's head.
 
-        reuse: one row per read-out, direction and basis: step, readout, kind (edge, bulk, span, random), direction,
+        reuse: one row per read-out, direction and basis: readout, kind (edge, bulk, span, random), direction,
         basis, frequency and concentration (the published F of ‖R‖² and its place; white noise gives .09 at p = 97),
         energy_share (of the vector response, corrected for chance).
 
-        reuse_selection: one row per read-out and basis: step, readout, basis, dimension, ratio (selection ratio of all
+        reuse_selection: one row per read-out and basis: readout, basis, dimension, ratio (selection ratio of all
         functions of the basis; 1 is no selection), low, high, p, window_share, random_share. a + b's own functions are
         those of "sum", a·b's of "dlog_sum", a² + b²'s of "output" (and "output_dlog", which lacks only the answer 0).
 
-        reuse_probes: one row per probed direction of the residual and way to hold out: step, kind (edge, random),
+        reuse_probes: one row per probed direction of the residual and way to hold out: kind (edge, random),
         direction, held_out (none: in sample, as published; rows), R² of additive, multiplicative, both and cross
         features, synergy = both − max(additive, multiplicative), interaction = both − additive − multiplicative, and
         the same of random features of equal number, random_additive to random_interaction. Where the two kinds of
@@ -103,7 +106,7 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
         smaller R² of the two, and it is not 0 for a response that only adds them: interaction is. No rows without a
         prime modulus.
 
-        inclusion: one row per part, kind and draw, for runs of several parts: step, target, others (the other parts,
+        inclusion: one row per part, kind and draw, for runs of several parts: target, others (the other parts,
         joined by "+"), kind, draw (1-based; the edge is one, other kinds are drawn as many directions at a time),
         target_rank, others_rank, inclusion (see `inclusion`), chance (of random functions of these ranks). Subspaces
         are the leading functions of the logits' responses along the draw's directions, each counted alike, as many as
@@ -113,13 +116,14 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
         and of mean square 1, in half precision.
 
     Raises:
-        InputError: if the folder is no run, has too few snapshots for a window, or is of no named task.
+        InputError: if the folder is no run, has fewer than three snapshots, or is of no named task.
 
     Cost: about ten seconds on one core for 59 directions at p = 97, and three for each part beyond the first.
     """
     run = RecordedRun.open(folder)
     step = run.chosen_step()
-    window = run.window(step, window=settings.window, center=settings.center_modes)
+    updates = min(settings.window, len(run.series.until(step).snapshots) - 1)
+    window = run.window(step, window=updates, center=settings.center_modes)
     composite = joint_task([named_task(COMPOSITE, modulus=run.config.model.tokens)]).parts[0]
     heads = _heads(folder, step, composite)
     directions = collect_directions(
@@ -141,6 +145,7 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     }
     for table in tables.values():
         table.insert(0, "step", step)
+        table.insert(1, "window", updates)
     return {**tables, "functions": _functions(composite, seen.spans["edge"][0])}
 
 
@@ -184,7 +189,7 @@ def _see(heads: Mapping[str, Network], directions: LabelledDirections, composite
     probed: dict[tuple[str, int], NDArray[np.floating]] = {}
     for kind in COMPARED:
         places = directions.places(kind)
-        every_KND = trunk.responses(directions.vectors_KP[places])
+        every_KND = trunk.responses(directions.vectors_KP[places]) if places else np.empty(0)
         for start in range(0, len(places), draw):
             drawn = places[start : start + draw]
             residual_KND = every_KND[start : start + draw]
@@ -289,7 +294,7 @@ def inclusion_table(spans: Mapping[str, Sequence[Mapping[str, Float]]]) -> pd.Da
         spans: Orthonormal functions by kind, draw and part.
 
     Returns:
-        The columns of the table "inclusion" of `reuse`, without the step; no rows where there is only one part.
+        The columns of the table "inclusion" of `reuse`, without step and window; no rows where there is only one part.
     """
     rows = []
     for kind, draws in spans.items():

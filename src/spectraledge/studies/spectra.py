@@ -86,7 +86,8 @@ def analyze_folder(
 ) -> SpectrumTables:
     """Analyse any folder of snapshots; it is read once, as a stream, with one window in memory.
 
-    A run that recorded its own Gram for these tensors is not read at all, unless a noise floor is asked for.
+    A run that recorded its own Gram for these tensors is not read at all, unless a noise floor is asked for; that is
+    all that can be done with a run whose snapshots were thinned.
 
     Args:
         folder: See `find_snapshots`.
@@ -104,16 +105,22 @@ def analyze_folder(
         The tables.
 
     Raises:
-        InputError: if the folder has no usable snapshots or fewer than window + 1, a pattern matches nothing, or a
-            noise floor is asked for in blocks.
+        InputError: if the folder has no usable snapshots or fewer than window + 1, a pattern matches nothing, a noise
+            floor is asked for in blocks, or snapshots that are needed were thinned.
     """
     if surrogates and block:
         raise InputError("a noise floor needs whole windows in memory: leave out either the surrogates or the block")
     series = Series.open(folder, patterns, spacing=spacing, key=key)
-    check_window(window, len(series.snapshots))
-    steps = [snapshot.step for snapshot in series.snapshots[1:]]
+    thinned = Manifest.read(folder).thinned if Manifest.present(folder) else []
+    steps = sorted([*(snapshot.step for snapshot in series.snapshots), *thinned])[1:]
+    check_window(window, len(steps) + 1)
     floors: list[NoiseFloor] = []
-    recorded = None if surrogates or block or series.interval else _recorded(folder, series, window)
+    recorded = None if surrogates or block or series.interval else _recorded(folder, series, steps, window)
+    if thinned and not recorded:
+        raise InputError(
+            f"{len(thinned)} snapshots of {folder} were thinned, so that it has a spectrum only of its own watched "
+            "parameters in windows that its Gram spans, without surrogates, blocks or scaling: ask for that"
+        )
     if recorded:
         gram_NWW, noise = band_windows(recorded.band_TW, window), recorded.noise_T.numpy()
     elif block:
@@ -145,14 +152,13 @@ def analyze_folder(
     )
 
 
-def _recorded(folder: Path, series: Series, window: int) -> RecordedGram | None:
+def _recorded(folder: Path, series: Series, steps: list[int], window: int) -> RecordedGram | None:
     """Return the Gram that was kept while the run was recorded, if it is of these snapshots, tensors and window."""
     recorded = RecordedGram.read(folder)
     if recorded is None or recorded.band_TW.shape[1] < window or not Manifest.present(folder):
         return None
     watched = select_parameters(series.selection.matched + series.selection.others, RunConfig.of_run(folder).watched)
-    same_steps = recorded.steps == [snapshot.step for snapshot in series.snapshots[1:]]
-    return recorded if same_steps and set(watched.matched) == set(series.selection.matched) else None
+    return recorded if recorded.steps == steps and set(watched.matched) == set(series.selection.matched) else None
 
 
 def _counting(series: Series, noise_T: NDArray[np.float64]) -> Iterator[Tensor]:

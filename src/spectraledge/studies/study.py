@@ -1,31 +1,30 @@
-"""Running a study: every run is one job, in one process per core, that trains, analyses, and can be killed anywhere."""
+"""Running a study: every run is one job, done wherever the backend says, and the study can be killed anywhere."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import joblib
 import pandas as pd
-import torch
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_json, write_table
-from spectraledge.studies.analyses import Analysis, analyses_of, carry_out
+from spectraledge.studies.analyses import analyses_of
+from spectraledge.studies.backends import Backend
 from spectraledge.studies.claims import evaluate_claims
-from spectraledge.studies.config import AnalysisConfig, StudyConfig
+from spectraledge.studies.config import StudyConfig
+from spectraledge.studies.hashes import write_hashes
+from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, waves, write_trouble
 from spectraledge.studies.results import (
     STUDY_FILE,
     StudyResult,
     load_study,
     read_study_config,
-    run_folder,
     run_progress,
 )
-from spectraledge.tasks import named_task
-from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folder
+from spectraledge.training import RunConfig
 
 _POLL_SECONDS = 1.0
 
@@ -57,45 +56,56 @@ def run_study(
     config: StudyConfig,
     folder: Path,
     *,
+    backend: Backend | None = None,
     jobs: int | None = None,
     on_progress: Callable[[list[RunStatus]], None] | None = None,
 ) -> StudyResult:
     """Run a study to the end, or on from where it stopped.
 
-    A run whose loss is no longer finite is marked failed, and the others go on.
+    Every run is a job (see `complete`); a run that starts from another's weights is done after it, and long ones come
+    first. A run that fails is named in the result, and the others go on. What a folder has of the study is not done
+    again; a study that has grown, by runs or analyses, goes on in its folder. Several processes may run one study at
+    once: each does the jobs that no other is at, then waits for the rest.
 
     Args:
         config: The study.
         folder: Where it lies; made if missing.
-        jobs: Runs at a time, one process each. Default: one per core.
+        backend: Where jobs are done. Default: processes of this machine.
+        jobs: Jobs at a time, where no backend is given. Default: one per core.
         on_progress: Called about every second with the status of every run, and once at the end.
 
     Returns:
-        Its results; the joined tables (see `Analysis`) and `claims.parquet` are in the folder.
+        Its results; the joined tables (see `Analysis`), `claims.parquet` and `manifest.json` are in the folder.
 
     Raises:
-        InputError: if the folder holds another study or something else, or an analysis is unknown.
+        InputError: if the folder holds another study or something else, an analysis is unknown, a run starts from one
+            that is not in the study, or the backend cannot be used.
+        OSError: if the system refuses to write.
     """
-    analyses = {run.run_id: analyses_of(config, run) for run in config.runs}
+    backend = backend or Backend(jobs=jobs)
+    analyses = {run.run_id: tuple(analyses_of(config, run)) for run in config.runs}
+    ordered = waves(config.runs)
     _claim_folder(config, folder)
-    pending = [run for run in config.runs if not run_progress(config, folder, run).over]
-    if pending:
-        workers = min(jobs or joblib.cpu_count(), len(pending))
-        with _watching(config, folder, on_progress):
-            joblib.Parallel(n_jobs=workers)(
-                joblib.delayed(_complete_run)(run, run_folder(folder, run), config.analysis, analyses[run.run_id])
-                for run in pending
-            )
+    place = folder.resolve()
+    with _watching(config, folder, on_progress):
+        for wave in ordered:
+            work = [
+                Job(run, place, config.analysis, analyses[run.run_id], config.keep, backend.threads)
+                for run in wave
+                if not run_progress(config, folder, run).over
+            ]
+            _do(backend, _do(backend, work))
+    if config.keep == "window":
+        _thin(config, folder)
     result = load_study(folder)
-    for name in dict.fromkeys(
-        name for run in config.runs for found in analyses_of(config, run) for name in found.joined
-    ):
+    for name in dict.fromkeys(name for found in analyses.values() for one in found for name in one.joined):
         tables = [_labelled(run.table(name), run.run_id, run.config) for run in result.having(name).runs]
         if tables:
             write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
     measured = result.having("modes", "characters")
     if measured.runs:
         write_table(folder / "claims.parquet", evaluate_claims(measured))
+    write_hashes(folder)
     return result
 
 
@@ -124,29 +134,36 @@ def _claim_folder(config: StudyConfig, folder: Path) -> None:
             )
         if known.hash == config.hash:
             return
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # Runs that were trained without a study are welcome: each folder is checked against its run.
+    elif folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {"runs"}):
         raise InputError(f"{folder} exists and is no study: choose another folder with --out")
     write_json(folder / STUDY_FILE, {"hash": config.hash, "config": config.model_dump(mode="json")})
 
 
-def _complete_run(config: RunConfig, folder: Path, settings: AnalysisConfig, analyses: Sequence[Analysis]) -> None:
-    """Train and analyse one run, in a process of its own with one thread."""
-    torch.set_num_threads(1)
-    try:
-        train_in_folder(folder, config, named_task(config.task, modulus=config.model.tokens))
-    except NonFiniteLossError:
-        return
-    for analysis in analyses:
-        carry_out(folder, analysis, settings)
+def _do(backend: Backend, jobs: Sequence[Job]) -> list[Job]:
+    """Do jobs, note those that were lost, and return those that others are at, to be waited for."""
+    said = backend.run(complete, jobs, logs=jobs[0].study / "jobs" / backend.name) if jobs else []
+    for job, words in zip(jobs, said, strict=True):
+        if words not in ("", BUSY):
+            write_trouble(job.study, job.run, Trouble(error=words.splitlines()[0], traceback=words))
+    return [replace(job, wait=True) for job, words in zip(jobs, said, strict=True) if words == BUSY]
+
+
+def _thin(config: StudyConfig, folder: Path) -> None:
+    """Thin runs that were over before they were to be thinned."""
+    for run in config.runs:
+        progress = run_progress(config, folder, run)
+        if progress.over and not progress.error and progress.manifest and not progress.manifest.thinned:
+            complete(Job(run, folder, config.analysis, tuple(analyses_of(config, run)), config.keep, wait=True))
 
 
 def _status(config: StudyConfig, folder: Path, run: RunConfig) -> RunStatus:
     progress = run_progress(config, folder, run)
     manifest, error = progress.manifest, progress.error
     if manifest is None:
-        return RunStatus(run.run_id, "waiting", 0, run.steps, 0.0, 0.0)
+        return RunStatus(run.run_id, "failed" if error else "waiting", 0, run.steps, 0.0, 0.0, error)
     state: Literal["training", "analysing", "done", "failed"] = "training"
-    if progress.over:
+    if progress.over or progress.trouble:
         state = "failed" if error else "done"
     elif manifest.status == "done":
         state = "analysing"

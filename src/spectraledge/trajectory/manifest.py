@@ -30,6 +30,7 @@ class Manifest(BaseModel):
         wall_seconds: Time spent, over all sittings.
         seeds: Seed of each named stream.
         environment: Versions, device and threads.
+        thinned: Steps whose snapshots were removed after the run was analysed, to save space.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +46,7 @@ class Manifest(BaseModel):
     wall_seconds: float = 0.0
     seeds: dict[str, int]
     environment: dict[str, Any]
+    thinned: list[int] = []
 
     def write(self, folder: Path) -> None:
         """Write `run.json` into a run folder, atomically."""

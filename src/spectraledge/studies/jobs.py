@@ -1,0 +1,194 @@
+"""Jobs of a study: one run from training to its last table, done by one process and safe against all others."""
+
+import fcntl
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from spectraledge.errors import InputError
+from spectraledge.files import read_json, write_json
+from spectraledge.studies.analyses import Analysis, carry_out
+from spectraledge.studies.config import AnalysisConfig, Keep
+from spectraledge.studies.retention import thin
+from spectraledge.tasks import any_task
+from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folder
+
+BUSY = "busy"
+"""What a job says when another process is at its run."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a study, trained and analysed; what of it is done already is not done again.
+
+    Attributes:
+        run: The run.
+        study: The study's folder, the same path wherever jobs are done.
+        settings: How it is analysed.
+        analyses: By what.
+        keep: Which snapshots stay when all is done; see `thin`.
+        threads: Of PyTorch. Numbers are bit-identical at equal threads.
+        wait: Whether to wait for another process that is at the run.
+    """
+
+    run: RunConfig
+    study: Path
+    settings: AnalysisConfig
+    analyses: tuple[Analysis, ...]
+    keep: Keep = "all"
+    threads: int = 1
+    wait: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return run_folder(self.study, self.run)
+
+
+class Trouble(BaseModel):
+    """Why a job ended before its run was trained, `jobs/<run-id>.json` of a study; gone when it is tried again.
+
+    Attributes:
+        error: In one line.
+        traceback: All that is known of it, where the job broke down (a mistake of ours, a worker that was killed);
+            "" for a mistake of the user's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    error: str
+    traceback: str = ""
+
+
+def run_folder(study: Path, run: RunConfig) -> Path:
+    """Return where a run lies in a study's folder."""
+    return study / "runs" / run.run_id
+
+
+def trouble_path(study: Path, run: RunConfig) -> Path:
+    """Return where a job leaves why it ended early."""
+    return study / "jobs" / f"{run.run_id}.json"
+
+
+def read_trouble(study: Path, run: RunConfig) -> Trouble | None:
+    """Read why a run's last job ended early, None where it did not."""
+    path = trouble_path(study, run)
+    return Trouble.model_validate(read_json(path)) if path.is_file() else None
+
+
+def write_trouble(study: Path, run: RunConfig, trouble: Trouble) -> None:
+    """Write why a run's job ended early."""
+    write_json(trouble_path(study, run), trouble.model_dump(mode="json"))
+
+
+def complete(job: Job) -> str:
+    """Do a job: train, analyse, thin. Killed at any moment, it goes on from there when it is done again.
+
+    A run whose loss is no longer finite and analyses that fail are marked in the run folder. Whatever else ends the job
+    is left as `Trouble`; only errors of the system (no space, no permission) are raised, as they will meet all jobs.
+
+    Args:
+        job: The job.
+
+    Returns:
+        "" when it is over, `BUSY` where another process is at the run and the job does not wait, or why nothing could
+        be done here.
+
+    Raises:
+        OSError: if the system refuses.
+    """
+    if not job.study.is_dir():
+        return (
+            f"{job.study} is not seen where the job runs: jobs need the study on a file system that all machines share"
+        )
+    with _alone(job) as alone:
+        if not alone:
+            return BUSY
+        trouble_path(job.study, job.run).unlink(missing_ok=True)
+        try:
+            _complete(job)
+        except OSError:
+            raise
+        except NonFiniteLossError:
+            return ""
+        except InputError as error:
+            write_trouble(job.study, job.run, Trouble(error=str(error)))
+        except Exception as error:
+            lines = f"{type(error).__name__}: {error}".splitlines()
+            write_trouble(job.study, job.run, Trouble(error=lines[0], traceback=traceback.format_exc()))
+    return ""
+
+
+def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
+    """Sort runs into waves: each comes after the run that it starts from, and long ones first within a wave.
+
+    Args:
+        runs: The runs of a study.
+
+    Returns:
+        The waves. A run of equal length as another keeps its place behind it.
+
+    Raises:
+        InputError: if a run starts from one that is not among them.
+    """
+    left, waves, placed = list(runs), list[list[RunConfig]](), {""}
+    while left:
+        wave = [run for run in left if run.start in placed]
+        if not wave:
+            raise InputError(
+                f"{left[0].run_id} starts from the run with hash {left[0].start[:8]}…, which the study does not have: "
+                "add it"
+            )
+        waves.append(sorted(wave, key=length, reverse=True))
+        placed |= {run.hash for run in wave}
+        left = [run for run in left if run not in wave]
+    return waves
+
+
+def length(run: RunConfig) -> int:
+    """Return about how long a run may take, in inputs times layers times squared width."""
+    return run.steps * run.batch_size * run.model.depth * run.model.width**2
+
+
+def busy(study: Path, run: RunConfig) -> bool:
+    """Tell whether a process is at a run, as far as locks are seen from this machine."""
+    lock = _lock_path(study, run)
+    if not lock.is_file():
+        return False
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _lock_path(study: Path, run: RunConfig) -> Path:
+    return trouble_path(study, run).with_suffix(".lock")
+
+
+def _complete(job: Job) -> None:
+    torch.set_num_threads(job.threads)
+    train_in_folder(job.folder, job.run, any_task(job.run.task, modulus=job.run.model.tokens))
+    stamps = [carry_out(job.folder, analysis, job.settings) for analysis in job.analyses]
+    if job.keep == "window" and not any(stamp.error for stamp in stamps):
+        thin(job.folder, window=job.settings.window)
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[bool]:
+    """Hold the run's lock if no other process does, or wait for it; yield whether it is held."""
+    lock = _lock_path(job.study, job.run)
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if job.wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True

@@ -1,0 +1,57 @@
+"""Which snapshots of a finished run stay on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spectraledge.studies.recorded import RecordedRun
+from spectraledge.trajectory import Manifest, moves_path, snapshot_path
+
+EVERY = 10
+"""Of the other snapshots one in ten stays (our choice: the whole course remains, at a tenth of the space)."""
+
+
+def kept_steps(steps: Sequence[int], *, window: int, ends: Sequence[int]) -> set[int]:
+    """Choose the snapshots that stay: whole windows, and one in ten of all others.
+
+    Args:
+        steps: Of all snapshots, ascending.
+        window: Updates per window.
+        ends: Steps at which windows end that stay whole; the last step is always one.
+
+    Returns:
+        The steps that stay: every tenth from the first on, and window + 1 up to each end.
+    """
+    kept = set(steps[::EVERY])
+    for end in {*ends, steps[-1]}:
+        place = steps.index(end) + 1
+        kept.update(steps[max(place - window - 1, 0) : place])
+    return kept
+
+
+def thin(folder: Path, *, window: int) -> tuple[int, ...]:
+    """Remove snapshots of a finished run; `run.json` names their steps before the first is gone.
+
+    The windows up to the last step, to the step at which modes are read and to the first with a test accuracy of at
+    least 0.95 stay whole; so do the Gram of all updates, the metrics and every table. What moved the weights goes with
+    the update that it explains. A thinned run is never trained again, and nothing is removed from it a second time.
+
+    Args:
+        folder: A run folder, trained to its end.
+        window: Updates per window.
+
+    Returns:
+        The steps whose snapshots are gone.
+    """
+    manifest = Manifest.read(folder)
+    if not manifest.thinned:
+        run = RecordedRun.open(folder)
+        ends = [run.chosen_step(), manifest.grokked_step]
+        kept = kept_steps(run.steps, window=window, ends=[end for end in ends if end is not None])
+        manifest.thinned = [step for step in run.steps if step not in kept]
+        manifest.write(folder)
+    gone = set(manifest.thinned)
+    for step in sorted(gone):
+        snapshot_path(folder, step).unlink(missing_ok=True)
+        moves_path(folder, step).unlink(missing_ok=True)
+        moves_path(folder, step + int(manifest.config["every"])).unlink(missing_ok=True)
+    return tuple(manifest.thinned)
