@@ -181,6 +181,7 @@ def declines(world, groks):
                 ("floor_ratio", floors, 1.6, 1.0),
                 ("g23_share", published, 4.0, 1.0),
                 ("g23", published, 40.0, 2.0),
+                ("g23", {"definition": "since_first", "window": 20, "centered": False}, 30.0, 2.0),
             )
             for step in (1_000, at, at + 300)
         ]

@@ -13,7 +13,7 @@ from spectraledge.studies.paper_runs import joint_runs, kinds_compared, over_tas
 from spectraledge.studies.published import MODES, VALUES, published, published_modes
 
 SEEDS = 8
-NEVER = {"never-without-decay", "never-quadratic-cubic"}
+GROK_OR_NEVER = {"never-without-decay", "never-quadratic-cubic", "groks-dual", "groks-tri"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_every_claim_that_holds_replicates(true_verdicts):
 
 def test_no_claim_that_does_not_hold_replicates():
     claims = evaluate_study(planted(holds=False, seeds=SEEDS)).claims
-    rest = claims[~claims["claim"].isin(NEVER)]
+    rest = claims[~claims["claim"].isin(GROK_OR_NEVER)]
     assert rest[rest["verdict"] != "does not"][["claim", "verdict"]].to_numpy().tolist() == []
 
 
@@ -49,8 +49,7 @@ def test_what_was_not_measured_is_said_not_dropped(true_study):
     bare = a_study(*(dataclasses.replace(run, tables={}) for run in true_study.runs))
     found = evaluate_study(bare)
     assert found.claims["claim"].tolist() == [claim.id for claim, _ in PAPER_CLAIMS]
-    of_manifests = found.claims["section"].eq("§2") | found.claims["claim"].str.contains("helps|learned-first")
-    of_manifests &= ~found.claims["claim"].eq("learned-first-is-used")
+    of_manifests = found.claims["section"].eq("§2") | found.claims["statistic"].str.startswith("steps until")
     assert set(found.claims.loc[~of_manifests, "verdict"]) == {"not measured"}
     assert set(found.claims.loc[of_manifests, "verdict"]) == {"replicates"}
     nothing = evaluate_study(a_study())
@@ -98,7 +97,7 @@ def test_one_run_that_groks_breaks_never(task, decay, claim):
     ]
     found = evaluate_study(a_study(*broken)).claims.set_index("claim")
     assert found.loc[claim, ["value", "verdict"]].tolist() == [0.0, "does not"]
-    assert found.loc[(NEVER - {claim}).pop(), "value"] == 1.0
+    assert found.loc["never-quadratic-cubic" if task == "mul" else "never-without-decay", "value"] == 1.0
     # A seed without one of its runs cannot say "none".
     fewer = evaluate_study(a_study(*(run for run in runs if run.config.seed or run.config.task != task)))
     assert fewer.claims.set_index("claim").loc[claim, "seeds"] == 7
@@ -162,6 +161,20 @@ def test_joint_runs_are_told_apart_by_what_they_start_from(true_study):
         first = by_hash[after[seed].config.start]
         assert (first.task, first.seed) == ("add+mul", seed)
     assert joint_runs(true_study, TRI, "add+mul") == {}
+
+
+def test_arms_that_never_learn_have_steps_but_select_nothing():
+    def arm(task, seed, ratio, **run):
+        ratios = pd.DataFrame({"readout": ["square_sum"], "basis": ["sum"], "ratio": [ratio]})
+        return a_run(task, seed, tables={"reuse_selection": ratios}, steps=40_000, **run)
+
+    runs = [arm("add+square_sum", seed, 1.5, grokked_step=4_000 + seed) for seed in range(3)]
+    runs += [arm("maximum+square_sum", seed, 1.0 + 0.01 * seed, grokked_step=8_000) for seed in range(2)]
+    claims = evaluate_study(a_study(*runs, arm("maximum+square_sum", 2, 1.0))).claims.set_index("claim")
+    steps = claims.loc["add-helps-more-than-maximum"]
+    assert steps["seeds"] == 3
+    np.testing.assert_allclose(steps["measured_null"], (8_000**2 * 40_000) ** (1 / 3))
+    assert claims.loc["add-is-used-more-than-maximum", "seeds"] == 2
 
 
 def test_pairs_need_both_runs_and_both_numbers():

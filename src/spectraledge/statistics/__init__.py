@@ -5,7 +5,7 @@ from spectraledge.statistics.bootstrap import Interval, bootstrap_interval, pair
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
-from spectraledge.statistics.estimates import Estimate, mean_estimate, rate_estimate
+from spectraledge.statistics.estimates import SeedEstimate, mean_estimate, rate_estimate
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import Symmetry, label_permutation
@@ -17,10 +17,10 @@ __all__ = [
     "ChangePoint",
     "Comparison",
     "Discrimination",
-    "Estimate",
     "Fold",
     "Interval",
     "PermutationTest",
+    "SeedEstimate",
     "Symmetry",
     "at_least",
     "block_matched_directions",

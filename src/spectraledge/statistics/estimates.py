@@ -11,7 +11,7 @@ from spectraledge.statistics.seeds import seed_values
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SeedEstimate:
     """What seeds say about one number.
 
     Attributes:
@@ -35,7 +35,7 @@ class Estimate:
     count: int
 
 
-def mean_estimate(values_S: ArrayLike, *, null: float = 0.0, level: float = 0.95) -> Estimate:
+def mean_estimate(values_S: ArrayLike, *, null: float = 0.0, level: float = 0.95) -> SeedEstimate:
     """Mean over seeds, by Student's t.
 
     Definition: mean ± t·s/√S with S − 1 degrees of freedom. Exact for normal values whatever their number, where the
@@ -61,14 +61,14 @@ def mean_estimate(values_S: ArrayLike, *, null: float = 0.0, level: float = 0.95
     count, mean = len(values), float(values.mean())
     error = float(values.std(ddof=1)) / np.sqrt(count)
     if error <= 4 * count * np.finfo(np.float64).eps * float(np.abs(values).max()):
-        return Estimate(mean, -np.inf, np.inf, 1.0, 1.0, null, level, count)
+        return SeedEstimate(mean, -np.inf, np.inf, 1.0, 1.0, null, level, count)
     reach = error * float(scipy.stats.t.ppf((1 + level) / 2, count - 1))
     distance = (mean - null) / error
     above, below = (float(scipy.stats.t.sf(side * distance, count - 1)) for side in (1, -1))
-    return Estimate(mean, mean - reach, mean + reach, above, below, null, level, count)
+    return SeedEstimate(mean, mean - reach, mean + reach, above, below, null, level, count)
 
 
-def rate_estimate(successes: int, count: int, *, null: float = 0.5, level: float = 0.95) -> Estimate:
+def rate_estimate(successes: int, count: int, *, null: float = 0.5, level: float = 0.95) -> SeedEstimate:
     """Rate of seeds in which something happens.
 
     Definition: Clopper and Pearson 1934: the rates that the exact binomial tests of either side, at half of 1 − level
@@ -97,7 +97,7 @@ def rate_estimate(successes: int, count: int, *, null: float = 0.5, level: float
     below = scipy.stats.binomtest(successes, count, null, alternative="less")
     ends = scipy.stats.binomtest(successes, count).proportion_ci(level, method="exact")
     value, low, high = successes / count, float(ends.low), float(ends.high)
-    return Estimate(value, low, high, float(above.pvalue), float(below.pvalue), null, level, count)
+    return SeedEstimate(value, low, high, float(above.pvalue), float(below.pvalue), null, level, count)
 
 
 def _check_level(level: float) -> None:

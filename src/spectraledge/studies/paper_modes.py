@@ -1,4 +1,4 @@
-"""Claims about the functions that the edge's directions move: Tables 2 and 3, and §6.3 to §6.5."""
+"""Claims about the functions that the edge's directions move: Table 2, and §6.3 to §6.5."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -15,10 +15,7 @@ SHARE_MARGIN = 0.02
 """Largest difference of energy shares that does not matter (our choice: twice the chance level of an own variable)."""
 
 F_MARGIN = 1.25
-"""Largest ratio of two F that does not matter (our choice: a quarter; the published ratio for addition is 1.6)."""
-
-R2_MARGIN = 0.02
-"""Largest difference of R² that does not matter (our choice, as for energy shares)."""
+"""Largest ratio of two F that does not matter (our choice: a quarter)."""
 
 AGREEMENT_MARGIN = 0.1
 """Largest difference between shares of pairs that agree that does not matter (our choice)."""
@@ -26,26 +23,27 @@ AGREEMENT_MARGIN = 0.1
 SQUARE_BASES = ("output", "output_dlog", "gaussian_norm", "gaussian_angle")
 """Groupings in which a² + b² is read (Xu 2026, §6.5); the paper's fifth basis is the 2-D Fourier transform."""
 
-_NULLS = {
+NULLS = {
     "random": "isotropic directions of the same network",
     "span": "directions at random in the window's span",
     "bulk": "the window's other directions",
 }
+"""Kinds of directions that the edge is compared with, in words."""
 
 _OWN_SECTION = {"add": "Table 2", "mul": "§6.3", "sub": "§6.4", "square_sum": "§6.5"}
 
 
 def _own_share(task: str, null: str) -> Declared:
     known = "no separation" if (task, null) == ("sub", "bulk") else ""
-    variable = "a² + b², the Gaussian norm" if task == "square_sum" else f"{OPERATIONS[task].formula}"
+    variable = OPERATIONS[task].formula + (" (the Gaussian norm)" if task == "square_sum" else "")
     claim = SeedClaim(
         f"own-share-{task}-{null}",
         _OWN_SECTION[task],
         "sound",
-        f"The edge of a network that learned {variable} moves functions of it, more than {_NULLS[null]} do.",
+        f"The edge moves functions of {variable} more than {NULLS[null]} do.",
         "share of the vector response's energy in functions of the own variable, corrected for chance, mean over the "
         "edge",
-        _NULLS[null],
+        NULLS[null],
         "difference",
         "above",
         margin=SHARE_MARGIN,
@@ -61,7 +59,7 @@ def _published_f(id_: str, task: str, statement: str, null: str, side: Side, kno
         "published",
         statement,
         "F, the largest share of a frequency in ‖R‖², by finite differences on test pairs, mean over the edge",
-        _NULLS[null],
+        NULLS[null],
         "ratio",
         side,
         margin=F_MARGIN,
@@ -75,9 +73,9 @@ def _no_basis(null: str) -> Declared:
         f"square-sum-no-basis-{null}",
         "§6.5",
         "published",
-        f"In no basis is the edge of a² + b² simpler than {_NULLS[null]}.",
+        f"In no basis is the edge of a² + b² simpler than {NULLS[null]}.",
         f"F, mean over the edge, the largest over {', '.join(SQUARE_BASES)}",
-        f"the same of {_NULLS[null]}",
+        f"the same of {NULLS[null]}",
         "ratio",
         "equal",
         margin=F_MARGIN,
@@ -133,69 +131,8 @@ def _share_under(right: str, wrong: str) -> Effect:
     return effect
 
 
-def _r2(run: RunResult, kind: str, features: str, held_out: str, *, random: bool = False) -> float:
-    table = chosen(run, "probes", kind=kind, features=features, held_out=held_out, random=random)
-    return mean_of(table, "r2")
-
-
-def _added(run: RunResult, kind: str, held_out: str, *, random: bool = False) -> float:
-    """What cross terms add to the R² of both kinds of waves."""
-    most, less = (_r2(run, kind, features, held_out, random=random) for features in ("cross", "both"))
-    return most - less
-
-
-def _explains(task: str, features: str) -> Declared:
-    claim = SeedClaim(
-        f"{features}-waves-explain-{task}",
-        "Table 3",
-        "sound",
-        f"{features.capitalize()} waves predict the edge's response of {OPERATIONS[task].formula} on pairs not seen, "
-        "more than that of isotropic directions.",
-        f"R² of {features} waves, cross-validated over rows and columns, mean over the edge",
-        _NULLS["random"],
-        "difference",
-        "above",
-        margin=R2_MARGIN,
-        published=f"in sample, {published('Table 3', f'R² of {features}')}",
-    )
-
-    def effect(run: RunResult) -> tuple[float, float]:
-        return _r2(run, "edge", features, "rows"), _r2(run, "random", features, "rows")
-
-    return claim, of_task(task, effect)
-
-
-_CROSS = "R² of additive and multiplicative waves with their products, less that without, mean over the edge"
-_CROSS_PUBLISHED = (
-    published("Table 3", "R² of both") + "; with cross terms " + published("Table 3", "R² of both and cross")
-)
-
-
-def _crossed(id_: str, held_out: str, against: str) -> Declared:
-    in_sample = held_out == "none"
-    claim = SeedClaim(
-        id_,
-        "Table 3",
-        "published" if in_sample else "sound",
-        "Products of additive and multiplicative waves predict the edge's response of a² + b² beyond their sums.",
-        f"{_CROSS}, " + ("in sample" if in_sample else "cross-validated over rows and columns"),
-        "as many random features" if against == "features" else _NULLS["random"],
-        "difference",
-        "above",
-        margin=R2_MARGIN,
-        published=_CROSS_PUBLISHED,
-    )
-
-    def effect(run: RunResult) -> tuple[float, float]:
-        if against == "features":
-            return _added(run, "edge", held_out), _added(run, "edge", held_out, random=True)
-        return _added(run, "edge", held_out), _added(run, "random", held_out)
-
-    return claim, of_task("square_sum", effect)
-
-
 def _own_shares(task: str) -> Sequence[Declared]:
-    return [_own_share(task, null) for null in _NULLS]
+    return [_own_share(task, null) for null in NULLS]
 
 
 _ADD, _SUB = published_modes("Table 2", "add", "sum"), published_modes("§6.4", "sub", "difference")
@@ -235,7 +172,7 @@ MODES: tuple[Declared, ...] = (
             "published",
             "Discrete logarithms simplify multiplication's edge more than directions at random.",
             "F under discrete logarithms over F under the raw product, geometric mean over the edge",
-            _NULLS["random"],
+            NULLS["random"],
             "ratio",
             "above",
             margin=F_MARGIN,
@@ -302,18 +239,13 @@ MODES: tuple[Declared, ...] = (
             "published",
             "The edge of a² + b² is no simpler in the 2-D Fourier transform than directions at random.",
             "largest share of a 2-D character in the response on its leading residual direction, mean over the edge",
-            _NULLS["random"],
+            NULLS["random"],
             "ratio",
             "equal",
             margin=F_MARGIN,
-            published=published("§6.5", "power off the diagonal"),
+            published=published("§6.5", "F in any of five bases"),
         ),
         of_task("square_sum", kinds_compared("characters", "character_share", "random")),
     ),
-    _explains("add", "additive"),
-    _explains("mul", "multiplicative"),
-    _crossed("cross-terms-features", "rows", "features"),
-    _crossed("cross-terms-random", "rows", "random"),
-    _crossed("cross-terms-in-sample", "none", "features"),
 )
-"""Claims of Tables 2 and 3, and of §6.3 to §6.5."""
+"""Claims of Table 2 and of §6.3 to §6.5."""

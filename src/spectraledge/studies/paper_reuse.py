@@ -1,55 +1,37 @@
 """Claims about composition: whether a² + b² uses what addition and multiplication have (Table 4, second conjecture)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.modes import inclusion
+from spectraledge.studies.paper_arms import (
+    ALONE,
+    COMPOSITE,
+    PARTS,
+    SELECTED,
+    SIMPLE,
+    Number,
+    Runs,
+    arm,
+    compared,
+    selection,
+)
 from spectraledge.studies.paper_edge import SELECTION_MARGIN
 from spectraledge.studies.paper_modes import F_MARGIN, SHARE_MARGIN
-from spectraledge.studies.paper_runs import chosen, joint_runs, mean_of, paired, single_runs
+from spectraledge.studies.paper_runs import chosen, joint_runs, mean_of, single_runs
 from spectraledge.studies.paper_tools import JOINT
 from spectraledge.studies.published import published
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.studies.verdicts import Declared, Measure, SeedClaim
-from spectraledge.tasks import OPERATIONS
-
-COMPOSITE = "square_sum"
-"""The task whose structure is in question (Xu 2026, §6.5)."""
-
-ALONE = f"{COMPOSITE}+"
-"""That task alone, on the domain of joint tasks."""
 
 SYNERGY_MARGIN = 0.01
-"""Largest difference of synergies that does not matter (our choice: half of the published one)."""
+"""Largest difference of synergies that does not matter (our choice: a hundredth of the response's energy)."""
 
 INCLUSION_MARGIN = 0.05
 """Largest difference of inclusions that does not matter (our choice)."""
-
-STEPS_MARGIN = 1.1
-"""Largest ratio of steps that does not matter (our choice: a tenth)."""
-
-PARTS = {"add": "sum", "mul": "dlog_sum"}
-"""Simple tasks and their own bases."""
-
-CONTROLS = {"maximum": "an unrelated task, max(a, b)", "permuted_add": "a + b with permuted answers"}
-"""Tasks that have nothing to give."""
-
-SIMPLE, PERMUTED = JOINT["dual"], "permuted_add+permuted_mul"
-"""What is learned first, in the sequential form of the question."""
-
-Runs = Callable[[StudyResult], Mapping[int, RunResult]]
-Number = Callable[[RunResult], float]
-
-
-def _arm(task: str, after: str = "") -> Runs:
-    return lambda study: joint_runs(study, task, after)
-
-
-def _beside(part: str) -> Runs:
-    return _arm(f"{part}+{COMPOSITE}")
 
 
 def _tri(study: StudyResult) -> Mapping[int, RunResult]:
@@ -58,10 +40,6 @@ def _tri(study: StudyResult) -> Mapping[int, RunResult]:
 
 def _single(study: StudyResult) -> Mapping[int, RunResult]:
     return {run.config.seed: run for run in single_runs(study, (COMPOSITE,), 1.0) if run.grokked}
-
-
-def _compared(first: Runs, second: Runs, number: Number) -> Measure:
-    return lambda study: paired(first(study), second(study), number)
 
 
 def _within(runs: Runs, first: Number, second: Number) -> Measure:
@@ -80,10 +58,6 @@ def _share(kind: str) -> Number:
     return lambda run: mean_of(chosen(run, "reuse", readout=COMPOSITE, basis="sum", kind=kind), "energy_share")
 
 
-def _selection(basis: str) -> Number:
-    return lambda run: mean_of(chosen(run, "reuse_selection", readout=COMPOSITE, basis=basis), "ratio")
-
-
 def _synergy(run: RunResult) -> float:
     return mean_of(chosen(run, "reuse_probes", kind="edge", direction=1, held_out="none"), "synergy")
 
@@ -91,11 +65,6 @@ def _synergy(run: RunResult) -> float:
 def _interaction(run: RunResult) -> float:
     table = chosen(run, "reuse_probes", kind="edge", held_out="rows")
     return mean_of(table, "interaction") - mean_of(table, "random_interaction")
-
-
-def _steps(run: RunResult) -> float:
-    """First step with test accuracy .95, the last one where there is none: the ratio is then closer to 1 than it is."""
-    return float(run.manifest.step if run.manifest.grokked_step is None else run.manifest.grokked_step)
 
 
 def _inclusion(kind: str) -> Number:
@@ -123,50 +92,13 @@ def _of_other_seeds(study: StudyResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed", "value", "null"], dtype=np.float64).dropna()
 
 
-_SELECTED = "selection ratio S, at the head of a² + b², of all functions of"
-_STEPS = "steps until a² + b² reaches test accuracy .95, from the run's own start; the last one evaluated where never"
-
-
-def _sooner(id_: str, statement: str, first: Runs, second: Runs, null: str) -> Declared:
-    claim = SeedClaim(
-        id_,
-        "§8",
-        "sound",
-        statement,
-        _STEPS,
-        f"the same {null}",
-        "ratio",
-        "below",
-        margin=STEPS_MARGIN,
-        published="left open",
-    )
-    return claim, _compared(first, second, _steps)
-
-
-def _selects_more(id_: str, statement: str, basis: str, first: Runs, second: Runs, null: str) -> Declared:
-    variable = {"sum": "a + b", "dlog_sum": "dlog a + dlog b"}[basis]
-    claim = SeedClaim(
-        id_,
-        "§8",
-        "sound",
-        statement,
-        f"{_SELECTED} {variable}",
-        f"the same {null}",
-        "ratio",
-        "above",
-        margin=SELECTION_MARGIN,
-        published="left open",
-    )
-    return claim, _compared(first, second, _selection(basis))
-
-
-def _included(id_: str, null: str, measure: Measure) -> Declared:
+def _included(id_: str, words: str, null: str, measure: Measure) -> Declared:
     claim = SeedClaim(
         id_,
         "Conjecture 2",
         "sound",
         "The functions that the edge moves at the head of a² + b² lie in those that it moves at the heads of a + b and "
-        f"a·b, more than {null}.",
+        f"a·b, more than {words}.",
         "inclusion I of the leading functions of a² + b² in those of the other two heads, tri-task",
         null,
         "difference",
@@ -176,43 +108,6 @@ def _included(id_: str, null: str, measure: Measure) -> Declared:
     return claim, measure
 
 
-def _factorial() -> list[Declared]:
-    found = []
-    for part, basis in PARTS.items():
-        learned = OPERATIONS[part].formula
-        found.append(
-            _sooner(
-                f"{part}-helps",
-                f"a² + b² is learned sooner beside {learned} than alone.",
-                _beside(part),
-                _arm(ALONE),
-                "alone, on the same pairs",
-            )
-        )
-        for control, words in CONTROLS.items():
-            other, null = _beside(control), f"beside {words}"
-            found += [
-                _sooner(
-                    f"{part}-helps-more-than-{control}",
-                    f"a² + b² is learned sooner beside {learned} than beside {words}.",
-                    _beside(part),
-                    other,
-                    null,
-                ),
-                _selects_more(
-                    f"{part}-is-used-more-than-{control}",
-                    f"Beside {learned}, a² + b² selects its functions more than beside {words}.",
-                    basis,
-                    _beside(part),
-                    other,
-                    null,
-                ),
-            ]
-    return found
-
-
-_FIRST, _FIRST_PERMUTED = _arm(ALONE, SIMPLE), _arm(ALONE, PERMUTED)
-
 REUSE: tuple[Declared, ...] = (
     (
         SeedClaim(
@@ -220,14 +115,14 @@ REUSE: tuple[Declared, ...] = (
             "Table 4",
             "sound",
             "Beside addition and multiplication, a² + b² selects functions of a + b more than alone.",
-            f"{_SELECTED} a + b, tri-task",
+            f"{SELECTED} a + b, tri-task",
             "the same alone, on the same pairs",
             "ratio",
             "above",
             margin=SELECTION_MARGIN,
             published=published("Table 4", "F on a + b"),
         ),
-        _compared(_tri, _arm(ALONE), _selection("sum")),
+        compared(_tri, arm(ALONE), selection("sum")),
     ),
     (
         SeedClaim(
@@ -257,7 +152,7 @@ REUSE: tuple[Declared, ...] = (
             margin=F_MARGIN,
             published=published("Table 4", "F on a + b"),
         ),
-        _compared(_tri, _single, _concentration),
+        compared(_tri, _single, _concentration),
     ),
     (
         SeedClaim(
@@ -265,14 +160,15 @@ REUSE: tuple[Declared, ...] = (
             "Table 4",
             "sound",
             "Additive and multiplicative waves interact in the tri-task response more than in that of a² + b² alone.",
-            "R² of both less R² of either, cross-validated, less the same of random features, mean over the edge",
+            "R² of both kinds less the sum of each, cross-validated, less the same of random features, mean over "
+            "the edge",
             "the same alone, on the same pairs",
             "difference",
             "above",
             margin=SYNERGY_MARGIN,
             published=published("Table 4", "synergy"),
         ),
-        _compared(_tri, _arm(ALONE), _interaction),
+        compared(_tri, arm(ALONE), _interaction),
     ),
     (
         SeedClaim(
@@ -287,38 +183,19 @@ REUSE: tuple[Declared, ...] = (
             margin=SYNERGY_MARGIN,
             published=published("Table 4", "synergy"),
         ),
-        _compared(_tri, _single, _synergy),
+        compared(_tri, _single, _synergy),
     ),
     _included(
         "inclusion-random",
+        "where isotropic directions move both",
         "isotropic directions of the same network",
         _within(_tri, _inclusion("edge"), _inclusion("random")),
     ),
-    _included("inclusion-other-seeds", "a + b and a·b of the networks of other seeds", _of_other_seeds),
-    *_factorial(),
-    _sooner(
-        "learned-first",
-        "a² + b² is learned sooner from the trunk of a network that learned a + b and a·b than from scratch.",
-        _FIRST,
-        _arm(ALONE),
-        "from scratch",
-    ),
-    _sooner(
-        "learned-first-more-than-permuted",
-        "a² + b² is learned sooner from the trunk of a network that learned a + b and a·b than from that of one that "
-        "memorised permuted answers.",
-        _FIRST,
-        _FIRST_PERMUTED,
-        "from the trunk of a network that memorised permuted answers",
-    ),
-    _selects_more(
-        "learned-first-is-used",
-        "From the trunk of a network that learned a + b and a·b, a² + b² selects functions of a + b more than from "
-        "scratch.",
-        "sum",
-        _FIRST,
-        _arm(ALONE),
-        "from scratch",
+    _included(
+        "inclusion-other-seeds",
+        "in those of networks that share nothing with it",
+        "a + b and a·b of the networks of other seeds, mean over these",
+        _of_other_seeds,
     ),
 )
-"""Claims of Table 4, the second conjecture, and the questions that §8 leaves open."""
+"""Claims of Table 4 and of the second conjecture."""

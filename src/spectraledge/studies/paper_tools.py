@@ -11,10 +11,10 @@ TOOL_MARGIN = 1.25
 """Largest ratio to random directions that does not matter (our choice: a quarter, as for F)."""
 
 JACCARD_MARGIN = 0.1
-"""Largest difference of Jaccard indices that does not matter (our choice: published ones range over .35)."""
+"""Largest difference of Jaccard indices that does not matter (our choice: two features of twenty)."""
 
 SHARED_MARGIN = 0.05
-"""Largest difference of sharedness that does not matter (our choice: an eighth of the published one)."""
+"""Largest difference of sharedness that does not matter (our choice: a tenth of its range for two tasks)."""
 
 JOINT = {"dual": "add+mul", "tri": "add+mul+square_sum"}
 """The paper's joint tasks."""

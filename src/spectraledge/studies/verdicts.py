@@ -158,9 +158,9 @@ def judge(declared: Sequence[Declared], study: StudyResult) -> Verdicts:
     found, tables = [], []
     for claim, measure in declared:
         table = measure(study)
-        one, effects = _areas(claim, table) if claim.scale == "area" else _means(claim, table)
+        one, of_seeds = _areas(claim, table) if claim.scale == "area" else _means(claim, table)
         found.append(one)
-        tables.append(effects.assign(claim=claim.id)[list(EFFECT_COLUMNS)])
+        tables.append(of_seeds.assign(claim=claim.id)[list(EFFECT_COLUMNS)])
     q_values = false_discovery_rate([one.p for one in found])
     rows = [
         {
@@ -176,7 +176,8 @@ def judge(declared: Sequence[Declared], study: StudyResult) -> Verdicts:
     ]
     measured = [table for table in tables if len(table)]
     none = pd.DataFrame(columns=list(EFFECT_COLUMNS))
-    return Verdicts(pd.DataFrame(rows), pd.concat(measured, ignore_index=True) if measured else none)
+    effects = pd.concat(measured, ignore_index=True).astype({"seed": np.int64}) if measured else none
+    return Verdicts(pd.DataFrame(rows), effects)
 
 
 def verdict(claim: SeedClaim, *, value: float, low: float, high: float, q: float, seeds: int) -> Verdict:
