@@ -11,7 +11,7 @@ from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
 from spectraledge.studies.recipes import RECIPES
 
 
-def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "full") -> StudyConfig:
+def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "matched") -> StudyConfig:
     sizes = {"width": 12, "heads": 2, "hidden": 16}
     settings = {"steps": 60, "every": 5, "batch_size": 16}
     good = [RunConfig.for_task(named_task("add", modulus=7), sizes, seed=seed, **settings) for seed in seeds]

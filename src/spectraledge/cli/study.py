@@ -55,7 +55,13 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="In its place: this many seeds, the first of 42, 137, 2024, 1, 2, 3, ...")
     ] = None,
-    budget: Annotated[Budget, typer.Option(help="What it may cost; small takes seconds and shows nothing.")] = "full",
+    budget: Annotated[
+        Budget,
+        typer.Option(
+            help="Small takes seconds and shows nothing; matched trains controls as long as runs that generalise take; "
+            "published takes the author's step budgets."
+        ),
+    ] = "matched",
     keep: Annotated[
         Keep | None,
         typer.Option(
