@@ -7,11 +7,13 @@ import pytest
 from cli_support import Command
 
 from spectraledge import RunConfig, named_task
+from spectraledge.cli.study import OVER_SEEDS
 from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
+from spectraledge.studies.paper_claims import evaluate_study
 from spectraledge.studies.recipes import RECIPES
 
 
-def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "full") -> StudyConfig:
+def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "matched") -> StudyConfig:
     sizes = {"width": 12, "heads": 2, "hidden": 16}
     settings = {"steps": 60, "every": 5, "batch_size": 16}
     good = [RunConfig.for_task(named_task("add", modulus=7), sizes, seed=seed, **settings) for seed in seeds]
@@ -24,7 +26,7 @@ def _tiny_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "tiny", tiny)
 
 
-def test_run_status_report(command: Command, tmp_path: Path) -> None:
+def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "study"
     ran = command("study", "run", "tiny", "--out", folder, "--json")
     assert ran.code == 0, ran.err
@@ -63,6 +65,18 @@ def test_run_status_report(command: Command, tmp_path: Path) -> None:
     assert json.loads(elsewhere.out)["report"] == str(tmp_path / "copy" / "report.html")
     assert (tmp_path / "copy" / "figures" / "shares.pdf").is_file()
     assert page.stat().st_mtime_ns == written
+
+    refused = command("study", "report", folder, "--markdown")
+    assert refused.code == 2
+    assert "--markdown is for studies of paper, this is one of tiny" in refused.err
+    monkeypatch.setitem(OVER_SEEDS, "tiny", evaluate_study)
+    small = tmp_path / "small"
+    told = json.loads(command("study", "report", folder, "--markdown", "--out", small, "--json").out)
+    assert told["report"] == str(small / "report.md")
+    assert {path.name for path in small.iterdir()} >= {"card.md", "claims.csv", "claims-by-seed.csv", "tables"}
+    assert not (small / "report.html").exists()
+    assert command("study", "report", folder, "--out", tmp_path / "whole").code == 0
+    assert "verdict" in (tmp_path / "whole" / "report.html").read_text()
 
 
 def test_the_folder_of_another_seed_is_refused(command: Command, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ study = typer.Typer(
 _Folder = Annotated[Path, typer.Argument(help="The study's folder.")]
 _DEFAULT = Path("studies") / "quick"
 
-_OVER_SEEDS: dict[str, Callable[[StudyResult], Verdicts]] = {"paper": evaluate_study}
+OVER_SEEDS: dict[str, Callable[[StudyResult], Verdicts]] = {"paper": evaluate_study}
 """Recipes whose claims are over seeds, and how those are evaluated."""
 
 
@@ -61,7 +61,13 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="In its place: this many seeds, the first of 42, 137, 2024, 1, 2, 3, ...")
     ] = None,
-    budget: Annotated[Budget, typer.Option(help="What it may cost; small takes seconds and shows nothing.")] = "full",
+    budget: Annotated[
+        Budget,
+        typer.Option(
+            help="Small takes seconds and shows nothing; matched trains controls as long as runs that generalise take; "
+            "published takes the author's step budgets."
+        ),
+    ] = "matched",
     keep: Annotated[
         Keep | None,
         typer.Option(
@@ -234,16 +240,16 @@ def _hours(seconds: float) -> str:
 
 
 def _write_report(result: StudyResult, folder: Path, out: Path | None = None) -> Path:
-    if result.config.name in _OVER_SEEDS:
+    if result.config.name in OVER_SEEDS:
         return write_report(result, _verdicts(result), out=out)
     return write_report(_reported(result), _claims(folder), out=out)
 
 
 def _verdicts(result: StudyResult) -> Verdicts:
     name = result.config.name
-    if name not in _OVER_SEEDS:
-        raise InputError(f"--markdown is for studies of {', '.join(_OVER_SEEDS)}, this is one of {name}: leave it out")
-    return _OVER_SEEDS[name](result)
+    if name not in OVER_SEEDS:
+        raise InputError(f"--markdown is for studies of {', '.join(OVER_SEEDS)}, this is one of {name}: leave it out")
+    return OVER_SEEDS[name](result)
 
 
 def _reported(result: StudyResult) -> StudyResult:

@@ -3,14 +3,14 @@
 from spectraledge.studies.analyses import ANALYSES, Analysis
 from spectraledge.studies.backends import Backend, BackendName
 from spectraledge.studies.claims import CLAIMS, Claim, evaluate_claims
-from spectraledge.studies.config import AnalysisConfig, Keep, StudyConfig
+from spectraledge.studies.config import AnalysisConfig, Budget, Keep, StudyConfig
 from spectraledge.studies.course import CourseTables, follow_course
 from spectraledge.studies.estimates import Estimate, estimate_study, time_steps
 from spectraledge.studies.functional import ModesResult, measure_modes
 from spectraledge.studies.hashes import changed_files
 from spectraledge.studies.jobs import busy
 from spectraledge.studies.paper_claims import PAPER_CLAIMS, evaluate_study
-from spectraledge.studies.recipes import RECIPES, Budget, first_seeds, recipe
+from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
 from spectraledge.studies.results import RunResult, StudyResult, load_study, read_study_config
 from spectraledge.studies.spectra import SpectrumTables, analyze_folder
 from spectraledge.studies.step import StepAnalysis, analyze_step

@@ -13,6 +13,11 @@ from spectraledge.errors import InputError
 from spectraledge.files import digest, read_json, write_json, write_table
 from spectraledge.studies.config import AnalysisConfig, StudyConfig
 from spectraledge.studies.course import follow_course
+from spectraledge.studies.cousage import analyze_cousage
+from spectraledge.studies.declines import declines
+from spectraledge.studies.decompositions import decompositions
+from spectraledge.studies.representation import analyze_autoencoder, analyze_representation
+from spectraledge.studies.reuse import REUSE_TABLES, reuse
 from spectraledge.studies.spectra import analyze_folder
 from spectraledge.studies.step import TABLES, analyze_step
 from spectraledge.training import RunConfig
@@ -211,5 +216,47 @@ COURSE = Analysis(
     joined=("course",),
 )
 
-ANALYSES = {analysis.name: analysis for analysis in (SPECTRUM, STEP, COURSE)}
+DECLINES = Analysis(
+    "declines", declines, ("declines",), settings=("window", "surrogates", "seed"), joined=("declines",)
+)
+DECOMPOSITIONS = Analysis(
+    "decompositions",
+    decompositions,
+    ("decompositions", "decomposition_changes", "decomposition_agreement"),
+    settings=("window", "center_spectrum", "seed"),
+    joined=("decomposition_changes", "decomposition_agreement"),
+)
+REPRESENTATION = Analysis(
+    "representation",
+    analyze_representation,
+    ("block_shares", "purity", "ranks"),
+    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    joined=("purity", "ranks"),
+)
+AUTOENCODER = Analysis(
+    "autoencoder",
+    analyze_autoencoder,
+    ("autoencoder", "autoencoder_fit"),
+    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    joined=("autoencoder", "autoencoder_fit"),
+)
+COUSAGE = Analysis(
+    "cousage",
+    analyze_cousage,
+    ("usage", "usage_correlations", "sharedness"),
+    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    joined=("usage", "sharedness"),
+)
+REUSE = Analysis(
+    "reuse",
+    reuse,
+    REUSE_TABLES,
+    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    joined=("reuse", "reuse_selection", "reuse_probes", "inclusion"),
+)
+
+ANALYSES = {
+    analysis.name: analysis
+    for analysis in (SPECTRUM, STEP, COURSE, DECLINES, DECOMPOSITIONS, REPRESENTATION, AUTOENCODER, COUSAGE, REUSE)
+}
 """Every analysis by name. A new one is a function, an entry here, and its settings in `AnalysisConfig`."""

@@ -12,6 +12,11 @@ Keep = Literal["all", "window"]
 """Which snapshots of a run stay when it is analysed: all, or whole windows and one in ten of the others."""
 
 
+Budget = Literal["small", "matched", "published"]
+"""What a study may cost: the same code on tasks and networks that take seconds; controls trained as long as the runs
+that generalise take; or the step budgets of the author's scripts."""
+
+
 def _enough(surrogates: int) -> int:
     if surrogates and surrogates < 19:
         raise ValueError(f"a noise floor at 5 % needs at least 19 surrogates, or 0 for none, got {surrogates}")

@@ -1,10 +1,11 @@
 """Recipes: functions that return a whole study."""
 
 from itertools import count, islice
-from typing import Literal, Protocol
+from typing import Protocol
 
 from spectraledge.errors import InputError
-from spectraledge.studies.config import AnalysisConfig, StudyConfig
+from spectraledge.studies.config import AnalysisConfig, Budget, StudyConfig
+from spectraledge.studies.paper import paper
 from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig
 
@@ -13,9 +14,6 @@ CONTROL_STEPS = 3_600
 
 FIRST_SEEDS = (42, 137, 2024)
 """Seeds of Xu 2026, §2; more are 1, 2, 3, ... (our choice, so that no seed is chosen for its result)."""
-
-Budget = Literal["small", "full"]
-"""What a study may cost: all of it, or the same code on tasks and networks that take seconds."""
 
 
 class Recipe(Protocol):
@@ -57,7 +55,12 @@ def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
 
     Returns:
         The study.
+
+    Raises:
+        InputError: if the published budget is asked for.
     """
+    if budget == "published":
+        raise InputError("quick has no published budget: take `study run paper --budget published`")
     runs = [run for seed in seeds for run in _quick_runs(seed, budget)]
     window = 6 if budget == "small" else AnalysisConfig().window
     return StudyConfig(name="quick", runs=tuple(runs), analysis=AnalysisConfig(seed=seeds[0], window=window))
@@ -82,11 +85,11 @@ def _run(task: str, seed: int, budget: Budget, *, weight_decay: float = 1.0, ste
     return RunConfig.for_task(named_task(task), protocol="paper", seed=seed, weight_decay=weight_decay, steps=steps)
 
 
-RECIPES: dict[str, Recipe] = {"quick": quick}
+RECIPES: dict[str, Recipe] = {"quick": quick, "paper": paper}
 """Every recipe by name."""
 
 
-def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "full") -> StudyConfig:
+def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "matched") -> StudyConfig:
     """Make a study by name.
 
     Args:
@@ -98,7 +101,7 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "full"
         The study's configuration.
 
     Raises:
-        InputError: if the name is unknown.
+        InputError: if the name is unknown, or the study has no such budget.
     """
     if name not in RECIPES:
         raise InputError(f"unknown study {name!r}: known studies are {', '.join(RECIPES)}")

@@ -1,6 +1,6 @@
 """A report as data: sections of tables and figures, made once and written as a page, as Markdown and as files."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 
 import pandas as pd
@@ -81,7 +81,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     drawings: tuple[Drawing, ...] = ()
     notes: tuple[str, ...] = ()
-    places: tuple[str, ...] = field(default=())
+    places: tuple[str, ...] = ()
 
     @property
     def measured(self) -> bool:
