@@ -8,6 +8,7 @@ from spectraledge.studies import paper_runs
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.tasks import formula_of, part_names
 from spectraledge.tasks.joint import JOIN
+from spectraledge.training import RunConfig
 
 GROKKING_TASKS = paper_runs.GROKKING
 """Tasks that grok with weight decay (Xu 2026, §2)."""
@@ -52,23 +53,23 @@ def group_of(run: RunResult) -> str:
     return f"{which} tasks, weight decay {run.config.weight_decay:g}"
 
 
-def arm_of(run: RunResult, study: StudyResult) -> str:
+def arm_of(run: RunConfig, study: StudyResult) -> str:
     """The way in which a joint run learns a² + b², a key of `ARMS`; "" for a run that is none of them."""
-    parts = part_names(run.config.task)
+    parts = part_names(run.task)
     if parts[-1] != _COMPOSITE:
         return ""
-    if run.config.start:
-        first = next((config.task for config in study.config.runs if config.hash == run.config.start), "?")
+    if run.start:
+        first = next((config.task for config in study.config.runs if config.hash == run.start), "?")
         key = f"after {first}"
     else:
         key = JOIN.join(parts[:-1]) or "alone"
     return key if key in ARMS else ""
 
 
-def arm_label(run: RunResult, study: StudyResult) -> str:
+def arm_label(run: RunConfig, study: StudyResult) -> str:
     """A joint run in words."""
     key = arm_of(run, study)
-    return ARMS[key] if key else formula_of(run.config.task)
+    return ARMS[key] if key else formula_of(run.task)
 
 
 def joined(runs: Iterable[RunResult], name: str) -> pd.DataFrame:

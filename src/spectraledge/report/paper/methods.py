@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from spectraledge.report.paper.conditions import arm_label, joint_runs
+from spectraledge.report.paper.conditions import arm_label
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import formula_of
@@ -43,6 +43,7 @@ def method_rows(study: StudyResult) -> list[tuple[str, str]]:
         ("noise floor", floor),
         ("seed of everything random in analyses", str(analysis.seed)),
         ("analyses", ", ".join(analysis.analyses)),
+        *_other_analyses(study),
         ("configuration", study.config.hash),
     ]
 
@@ -78,9 +79,15 @@ def _conditions(study: StudyResult) -> list[tuple[str, str]]:
             ),
         )
     ]
-    joint = Counter((arm_label(run, study), run.config.steps) for run in joint_runs(study))
+    joint = Counter((arm_label(run, study), run.steps) for run in study.config.runs if JOIN in run.task)
     arms = [f"{label} (at most {steps:,} steps, {counted(count, 'seed')})" for (label, steps), count in joint.items()]
     return [row for row in (*rows, ("tasks together, one trunk and a head each", "; ".join(arms))) if row[1]]
+
+
+def _other_analyses(study: StudyResult) -> list[tuple[str, str]]:
+    counts = Counter(study.config.other_analyses.values())
+    words = "; ".join(f"{', '.join(names)} ({counted(count, 'run')})" for names, count in counts.items())
+    return [("analyses of other runs", words)] if words else []
 
 
 def _model(run: RunConfig) -> str:

@@ -78,7 +78,7 @@ def _compared(study: StudyResult) -> list[RunResult]:
 
 
 def _label(run: RunResult, study: StudyResult) -> str:
-    return _ALONE if run.config.task == COMPOSITE else arm_label(run, study)
+    return _ALONE if run.config.task == COMPOSITE else arm_label(run.config, study)
 
 
 def generalised_step(run: RunResult) -> float:
@@ -102,7 +102,7 @@ def _steps(study: StudyResult) -> pd.DataFrame:
             or bool(run.config.required),
         }
         for run in joint_runs(study)
-        if (arm := arm_of(run, study))
+        if (arm := arm_of(run.config, study))
     ]
     return pd.DataFrame(rows)
 

@@ -178,7 +178,7 @@ def _shared(joint: tuple[RunResult, ...], study: StudyResult) -> pd.DataFrame:
     if table.empty:
         return table
     table = table[table["heads"] > 1]
-    return table.assign(arm=table["run"].map({run.run_id: arm_label(run, study) for run in joint}))
+    return table.assign(arm=table["run"].map({run.run_id: arm_label(run.config, study) for run in joint}))
 
 
 def _shared_table(joint: tuple[RunResult, ...], study: StudyResult) -> Table | None:

@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -13,6 +14,8 @@ from spectraledge.report.paper.contents import CLAIMS, CLAIMS_BY_SEED, FIGURES, 
 from spectraledge.report.paper.markdown import markdown
 from spectraledge.report.paper.methods import seeds_of
 from spectraledge.report.paper.page import page
+from spectraledge.studies.config import Budget
+from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.verdicts import Verdicts
 
@@ -67,7 +70,13 @@ def write_results(study: StudyResult, verdicts: Verdicts, out: Path) -> Path:
 
 def study_command(study: StudyResult) -> str:
     """What makes the study again, as far as its configuration tells."""
-    return f"spectraledge study run {study.config.name} --seeds {len(seeds_of(study.config.runs))}"
+    name, seeds = study.config.name, len(seeds_of(study.config.runs))
+    known = [
+        f" --budget {budget}"
+        for budget in get_args(Budget)
+        if name in RECIPES and recipe(name, seeds=first_seeds(seeds), budget=budget).hash == study.config.hash
+    ]
+    return f"spectraledge study run {name} --seeds {seeds}" + "".join(known[:1])
 
 
 def _write_small(report: Report, study: StudyResult, folder: Path, images: dict[str, bytes]) -> None:
