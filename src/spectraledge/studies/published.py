@@ -85,7 +85,7 @@ class PublishedValue:
     @property
     def number(self) -> str:
         """The number alone, as a report writes it."""
-        ends = f"{self.low:g}" if self.low == self.high else f"{self.low:g}–{self.high:g}"
+        ends = f"{self.low:,g}" if self.low == self.high else f"{self.low:,g}–{self.high:,g}"
         return (ends if self.mean is None else f"{self.mean:g} ({ends})") + self.unit
 
     @property

@@ -52,8 +52,8 @@ def card(report: Report, study: StudyResult, *, command: str) -> str:
         "## Replicates",
         "\n".join(f"- {name}" for name in names) or "None.",
         "## Read with care",
-        "Verdicts are of this model, these tasks and these seeds. Controls stop at the steps at which other runs "
-        "generalise; what they would do later was not measured. Single-task and multitask claims rest on different "
+        "Verdicts are of this model, these tasks and these seeds. Runs that did not generalise stopped at their "
+        "budget; what they would do later was not measured. Single-task and multitask claims rest on different "
         "numbers of seeds: see the claims table.",
         "## Files",
         "`report.html`, `report.md`, `claims.csv`, `claims-by-seed.csv`, `tables/`, `figures/`.",

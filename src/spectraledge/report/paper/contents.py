@@ -7,7 +7,7 @@ from spectraledge.report.paper.bases import basis_section
 from spectraledge.report.paper.composition import composition_section
 from spectraledge.report.paper.contrasts import multiplication_section, squares_section, subtraction_section
 from spectraledge.report.paper.decomposition import decomposition_section
-from spectraledge.report.paper.deviations import DEVIATIONS, Deviation
+from spectraledge.report.paper.deviations import Deviation, deviations
 from spectraledge.report.paper.edge import edge_section
 from spectraledge.report.paper.learning import learning_section
 from spectraledge.report.paper.methods import environment_rows, method_rows
@@ -112,7 +112,7 @@ def compose(study: StudyResult, verdicts: Verdicts) -> Report:
         verdicts=verdicts,
         sections=sections,
         methods=tuple(method_rows(study)),
-        deviations=DEVIATIONS,
+        deviations=deviations(study),
         failed=study.failed,
         missing=study.missing,
         environment=tuple(environment_rows(study)),

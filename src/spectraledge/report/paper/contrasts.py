@@ -54,11 +54,9 @@ def multiplication_section(study: StudyResult) -> Section:
     )
     if table.empty:
         return section
-    found = [_gains(table, statistic) for statistic in STATISTICS]
-    multiplied = table[(table["task"] == "mul") & table["basis"].isin(["product", "dlog_sum"])]
-    levels = [kinds_table(multiplied, statistic) for statistic in STATISTICS] if len(multiplied) else []
+    gains = [part for statistic in STATISTICS if len(part := _gains(table, statistic))]
     tables = []
-    if gains := [part for part in found if len(part)]:
+    if gains:
         tables.append(
             seeds_table(
                 "section-6-3-gains",
@@ -70,8 +68,8 @@ def multiplication_section(study: StudyResult) -> Section:
                 "noise. The group of products that no pair has is masked, not filled with 0.",
             )
         )
-    if parts := [part for part in levels if len(part)]:
-        numbers = pd.concat(parts, ignore_index=True)
+    if levels := _levels(table[table["task"] == "mul"]):
+        numbers = pd.concat(levels, ignore_index=True)
         numbers["what"] = "basis " + numbers["basis"]
         tables.append(
             seeds_table(
@@ -79,10 +77,21 @@ def multiplication_section(study: StudyResult) -> Section:
                 "Multiplication in both bases",
                 numbers,
                 Words({"what": "basis", "statistic": "statistic", "directions": "directions"}, RANDOM_NULL),
-                note="As in Table 2.",
+                note="As in Table 2. Raw products and discrete logarithms make the same groups in another order, which "
+                "the energy share does not depend on: what multiplication gains by logarithms, only F can tell.",
             )
         )
     return Section(section.key, section.title, section.lead, tables=tuple(tables), places=section.places)
+
+
+def _levels(multiplied: pd.DataFrame) -> list[pd.DataFrame]:
+    parts = [
+        kinds_table(multiplied[multiplied["basis"] == basis], statistic)
+        for basis in ("dlog_sum", "product")
+        for statistic in STATISTICS
+        if basis == "dlog_sum" or statistic == "concentration"
+    ]
+    return [part for part in parts if len(part)]
 
 
 def _gains(table: pd.DataFrame, statistic: str) -> pd.DataFrame:
@@ -91,6 +100,8 @@ def _gains(table: pd.DataFrame, statistic: str) -> pd.DataFrame:
     keys = ["task", "seed", "kind", "direction"]
     parts = []
     for task, first, second, words in _GAINS:
+        if task == "mul" and statistic == "energy_share":
+            continue  # The same groups: the ratio is 1 whatever was learned.
         wide = rows[rows["task"] == task].pivot_table(index=keys, columns="basis", values=statistic).reset_index()
         if not {first, second} <= set(wide.columns):
             continue

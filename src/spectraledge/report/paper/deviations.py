@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from spectraledge.studies.results import StudyResult
+from spectraledge.tasks.joint import JOIN
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -19,12 +22,6 @@ class Deviation:
 
 
 DEVIATIONS = (
-    Deviation(
-        "Controls train up to 200,000 steps (weight decay 1) or 50,000 (weight decay 0).",
-        "Controls stop after as many steps as runs that generalise take.",
-        "Updates shrink over training, so quantities that scale with them compare only at like steps. What a control "
-        "would do later is not measured.",
-    ),
     Deviation(
         "Snapshots every 100 steps with weight decay 1, every 500 without.",
         "One snapshot interval for all runs.",
@@ -81,4 +78,36 @@ DEVIATIONS = (
         "The largest of n shares is above 1/n for any direction.",
     ),
 )
-"""All differences that are known, the most important first."""
+"""Differences of every such study, the most important first."""
+
+SHORT_CONTROLS = Deviation(
+    "Controls train up to 200,000 steps (weight decay 1) or 50,000 (weight decay 0).",
+    "Controls stop after as many steps as runs that generalise take.",
+    "Updates shrink over training, so quantities that scale with them compare only at like steps. What a control would "
+    "do later is not measured.",
+)
+"""The difference of studies whose controls have a smaller budget than the author's."""
+
+FEW_JOINT_SEEDS = Deviation(
+    "All conditions have the same three seeds.",
+    "Single tasks with weight decay have more seeds than runs without it and runs of several tasks.",
+    "The latter cost several times as much. Every number says over how many seeds it is.",
+)
+"""The difference of studies in which seeds of single and of joint tasks differ in number."""
+
+_PUBLISHED_STEPS = 50_000
+
+
+def deviations(study: StudyResult) -> tuple[Deviation, ...]:
+    """What a study does otherwise than the paper, as its configuration tells.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The differences, the most important first.
+    """
+    runs = study.config.runs
+    single, joint = (len({run.seed for run in runs if (JOIN in run.task) == together}) for together in (False, True))
+    short = () if any(run.steps >= _PUBLISHED_STEPS for run in runs) else (SHORT_CONTROLS,)
+    return (*short, *DEVIATIONS, *((FEW_JOINT_SEEDS,) if single > joint else ()))

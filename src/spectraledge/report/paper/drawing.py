@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from spectraledge.report.charts import log_ticks
 from spectraledge.report.style import BLUE, GREEN, GRID, INK, ORANGE, PURPLE, QUIET, SHAPES, VERMILLION, Shape
@@ -155,7 +155,8 @@ def log_axis(ax: Axes, values: Iterable[float], *, vertical: bool = False) -> No
     (ax.set_ylim if vertical else ax.set_xlim)(low, high)
     axis.set_major_locator(FixedLocator([tick for tick in log_ticks(low, high) if low <= tick <= high]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    axis.set_minor_locator(NullLocator())
+    axis.set_minor_locator(LogLocator(subs=range(2, 10)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def step_axis(ax: Axes, ticks: int = 5) -> None:

@@ -18,7 +18,7 @@ def learning_section(study: StudyResult) -> Section:
         key="section-2",
         title="§2. Which runs generalise",
         lead="Single tasks; test accuracy of at least 0.95 at an evaluation counts. Runs that do not reach it stop at "
-        "their budget, which is short for controls.",
+        "their budget: what they would do later is not known.",
         tables=tables,
         places=("§2",),
     )

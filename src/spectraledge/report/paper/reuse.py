@@ -16,6 +16,7 @@ from spectraledge.report.paper.drawing import (
     handle,
     key,
     log_axis,
+    percent_axis,
     scatter,
     spread_rows,
 )
@@ -258,12 +259,13 @@ def _inclusion_drawing(runs: list[RunResult], labels: dict[str, str], study: Stu
     ax.set_yticks(range(len(arms)), arms)
     ax.tick_params(axis="y", length=0)
     finish(ax, "", across="inclusion I of the functions of a² + b² in those of the other heads")
+    percent_axis(ax)
     key(figure, [(words, handle(KIND_MARKS[kind])) for kind, words in kinds.items()])
     return Drawing(
         "inclusion",
         "How much of what moves a² + b² lies in what moves the other heads",
-        "One point per seed; draws of random directions averaged within it. 1: all of it; random functions of the same "
-        "ranks have under a hundredth.",
+        "One point per seed; draws of random directions averaged within it. 100%: all of it; random functions of the "
+        "same ranks have under a hundredth.",
         "the edge would include as much as random directions of the same network.",
         figure,
     )
