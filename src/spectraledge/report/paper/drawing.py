@@ -22,7 +22,7 @@ TEXT = 8
 SMALL = 7
 
 _JITTER = 0.22
-_TOP = 1.03
+_FEWEST_TICKS = 3
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,11 @@ def log_axis(ax: Axes, values: Iterable[float], *, vertical: bool = False) -> No
     axis = ax.yaxis if vertical else ax.xaxis
     (ax.set_yscale if vertical else ax.set_xscale)("log")
     (ax.set_ylim if vertical else ax.set_xlim)(low, high)
-    axis.set_major_locator(FixedLocator([tick for tick in log_ticks(low, high) if low <= tick <= high]))
+    ticks = [tick for tick in log_ticks(low, high) if low <= tick <= high]
+    if len(ticks) < _FEWEST_TICKS:
+        powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
+        ticks = [float(tick) for tick in np.outer(powers, (1, 2, 5)).ravel() if low <= tick <= high]
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axis.set_minor_locator(LogLocator(subs=range(2, 10)))
     axis.set_minor_formatter(NullFormatter())

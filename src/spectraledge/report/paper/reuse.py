@@ -1,34 +1,26 @@
 """Table 4: does a² + b² use what addition and multiplication have, and is it learned sooner beside or after them?"""
 
-import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
 
 from spectraledge.report.data import basis_label
-from spectraledge.report.paper.conditions import ARMS, arm_label, arm_of, joined, joint_runs, single_runs
+from spectraledge.report.paper.arms import COMPOSITE, steps_drawing, steps_table
+from spectraledge.report.paper.conditions import ARMS, arm_label, joined, joint_runs, single_runs
 from spectraledge.report.paper.drawing import (
-    GROUP_MARKS,
     KIND_MARKS,
     TWO_COLUMNS,
-    Mark,
     canvas,
     finish,
     handle,
     key,
-    log_axis,
     percent_axis,
     scatter,
     spread_rows,
 )
 from spectraledge.report.paper.model import Drawing, Section, Table
-from spectraledge.report.paper.over_seeds import Words, interval, over_seeds, seeds_table
-from spectraledge.report.style import INK, ORANGE, SHAPES
-from spectraledge.report.words import NONE, ratio, whole
+from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
 from spectraledge.studies.published import published_number
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.tasks import OPERATIONS, part_names
-
-COMPOSITE = "square_sum"
 
 _ALONE = "a² + b² alone, own domain"
 _RANDOM = "null: random directions"
@@ -36,7 +28,6 @@ _STATISTICS = (
     ("energy_share", "energy share", "share"),
     ("concentration", "F of ‖R‖² (published)", "F"),
 )
-_ACCURACY = 0.95
 
 
 def reuse_section(study: StudyResult) -> Section:
@@ -46,7 +37,7 @@ def reuse_section(study: StudyResult) -> Section:
     tables = [
         table
         for table in (
-            _steps_table(study),
+            steps_table(study),
             _inclusion_table(runs, labels),
             _basis_table(runs, labels),
             _synergy_table(runs, labels),
@@ -54,7 +45,7 @@ def reuse_section(study: StudyResult) -> Section:
         if table
     ]
     drawings = [
-        drawing for drawing in (_steps_drawing(study), _inclusion_drawing(runs, labels, study)) if drawing is not None
+        drawing for drawing in (steps_drawing(study), _inclusion_drawing(runs, labels, study)) if drawing is not None
     ]
     return Section(
         key="table-4",
@@ -80,125 +71,6 @@ def _compared(study: StudyResult) -> list[RunResult]:
 
 def _label(run: RunResult, study: StudyResult) -> str:
     return _ALONE if run.config.task == COMPOSITE else arm_label(run.config, study)
-
-
-def generalised_step(run: RunResult) -> float:
-    """First step at which test accuracy on a² + b² reached 0.95; NaN if it never did."""
-    parts = run.table("parts")
-    if len(parts):
-        there = parts[(parts["part"] == COMPOSITE) & (parts["test_accuracy"] >= _ACCURACY)]
-        return float(there["step"].min()) if len(there) else np.nan
-    return np.nan if run.manifest.grokked_step is None else float(run.manifest.grokked_step)
-
-
-def _steps(study: StudyResult) -> pd.DataFrame:
-    rows = [
-        {
-            "arm": arm,
-            "seed": run.config.seed,
-            "step": generalised_step(run),
-            "last": run.manifest.step,
-            "whole": bool(len(run.table("parts")))
-            or len(part_names(run.config.task)) == 1
-            or bool(run.config.required),
-        }
-        for run in joint_runs(study)
-        if (arm := arm_of(run.config, study))
-    ]
-    return pd.DataFrame(rows)
-
-
-def _steps_table(study: StudyResult) -> Table | None:
-    steps = _steps(study)
-    if steps.empty:
-        return None
-    alone = steps[steps["arm"] == "alone"].set_index("seed")["step"]
-    steps["over"] = steps["step"] / steps["seed"].map(alone)
-    rows, numbers = [], []
-    for arm, words in ARMS.items():
-        part = steps[steps["arm"] == arm].sort_values("seed")
-        if part.empty:
-            continue
-        mean = over_seeds(part, ["arm"], value="step", logarithmic=True)
-        over = over_seeds(part, ["arm"], value="over", logarithmic=True)
-        each = ", ".join(
-            f"{row['seed']}: {'' if np.isfinite(row['step']) else 'not by '}"
-            + whole(row["step"] if np.isfinite(row["step"]) else row["last"])
-            for row in part.to_dict("records")
-        )
-        reached = int(part["step"].notna().sum())
-        shown = [
-            f"{form(row['value'])} ({interval(row['low'], row['high'], form)})"
-            for found, form in ((mean, whole), (over, ratio))
-            for row in found.to_dict("records")
-        ]
-        shown += [NONE] * (2 - len(shown))
-        if arm == "alone":
-            shown[1] = "1"
-        published = published_number("§2", "steps until the tri-task groks", "") if arm == "add+mul" else NONE
-        rows.append((words, f"{reached} of {len(part)}", each, *shown, published))
-        numbers.append(part)
-    return Table(
-        "table-4-steps",
-        "Steps until test accuracy on a² + b² reaches 0.95",
-        (
-            "arm",
-            "generalised",
-            "step by seed",
-            "mean (95% interval over seeds)",
-            "over alone, same seed",
-            "published",
-        ),
-        tuple(rows),
-        (False, True, False, True, True, True),
-        "Geometric means over the seeds that reached it; a seed that did not is named, not counted in means, and makes "
-        "them too small. “After” counts from its own start, without the steps of the run before it. Null: a² + b² "
-        "alone on the same domain, ratio 1.",
-        pd.concat(numbers, ignore_index=True),
-    )
-
-
-def _steps_drawing(study: StudyResult) -> Drawing | None:
-    steps = _steps(study)
-    if steps.empty:
-        return None
-    arms = [arm for arm in ARMS if (steps["arm"] == arm).any()]
-    seeds = sorted(steps["seed"].unique(), key=list(dict.fromkeys(steps["seed"])).index)
-    marks = [Mark(mark.colour, mark.shape) for mark in (*GROUP_MARKS, Mark(ORANGE, SHAPES[4]))]
-    figure = canvas(TWO_COLUMNS, 0.36 * len(arms) + 1.2)
-    ax = figure.subplots()
-    few = len(seeds) <= len(marks)
-    for number, seed in enumerate(seeds):
-        mark = marks[number if few else 0]
-        for row, arm in enumerate(arms):
-            one = steps[(steps["arm"] == arm) & (steps["seed"] == seed)]
-            offset = 0.5 * (number / max(len(seeds) - 1, 1) - 0.5)
-            reached = one[one["step"].notna()]
-            scatter(ax, reached["step"], row + offset + np.zeros(len(reached)), mark, size=5)
-            never = one[one["step"].isna()]
-            ax.plot(
-                never["last"],
-                row + offset + np.zeros(len(never)),
-                ">",
-                color=mark.colour,
-                markersize=5,
-                fillstyle="none",
-            )
-    ax.set_ylim(len(arms) - 0.5, -0.5)
-    ax.set_yticks(range(len(arms)), [ARMS[arm] for arm in arms])
-    ax.tick_params(axis="y", length=0)
-    finish(ax, "", across="training step at which test accuracy on a² + b² reached 0.95 (log)")
-    log_axis(ax, [*steps["step"].fillna(steps["last"])])
-    entries = [(f"seed {seed}", handle(marks[place])) for place, seed in enumerate(seeds)] if few else []
-    never_handle = Line2D([], [], linestyle="none", marker=">", color=INK, markersize=5, fillstyle="none")
-    key(figure, [*entries, ("not within its budget", never_handle)], columns=6)
-    return Drawing(
-        "steps-by-arm",
-        "Steps until a² + b² generalises, by arm and seed",
-        "One point per seed. Open triangles: not reached by the last step taken, where they stand.",
-        "arms would not differ by more than seeds of one arm do.",
-        figure,
-    )
 
 
 def _inclusion_table(runs: list[RunResult], labels: dict[str, str]) -> Table | None:
