@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from spectraledge.report.data import basis_label
+from spectraledge.report.data import basis_label, white_noise_concentration
 from spectraledge.report.paper.arms import COMPOSITE, steps_drawing, steps_table
 from spectraledge.report.paper.conditions import ARMS, arm_label, joined, joint_runs, single_runs
 from spectraledge.report.paper.drawing import (
@@ -18,6 +18,7 @@ from spectraledge.report.paper.drawing import (
 )
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
+from spectraledge.report.words import decimal
 from spectraledge.studies.published import published_number
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.tasks import OPERATIONS, part_names
@@ -168,7 +169,8 @@ def _basis_table(runs: list[RunResult], labels: dict[str, str]) -> Table | None:
         "Functions of a + b and of a·b in the edge of a² + b²",
         numbers,
         Words({"arm": "arm", "statistic": "statistic", "readout": "read at", "basis": "basis"}, _RANDOM),
-        note="Mean over v1 to v3 within a seed, whole joint domain, exact derivative. White noise has F near 0.09.",
+        note="Mean over v1 to v3 within a seed, whole joint domain, exact derivative. White noise has an F of "
+        f"{decimal(white_noise_concentration(runs[0]))} on average.",
     )
 
 
