@@ -5,6 +5,7 @@ from spectraledge.statistics.bootstrap import Interval, bootstrap_interval, pair
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
+from spectraledge.statistics.estimates import SeedEstimate, mean_estimate, rate_estimate
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import Symmetry, label_permutation
@@ -19,6 +20,7 @@ __all__ = [
     "Fold",
     "Interval",
     "PermutationTest",
+    "SeedEstimate",
     "Symmetry",
     "at_least",
     "block_matched_directions",
@@ -37,11 +39,13 @@ __all__ = [
     "fisher_g_quantile",
     "in_sample_r2",
     "label_permutation",
+    "mean_estimate",
     "paired_difference",
     "permutation_test",
     "random_directions",
     "random_features",
     "rank_agreement",
+    "rate_estimate",
     "row_column_folds",
     "span_directions",
 ]

@@ -9,15 +9,18 @@ from spectraledge.studies.estimates import Estimate, estimate_study, time_steps
 from spectraledge.studies.functional import ModesResult, measure_modes
 from spectraledge.studies.hashes import changed_files
 from spectraledge.studies.jobs import busy
+from spectraledge.studies.paper_claims import PAPER_CLAIMS, evaluate_study
 from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
 from spectraledge.studies.results import RunResult, StudyResult, load_study, read_study_config
 from spectraledge.studies.spectra import SpectrumTables, analyze_folder
 from spectraledge.studies.step import StepAnalysis, analyze_step
 from spectraledge.studies.study import RunStatus, run_study, study_status
+from spectraledge.studies.verdicts import SeedClaim, Verdicts
 
 __all__ = [
     "ANALYSES",
     "CLAIMS",
+    "PAPER_CLAIMS",
     "RECIPES",
     "Analysis",
     "AnalysisConfig",
@@ -31,16 +34,19 @@ __all__ = [
     "ModesResult",
     "RunResult",
     "RunStatus",
+    "SeedClaim",
     "SpectrumTables",
     "StepAnalysis",
     "StudyConfig",
     "StudyResult",
+    "Verdicts",
     "analyze_folder",
     "analyze_step",
     "busy",
     "changed_files",
     "estimate_study",
     "evaluate_claims",
+    "evaluate_study",
     "first_seeds",
     "follow_course",
     "load_study",
