@@ -78,7 +78,7 @@ def steps_table(study: StudyResult) -> Table | None:
             for row in found.to_dict("records")
         ]
         shown += [NONE] * (2 - len(shown))
-        if arm == "alone":
+        if arm == "alone" and reached:
             shown[1] = "1"
         published = published_number("§2", "steps until the tri-task groks", "") if arm == "add+mul" else NONE
         rows.append((words, f"{reached} of {len(part)}", each, *shown, published))

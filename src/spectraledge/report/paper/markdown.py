@@ -48,10 +48,9 @@ def _claims(groups: Sequence[ClaimGroup]) -> list[str]:
     for group in groups:
         rows.append((f"§§{group.section}: {group.found}", *[""] * (len(headings) - 1)))
         for row in group.rows:
-            statement = row.statement if row.sound else f"{row.statement} (published statistic)"
             effect = f"{row.effect} {row.scale}".rstrip()
             null = f"{row.null} ({row.compared})"
-            rows.append((statement, row.published, row.measured, null, effect, row.seeds, row.q, row.verdict))
+            rows.append((row.titled, row.published, row.measured, null, effect, row.seeds, row.q, row.verdict))
             rules.append(
                 f"- **{_text(row.statement)}** (`{row.id}`) Measured: {_text(row.statistic)}. "
                 f"{_text(row.rule[:1].upper() + row.rule[1:])}."
@@ -80,7 +79,7 @@ def _section(section: Section, report: Report) -> Iterable[str]:
         return
     yield _text(section.lead)
     if about := claims_of(section, report.claims):
-        yield "\n".join(f"- *{row.verdict}*: {_text(row.statement)}" for row in about)
+        yield "\n".join(f"- *{row.verdict}*: {_text(row.titled)}" for row in about)
     for drawing in section.drawings:
         yield from _drawing(drawing, report)
     for table in section.tables:

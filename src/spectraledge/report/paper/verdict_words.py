@@ -60,6 +60,11 @@ class ClaimRow:
     compared: str
     rule: str
 
+    @property
+    def titled(self) -> str:
+        """The claim, and whether its statistic is the published one."""
+        return self.statement if self.sound else f"{self.statement} (published statistic)"
+
 
 @dataclass(frozen=True)
 class ClaimGroup:
