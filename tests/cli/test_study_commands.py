@@ -7,9 +7,8 @@ import pytest
 from cli_support import Command
 
 from spectraledge import RunConfig, named_task
-from spectraledge.cli.study import OVER_SEEDS
 from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
-from spectraledge.studies.paper_claims import evaluate_study
+from spectraledge.studies.paper_claims import OVER_SEEDS, evaluate_study
 from spectraledge.studies.recipes import RECIPES
 
 

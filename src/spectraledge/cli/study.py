@@ -2,7 +2,6 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +36,7 @@ from spectraledge.studies import (
     study_status,
     time_steps,
 )
-from spectraledge.studies.paper_claims import evaluate_study
+from spectraledge.studies.paper_claims import OVER_SEEDS
 from spectraledge.studies.results import STUDY_FILE
 from spectraledge.studies.verdicts import Verdicts
 
@@ -47,9 +46,6 @@ study = typer.Typer(
 
 _Folder = Annotated[Path, typer.Argument(help="The study's folder.")]
 _DEFAULT = Path("studies") / "quick"
-
-OVER_SEEDS: dict[str, Callable[[StudyResult], Verdicts]] = {"paper": evaluate_study}
-"""Recipes whose claims are over seeds, and how those are evaluated."""
 
 
 @study.command(epilog="Example:  spectraledge study run quick --out studies/quick")

@@ -1,5 +1,7 @@
 """Every claim of the `paper` study, declared before any run is read, and their verdicts over its seeds."""
 
+from collections.abc import Callable
+
 from spectraledge.studies.paper_arms import ARMS
 from spectraledge.studies.paper_edge import EDGE
 from spectraledge.studies.paper_modes import MODES
@@ -28,3 +30,7 @@ def evaluate_study(study: StudyResult) -> Verdicts:
     Cost: a few seconds for a hundred runs.
     """
     return judge(PAPER_CLAIMS, study)
+
+
+OVER_SEEDS: dict[str, Callable[[StudyResult], Verdicts]] = {"paper": evaluate_study}
+"""Recipes whose claims are over seeds, and how those are evaluated."""

@@ -17,6 +17,7 @@ from spectraledge.studies.claims import evaluate_claims
 from spectraledge.studies.config import StudyConfig
 from spectraledge.studies.hashes import write_hashes
 from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, waves, write_trouble
+from spectraledge.studies.paper_claims import OVER_SEEDS
 from spectraledge.studies.results import (
     STUDY_FILE,
     StudyResult,
@@ -75,7 +76,8 @@ def run_study(
         on_progress: Called about every second with the status of every run, and once at the end.
 
     Returns:
-        Its results; the joined tables (see `Analysis`), `claims.parquet` and `manifest.json` are in the folder.
+        Its results; the joined tables (see `Analysis`), `claims.parquet`, for claims over seeds
+        also `claims_by_seed.parquet`, and `manifest.json` are in the folder.
 
     Raises:
         InputError: if the folder holds another study or something else, an analysis is unknown, a run starts from one
@@ -102,11 +104,19 @@ def run_study(
         tables = [_labelled(run.table(name), run.run_id, run.config) for run in result.having(name).runs]
         if tables:
             write_table(folder / f"{name}.parquet", pd.concat(tables, ignore_index=True))
-    measured = result.having("modes", "characters")
-    if measured.runs:
-        write_table(folder / "claims.parquet", evaluate_claims(measured))
+    _evaluate(result, folder)
     write_hashes(folder)
     return result
+
+
+def _evaluate(result: StudyResult, folder: Path) -> None:
+    measured = result.having("modes", "characters")
+    if result.config.name in OVER_SEEDS:
+        verdicts = OVER_SEEDS[result.config.name](result)
+        write_table(folder / "claims.parquet", verdicts.claims)
+        write_table(folder / "claims_by_seed.parquet", verdicts.effects)
+    elif measured.runs:
+        write_table(folder / "claims.parquet", evaluate_claims(measured))
 
 
 def study_status(folder: Path) -> list[RunStatus]:
