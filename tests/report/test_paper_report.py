@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from spectraledge.report.paper.methods import method_rows
 from spectraledge.report.paper.model import Table
 from spectraledge.report.paper.over_seeds import over_seeds
 from spectraledge.report.paper.verdict_words import claim_groups, counts, headline
+from spectraledge.studies.paper_claims import PAPER_CLAIMS
 from spectraledge.studies.results import StudyResult
-from spectraledge.studies.verdicts import Verdicts
+from spectraledge.studies.verdicts import SeedClaim, Verdicts
 
 LARGEST_IMAGE, LARGEST_FOLDER = 150_000, 1_000_000
 
@@ -94,6 +95,12 @@ def test_repeated_labels_are_left_out_from_the_left_only():
     assert table.sparse == [("a", "x", "1"), ("", "", "2"), ("b", "x", "3"), ("", "y", "3")]
 
 
+def judged_row(claim: SeedClaim) -> dict[str, object]:
+    """A row of the table of verdicts for a claim that was not measured."""
+    missing = dict.fromkeys(("measured", "measured_null", "value", "low", "high", "p", "q"), np.nan)
+    return {**asdict(claim), "rule": claim.rule, "seeds": 0, "verdict": "not measured", **missing}
+
+
 class TestClaims:
     def test_sound_statistics_come_before_published_ones(self, study, judged, report):
         first = report.claims[0]
@@ -109,6 +116,10 @@ class TestClaims:
     def test_a_claim_leads_to_its_section(self, report):
         targets = {group.section: group.target for group in report.claims}
         assert targets == {"Table 1": "table-1", "§5": "section-5", "§7": "section-7", "§6.5": "section-6-5"}
+
+    def test_every_declared_claim_has_a_section(self, report):
+        rows = pd.DataFrame([{**judged_row(claim), "claim": claim.id} for claim, _ in PAPER_CLAIMS])
+        assert [group.section for group in claim_groups(rows, report.sections) if not group.target] == []
 
     def test_a_claim_without_a_section_stays(self, study, judged, report):
         (group,) = claim_groups(judged.claims.head(1).assign(section="Appendix Z"), report.sections)
@@ -220,7 +231,7 @@ class TestPage:
         for drawing in report.drawings:
             for form in ("png", "pdf"):
                 assert (study.folder / "figures" / f"{drawing.key}.{form}").stat().st_size > 1000
-        assert page.count("data:image/png;base64,") == len(report.drawings) == 10
+        assert page.count("data:image/png;base64,") == len(report.drawings) == 11
         assert page.count('download="') >= len(report.tables) + 2
 
     def test_failed_runs_are_named_and_their_words_harmless(self, page, study):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from spectraledge.report.data import basis_label, white_noise_concentration
 from spectraledge.report.paper.bases import KINDS, METHODS, STATISTICS, kinds_table, readings
@@ -21,6 +22,7 @@ from spectraledge.report.paper.drawing import (
 )
 from spectraledge.report.paper.model import Drawing, Section
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
+from spectraledge.report.style import INK
 from spectraledge.studies.published import MODES, published_number
 from spectraledge.studies.results import StudyResult
 
@@ -81,7 +83,15 @@ def multiplication_section(study: StudyResult) -> Section:
                 "the energy share does not depend on: what multiplication gains by logarithms, only F can tell.",
             )
         )
-    return Section(section.key, section.title, section.lead, tables=tuple(tables), places=section.places)
+    drawing = _gains_drawing(table, white_noise_concentration(study.runs[0]))
+    return Section(
+        section.key,
+        section.title,
+        section.lead,
+        tables=tuple(tables),
+        drawings=(drawing,) if drawing else (),
+        places=section.places,
+    )
 
 
 def _levels(multiplied: pd.DataFrame) -> list[pd.DataFrame]:
@@ -224,30 +234,60 @@ def _in_bases(table: pd.DataFrame, statistic: str) -> pd.DataFrame:
     return numbers.assign(statistic=words, unit=unit)
 
 
-def _drawing(table: pd.DataFrame, noise: float) -> Drawing:
+_DRAWN = {"edge": "edge", "bulk": "bulk", "random": "random directions"}
+
+
+def _panel(ax: Axes, table: pd.DataFrame, statistic: str, nothing: float) -> None:
+    """Draw the means of each kind of direction, one row per basis and one point per seed."""
     names = list(dict.fromkeys(table["basis"]))
-    labels = [basis_label(name) for name in names]
-    figure = canvas(TWO_COLUMNS, 0.42 * len(names) + 1.3)
+    for place, kind in enumerate(_DRAWN):
+        part = table[table["kind"] == kind].groupby(["basis", "seed"])[statistic].mean().unstack("basis")
+        for row, name in enumerate(names):
+            values = part[name].to_numpy()
+            scatter(ax, values, row + 0.27 * (place - 1) + spread_rows(len(values)) / 3, KIND_MARKS[kind], size=3.6)
+    ax.axvline(nothing, color=INK, linewidth=0.8, linestyle=":")
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_yticks(range(len(names)), [basis_label(name) for name in names])
+    ax.tick_params(axis="y", length=0)
+
+
+def _drawing(table: pd.DataFrame, noise: float) -> Drawing:
+    figure = canvas(TWO_COLUMNS, 0.42 * table["basis"].nunique() + 1.3)
     axes = figure.subplots(1, 2, sharey=True)
-    kinds = {"edge": "edge", "bulk": "bulk", "random": "random directions"}
-    for ax, statistic, across in zip(axes, _IN_BASES, ("energy share", "F of ‖R‖² (published)"), strict=True):
-        for place, kind in enumerate(kinds):
-            part = table[table["kind"] == kind].groupby(["basis", "seed"])[statistic].mean().unstack("basis")
-            for row, name in enumerate(names):
-                values = part[name].to_numpy()
-                rows = row + 0.27 * (place - 1) + spread_rows(len(values)) / 3
-                scatter(ax, values, rows, KIND_MARKS[kind], size=3.6)
-        ax.axvline(noise if statistic == "concentration" else 0.0, color="#222222", linewidth=0.8, linestyle=":")
-        ax.set_ylim(len(names) - 0.5, -0.5)
-        ax.set_yticks(range(len(names)), labels)
-        ax.tick_params(axis="y", length=0)
-        finish(ax, f"{'ab'[statistic == 'concentration']}  {across}", across=across)
+    for ax, statistic, words, nothing in (
+        (axes[0], "energy_share", "a  energy share", 0.0),
+        (axes[1], "concentration", "b  F of ‖R‖² (published)", noise),
+    ):
+        _panel(ax, table, statistic, nothing)
+        finish(ax, words, across=words[3:])
     percent_axis(axes[0])
-    key(figure, [(words, handle(KIND_MARKS[kind])) for kind, words in kinds.items()])
+    key(figure, [(words, handle(KIND_MARKS[kind])) for kind, words in _DRAWN.items()])
     return Drawing(
         "squares-in-bases",
         "a² + b² in every basis",
         "One point per seed, directions of a kind averaged within it. Dotted: what noise has.",
         "in every basis the three kinds of points would lie one above the other.",
+        figure,
+    )
+
+
+def _gains_drawing(table: pd.DataFrame, noise: float) -> Drawing | None:
+    rows = table[table["method"] == METHODS["concentration"][0]]
+    parts = {task: rows[(rows["task"] == task) & rows["basis"].isin(bases)] for task, *bases, _ in _GAINS}
+    parts = {task: part for task, part in parts.items() if set(_DRAWN) <= set(part["kind"])}
+    if not parts:
+        return None
+    figure = canvas(TWO_COLUMNS, 1.9)
+    axes = figure.subplots(1, len(parts), squeeze=False, sharex=True)[0]
+    for letter, ax, part in zip("ab", axes, parts.values(), strict=False):
+        _panel(ax, part, "concentration", noise)
+        finish(ax, f"{letter}  {part['formula'].iloc[0]}", across="F of ‖R‖² (published)")
+    key(figure, [(words, handle(KIND_MARKS[kind])) for kind, words in _DRAWN.items()])
+    return Drawing(
+        "logarithms",
+        "F in discrete logarithms and in the other basis",
+        "One point per seed, directions of a kind averaged within it; finite difference, test pairs. Dotted: the mean "
+        "of white noise.",
+        "the edge would gain no more than random directions do.",
         figure,
     )
