@@ -155,5 +155,7 @@ def test_two_of_three_rule_keeps_its_false_alarm_rate() -> None:
     planted = _above({"edge": np.array([9.0, 8.0, 0.0]), "random": rng.standard_normal(20)}, ("random",))
     assert planted.p < 0.01
     assert planted.value == 8.0
+    alone = _above({"edge": np.array([9.0, 8.0, 7.0]), "random": np.zeros(20)}, ("bulk",))
+    assert (alone.p, np.isnan(alone.value)) == (1.0, True), "a window without bulk directions shows nothing about them"
     one = _above({"edge": np.array([9.0, -9.0, -9.0]), "random": rng.standard_normal(20)}, ("random",))
     assert one.p > 0.5

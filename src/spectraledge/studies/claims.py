@@ -209,7 +209,9 @@ def _by_kind(table: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
 
 def _above(values: dict[str, np.ndarray], nulls: tuple[str, ...], published: str = "") -> _Finding:
     edge = np.sort(values["edge"])
-    if len(edge) < 2:
+    nulls = tuple(null for null in nulls if null in values)
+    if len(edge) < 2 or not nulls:
+        # A window as small as the edge leaves no bulk.
         return _Finding(float("nan"), p=1.0, published=published)
     second = float(edge[-2])
     p_of = {null: at_least(2, len(edge), empirical_p(second, values[null])) for null in nulls}

@@ -55,7 +55,12 @@ def _crossed(id_: str, held_out: str, against: str) -> Declared:
         id_,
         "Table 3",
         "published" if in_sample else "sound",
-        "Products of additive and multiplicative waves predict the edge's response of a² + b² beyond their sums.",
+        "Products of additive and multiplicative waves predict the edge's response of a² + b² beyond their sums, "
+        + (
+            "more than as many random features do."
+            if against == "features"
+            else "more than that of isotropic directions."
+        ),
         f"{_CROSS}, " + ("in sample" if in_sample else "cross-validated over rows and columns"),
         "as many random features" if against == "features" else NULLS["random"],
         "difference",
