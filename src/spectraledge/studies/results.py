@@ -264,7 +264,10 @@ def load_study(folder: Path) -> StudyResult:
             crashed.append(run.run_id)
         if not progress.over:
             missing += [] if progress.error else [run.run_id]
-        elif measured := [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]:
+            continue
+        measured = [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]
+        # A run of which nothing is to be measured still says when it generalised.
+        if measured or not (progress.stamps or progress.error):
             names = [table for name in measured for table in ANALYSES[name].tables]
             names += [PARTS] if (place / f"{PARTS}.parquet").is_file() else []
             parts = part_names(run.task)
@@ -276,7 +279,7 @@ def load_study(folder: Path) -> StudyResult:
                     metrics=read_table(place / "metrics.parquet"),
                     structure=structure,
                     formula=formula_of(run.task),
-                    parameters=max(stamp.parameters for stamp in progress.stamps.values() if stamp),
+                    parameters=max((stamp.parameters for stamp in progress.stamps.values() if stamp), default=0),
                     tables={name: read_table(place / f"{name}.parquet") for name in names},
                 )
             )

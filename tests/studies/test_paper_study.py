@@ -1,0 +1,92 @@
+"""`paper`: which runs it has, and its small preset through every code path, to the report."""
+
+import pandas as pd
+import pytest
+
+from spectraledge.errors import InputError
+from spectraledge.files import read_table
+from spectraledge.report import write_report, write_results
+from spectraledge.studies import evaluate_study, first_seeds, load_study, recipe, run_study
+from spectraledge.studies.paper import COMPANIONS, CONTROLS, FEW_SEEDS, LEARNED
+
+
+def test_it_has_every_condition_and_arm():
+    seeds = first_seeds(5)
+    study = recipe("paper", seeds=seeds)
+    single = {
+        (run.task, run.weight_decay, run.seed) for run in study.runs if run.model.answers == 1 and "+" not in run.task
+    }
+    assert single == {
+        (task, decay, seed)
+        for task in (*LEARNED, *CONTROLS)
+        for decay, of_decay in ((1.0, seeds), (0.0, seeds[:FEW_SEEDS]))
+        for seed in of_decay
+    }
+    joint = [run for run in study.runs if "+" in run.task]
+    assert {run.seed for run in joint} == set(seeds[:FEW_SEEDS])
+    arms = [run.task for run in joint if run.seed == 42 and not run.start]
+    expected = ["add+mul", "add+mul+square_sum", "square_sum+", *(f"{task}+square_sum" for task in COMPANIONS)]
+    assert arms == [*expected, "permuted_add+permuted_mul"]
+    assert len({run.run_id for run in study.runs}) == len(study.runs) == 30 + 18 + 30
+    assert all((run.protocol, run.every, run.engine) == ("paper", 100, "compiled") for run in study.runs)
+
+
+def test_sequential_runs_start_from_their_own_seeds_trunks():
+    study = recipe("paper", seeds=first_seeds(3))
+    by_hash = {run.hash: run for run in study.runs}
+    started = [run for run in study.runs if run.start]
+    assert len(started) == 6
+    for run in started:
+        before = by_hash[run.start]
+        assert (before.seed, before.task in ("add+mul", "permuted_add+permuted_mul")) == (run.seed, True)
+
+
+@pytest.mark.parametrize(
+    ("budget", "control", "decayless", "learned"),
+    [("matched", 3_600, 3_600, 20_000), ("published", 200_000, 50_000, 200_000)],
+)
+def test_budgets(budget, control, decayless, learned):
+    steps = {(run.task, run.weight_decay): run.steps for run in recipe("paper", budget=budget).runs}
+    assert (steps["cubic", 1.0], steps["cubic", 0.0], steps["add", 1.0]) == (control, decayless, learned)
+
+
+def test_quick_has_no_published_budget():
+    with pytest.raises(InputError, match="quick has no published budget"):
+        recipe("quick", budget="published")
+
+
+@pytest.fixture(scope="module")
+def small_study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies") / "small"
+    run_study(recipe("paper", budget="small"), folder, jobs=1)
+    return load_study(folder)
+
+
+def test_every_small_run_is_trained_and_analysed(small_study):
+    assert (small_study.failed, small_study.missing) == ({}, ())
+    assert len(small_study.runs) == len(small_study.config.runs)
+    made = {name for run in small_study.runs for name, table in run.tables.items() if len(table)}
+    assert made >= {
+        "modes", "selection", "probes", "declines", "decompositions", "decomposition_agreement", "purity", "ranks",
+        "autoencoder", "usage", "sharedness", "reuse", "reuse_selection", "reuse_probes", "inclusion", "functions",
+        "parts",
+    }  # fmt: skip
+    assert any(run.grokked for run in small_study.runs), "claims are about runs that generalise"
+
+
+def test_one_seed_supports_no_verdict(small_study):
+    claims = evaluate_study(small_study).claims
+    assert set(claims["verdict"]) == {"inconclusive", "not measured"}
+    assert (claims["verdict"] == "inconclusive").sum() > 40
+    pd.testing.assert_frame_equal(read_table(small_study.folder / "claims.parquet"), claims)
+
+
+def test_the_report_and_what_a_repository_keeps(small_study, tmp_path):
+    verdicts = evaluate_study(small_study)
+    page = write_report(small_study, verdicts, out=tmp_path / "report")
+    text = page.read_text()
+    assert all(statement in text for statement in ("Table 1", "Table 4", "not measured"))
+    write_results(small_study, verdicts, tmp_path / "kept")
+    kept = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert {"report.md", "card.md", "claims.csv", "claims-by-seed.csv"} <= {path.name for path in kept}
+    assert sum(path.stat().st_size for path in kept) < 1_000_000
