@@ -90,10 +90,11 @@ def _further(run: RunConfig, few: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _of_joint(run: RunConfig) -> tuple[str, ...]:
-    if run.start:
-        # It may end before a window is full, which only this one can do with.
-        return ("reuse",)
-    return () if "permuted" in run.task or "maximum" in run.task else ("reuse", "cousage")
+    if run.task == PERMUTED:
+        return ()
+    # A run that starts from another one may end before a window is full, which only reuse can do with.
+    simple = set(run.task.removesuffix("+").split("+")) <= set(LEARNED)
+    return ("reuse", "cousage") if simple and not run.start else ("reuse",)
 
 
 def _single_steps(task: str, decay: float, budget: Budget) -> int:
