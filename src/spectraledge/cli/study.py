@@ -136,9 +136,9 @@ def status(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
         show({"folder": str(folder), "runs": runs, "at_work": at_work, "left": asdict(left)}, as_json=True)
         return
     table = Table(title=str(folder))
-    table.add_column("run", no_wrap=True)
+    table.add_column("run", overflow="fold")
     for column in ("state", "step", "test accuracy", "steps/s", "error"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column != "error")
     for s in statuses:
         accuracy, speed = f"{s.test_accuracy:.3f}", f"{s.steps_per_second:.0f}"
         table.add_row(s.run_id, s.state, f"{s.step}/{s.budget}", accuracy, speed, s.error)

@@ -116,7 +116,7 @@ def _drawing(pair: list[RunResult], study: StudyResult) -> Drawing:
             bottom = "training step" if row == len(_PANELS) - 1 else ""
             finish(
                 ax,
-                f"{'abcdef'[row * len(pair) + column]}  {title}: {run.title}",
+                f"{'abcdef'[row * len(pair) + column]}  {title}: {run.formula}",
                 across=bottom,
                 up=up if column == 0 else "",
             )
