@@ -34,7 +34,13 @@ def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     ("library", "written"),
-    [("lightning", "tracked/edge.parquet"), ("transformers", "tracked/edge.parquet"), ("tensorboard", "events")],
+    [
+        ("lightning", "tracked/edge.parquet"),
+        ("transformers", "tracked/edge.parquet"),
+        ("tensorboard", "events"),
+        ("wandb", "wandb/latest-run"),
+        ("trackio", "trackio/attached.db"),
+    ],
 )
 def test_attach_page_runs_with_other_libraries(
     library: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
