@@ -87,7 +87,8 @@ def functional_modes(
             out, and buffers, are its own unless a snapshot has them.
         snapshots: Parameters by name at equal distances in the training, oldest first, at least window + 1.
         inputs_N: All inputs, or a sample of them, first axis N. Floats are made double.
-        readout: Picks the (N, D) tensor out of what the module returns.
+        readout: Picks the (N, D) tensor out of what the module returns. It may give several rows per input, as for
+            every position of a text; bases are then over the rows.
         bases: Candidate bases over the inputs, such as `feature_basis` and `walsh_basis` give.
         params: Name patterns of the watched parameters, one or several.
         window: Updates in the window, W. Default 20 (Xu 2026, §2.3).
@@ -102,8 +103,9 @@ def functional_modes(
         The tables.
 
     Raises:
-        InputError: if the module is in training mode, there are too few snapshots or nulls, names match nothing, the weights do
-            not move, the read-out is not (N, D), a basis is over other inputs, or the responses span too few functions.
+        InputError: if the module is in training mode, there are too few snapshots or nulls, names match nothing, the
+            weights do not move, the read-out is not (N, D), a basis is over other inputs, or the responses span too few
+            functions.
 
     Cost: (W + 2·nulls) forward derivatives of all inputs, and the tests. Responses take 8·(W + 2·nulls)·N·D bytes.
     """
