@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from spectraledge.errors import InputError
+from spectraledge.models import Transformer
 from spectraledge.modes import feature_basis, selection_ratio_of_energies
 from spectraledge.spectrum import window_directions
 from spectraledge.studies.any_model import functional_modes
+from spectraledge.studies.functional import observe_run
+from spectraledge.studies.selection import selection_table
 
 INPUTS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
 
@@ -135,6 +139,26 @@ def test_tokens_tied_weights_and_other_outputs():
     assert found.watched == ("embedding.weight",)
     moved = torch.from_numpy(found.response_KND)
     torch.testing.assert_close(moved[:, :7], moved[:, 7:14])
+
+
+def test_a_recorded_run_gives_what_its_study_gives(run):
+    options = {"window": 6, "center": True, "nulls": 5}
+    seen = observe_run(run, step=200, **options)
+    expected = selection_table(seen, seed=42).query("basis == 'output'").set_index("subspace")
+    snapshots = [load_file(snapshot.path) for snapshot in seen.run.series.snapshots]
+    found = functional_modes(
+        Transformer(seen.run.config.model).eval(),
+        snapshots,
+        torch.from_numpy(seen.run.task.pairs_N2),
+        readout=lambda output: output.residual_ND,
+        bases=[seen.bases["output"]],
+        params="*.attention.*weight",
+        components=2,
+        **options,
+    )
+    np.testing.assert_allclose(found.eigenvalues_K, seen.window.directions.eigenvalues_K, rtol=1e-9)
+    table = found.selection.set_index("subspace").loc[expected.index]
+    np.testing.assert_allclose(table["window_share"], expected["window_share"], rtol=1e-9)
 
 
 def test_nothing_of_the_module_changes():
