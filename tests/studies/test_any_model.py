@@ -10,7 +10,7 @@ from spectraledge.errors import InputError
 from spectraledge.models import Transformer
 from spectraledge.modes import feature_basis, selection_ratio_of_energies
 from spectraledge.spectrum import window_directions
-from spectraledge.studies.any_model import functional_modes
+from spectraledge.studies import functional_modes
 from spectraledge.studies.functional import observe_run
 from spectraledge.studies.selection import selection_table
 
