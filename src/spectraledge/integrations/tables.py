@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.files import write_json, write_table
-from spectraledge.integrations.rotation import window_rotation
-from spectraledge.spectrum import Spectrum, band_windows, window_eigenvalues
+from spectraledge.spectrum import Spectrum, band_windows, window_eigenvalues, window_rotation
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from spectraledge.spectrum.directions import Directions, window_directions
 from spectraledge.spectrum.edge import Spectrum, edge_position
 from spectraledge.spectrum.gram import BandedGram, band_windows, block_windows
 from spectraledge.spectrum.noise import NoiseFloor, effective_dimension, noise_floor, surrogate_updates
+from spectraledge.spectrum.rotation import window_rotation
 from spectraledge.spectrum.sketch import Sketch
 from spectraledge.spectrum.walks import PrincipalComponents, displacement_gram, orthogonal_gram, principal_components
 from spectraledge.spectrum.weights import gaussian_singular_values
@@ -31,5 +32,6 @@ __all__ = [
     "surrogate_updates",
     "window_directions",
     "window_eigenvalues",
+    "window_rotation",
     "window_spectrum",
 ]
