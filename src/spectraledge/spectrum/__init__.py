@@ -1,5 +1,14 @@
 """The spectrum of a training run: eigenvalues and directions of the Gram matrix of its last W updates."""
 
+from spectraledge.spectrum.alerts import (
+    Change,
+    Detector,
+    calibrated_threshold,
+    change_score,
+    gram_quantities,
+    persistent_score,
+    subspace_overlap,
+)
 from spectraledge.spectrum.declines import Since, decline
 from spectraledge.spectrum.directions import Directions, window_directions
 from spectraledge.spectrum.edge import Spectrum, edge_position
@@ -13,6 +22,8 @@ from spectraledge.spectrum.windows import window_eigenvalues, window_spectrum
 
 __all__ = [
     "BandedGram",
+    "Change",
+    "Detector",
     "Directions",
     "NoiseFloor",
     "PrincipalComponents",
@@ -21,14 +32,19 @@ __all__ = [
     "Spectrum",
     "band_windows",
     "block_windows",
+    "calibrated_threshold",
+    "change_score",
     "decline",
     "displacement_gram",
     "edge_position",
     "effective_dimension",
     "gaussian_singular_values",
+    "gram_quantities",
     "noise_floor",
     "orthogonal_gram",
+    "persistent_score",
     "principal_components",
+    "subspace_overlap",
     "surrogate_updates",
     "window_directions",
     "window_eigenvalues",
