@@ -17,12 +17,13 @@ from spectraledge.spectrum import (
     change_score,
     edge_position,
     gram_quantities,
+    gram_series,
     persistent_score,
     subspace_overlap,
     window_directions,
 )
 
-CHANGES = ["high", "low", "rise", "collapse", "plateau"]
+CHANGES = ["high", "low", "rise", "collapse", "plateau", "shift"]
 
 
 def naive_score(values, place, change):
@@ -30,6 +31,9 @@ def naive_score(values, place, change):
     here = so_far[-1]
     if change == "plateau":
         return min(so_far[-5:]) / max(so_far[-5:]) if len(so_far) >= 5 else 0.0
+    if change == "shift":
+        before = sorted(so_far[:-1])
+        return abs(here - before[(len(before) - 1) // 2]) if before else 0.0
     return {"high": here, "low": -here, "rise": here / min(so_far), "collapse": max(so_far) / here}[change]
 
 
@@ -57,8 +61,10 @@ def test_scores_are_those_of_the_definition(change, seed, count):
 def test_alarms_are_those_of_the_definition(change, seed, consecutive, threshold):
     values = np.random.default_rng(seed).uniform(0.1, 2, 15)
     scores = change_score(torch.from_numpy(values), change).tolist()
-    found = Detector("any", change, threshold, consecutive).alarm_steps(range(15), torch.from_numpy(values))
+    detector = Detector("any", change, threshold, consecutive)
+    found = detector.alarm_steps(range(15), torch.from_numpy(values))
     assert found == naive_alarms(scores, threshold, consecutive)
+    assert detector.stands(torch.from_numpy(values)) == all(score > threshold for score in scores[-consecutive:])
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -132,7 +138,6 @@ def test_quantities_are_those_of_the_definition(rank, scale):
     if rank is not None:
         updates[:, rank:] = 0.0
     found = gram_quantities(gram_windows(torch.from_numpy(updates), 6))
-    k_before = []
     for place in range(len(updates) - 5):
         rows = updates[place : place + 6]
         straight = np.diag(np.linalg.norm(rows, axis=1))
@@ -150,9 +155,8 @@ def test_quantities_are_those_of_the_definition(rank, scale):
             "ratio_23": plain[1] / max(plain[2], least),
             "g23": plain[1] - plain[2],
             "trace": plain.sum(),
-            "edge_shift": abs(k_star - sorted(k_before)[(len(k_before) - 1) // 2]) if k_before else 0,
+            "k_star": k_star,
         }
-        k_before.append(k_star)
         for name, value in expected.items():
             np.testing.assert_allclose(float(found[name][place]), value, rtol=1e-8, err_msg=name)
 
@@ -171,7 +175,7 @@ def test_what_storage_hides_counts_as_its_noise():
     found = gram_quantities(gram, storage_noise_N=noise_N)
     for name in ("spike", "spike_centered", "ratio_12", "ratio_23"):
         torch.testing.assert_close(found[name], torch.ones_like(noise_N))
-    for name in ("g23", "trace", "edge_shift"):
+    for name in ("g23", "trace", "k_star"):
         torch.testing.assert_close(found[name], torch.zeros_like(noise_N))
     assert (subspace_overlap(gram, storage_noise_N=noise_N) == 0).all()
 
@@ -187,6 +191,34 @@ def test_the_overlap_is_the_smallest_cosine_between_leading_subspaces():
     for place, value in enumerate(found.tolist()):
         earlier, later = (window_directions(updates[start : start + 7]).vectors_KP[:3] for start in (place, place + 1))
         assert value == pytest.approx(float(torch.linalg.svdvals(earlier @ later.T)[-1]), abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [0, 2, 5, 6, 20])
+def test_series_have_the_steps_of_their_windows_and_never_look_ahead(count):
+    gram, rows = BandedGram(6), [torch.empty(0, 6)]
+    for update_P in training(4)[:count]:
+        gram.append(update_P)
+        rows.append(gram.latest[None])
+    band_TW = torch.cat(rows)
+    noise_T = torch.full((count,), 0.5, dtype=torch.float64)
+    found = gram_series(range(count), band_TW, noise_T, window=5)
+    steps, norms = found.pop("update_norm")
+    assert steps == list(range(count))
+    torch.testing.assert_close(norms, training(4)[:count].norm(dim=1))
+    overlap = found.pop("overlap", ([], torch.empty(0)))
+    assert overlap[0] == list(range(5, count))
+    if count > 5:
+        noise_N = torch.full((count - 5,), 3.0, dtype=torch.float64)
+        expected = subspace_overlap(gram_windows(training(4)[:count], 6), storage_noise_N=noise_N)
+        torch.testing.assert_close(overlap[1], expected)
+    assert bool(found) == (count >= 5)
+    if found:
+        noise_N = torch.full((count - 4,), 2.5, dtype=torch.float64)
+        expected = gram_quantities(gram_windows(training(4)[:count], 5), storage_noise_N=noise_N)
+        assert found.keys() == expected.keys()
+        for name, (steps, values) in found.items():
+            assert steps == list(range(4, count))
+            torch.testing.assert_close(values, expected[name])
 
 
 @pytest.mark.parametrize("consecutive", [1, 3])

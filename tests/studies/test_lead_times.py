@@ -44,7 +44,7 @@ def planted(seed: int, *, grokked_step: int | None, lead: int = 0, task: str = "
     series = {
         ("spike", 10): (STEPS, torch.from_numpy(spike)),
         ("weight_norm", 0): (STEPS, torch.from_numpy(rng.random(30))),
-        ("edge_shift", 10): (STEPS, torch.from_numpy(rng.integers(0, 2, 30).astype(float))),
+        ("k_star", 10): (STEPS, torch.from_numpy(rng.integers(0, 2, 30).astype(float))),
     }
     return AlarmRun(f"{task}-{seed}", task, 1.0, seed, grokked_step, series)
 
@@ -85,10 +85,10 @@ def test_what_says_nothing_has_no_lead(table: pd.DataFrame) -> None:
     assert row["lead"] == row["lead_low"] == -math.inf
 
 
-def test_every_change_is_followed_but_where_only_large_values_mean_anything(table: pd.DataFrame) -> None:
+def test_every_change_is_followed_that_means_something(table: pd.DataFrame) -> None:
     changes = table.reset_index().groupby("quantity")["change"].apply(list)
     assert changes["spike"] == ["high", "low", "rise", "collapse", "plateau"]
-    assert changes["edge_shift"] == ["high"]
+    assert changes["k_star"] == ["shift"]
 
 
 def test_each_run_is_judged_by_controls_of_other_seeds(runs: list[AlarmRun], alarms: pd.DataFrame) -> None:

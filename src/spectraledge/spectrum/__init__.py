@@ -6,6 +6,7 @@ from spectraledge.spectrum.alerts import (
     calibrated_threshold,
     change_score,
     gram_quantities,
+    gram_series,
     persistent_score,
     subspace_overlap,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "effective_dimension",
     "gaussian_singular_values",
     "gram_quantities",
+    "gram_series",
     "noise_floor",
     "orthogonal_gram",
     "persistent_score",

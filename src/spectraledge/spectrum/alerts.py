@@ -10,12 +10,13 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.spectrum.edge import Spectrum
+from spectraledge.spectrum.gram import band_windows
 from spectraledge.spectrum.rotation import window_rotation
 from spectraledge.spectrum.walks import orthogonal_gram
 from spectraledge.spectrum.windows import window_eigenvalues
 
-Change = Literal["high", "low", "rise", "collapse", "plateau"]
-"""What raises an alarm: a large or a small value, or a phase of the series (see `change_score`)."""
+Change = Literal["high", "low", "rise", "collapse", "plateau", "shift"]
+"""What raises an alarm: a large or a small value, a phase, or another value than before (see `change_score`)."""
 
 PLATEAU = 5
 """Values over which a plateau is judged (our choice: with the paper's snapshots 500 steps, a sixth of the way to
@@ -43,6 +44,22 @@ class Detector:
     threshold: float
     consecutive: int = 2
 
+    @property
+    def name(self) -> str:
+        """Quantity and change in one word, as loggers want it."""
+        return f"{self.quantity}_{self.change}"
+
+    def stands(self, values_T: Tensor) -> bool:
+        """Tell whether the alarm stands at the last value of a series.
+
+        Args:
+            values_T: The series, oldest first.
+
+        Returns:
+            Whether its last `consecutive` scores exceed the threshold.
+        """
+        return len(values_T) > 0 and bool(self._on(values_T)[-1])
+
     def alarm_steps(self, steps: Sequence[int], values_T: Tensor) -> list[int]:
         """Steps at which alarms begin.
 
@@ -63,9 +80,12 @@ class Detector:
             raise InputError(f"every value needs a step, got {len(values_T)} values and {len(steps)} steps")
         if not len(steps):
             return []
-        on_T = persistent_score(change_score(values_T, self.change), self.consecutive) > self.threshold
+        on_T = self._on(values_T)
         begins_T = on_T & ~torch.nn.functional.pad(on_T, (1, 0))[:-1]
         return [steps[int(place)] for place in begins_T.nonzero()]
+
+    def _on(self, values_T: Tensor) -> Tensor:
+        return persistent_score(change_score(values_T, self.change), self.consecutive) > self.threshold
 
 
 def change_score(values_T: Tensor, change: Change) -> Tensor:
@@ -73,13 +93,14 @@ def change_score(values_T: Tensor, change: Change) -> Tensor:
 
     Definition (our choice): "high" is the value and "low" its negative; "rise" is the value over the smallest so far
     and "collapse" the largest so far over the value, so that both begin with 1; "plateau" is the smallest over the
-    largest of the last five, 1 where nothing moves, and 0 until there are five.
-    Laws: none looks ahead; multiplying the series by a constant changes nothing but "high" and "low".
+    largest of the last five, 1 where nothing moves, and 0 until there are five; "shift" is the distance from the median
+    of the values before (the lower of two in the middle), 0 for the first.
+    Laws: none looks ahead; multiplying the series by a constant changes nothing of rises, collapses and plateaus.
     Null: 1 is not the null of a rise or a collapse, since a series of noise exceeds its own extremes too. Thresholds
     come from controls.
 
     Args:
-        values_T: The series, oldest first, shape (T,); not negative unless the change is "high" or "low".
+        values_T: The series, oldest first, shape (T,); not negative for a rise, a collapse or a plateau.
         change: See above.
 
     Returns:
@@ -90,16 +111,16 @@ def change_score(values_T: Tensor, change: Change) -> Tensor:
     """
     if change not in get_args(Change):
         raise InputError(f"unknown change {change!r}: expected {', '.join(get_args(Change))}")
-    values, itself = values_T.double(), change in ("high", "low")
+    values, itself = values_T.double(), change in ("high", "low", "shift")
     if values.dim() != 1 or not (torch.isfinite(values) & ((values >= 0) | itself)).all():
         raise InputError(
             f"a series for {change!r} is one row of finite numbers{'' if itself else ' that are not negative'}, got "
             f"shape {tuple(values.shape)}: leave out what was not measured"
         )
-    if itself:
+    if change == "shift":
+        return _shifts(values)
+    if itself or not len(values):
         return -values if change == "low" else values
-    if not len(values):
-        return values
     seen = values.clamp(min=_LEAST)
     if change == "rise":
         return seen / seen.cummin(0).values
@@ -163,9 +184,9 @@ def gram_quantities(gram_NWW: Tensor, *, storage_noise_N: Tensor | None = None) 
     Definition (our choice but for g23, trace and k*, Xu 2026, §2.3), with the eigenvalues λ of each window:
     "spike", λ_1 over that of updates of the same lengths at right angles (`orthogonal_gram`), and "spike_centered", the
     same of the window without its mean; "ratio_12" and "ratio_23", λ_1/λ_2 and λ_2/λ_3; "g23" and "trace";
-    "edge_shift", how far k* is from its median over the windows before.
+    "k_star", the edge position.
     Null: updates of independent directions have spikes of 1 and ratios of their squared lengths.
-    Laws: no window's values depend on later windows; multiplying all updates by c multiplies g23 and trace by c² and
+    Laws: no window's values depend on another; multiplying all updates by c multiplies g23 and trace by c² and
     changes nothing else.
 
     Args:
@@ -200,7 +221,7 @@ def gram_quantities(gram_NWW: Tensor, *, storage_noise_N: Tensor | None = None) 
         "ratio_23": second_N / third_N,
         "g23": plain.gaps_TW[:, 1],
         "trace": plain.trace_T,
-        "edge_shift": _shifts(plain.k_star_T.double()),
+        "k_star": plain.k_star_T.double(),
     }
 
 
@@ -218,6 +239,37 @@ def subspace_overlap(gram_NVV: Tensor, *, storage_noise_N: Tensor | None = None)
     return window_rotation(gram_NVV, top=EDGE, storage_noise=noise)[:, -1].nan_to_num(0.0)
 
 
-def _shifts(positions_N: Tensor) -> Tensor:
-    before = [positions_N[:place].median() if place else positions_N[0] for place in range(len(positions_N))]
-    return (positions_N - torch.stack(before)).abs() if before else positions_N
+def gram_series(
+    steps: Sequence[int], band_TW: Tensor, noise_T: Tensor, *, window: int
+) -> dict[str, tuple[list[int], Tensor]]:
+    """Every series that alarms can follow in the recorded inner products of updates.
+
+    Args:
+        steps: Step at which each update ends.
+        band_TW: ⟨δθ_t, δθ_(t−lag)⟩ by update and lag, at least `window` lags.
+        noise_T: Largest squared length that rounding of the stored parameters can give each update.
+        window: Updates per window, at least 3.
+
+    Returns:
+        Steps and values by name: "update_norm", the length of every update; `gram_quantities` of every full window;
+        "overlap" (`subspace_overlap`) from the second window on, where there are more than `window` lags.
+
+    Raises:
+        InputError: if the window is shorter than 3.
+    """
+    count, steps = len(steps), list(steps)
+    found = {"update_norm": (steps, band_TW[:, 0].double().sqrt())}
+    if count >= window:
+        noise_N = noise_T.unfold(0, window, 1).sum(-1)
+        quantities = gram_quantities(band_windows(band_TW, window), storage_noise_N=noise_N)
+        found |= {name: (steps[window - 1 :], values) for name, values in quantities.items()}
+    if count > window and band_TW.shape[1] > window:
+        noise_N = noise_T.unfold(0, window + 1, 1).sum(-1)
+        overlap_N = subspace_overlap(band_windows(band_TW, window + 1), storage_noise_N=noise_N)
+        found["overlap"] = steps[window:], overlap_N
+    return found
+
+
+def _shifts(values_T: Tensor) -> Tensor:
+    before = [values_T[:place].median() for place in range(1, len(values_T))]
+    return (values_T - torch.stack([values_T[0], *before])).abs() if len(values_T) else values_T

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -18,11 +17,9 @@ from spectraledge.files import read_table
 from spectraledge.spectrum import (
     Change,
     Detector,
-    band_windows,
     calibrated_threshold,
     change_score,
-    gram_quantities,
-    subspace_overlap,
+    gram_series,
 )
 from spectraledge.statistics import SeedEstimate, blocked_folds, rate_estimate
 from spectraledge.streams import numpy_generator
@@ -39,8 +36,11 @@ WINDOWS = (TABLE_WINDOW, 20)
 BASELINES = ("weight_norm", "train_loss", "train_accuracy", "update_norm")
 """What needs no spectrum. They have no window, which tables write as 0."""
 
-_HIGH_ONLY = ("edge_shift", "overlap")
-"""Quantities of which only a large value means anything."""
+_CHANGES: dict[str, tuple[Change, ...]] = {"k_star": ("shift",), "overlap": ("high",)}
+"""Changes that mean something of a position and of a cosine."""
+
+_OF_SIZES: tuple[Change, ...] = ("high", "low", "rise", "collapse", "plateau")
+"""Changes of all other quantities."""
 
 _KEYS = ["quantity", "change", "window"]
 
@@ -69,8 +69,7 @@ class AlarmRun:
     def read(cls, folder: Path, *, windows: Sequence[int] = WINDOWS) -> "AlarmRun":
         """Read a run folder; no snapshot is needed.
 
-        Definition: the quantities of `gram_quantities` per window; "overlap" (`subspace_overlap`) where the recorded
-        inner products reach W updates back; and the `BASELINES`, "update_norm" being the length of an update.
+        Definition: the series of `gram_series` for every window size, and the `BASELINES`.
 
         Args:
             folder: A run folder that this package wrote.
@@ -91,15 +90,8 @@ class AlarmRun:
         }
         for window in windows:
             recorded = recorded_gram(folder, window)
-            steps, band_TW = recorded.steps, recorded.band_TW
-            noise_N = recorded.noise_T.unfold(0, window, 1).sum(-1)
-            found = gram_quantities(band_windows(band_TW, window), storage_noise_N=noise_N)
-            series |= {(name, window): (steps[window - 1 :], values) for name, values in found.items()}
-            if window < min(band_TW.shape[1], len(steps)):
-                noise_N = recorded.noise_T.unfold(0, window + 1, 1).sum(-1)
-                overlap_N = subspace_overlap(band_windows(band_TW, window + 1), storage_noise_N=noise_N)
-                series["overlap", window] = steps[window:], overlap_N
-            series["update_norm", 0] = steps, band_TW[:, 0].sqrt()
+            found = gram_series(recorded.steps, recorded.band_TW, recorded.noise_T, window=window)
+            series |= {(name, 0 if name in BASELINES else window): one for name, one in found.items()}
         grokked = Manifest.read(folder).grokked_step
         return cls(folder.name, config.task, config.weight_decay, config.seed, grokked, series)
 
@@ -136,7 +128,7 @@ def calibrated_detectors(
         consecutive: Scores in a row that make an alarm.
 
     Returns:
-        Detectors by quantity and window: one per change, or "high" alone for the shift of k* and the overlap.
+        Detectors by quantity and window: one per change that means something of it.
 
     Raises:
         InputError: as `calibrated_threshold`, or if a control lacks a quantity that another has.
@@ -146,9 +138,8 @@ def calibrated_detectors(
         raise InputError("every control needs the same quantities: record them with the same lags, and long enough")
     detectors: dict[tuple[str, int], list[Detector]] = {}
     for key in keys:
-        changes: tuple[Change, ...] = ("high",) if key[0] in _HIGH_ONLY else get_args(Change)
         detectors[key] = []
-        for change in changes:
+        for change in _CHANGES.get(key[0], _OF_SIZES):
             scores = [change_score(run.series[key][1], change) for run in controls]
             threshold = calibrated_threshold(scores, share=share, consecutive=consecutive)
             detectors[key].append(Detector(key[0], change, threshold, consecutive))
