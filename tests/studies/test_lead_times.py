@@ -123,11 +123,30 @@ def test_rates_quantiles_and_intervals_are_those_of_the_definition(alarms: pd.Da
         exact = scipy.stats.binomtest(false, 20).proportion_ci(0.95, "exact")
         assert (row.false_low, row.false_high) == (exact.low, exact.high)
         assert [row.lead_q25, row.lead, row.lead_q75] == [sorted(leads)[place] for place in (4, 9, 14)]
+        steps = own.dropna(subset=["grokked_step", "alarm_step"]).astype({"grokked_step": float, "alarm_step": float})
+        ranks = [
+            scipy.stats.rankdata(of_task[["alarm_step", "grokked_step"]], axis=0) - (len(of_task) + 1) / 2
+            for _, of_task in steps.groupby("task")
+        ]
+        moved = np.concatenate([np.empty((0, 2)), *ranks])
+        if (moved**2).sum(axis=0).all():
+            assert row.follows == pytest.approx(np.corrcoef(moved.T)[0, 1])
+        else:
+            assert math.isnan(row.follows)
         # Of two runs per seed the lower median is the smaller; of ten seeds the 2nd and 9th bound the median.
         of_seeds = sorted(
             min(lead for lead, own in zip(leads, seeds, strict=True) if own == seed) for seed in range(10)
         )
         assert (row.lead_low, row.lead_high) == (of_seeds[1], of_seeds[8])
+
+
+def test_alarms_that_only_tell_tasks_apart_follow_nothing() -> None:
+    late = {"add": 0, "mul": 500}
+    runs = [planted(seed, grokked_step=2000 + late[task], lead=300, task=task) for seed in range(6) for task in late]
+    controls = [planted(seed, grokked_step=None, task=f"control {n}") for seed in range(6) for n in range(2)]
+    table = lead_times(first_alarms(runs + controls)).set_index(["quantity", "change"])
+    assert table.loc[("spike", "high"), "before"] == 1
+    assert math.isnan(table.loc[("spike", "high"), "follows"])
 
 
 def test_few_seeds_bound_nothing(runs: list[AlarmRun]) -> None:
