@@ -75,7 +75,13 @@ def test_alerts_page_shows_the_measured_lead_times() -> None:
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     ("library", "written"),
-    [("lightning", "tracked/edge.parquet"), ("transformers", "tracked/edge.parquet"), ("tensorboard", "events")],
+    [
+        ("lightning", "tracked/edge.parquet"),
+        ("transformers", "tracked/edge.parquet"),
+        ("tensorboard", "events"),
+        ("wandb", "wandb/latest-run"),
+        ("trackio", "trackio/attached.db"),
+    ],
 )
 def test_attach_page_runs_with_other_libraries(
     library: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,16 @@
 """What a direction in parameter space does to every input, and how simple that is in a basis of the task's domain."""
 
 from spectraledge.modes.decompositions import Basis, grouping_basis, joint_basis, pair_basis
+from spectraledge.modes.features import feature_basis, walsh_basis
+from spectraledge.modes.functional_pca import (
+    ComponentTest,
+    FunctionalComponents,
+    SplitHalf,
+    component_test,
+    functional_components,
+    held_shares,
+    split_half,
+)
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
 from spectraledge.modes.readouts import centred_logit_response, normed_response
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
@@ -24,19 +34,26 @@ from spectraledge.modes.waves import Wave, wave
 
 __all__ = [
     "Basis",
+    "ComponentTest",
+    "FunctionalComponents",
     "KeyFrequencies",
     "Peak",
     "ReadOut",
     "SelectionRatio",
     "Shares",
+    "SplitHalf",
     "Wave",
     "centred_logit_response",
     "chance_share",
+    "component_test",
     "difference_responses",
     "energy_share",
+    "feature_basis",
     "field",
+    "functional_components",
     "functions_holding",
     "grouping_basis",
+    "held_shares",
     "inclusion",
     "isotropy_p_values",
     "joint_basis",
@@ -54,5 +71,7 @@ __all__ = [
     "selection_ratio_of_energies",
     "shares",
     "span_cosines",
+    "split_half",
+    "walsh_basis",
     "wave",
 ]

@@ -18,7 +18,7 @@ from spectraledge.tasks import Grouping
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_VANISHES = 1e-6
+VANISHES = 1e-6
 """What is left of a function after those before it, over its length, below which it adds no dimension of its own."""
 
 _UNUSED = 1e-10
@@ -280,7 +280,7 @@ def _ordered(name: str, covered_N: NDArray[np.bool_], maps: Sequence[tuple[str, 
             new_U2 = raw_U2 - before_UR @ (before_UR.T @ raw_U2)
             new_U2 -= before_UR @ (before_UR.T @ new_U2)  # Once leaves rounding over what remains; twice is enough.
             left_U2, lengths, _ = np.linalg.svd(new_U2, full_matrices=False)
-            kept = lengths > _VANISHES * np.linalg.norm(raw_U2)
+            kept = lengths > VANISHES * np.linalg.norm(raw_U2)
             place, count = len(subspace_R), int(kept.sum())
             functions_UR[:, place : place + count] = left_U2[:, kept]
             subspace_R += [len(subspaces)] * count

@@ -1,6 +1,7 @@
 """Studies: runs declared as data, trained and analysed as jobs, and claims evaluated on their tables."""
 
 from spectraledge.studies.analyses import ANALYSES, Analysis
+from spectraledge.studies.any_model import FunctionalModes, functional_modes
 from spectraledge.studies.backends import Backend, BackendName
 from spectraledge.studies.claims import CLAIMS, Claim, evaluate_claims
 from spectraledge.studies.config import AnalysisConfig, Budget, Keep, StudyConfig
@@ -30,6 +31,7 @@ __all__ = [
     "Claim",
     "CourseTables",
     "Estimate",
+    "FunctionalModes",
     "Keep",
     "ModesResult",
     "RunResult",
@@ -49,6 +51,7 @@ __all__ = [
     "evaluate_study",
     "first_seeds",
     "follow_course",
+    "functional_modes",
     "load_study",
     "measure_modes",
     "read_study_config",
