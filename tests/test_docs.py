@@ -1,11 +1,13 @@
 """The pages that show code are run."""
 
+import math
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +31,45 @@ def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
     exec(compile("\n".join(code), "docs/attach.md", "exec"), {})
     assert (tmp_path / "tracked" / "edge.parquet").is_file()
     assert capsys.readouterr().out.rstrip().endswith("100")
+
+
+def test_alerts_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = blocks("docs/alerts.md", "python")
+    assert len(code) == 4
+    exec(compile("\n".join(code), "docs/alerts.md", "exec"), {})
+    assert "a spike stands" in (printed := capsys.readouterr().out)
+    assert printed.rstrip().endswith("[400]")
+
+
+def test_alerts_page_shows_the_measured_lead_times() -> None:
+    """The rows on the page are those of the table with alarms in at least half of the grokking runs."""
+    table = pd.read_csv(ROOT / "docs/results/lead-times.csv")
+    shown = re.findall(
+        r"^\| (\w+ \| \w+ \| \d+ \| .*%?.*) \|$", (ROOT / "docs/alerts.md").read_text(), flags=re.MULTILINE
+    )
+    chosen = table[table["ever"] >= 0.5].sort_values("lead", ascending=False, kind="stable")
+
+    def between(row: pd.Series, name: str, low: str, high: str, scale: float) -> str:
+        value, *ends = ("none" if row[c] == -math.inf else f"{scale * row[c]:.0f}" for c in (name, low, high))
+        return f"{value} ({' to '.join(ends)})"
+
+    expected = [
+        " | ".join(
+            [
+                row["quantity"],
+                row["change"],
+                str(row["window"]),
+                between(row, "before", "before_low", "before_high", 100),
+                f"{100 * row['ever']:.0f}",
+                between(row, "false_alarms", "false_low", "false_high", 100),
+                between(row, "lead", "lead_low", "lead_high", 1),
+                "" if math.isnan(row["follows"]) else f"{row['follows']:.2f}",
+            ]
+        )
+        for _, row in chosen.iterrows()
+    ]
+    assert shown == expected
 
 
 @pytest.mark.filterwarnings("default")

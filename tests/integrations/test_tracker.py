@@ -12,18 +12,26 @@ from tracking_support import Network, Training, plain_updates, snapshots, weight
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
 from spectraledge.integrations import Reading, SpectralEdgeTracker, differences
-from spectraledge.spectrum import BandedGram, Sketch
+from spectraledge.spectrum import BandedGram, Detector, Sketch, gram_series
 from spectraledge.studies import analyze_folder
 from spectraledge.trajectory import RecordedGram
 
+ALERTS = [
+    Detector("spike", "high", 1.2, 1),
+    Detector("overlap", "high", 0.2),
+    Detector("trace", "collapse", 1.2),
+    Detector("update_norm", "rise", 1.1, 1),
+    Detector("k_star", "shift", 0.5, 1),
+]
 SETTINGS = {
     "exact": {},
     "bfloat16": {"store": "bfloat16"},
     "sketch": {"sketch": Sketch(16, seed=3)},
     "drawn sketch": {"sketch": Sketch(16, seed=3), "keep_places": False},
+    "alerts": {"alerts": ALERTS},
     "floor": {"surrogates": 19, "device": "cpu", "center": True},
 }
-TABLES = ("spectrum", "edge", "rotation", "gram", "selection")
+TABLES = ("spectrum", "edge", "rotation", "gram", "alerts", "selection")
 
 
 def track(steps, *, training=None, **settings):
@@ -316,6 +324,40 @@ def test_a_reading_gives_the_scalars_that_exist():
     expected = {"k_star": 2, "trace": 5.0, "eigenvalue_1": 3.0, "rotation_1": 1.0, "eigenvalue_2": 2.0}
     assert reading.scalars() == {f"spectral_edge/{name}": value for name, value in expected.items()}
     assert dataclasses.replace(reading, above_floor=1).scalars()["spectral_edge/above_floor"] == 1
+
+
+def test_alarms_are_those_of_the_whole_series_and_stand_as_it_grows():
+    readings = []
+    tracker = track(60, alerts=ALERTS, on_reading=readings.append)
+    gram = tracker.results().gram
+    noise_T = torch.from_numpy(gram["storage_noise"].to_numpy().reshape(-1, 6)[:, 0].copy())
+    steps = gram["step"].unique().tolist()
+    series = gram_series(steps, band(tracker), noise_T, window=5)
+    expected = {(step, alert.name) for alert in ALERTS for step in alert.alarm_steps(*series[alert.quantity])}
+    found = tracker.results().alerts
+    assert set(zip(found["step"], found["quantity"] + "_" + found["change"], strict=True)) == expected
+    assert len(found) == len(expected) >= 4
+    assert found["step"].is_monotonic_increasing
+    for reading in readings:
+        so_far = gram_series(
+            steps[: reading.step // 3], band(tracker)[: reading.step // 3], noise_T[: reading.step // 3], window=5
+        )
+        # The overlap has no value yet at the first window.
+        stands = {alert.name: alert.stands(so_far.get(alert.quantity, [[], torch.empty(0)])[1]) for alert in ALERTS}
+        assert reading.alarms == stands
+        assert reading.scalars()["spectral_edge/alarm_spike_high"] == stands["spike_high"]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "message"),
+    [
+        ([Detector("train_loss", "low", 0.1)], "cannot follow 'train_loss': it knows g23"),
+        ([ALERTS[0], ALERTS[0]], "quantity and change of its own"),
+    ],
+)
+def test_alerts_that_cannot_be_followed_are_refused(alerts, message):
+    with pytest.raises(InputError, match=message):
+        Training().tracker(alerts=alerts)
 
 
 def test_an_unfilled_window_has_no_reading_and_empty_tables():

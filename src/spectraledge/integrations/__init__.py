@@ -1,9 +1,9 @@
 """Measuring somebody else's training while it runs."""
 
 from spectraledge.integrations.record import Reading
-from spectraledge.integrations.rotation import window_rotation
 from spectraledge.integrations.tables import Overhead, TrackerResults
 from spectraledge.integrations.tracker import SpectralEdgeTracker
+from spectraledge.spectrum import window_rotation
 
 __all__ = [
     "Overhead",

@@ -1,14 +1,15 @@
 """What a tracker has measured so far, and what follows from it."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from spectraledge.integrations.alarms import Alarms
 from spectraledge.integrations.tables import (
     Overhead,
     Products,
@@ -18,6 +19,7 @@ from spectraledge.integrations.tables import (
     rotation_table,
     spectrum_of,
 )
+from spectraledge.spectrum import Detector
 from spectraledge.trajectory import edge_table, spectrum_table
 
 
@@ -33,6 +35,7 @@ class Reading:
         above_floor: Leading eigenvalues of the centred window above its noise floor; None where none was asked for.
         rotation_K: Cosines between its leading directions and those of the window before (see `window_rotation`); NaN
             for the first window.
+        alarms: Whether each alert stands, by quantity and change ("spike_high").
     """
 
     step: int
@@ -41,6 +44,7 @@ class Reading:
     trace: float
     above_floor: int | None
     rotation_K: Tensor
+    alarms: Mapping[str, bool] = field(default_factory=dict)
 
     def scalars(self) -> dict[str, float]:
         """Return what a logger wants, by name: the leading eigenvalues and how far their directions turned, and so on.
@@ -54,6 +58,7 @@ class Reading:
             values[f"eigenvalue_{index + 1}"] = float(self.eigenvalues_W[index])
             if not math.isnan(cosine):
                 values[f"rotation_{index + 1}"] = cosine
+        values |= {f"alarm_{name}": float(stands) for name, stands in self.alarms.items()}
         return {f"spectral_edge/{name}": value for name, value in values.items()}
 
 
@@ -64,14 +69,16 @@ class Record:
         window: Updates per window, W.
         center: Whether each window's mean update is removed.
         top: Directions whose rotation is followed.
+        alerts: Detectors that are followed.
     """
 
-    def __init__(self, window: int, *, center: bool, top: int) -> None:
+    def __init__(self, window: int, *, center: bool, top: int, alerts: Sequence[Detector] = ()) -> None:
         self._window, self._center, self._top = window, center, min(top, window)
         self._steps: list[int] = []
         self._band: list[Tensor] = []
         self._noise: list[float] = []
         self._floors: list[Tensor] = []
+        self._alarms = Alarms(alerts, window)
 
     def __len__(self) -> int:
         """Return the number of updates."""
@@ -93,6 +100,8 @@ class Record:
         self._steps.append(step)
         self._band.append(band_V)
         self._noise.append(noise)
+        if self._alarms.detectors:
+            self._alarms.append(self._products(self._window + 1))
 
     def append_floor(self, above: int, ratio: float) -> None:
         """Add how many leading eigenvalues of the last window are above its noise floor, and the first over its."""
@@ -110,6 +119,7 @@ class Record:
             float(spectrum.trace_T[-1]),
             int(self._floors[-1][0]) if self._floors else None,
             cosines_NK[-1] if len(cosines_NK) else torch.full((self._top,), torch.nan, dtype=torch.float64),
+            self._alarms.standing(),
         )
 
     def results(self, selection: pd.DataFrame, overhead: Overhead) -> TrackerResults:
@@ -131,6 +141,7 @@ class Record:
             edge_table(steps, spectrum, products.floors_N2),
             rotation_table(steps[1:], cosines_NK),
             gram_table(products),
+            self._alarms.table(),
             selection,
             overhead,
         )
@@ -151,6 +162,8 @@ class Record:
         self._band = list(state["band"])
         self._noise = state["noise"].tolist()
         self._floors = list(state["floors"])
+        if self._alarms.detectors and self._steps:
+            self._alarms.load(self._products())
 
     def _products(self, last: int = 0) -> Products:
         """Return what was measured of the last updates, default all of them."""

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.files import write_json, write_table
-from spectraledge.integrations.rotation import window_rotation
-from spectraledge.spectrum import Spectrum, band_windows, window_eigenvalues
+from spectraledge.spectrum import Spectrum, band_windows, window_eigenvalues, window_rotation
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ class TrackerResults:
         rotation: One row per window, from the second on, and principal angle: step, k (1-based), cosine (between the
             leading directions of the window and those of the window before it; see `window_rotation`).
         gram: As gram.parquet: one row per update and lag.
+        alerts: One row per alarm: step (at which it begins), quantity, change, threshold.
         selection: One row per parameter name: name, parameters, watched, reason, step.
         overhead: Seconds, share and memory.
     """
@@ -71,12 +71,13 @@ class TrackerResults:
     edge: pd.DataFrame
     rotation: pd.DataFrame
     gram: pd.DataFrame
+    alerts: pd.DataFrame
     selection: pd.DataFrame
     overhead: Overhead
 
     def save(self, folder: Path) -> None:
         """Write each table as <name>.parquet and the overhead as overhead.json into a folder, which is made."""
-        for name in ("spectrum", "edge", "rotation", "gram", "selection"):
+        for name in ("spectrum", "edge", "rotation", "gram", "alerts", "selection"):
             write_table(folder / f"{name}.parquet", getattr(self, name))
         write_json(folder / "overhead.json", asdict(self.overhead))
 

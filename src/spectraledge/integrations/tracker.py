@@ -19,7 +19,7 @@ from spectraledge.integrations.record import Reading, Record
 from spectraledge.integrations.shards import Shards, local_part
 from spectraledge.integrations.tables import Overhead, TrackerResults
 from spectraledge.integrations.watching import describe, in_optimizer, plain_names, row, watch
-from spectraledge.spectrum import Sketch, noise_floor
+from spectraledge.spectrum import Detector, Sketch, noise_floor
 from spectraledge.streams import torch_generator
 from spectraledge.trajectory import select_parameters
 
@@ -61,6 +61,8 @@ class SpectralEdgeTracker:
         device: Where updates are kept; default where the parameters are. "cpu" also multiplies there.
         center: Remove each window's mean update. Default no (Xu 2026, §2.3; the functional scripts do).
         top: Directions whose rotation is followed, at most W. Default 3 (the edge of Xu 2026, §2.3).
+        alerts: Detectors of `gram_series`, each with a threshold that was calibrated with the same window, `every`,
+            `store` and sketch. Default none. Together they take about a millisecond per snapshot (W = 20).
         surrogates: Surrogates of each window for its noise floor (39 are usual); they cost far more than all else
             here, so the default 0 leaves it out. Not for distributed parameters.
         seed: Root seed of the surrogates.
@@ -87,6 +89,7 @@ class SpectralEdgeTracker:
         device: Literal["cpu"] | None = None,
         center: bool = False,
         top: int = 3,
+        alerts: Sequence[Detector] = (),
         surrogates: int = 0,
         seed: int = 42,
         step: int = 0,
@@ -123,7 +126,7 @@ class SpectralEdgeTracker:
             else ExactDifference(_STORED[store])
         )
         self._held = HeldUpdates(window)
-        self._record = Record(window, center=center, top=top)
+        self._record = Record(window, center=center, top=top, alerts=alerts)
         self._last = step
         self._stopped = False
         self._handle: RemovableHandle | None = None

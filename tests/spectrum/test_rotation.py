@@ -8,8 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectraledge.integrations import window_rotation
-from spectraledge.spectrum import window_directions
+from spectraledge.spectrum import window_directions, window_rotation
 
 
 def gram(updates_TP):

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from spectraledge.spectrum import window_eigenvalues
-from spectraledge.spectrum.windows import center_gram
+from spectraledge.spectrum.windows import center_gram, window_eigenvalues
 
 
 def window_rotation(
