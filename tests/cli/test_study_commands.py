@@ -41,7 +41,7 @@ def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest
     assert json.loads(again.out) == told
     assert page.stat().st_mtime_ns == written
 
-    assert "to do: 2 runs, up to 120 steps, about 0 min at" in ran.err
+    assert "to do: 2 runs, up to 120 steps, at most 0 min at" in ran.err
     assert "GB are free" in ran.err
     assert "to do" not in again.err
 

@@ -220,7 +220,9 @@ def estimate_text(left: Estimate, *, jobs: int, timed: bool = False, free: int |
     """
     source = "timed now" if timed else "as recorded"
     hours = f"{_hours(left.wall_seconds)} at {jobs} at a time" + (f" ({source})" if left.steps else "")
-    text = f"to do: {left.runs} runs, up to {left.steps:,} steps, about {hours}"
+    # Runs that generalise stop before their budget; nobody knows by how much before one has.
+    most = "at most" if timed else "about"
+    text = f"to do: {left.runs} runs, up to {left.steps:,} steps, {most} {hours}"
     if left.untimed:
         text += f"; not in the time: training of {left.untimed} runs, whose speed is not known yet"
     if left.unmeasured:

@@ -7,6 +7,8 @@ from math import prod
 from pathlib import Path
 from statistics import median
 
+import torch
+
 from spectraledge.models import empty_transformer
 from spectraledge.studies.config import StudyConfig
 from spectraledge.studies.jobs import waves
@@ -120,12 +122,18 @@ def time_steps(study: StudyConfig, folder: Path) -> dict[str, float]:
 
 def _time(run: RunConfig) -> float:
     eager = run.model_copy(update={"engine": "eager", "start": ""})
-    trainer = Trainer(eager, any_task(run.task, modulus=run.model.tokens))
-    # The first steps also set up buffers.
-    trainer.stack.advance(2)
-    began = time.perf_counter()
-    trainer.stack.advance(_TIMED_STEPS)
-    return _TIMED_STEPS / (time.perf_counter() - began)
+    threads = torch.get_num_threads()
+    # As in a job: several threads that wait for busy cores take many times as long.
+    torch.set_num_threads(1)
+    try:
+        trainer = Trainer(eager, any_task(run.task, modulus=run.model.tokens))
+        # The first steps also set up buffers.
+        trainer.stack.advance(2)
+        began = time.perf_counter()
+        trainer.stack.advance(_TIMED_STEPS)
+        return _TIMED_STEPS / (time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _speeds(study: StudyConfig, progress: Mapping[str, RunProgress]) -> dict[str, float]:
