@@ -63,3 +63,9 @@ def test_what_does_not_fit_together_is_refused():
     hole = Task("hole", "", 7, add.pairs_N2[kept], add.labels_N[kept])
     with pytest.raises(InputError, match=r"task 'hole' has no answer to \(2, 3\)"):
         joint_task([hole])
+
+
+def test_a_name_with_a_plus_sign_is_no_tasks():
+    add = named_task("add", modulus=7)
+    with pytest.raises(InputError, match="the name of a task holds no '\\+', which joins several, got 'a\\+b'"):
+        Task("a+b", "", 7, add.pairs_N2, add.labels_N)

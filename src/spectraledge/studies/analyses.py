@@ -194,6 +194,9 @@ def _course(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     return {"course": found.course, "changes": found.changes}
 
 
+_DIRECTIONS = ("window", "center_modes", "edge", "nulls", "seed")
+"""What the directions of a run and their nulls depend on."""
+
 SPECTRUM = Analysis(
     "spectrum",
     _spectrum,
@@ -230,28 +233,28 @@ REPRESENTATION = Analysis(
     "representation",
     analyze_representation,
     ("block_shares", "purity", "ranks"),
-    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    settings=_DIRECTIONS,
     joined=("purity", "ranks"),
 )
 AUTOENCODER = Analysis(
     "autoencoder",
     analyze_autoencoder,
     ("autoencoder", "autoencoder_fit"),
-    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    settings=_DIRECTIONS,
     joined=("autoencoder", "autoencoder_fit"),
 )
 COUSAGE = Analysis(
     "cousage",
     analyze_cousage,
     ("usage", "usage_correlations", "sharedness"),
-    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    settings=_DIRECTIONS,
     joined=("usage", "sharedness"),
 )
 REUSE = Analysis(
     "reuse",
     reuse,
     REUSE_TABLES,
-    settings=("window", "center_modes", "edge", "nulls", "seed"),
+    settings=_DIRECTIONS,
     joined=("reuse", "reuse_selection", "reuse_probes", "inclusion"),
 )
 

@@ -24,7 +24,7 @@ from spectraledge.spectrum import (
 from spectraledge.statistics import SeedEstimate, blocked_folds, rate_estimate
 from spectraledge.streams import numpy_generator
 from spectraledge.studies.declines import TABLE_WINDOW, recorded_gram
-from spectraledge.tasks.joint import JOIN
+from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from spectraledge.studies.config import AnalysisConfig, Budget, StudyConfig
-from spectraledge.tasks import any_task
+from spectraledge.tasks import any_task, part_names
 from spectraledge.training import RunConfig
 
 LEARNED = ("add", "sub", "mul", "square_sum")
@@ -25,10 +25,12 @@ FEW_SEEDS = 3
 """Joint runs, and runs without weight decay, are of the first seeds only, as many as in Xu 2026, §2: the former cost up
 to seven times as much as single tasks, and the latter have shown no exception."""
 
-_CONTROL_STEPS = {"small": 800, "matched": 3_600, "published": 200_000}
-"""Budget of tasks that do not grok; matched: where the last of the grokking runs of seed 42 stops."""
+CONTROL_STEPS = 3_600
+"""Budget of runs that never grok, about where grokking ones stop (2,400 to 3,900 steps), so that all are read at like
+steps."""
 
-_DECAYLESS_STEPS = {"small": 800, "matched": 3_600, "published": 50_000}
+_CONTROL_STEPS = {"small": 800, "matched": CONTROL_STEPS, "published": 200_000}
+_DECAYLESS_STEPS = {"small": 800, "matched": CONTROL_STEPS, "published": 50_000}
 _LEARNED_STEPS = {"small": 1_600, "matched": 20_000, "published": 200_000}
 _JOINT_STEPS = {"small": 800, "matched": 40_000, "published": 200_000}
 _MEMORISED_STEPS = {"small": 800, "matched": 20_000, "published": 200_000}
@@ -85,7 +87,7 @@ def _further(run: RunConfig, few: tuple[int, ...]) -> tuple[str, ...]:
         return ()
     names = ["representation"]
     if run.seed in few:
-        names += ["cousage", "autoencoder", *(["reuse"] if run.task in TRI.split("+") else [])]
+        names += ["cousage", "autoencoder", *(["reuse"] if run.task in part_names(TRI) else [])]
     return tuple(names)
 
 
@@ -93,7 +95,7 @@ def _of_joint(run: RunConfig) -> tuple[str, ...]:
     if run.task == PERMUTED:
         return ()
     # A run that starts from another one may end before a window is full, which only reuse can do with.
-    simple = set(run.task.removesuffix("+").split("+")) <= set(LEARNED)
+    simple = set(part_names(run.task)) <= set(LEARNED)
     return ("reuse", "cousage") if simple and not run.start else ("reuse",)
 
 

@@ -5,12 +5,9 @@ from typing import Protocol
 
 from spectraledge.errors import InputError
 from spectraledge.studies.config import AnalysisConfig, Budget, StudyConfig
-from spectraledge.studies.paper import paper
+from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig
-
-CONTROL_STEPS = 3_600
-"""Budget of runs that never grok: about where the grokking ones of `quick` stop, so that all are read at like steps."""
 
 FIRST_SEEDS = (42, 137, 2024)
 """Seeds of Xu 2026, §2; more are 1, 2, 3, ... (our choice, so that no seed is chosen for its result)."""

@@ -1,6 +1,7 @@
 """Running a study: every run is one job, done wherever the backend says, and the study can be killed anywhere."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from spectraledge.studies.results import (
 from spectraledge.training import RunConfig
 
 _POLL_SECONDS = 1.0
+_POLL_REST = 50
+"""Least time between looks at all runs, over the time that a look takes."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +195,12 @@ def _watching(
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(_POLL_SECONDS):
+        pause = _POLL_SECONDS
+        while not over.wait(pause):
+            began = time.monotonic()
             on_progress([_status(config, folder, run) for run in config.runs])
+            # Many runs take long to read; jobs need the cores.
+            pause = max(_POLL_SECONDS, _POLL_REST * (time.monotonic() - began))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.tasks.operations import OPERATIONS, all_pairs, named_task
-from spectraledge.tasks.task import Task
-
-JOIN = "+"
-"""Between the names of parts."""
+from spectraledge.tasks.task import JOIN, Task
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def any_task(name: str, *, modulus: int = 97) -> Task | JointTask:
     """
     if JOIN not in name:
         return named_task(name, modulus=modulus)
-    return joint_task([named_task(part, modulus=modulus) for part in name.removesuffix(JOIN).split(JOIN)])
+    return joint_task([named_task(part, modulus=modulus) for part in part_names(name)])
 
 
 def part_names(name: str) -> tuple[str, ...]:

@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 
 from spectraledge.errors import InputError
 
+JOIN = "+"
+"""Between the names of a joint task's parts, and so in no name of a part."""
+
 
 @dataclass(frozen=True)
 class Task:
     """A binary operation on residues 0..modulus − 1, given by its whole table.
 
     Attributes:
-        name: Identifier, safe in file names.
+        name: Identifier, safe in file names, without a plus sign.
         formula: The operation as a person writes it.
         modulus: Number of residues; tokens and classes are 0..modulus − 1.
         pairs_N2: The domain, int64 (N, 2): each pair (a, b) once, a outer, b inner.
@@ -31,6 +34,8 @@ class Task:
     structure: str = "output"
 
     def __post_init__(self) -> None:
+        if JOIN in self.name:
+            raise InputError(f"the name of a task holds no {JOIN!r}, which joins several, got {self.name!r}: rename it")
         count = len(self.labels_N)
         if count < 2 or self.pairs_N2.shape != (count, 2):
             raise InputError(

@@ -7,7 +7,7 @@ import pandas as pd
 from spectraledge.studies import paper_runs
 from spectraledge.studies.results import RunResult, StudyResult
 from spectraledge.tasks import formula_of, part_names
-from spectraledge.tasks.joint import JOIN
+from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
 
 GROKKING_TASKS = paper_runs.GROKKING

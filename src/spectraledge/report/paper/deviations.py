@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from spectraledge.studies.results import StudyResult
-from spectraledge.tasks.joint import JOIN
+from spectraledge.tasks.task import JOIN
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from spectraledge.report.paper.conditions import arm_label
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import formula_of
-from spectraledge.tasks.joint import JOIN
+from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
 
 

@@ -105,7 +105,7 @@ def _inclusion(runs: list[RunResult], labels: dict[str, str]) -> pd.DataFrame:
     return rows.assign(
         arm=rows["run"].map(labels),
         formula=rows["target"].map(_formula),
-        others=rows["others"].map(lambda names: " and ".join(_formula(name) for name in names.split("+"))),
+        others=rows["others"].map(lambda names: " and ".join(_formula(name) for name in part_names(names))),
         value=rows["inclusion"],
     )
 
