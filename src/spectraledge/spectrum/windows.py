@@ -5,7 +5,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.spectrum.edge import Spectrum
-from spectraledge.spectrum.gram import BandedGram
+from spectraledge.spectrum.gram import update_windows
 
 _ROUNDING = 8 * torch.finfo(torch.float64).eps
 """Eigenvalues below this multiple of W times the uncentred trace are rounding errors of the Gram itself."""
@@ -54,10 +54,8 @@ def window_spectrum(updates_TP: Tensor, *, window: int = 20, center: bool = Fals
     Raises:
         InputError: if window is not in [2, T], shapes differ, or a value is not finite.
 
-    Cost: O(T·W·P) time, O(W·P) memory beside the input.
+    Cost: O(T·W·P) time, about a megabyte of memory beside the input.
     """
     if updates_TP.dim() != 2:
         raise InputError(f"updates must have shape (T, P), got {tuple(updates_TP.shape)}: flatten each update first")
-    gram = BandedGram(window)
-    gram.extend(updates_TP)
-    return Spectrum(window_eigenvalues(gram.windows(), center=center), window, center)
+    return Spectrum(window_eigenvalues(update_windows(updates_TP, window), center=center), window, center)
