@@ -3,6 +3,7 @@
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import joblib
@@ -78,14 +79,21 @@ def _short_run(seed: int, threads: int, steps: int) -> None:
         trainer.evaluate()
 
 
-def beside_each_other(runs: int = 6, steps: int = 200) -> Row:
-    """Runs one after another with a thread per core, against one process per core with one thread each."""
+def _short_plain_run(seed: int, threads: int, steps: int) -> None:
+    torch.set_num_threads(threads)
+    plain = PlainLoop(seed=seed)
+    for _ in range(steps // 100):
+        plain.advance(100)
+        plain.evaluate()
+
+
+def beside_each_other(runs: int = 6, steps: int = 200) -> list[Row]:
+    """One process per core with one thread each, against runs one after another with a thread per core.
+
+    The plain loop's runs and our own are baselines: what a study gains, and what it gains by processes alone.
+    """
     cores = joblib.cpu_count()
-
-    def in_sequence() -> None:
-        for seed in range(runs):
-            _short_run(seed, cores, steps)
-
+    found = []
     with joblib.Parallel(n_jobs=cores) as pool:
 
         def in_processes() -> None:
@@ -93,10 +101,18 @@ def beside_each_other(runs: int = 6, steps: int = 200) -> Row:
 
         # A study's runs take minutes: starting processes and importing PyTorch is left out.
         pool(joblib.delayed(_short_run)(seed, 1, 100) for seed in range(cores))
-        before, after, ratio = in_turn(in_sequence, in_processes, 2)
-    torch.set_num_threads(1)
-    name = f"{runs} runs of {steps} steps on {cores} cores: a process per core against {cores} threads"
-    return row(name, before, after, ratio, before / cores, "one core per run")
+        for name, run in (("the plain loop", _short_plain_run), ("ours", _short_run)):
+
+            def in_sequence(run: Callable[[int, int, int], None] = run) -> None:
+                for seed in range(runs):
+                    run(seed, cores, steps)
+
+            before, after, ratio = in_turn(in_sequence, in_processes, 2)
+            torch.set_num_threads(1)
+            alone = runs * seconds(lambda: _short_run(0, 1, steps)) / cores
+            path = f"{runs} runs of {steps} steps, a process per core, against {name} with {cores} threads"
+            found.append(row(path, before, after, ratio, alone, "one run alone, on every core"))
+    return found
 
 
 def stacked_on_gpu(runs: int = 64) -> list[Row]:
@@ -146,7 +162,7 @@ def _per_step(stack: Stack, steps: int = 20) -> float:
 
 def rows(repeats: int = 5) -> list[Row]:
     began = time.monotonic()
-    found = [one_run("eager", repeats), one_run("compiled", repeats), recording(), beside_each_other()]
-    found += stacked_on_gpu()
+    found = [one_run("eager", repeats), one_run("compiled", repeats), recording()]
+    found += beside_each_other() + stacked_on_gpu()
     print(f"training rows: {time.monotonic() - began:.0f} s")
     return found

@@ -15,7 +15,7 @@ from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Weights,
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply, multiply_into
 
-_BATCH = 384
+_BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
 
 
@@ -44,12 +44,15 @@ def residual_tangents(
     with torch.no_grad():
         weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
         folded = _behind_norms(weights, parameters, directions)
-        tables = _first_tables(weights, folded, count)
+        tables = _first_tables(weights, folded)
+        alone = [{name: value[k] for name, value in folded.items()} for k in range(count)]
         batches = torch.split(tokens_NL, _BATCH)
         for tokens, place in zip(batches, torch.split(found, _BATCH, dim=1), strict=True):
             layers = _layers(weights, rows_of(config, tokens[None]))
-            for k in range(count):
-                place[k] = _along(layers, {name: value[k] for name, value in folded.items()}, tables[k])
+            pairs = tokens[:, 0] * config.tokens + tokens[:, 1]
+            for k, direction in enumerate(alone):
+                first = tables[k].read(pairs, layers[0].row_of) if tables else None
+                place[k] = _along(layers, direction, first)
     return found
 
 
@@ -100,34 +103,68 @@ def _layers(weights: Weights, row_of: Tensor) -> list[_Layer]:
     ]
 
 
-def _first_tables(weights: Weights, directions: Mapping[str, Tensor], count: int) -> list[Tensor | None]:
-    """Return the tangents of the first layer's Q, K, V, (2·V, 3·D), of every direction that moves them: few rows."""
-    layer = weights.layers[0]
+@dataclass(frozen=True)
+class _FirstTable:
+    """Tangents of the first layer's attention along one direction: functions of few tokens, V of them.
+
+    Attributes:
+        scores: Of every pair of tokens, (V², 2, heads): how the score of key 1 moves against that of key 0.
+        values: Of every (position, token), (2·V, D).
+    """
+
+    scores: Tensor
+    values: Tensor
+
+    @classmethod
+    def of(cls, normed: Tensor, query_key: Tensor, weight: Tensor, bias: Tensor, heads: int) -> "_FirstTable":
+        """Along one direction's weight and bias, from normalised rows (2·V, D) and their Q and K, (2·V, 2·D)."""
+        width = normed.shape[1]
+        moved = multiply(normed, weight, bias)
+        query, key, moved_query, moved_key = (
+            part.reshape(2, -1, heads, width // heads)
+            for part in (*query_key.chunk(2, -1), moved[:, :width], moved[:, width : 2 * width])
+        )
+        # Both terms of the product rule as one product.
+        queries, keys = torch.cat([moved_query, query], -1), torch.cat([key, moved_key], -1)
+        own = (queries * keys).sum(-1).transpose(1, 2)
+        from_first = queries[0].transpose(0, 1) @ keys[1].permute(1, 2, 0) - own[0].unsqueeze(2)
+        from_second = own[1].unsqueeze(1) - keys[0].transpose(0, 1) @ queries[1].permute(1, 2, 0)
+        scores = torch.stack([from_first, from_second]).flatten(2).permute(2, 0, 1).contiguous()
+        return cls(scores, moved[:, 2 * width :].contiguous())
+
+    def read(self, pairs: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the tangents of scores, (2, n, heads), and of values, (2·n, D), of n pairs of tokens."""
+        return self.scores.index_select(0, pairs).transpose(0, 1), self.values.index_select(0, row_of)
+
+
+def _first_tables(weights: Weights, directions: Mapping[str, Tensor]) -> list[_FirstTable]:
+    """Return the tangents of the first layer's attention along every direction; none where they do not move it."""
+    layer, config = weights.layers[0], weights.config
     linear = f"{layer.name}.attention.qkv"
     if f"{linear}.weight" not in directions:
-        return [None] * count
-    normed = Normed.of(weights.table).out[0]
+        return []
+    normed = Normed.of(weights.table).out
+    query_key = layer.qkv.rows(0, 2 * config.width)(normed)[0]
     moved = zip(directions[f"{linear}.weight"], directions[f"{linear}.bias"], strict=True)
-    return [multiply(normed, weight, bias) for weight, bias in moved]
+    return [_FirstTable.of(normed[0], query_key, weight, bias, config.heads) for weight, bias in moved]
 
 
-def _along(layers: list[_Layer], direction: Mapping[str, Tensor], table: Tensor | None) -> Tensor:
-    """Return the tangent of the stream at position 0, (n, D), along one direction; `table` as in `_first_tables`."""
+def _along(layers: list[_Layer], direction: Mapping[str, Tensor], first: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Return the tangent of the stream at position 0, (n, D), along one direction.
+
+    `first` is that of the first layer's scores and values, if any; see `_FirstTable.read`.
+    """
     stream: Tensor | None = None
     for layer in layers:
         name, seen = layer.weights.name, layer.trace
         read, count = seen.query.shape[1:3]
         moved = None if stream is None else stream[: read * count]
-        projections = None
+        attended = first
         if layer is not layers[0]:
             weight, bias = (direction.get(f"{name}.attention.qkv.{part}") for part in ("weight", "bias"))
-            projections = _projections(layer, weight, bias, stream)
-        elif table is not None:
-            query, key, value = table.index_select(0, layer.row_of).chunk(3, -1)
-            projections = query[: read * count], key[count:] - key[:count], value
-        if projections:
-            mixed = _mixed(layer, *projections)
-            moved = multiply_into(moved, mixed, layer.weights.output[0])
+            attended = _attended(layer, weight, bias, stream)
+        if attended:
+            moved = multiply_into(moved, _mixed(layer, *attended), layer.weights.output[0])
         output = direction.get(f"{name}.attention.output.weight")
         if output is not None:
             moved = multiply_into(moved, seen.mixed[0], output)
@@ -139,10 +176,10 @@ def _along(layers: list[_Layer], direction: Mapping[str, Tensor], table: Tensor 
     return stream
 
 
-def _projections(
+def _attended(
     layer: _Layer, weight: Tensor | None, bias: Tensor | None, stream: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Return the tangents of Q (Q·n, D), of the difference of the two keys (n, D), and of V (2·n, D), if any."""
+) -> tuple[Tensor, Tensor] | None:
+    """Return the tangents of scores, (Q, n, heads), and of values, (2·n, D), of a layer behind the first, if any."""
     seen = layer.trace
     queried = seen.query.shape[1] * seen.query.shape[2]
     found = None
@@ -155,7 +192,11 @@ def _projections(
     if stream is not None:
         moved = seen.norm1.transport(stream[None])[0]
         found = _projected(found or (None, None, None), moved, layer.weights.qkv.weight[0], queried)
-    return found
+    if found is None:
+        return None
+    query, key_gap, value = found
+    query, key_gap = query.view(seen.query.shape), key_gap.view(seen.key_gap.shape)
+    return (query * seen.key_gap).addcmul_(seen.query, key_gap).sum(-1)[0], value
 
 
 def _projected(
@@ -171,11 +212,10 @@ def _projected(
     )
 
 
-def _mixed(layer: _Layer, query: Tensor, key_gap: Tensor, value: Tensor) -> Tensor:
-    """Return the tangent of attention's weighted values, (Q·n, D)."""
+def _mixed(layer: _Layer, score: Tensor, value: Tensor) -> Tensor:
+    """Return the tangent of attention's weighted values, (Q·n, D), from those of scores and values."""
     seen = layer.trace
-    query, key_gap = query.reshape(seen.query.shape), key_gap.reshape(seen.key_gap.shape)
-    values = value.reshape(1, 2, *seen.query.shape[2:])
-    score = (query * seen.key_gap).addcmul_(seen.query, key_gap).sum(-1, keepdim=True).mul_(layer.gate_slope)
-    mixed = torch.addcmul(values[:, :1], seen.gate, values[:, 1:] - values[:, :1])
-    return mixed.addcmul_(score, seen.value_gap).view(seen.mixed.shape[1:])
+    read = seen.query.shape[1]
+    first, second = value.view(1, 2, *seen.query.shape[2:]).chunk(2, 1)
+    gate = score[None, :read].unsqueeze(-1) * layer.gate_slope
+    return torch.lerp(first, second, seen.gate).addcmul_(gate, seen.value_gap).view(seen.mixed.shape[1:])
