@@ -45,7 +45,7 @@ def main() -> None:
             f"{r['share_of_limit']:.0%}",
             f"{r['peak_memory_mib']:.0f}",
         )
-    Console().print(table)
+    Console(width=max(Console().width, 200)).print(table)
     for r in scaling:
         figures = (
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in r.items()
