@@ -3,7 +3,6 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import joblib
@@ -71,20 +70,12 @@ def recording(repeats: int = 5) -> Row:
     return row("recording: snapshot, moves, online Gram every 100 steps", before, after, ratio, before, "no recording")
 
 
-def _short_run(seed: int, threads: int, steps: int) -> None:
+def _short_run(seed: int, threads: int, steps: int, *, plain: bool = False) -> None:
     torch.set_num_threads(threads)
-    trainer = Trainer(config(seed), named_task("add"))
+    run = PlainLoop(seed=seed) if plain else Trainer(config(seed), named_task("add"))
     for _ in range(steps // 100):
-        trainer.advance(100)
-        trainer.evaluate()
-
-
-def _short_plain_run(seed: int, threads: int, steps: int) -> None:
-    torch.set_num_threads(threads)
-    plain = PlainLoop(seed=seed)
-    for _ in range(steps // 100):
-        plain.advance(100)
-        plain.evaluate()
+        run.advance(100)
+        run.evaluate()
 
 
 def beside_each_other(runs: int = 6, steps: int = 200) -> list[Row]:
@@ -101,17 +92,17 @@ def beside_each_other(runs: int = 6, steps: int = 200) -> list[Row]:
 
         # A study's runs take minutes: starting processes and importing PyTorch is left out.
         pool(joblib.delayed(_short_run)(seed, 1, 100) for seed in range(cores))
-        for name, run in (("the plain loop", _short_plain_run), ("ours", _short_run)):
+        limit = runs / cores * min(seconds(lambda: _short_run(0, 1, steps)) for _ in range(3))
+        for name, plain in (("the plain loop", True), ("ours", False)):
 
-            def in_sequence(run: Callable[[int, int, int], None] = run) -> None:
+            def in_sequence(plain: bool = plain) -> None:
                 for seed in range(runs):
-                    run(seed, cores, steps)
+                    _short_run(seed, cores, steps, plain=plain)
 
             before, after, ratio = in_turn(in_sequence, in_processes, 2)
-            torch.set_num_threads(1)
-            alone = runs * seconds(lambda: _short_run(0, 1, steps)) / cores
             path = f"{runs} runs of {steps} steps, a process per core, against {name} with {cores} threads"
-            found.append(row(path, before, after, ratio, alone, "one run alone, on every core"))
+            found.append(row(path, before, after, ratio, limit, "one run alone, on every core"))
+    torch.set_num_threads(1)
     return found
 
 

@@ -53,6 +53,18 @@ def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(residual_tangents(config, parameters, directions, tokens), whole, rtol=1e-13, atol=1e-13)
 
 
+def test_inputs_in_any_order_and_more_than_once() -> None:
+    config = CONFIGS[1]
+    _, parameters = network(config, torch.float64)
+    names = [n for n in parameters if ".attention." in n and n.endswith(".weight")]
+    directions = {n: torch.randn(2, *parameters[n].shape, dtype=torch.float64) for n in names}
+    tokens = torch.cartesian_prod(torch.arange(11), torch.arange(11))
+    chosen = torch.tensor([120, 3, 3, 64, 0, 17])
+    every = residual_tangents(config, parameters, directions, tokens)
+    found = residual_tangents(config, parameters, directions, tokens[chosen])
+    torch.testing.assert_close(found, every[:, chosen], rtol=1e-13, atol=1e-13)
+
+
 def test_other_parameters_and_lengths_go_another_way() -> None:
     assert not has_tangents(CONFIGS[0], ["layers.0.attention.qkv.weight", "head.weight"])
     assert not has_tangents(CONFIGS[0], ["layers.0.attention.qkv.bias"])

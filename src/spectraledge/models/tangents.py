@@ -37,6 +37,8 @@ def residual_tangents(
 
     Returns:
         Tensor (K, N, D), of the parameters' type and on their device.
+
+    Cost: beside the result memory for 2·V²·heads numbers per direction, where one moves the first layer's Q, K or V.
     """
     assert has_tangents(config, directions)
     count = len(next(iter(directions.values())))
@@ -45,12 +47,12 @@ def residual_tangents(
         weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
         folded = _behind_norms(weights, parameters, directions)
         tables = _first_tables(weights, folded)
-        alone = [{name: value[k] for name, value in folded.items()} for k in range(count)]
+        one_by_one = [{name: value[k] for name, value in folded.items()} for k in range(count)]
         batches = torch.split(tokens_NL, _BATCH)
         for tokens, place in zip(batches, torch.split(found, _BATCH, dim=1), strict=True):
             layers = _layers(weights, rows_of(config, tokens[None]))
             pairs = tokens[:, 0] * config.tokens + tokens[:, 1]
-            for k, direction in enumerate(alone):
+            for k, direction in enumerate(one_by_one):
                 first = tables[k].read(pairs, layers[0].row_of) if tables else None
                 place[k] = _along(layers, direction, first)
     return found

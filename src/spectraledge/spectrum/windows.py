@@ -54,7 +54,7 @@ def window_spectrum(updates_TP: Tensor, *, window: int = 20, center: bool = Fals
     Raises:
         InputError: if window is not in [2, T], shapes differ, or a value is not finite.
 
-    Cost: O(T·W·P) time, about a megabyte of memory beside the input.
+    Cost: O(T·W·P) time, O(T·W²) memory beside the input.
     """
     if updates_TP.dim() != 2:
         raise InputError(f"updates must have shape (T, P), got {tuple(updates_TP.shape)}: flatten each update first")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -114,14 +115,14 @@ def analyze_step(
         patterns=patterns,
         dtype=dtype,
     )
-    frequencies = frequency_table(seen)
+    frequencies = cache(lambda: frequency_table(seen))
     make: dict[str, Callable[[], pd.DataFrame]] = {
         "selection": lambda: selection_table(seen, seed=seed),
         "keys": lambda: key_table(seen, seed=seed),
         "contrasts": lambda: contrast_table(seen),
         "moves": lambda: move_table(seen.run, seen.window),
-        "frequencies": lambda: frequencies,
-        "agreement": lambda: agreement_table(frequencies, seed=seed),
+        "frequencies": frequencies,
+        "agreement": lambda: agreement_table(frequencies(), seed=seed),
         "probes": lambda: probe_table(seen, seed=seed),
     }
     tables = {name: pd.DataFrame() if name in leave_out else make[name]() for name in TABLES}
