@@ -1,8 +1,12 @@
 """Training: one run eager and compiled, recording, runs beside each other, and stacks of runs on a GPU."""
 
+import multiprocessing
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
@@ -70,39 +74,46 @@ def recording(repeats: int = 5) -> Row:
     return row("recording: snapshot, moves, online Gram every 100 steps", before, after, ratio, before, "no recording")
 
 
-def _short_run(seed: int, threads: int, steps: int, *, plain: bool = False) -> None:
-    torch.set_num_threads(threads)
-    run = PlainLoop(seed=seed) if plain else Trainer(config(seed), named_task("add"))
+def _short_run(seed: int, steps: int, engine: str) -> None:
+    run = PlainLoop(seed=seed) if engine == "plain" else Trainer(config(seed, engine), named_task("add"))
     for _ in range(steps // 100):
         run.advance(100)
         run.evaluate()
 
 
+@contextmanager
+def _workers(count: int, threads: int, engine: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that spreads runs of some steps over processes, started, imported and compiled beforehand."""
+    # Compiled code keeps the number of threads that its process had: each arrangement has processes of its own.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, torch.set_num_threads, (threads,)) as pool:
+
+        def work(runs: int, steps: int) -> None:
+            for future in [pool.submit(_short_run, seed, steps, engine) for seed in range(runs)]:
+                future.result()
+
+        # A worker that has not finished its first run leaves the next to another.
+        work(count, 100)
+        work(count, 100)
+        yield work
+
+
 def beside_each_other(runs: int = 6, steps: int = 200) -> list[Row]:
     """One process per core with one thread each, against runs one after another with a thread per core.
 
-    The plain loop's runs and our own are baselines: what a study gains, and what it gains by processes alone.
+    Our own runs and the plain loop's are baselines: what a study gains by processes alone, and in all.
     """
     cores = joblib.cpu_count()
     found = []
-    with joblib.Parallel(n_jobs=cores) as pool:
-
-        def in_processes() -> None:
-            pool(joblib.delayed(_short_run)(seed, 1, steps) for seed in range(runs))
-
-        # A study's runs take minutes: starting processes and importing PyTorch is left out.
-        pool(joblib.delayed(_short_run)(seed, 1, 100) for seed in range(cores))
-        limit = runs / cores * min(seconds(lambda: _short_run(0, 1, steps)) for _ in range(3))
-        for name, plain in (("the plain loop", True), ("ours", False)):
-
-            def in_sequence(plain: bool = plain) -> None:
-                for seed in range(runs):
-                    _short_run(seed, cores, steps, plain=plain)
-
-            before, after, ratio = in_turn(in_sequence, in_processes, 2)
-            path = f"{runs} runs of {steps} steps, a process per core, against {name} with {cores} threads"
+    with _workers(cores, 1, "compiled") as in_processes:
+        limit = runs / cores * min(seconds(lambda: in_processes(1, steps)) for _ in range(3))
+        for engine, name in (("compiled", "ours"), ("plain", "the plain loop")):
+            with _workers(1, cores, engine) as in_sequence:
+                before, after, ratio = in_turn(
+                    lambda work=in_sequence: work(runs, steps), lambda: in_processes(runs, steps), 3
+                )
+            path = f"{runs} runs of {steps} steps (compiled), a process per core, against {name} with {cores} threads"
             found.append(row(path, before, after, ratio, limit, "one run alone, on every core"))
-    torch.set_num_threads(1)
     return found
 
 

@@ -207,7 +207,7 @@ class Stack:
         shared = self.members[0].config
         rows, labels = (torch.from_numpy(part).to(device).unbind(0) for part in self._batches(steps))
         rates = self._rates(steps)
-        step = _compiled_if(take_step, shared.engine)
+        step = _compiled_if(take_step, shared.engine, device.type)
         fixed = shared.model, self.layout, shared.betas
         outcomes = [step(*fixed, self.flat, *now) for now in zip(rates, rows, labels, strict=True)]
         losses_TS = torch.stack([losses for losses, _ in outcomes]).cpu().numpy()
@@ -240,7 +240,7 @@ class Stack:
         for i, member in enumerate(self.members):
             pairs[i, : len(member.task)], labels[i, : len(member.task)] = member.task.pairs_N2, member.task.answers_NO
         weights = Weights.of(model, self.layout.split(self.flat.weights))
-        answers = _compiled_if(_answers, self.members[0].config.engine)
+        answers = _compiled_if(_answers, self.members[0].config.engine, device.type)
         parts = [
             answers(weights, rows_of(model, inputs), right)
             for inputs, right in zip(
@@ -336,10 +336,12 @@ def _answers(weights: Weights, row_of: Tensor, labels_SNO: Tensor) -> tuple[Tens
 
 
 @functools.cache
-def _compiled_if(function: Callable[..., Any], engine: Engine) -> Callable[..., Any]:
+def _compiled_if(function: Callable[..., Any], engine: Engine, device_type: str) -> Callable[..., Any]:
     if engine == "eager":
         return function
-    compiled = torch.compile(function, fullgraph=True, dynamic=False)
+    # On the CPU a step's 60 kernels take so little time each that calling them from Python would be a twelfth of it.
+    options: dict[str, Any] = {"cpp_wrapper": device_type == "cpu"}
+    compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options)
 
     def run(*operands: object) -> object:
         try:
