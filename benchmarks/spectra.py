@@ -5,6 +5,7 @@ so in `baseline`. Limits are measured in the same process.
 """
 
 import ctypes
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -97,6 +98,28 @@ def scaling(rates: tuple[float, float]) -> Iterator[Row]:
             peak_memory_mib=peak_mib(stream),
             window_mib=4 * window * size / 2**20,
         )
+
+
+def largest(rates: tuple[float, float], size: int = 100_000_000, block: int = 100_000) -> Row:
+    """Updates that do not fit, exact, in blocks: all of them the same part of memory, since 16 GB would not fit here."""
+    count, part = 40, torch.randn(40, block)
+
+    def blockwise() -> None:
+        block_windows(itertools.repeat(part, size // block), WINDOW)
+
+    before = best(lambda: svd_per_window(part[:WINDOW].numpy(), WINDOW)) * (count - WINDOW + 1) * size / block
+    after = best(blockwise, 1)
+    return row(
+        f"spectra: {count} updates, window {WINDOW}, {size:,} parameters in blocks of {block:,}",
+        before,
+        after,
+        before / after,
+        band_limit(count, WINDOW, size, rates=rates),
+        "reading once, then W products per update at the GEMM rate",
+        baseline=f"numpy.linalg.svd of one window of {block:,} parameters, scaled",
+        peak_memory_mib=peak_mib(lambda: block_windows([part], WINDOW)),
+        window_mib=4 * WINDOW * size / 2**20,
+    )
 
 
 def one_at_a_time(rates: tuple[float, float]) -> Row:
@@ -212,6 +235,7 @@ def rows() -> list[Row]:
         all_windows(rates),
         one_at_a_time(rates),
         *scaling(rates),
+        largest(rates),
         blocks_of_files(rates),
         sketching(rates),
         floor_of_noise(),

@@ -110,7 +110,7 @@ def beside_each_other(runs: int = 6, steps: int = 200) -> list[Row]:
         for engine, name in (("compiled", "ours"), ("plain", "the plain loop")):
             with _workers(1, cores, engine) as in_sequence:
                 before, after, ratio = in_turn(
-                    lambda work=in_sequence: work(runs, steps), lambda: in_processes(runs, steps), 3
+                    lambda work=in_sequence: work(runs, steps), lambda: in_processes(runs, steps), 2
                 )
             path = f"{runs} runs of {steps} steps (compiled), a process per core, against {name} with {cores} threads"
             found.append(row(path, before, after, ratio, limit, "one run alone, on every core"))

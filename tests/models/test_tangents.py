@@ -15,7 +15,9 @@ CONFIGS = [
 
 def network(config: TransformerConfig, dtype: torch.dtype) -> tuple[Transformer, dict[str, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
-    model = Transformer(config).to(dtype)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Transformer(config).to(dtype)
     # Away from the initial values, where biases are zero and scales are one.
     moved = {
         name: value.detach() + 0.3 * torch.randn(value.shape, generator=generator, dtype=dtype)

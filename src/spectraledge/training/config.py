@@ -40,7 +40,7 @@ class RunConfig(BaseModel):
         start: Hash of the run whose trunk (all but the heads) it starts from, as that run ended; "" for none. That run
             lies in a folder beside.
         engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
-            disk for later processes; needs a C++ compiler) and then takes about two thirds of the time. They round
+            disk for later processes; needs a C++ compiler) and then takes about three fifths of the time. They round
             differently, so it is part of what a run is.
         watched: Name patterns of the parameters whose updates are studied. Default: the attention matrices, no biases.
     """
