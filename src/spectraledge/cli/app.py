@@ -1,33 +1,63 @@
 """The commands together, and what their failures mean to the shell: 0 done, 2 the user's mistake, 1 ours."""
 
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+import typer.core
 
-from spectraledge.cli.checkpoints import checkpoints
-from spectraledge.cli.doctor import doctor
-from spectraledge.cli.inspect import analyze, modes
-from spectraledge.cli.study import study
-from spectraledge.cli.train import train
 from spectraledge.errors import InputError
+
+_COMMANDS = {
+    "train": ("train", "spectraledge train add --protocol paper --seed 42 --out runs/add"),
+    "analyze": ("inspect", "spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20"),
+    "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
+    "doctor": ("doctor", "spectraledge doctor --json"),
+    "study": ("study", None),
+    "checkpoints": ("checkpoints", None),
+}
+"""The module of each command, and an example where it has no commands of its own."""
+
+_LOOK: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": "markdown", "add_completion": False}
+
+
+class _Commands(Mapping[str, Any]):
+    """Commands by name, imported when one is asked for: plotting, which only reports need, takes half a second."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, example = _COMMANDS[name]
+        found = getattr(import_module(f"spectraledge.cli.{module}"), name)
+        around = typer.Typer(**_LOOK)
+        if isinstance(found, typer.Typer):
+            around.add_typer(found, name=name)
+        else:
+            around.command(epilog=f"Example:  {example}")(found)
+        return typer.main.get_group(around).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class _Group(typer.core.TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast(Any, _Commands())
+
 
 app = typer.Typer(
     name="spectraledge",
+    cls=_Group,
     help="Which functions of the input are the weights of a network moving along while it trains?",
     epilog="Start here:  spectraledge study run quick",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    add_completion=False,
+    **_LOOK,
 )
-app.add_typer(study, name="study")
-app.add_typer(checkpoints, name="checkpoints")
-app.command(epilog="Example:  spectraledge train add --protocol paper --seed 42 --out runs/add")(train)
-app.command(epilog="Example:  spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20")(analyze)
-app.command(epilog="Example:  spectraledge modes runs/add --basis sum --basis difference")(modes)
-app.command(epilog="Example:  spectraledge doctor --json")(doctor)
 
 
 def _print_version(wanted: bool) -> None:
