@@ -101,7 +101,7 @@ def scaling(rates: tuple[float, float]) -> Iterator[Row]:
 
 
 def largest(rates: tuple[float, float], size: int = 100_000_000, block: int = 100_000) -> Row:
-    """Updates that do not fit, exact, in blocks: all are the same part of memory, since 16 GB would not fit here."""
+    """Updates that need not fit, exact, in blocks: all are the same part of memory, so that no machine needs 16 GB."""
     count, part = 40, torch.randn(40, block)
 
     def blockwise() -> None:

@@ -66,13 +66,9 @@ def multiply_stacks(left: Tensor, right: Tensor, bias: Tensor | None = None) -> 
     Returns:
         Shape (S, rows, out).
     """
-    if len(left) == 1:
-        product = multiply(left[0], right[0])[None]
-        # A compiler makes one pass of this sum and of what follows; within the product it would be a pass of its own.
-        return product if bias is None else product.add_(bias.unsqueeze(1))
-    if bias is None:
-        return left @ right.transpose(1, 2)
-    return torch.baddbmm(bias.unsqueeze(1), left, right.transpose(1, 2))
+    product = multiply(left[0], right[0])[None] if len(left) == 1 else left @ right.transpose(1, 2)
+    # A compiler makes one pass of this sum and of what follows; within the product it would be a pass of its own.
+    return product if bias is None else product.add_(bias.unsqueeze(1))
 
 
 def _by_onednn(matrix: Tensor) -> bool:

@@ -21,16 +21,16 @@ _COMMANDS = {
 }
 """The module of each command, and an example where it has no commands of its own."""
 
-_LOOK: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": "markdown", "add_completion": False}
+_SETTINGS: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": "markdown", "add_completion": False}
 
 
 class _Commands(Mapping[str, Any]):
-    """Commands by name, imported when one is asked for: plotting, which only reports need, takes half a second."""
+    """Commands by name, imported when one is asked for: plotting, which only `study` needs, takes half a second."""
 
     def __getitem__(self, name: str) -> Any:
         module, example = _COMMANDS[name]
         found = getattr(import_module(f"spectraledge.cli.{module}"), name)
-        around = typer.Typer(**_LOOK)
+        around = typer.Typer(**_SETTINGS)
         if isinstance(found, typer.Typer):
             around.add_typer(found, name=name)
         else:
@@ -56,7 +56,7 @@ app = typer.Typer(
     help="Which functions of the input are the weights of a network moving along while it trains?",
     epilog="Start here:  spectraledge study run quick",
     no_args_is_help=True,
-    **_LOOK,
+    **_SETTINGS,
 )
 
 
