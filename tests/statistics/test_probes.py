@@ -20,6 +20,7 @@ from spectraledge.statistics import (
 from spectraledge.streams import numpy_generator
 
 ALPHAS = (0.1, 3.0, 100.0)
+ROUNDING = 1e-9  # a probe that learns nothing has R² 0, and some processors' sums leave 5e-14 of it
 
 
 def all_pairs(modulus):
@@ -180,7 +181,7 @@ def test_a_function_of_the_class_leaks_through_plain_folds_only():
     leaking = cross_validated_r2(features, responses_KND, plain_folds(121, 5))
     sealed = cross_validated_r2(features, responses_KND, blocked_folds(labels, 5, numpy_generator(0)))
     assert leaking[0] > 0.99
-    assert sealed[0] <= 0
+    assert sealed[0] < ROUNDING
 
 
 def test_a_function_of_the_row_plus_one_of_the_column_leaks_through_plain_folds_only():
@@ -191,7 +192,7 @@ def test_a_function_of_the_row_plus_one_of_the_column_leaks_through_plain_folds_
     leaking = cross_validated_r2(features, responses_KND, plain_folds(121, 5))
     sealed = cross_validated_r2(features, responses_KND, row_column_folds(pairs, 5, numpy_generator(0)))
     assert leaking[0] > 0.99
-    assert sealed[0] <= 0
+    assert sealed[0] < ROUNDING
 
 
 def test_a_wave_of_the_sum_passes_every_kind_of_fold():
