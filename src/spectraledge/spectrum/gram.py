@@ -15,8 +15,11 @@ _TALL = 100
 _NUMBERS, _COLUMNS = 125_000, (512, 4096)
 """Size of a block, and the fewest and most parameters in it: in float64 it then stays in the second-level cache."""
 
-_OPENBLAS_IS_FASTER = torch.backends.cpu.get_cpu_capability() == "AVX512"
-"""With AVX-512, NumPy's OpenBLAS multiplies small matrices in place; MKL packs them first, at nearly twice the time."""
+_NUMPY_ROWS = {"AVX512": 4, "AVX2": 1}.get(torch.backends.cpu.get_cpu_capability(), 0)
+"""New updates per product where NumPy's OpenBLAS is the faster one, at half of MKL's time, which packs each matrix first.
+
+With AVX-512 it multiplies small matrices in place, with AVX2 only a matrix by a vector; 0 where it is not used.
+"""
 
 _NUMPY_TYPES = {torch.float64, torch.float32, torch.float16}
 
@@ -211,13 +214,13 @@ def _band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_b
         )
     count, recent_HP = len(updates_TP), updates_TP[:0] if recent_HP is None else recent_HP
     by_numpy = (
-        _OPENBLAS_IS_FASTER
+        _NUMPY_ROWS > 0
         and held <= _TALL
         and updates_TP.device.type == "cpu"
         and {updates_TP.dtype, recent_HP.dtype} <= _NUMPY_TYPES
     )
     # New updates per product: few, because each beyond the first costs every update a number that no window needs.
-    rows = max(1, min(4 if by_numpy else 8, count))
+    rows = max(1, min(_NUMPY_ROWS if by_numpy else 8, count))
     blocks = max(1, count // max(_TALL, held))
     per_block = -(-count // (rows * blocks))
     tall = per_block * rows
