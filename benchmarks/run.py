@@ -6,6 +6,7 @@ Writes benchmarks/results/<date>-<machine>.json and prints one table.
 import json
 import os
 import platform
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     np.random.seed(0)
-    rows = [*training.rows(), *spectra.rows(), *responses.rows(), *tracker.rows(), *checkpoints.rows()]
+    rows = []
+    for module in (training, spectra, responses, tracker, checkpoints):
+        began = time.monotonic()
+        rows += module.rows()
+        print(f"{module.__name__}: measured in {time.monotonic() - began:.0f} s", flush=True)
     scaling = training.scaling()
     table = Table(title="One thread; medians of runs taken in turn")
     for column in ("path", "baseline s", "ours s", "ratio", "limit s", "limited by", "share of limit", "peak MiB"):

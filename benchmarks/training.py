@@ -3,7 +3,6 @@
 import multiprocessing
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -98,7 +97,7 @@ def _workers(count: int, threads: int, engine: str) -> Iterator[Callable[[int, i
         yield work
 
 
-def beside_each_other(runs: int = 6, steps: int = 200) -> list[Row]:
+def beside_each_other(runs: int = 6, steps: int = 100) -> list[Row]:
     """One process per core with one thread each, against runs one after another with a thread per core.
 
     Our own runs and the plain loop's are baselines: what a study gains by processes alone, and in all.
@@ -163,8 +162,5 @@ def _per_step(stack: Stack, steps: int = 20) -> float:
 
 
 def rows(repeats: int = 5) -> list[Row]:
-    began = time.monotonic()
     found = [one_run("eager", repeats), one_run("compiled", repeats), recording()]
-    found += beside_each_other() + stacked_on_gpu()
-    print(f"training rows: {time.monotonic() - began:.0f} s")
-    return found
+    return found + beside_each_other() + stacked_on_gpu()
