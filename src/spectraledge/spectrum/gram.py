@@ -16,9 +16,9 @@ _NUMBERS, _COLUMNS = 125_000, (512, 4096)
 """Size of a block, and the fewest and most parameters in it: in float64 it then stays in the second-level cache."""
 
 _NUMPY_ROWS = {"AVX512": 4, "AVX2": 1}.get(torch.backends.cpu.get_cpu_capability(), 0)
-"""New updates per product where NumPy's OpenBLAS is the faster one, at half of MKL's time, which packs each matrix first.
+"""New updates per product where NumPy's OpenBLAS takes half the time of MKL, which packs each matrix first; else 0.
 
-With AVX-512 it multiplies small matrices in place, with AVX2 only a matrix by a vector; 0 where it is not used.
+With AVX-512 it multiplies small matrices in place, with AVX2 only a matrix by a vector.
 """
 
 _NUMPY_TYPES = {torch.float64, torch.float32, torch.float16}
