@@ -8,12 +8,23 @@ from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
 from spectraledge.spectrum import BandedGram, block_windows
-from spectraledge.spectrum import gram as gram_module
+from spectraledge.spectrum import band as band_module
 
 
 def random_updates(count, size, seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, size, dtype=torch.float64, generator=generator).to(dtype)
+
+
+WAYS = ["torch", "default", "avx2", "avx512"]
+
+
+def add_band(way):
+    if WAYS.index(way) > WAYS.index(band_module._instruction_set()):
+        pytest.skip(f"this processor has no {way}")
+    found = None if way == "torch" else band_module._load(way)
+    assert way == "torch" or found is not None, "the package was built without a compiler"
+    return found
 
 
 def streamed(updates_TP, window):
@@ -51,12 +62,12 @@ def test_windows_agree_with_the_definition(dtype, count, data):
     np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, window), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("numpy_rows", [0, 1, 4])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("window", [2, 20, 140])
 @pytest.mark.parametrize("batches", [[300], [5, 17, 278], [127, 128, 45], [256, 1, 43]])
-def test_many_blocks_of_updates_and_parameters(monkeypatch, batches, window, dtype, numpy_rows):
-    monkeypatch.setattr(gram_module, "_NUMPY_ROWS", numpy_rows)
+def test_many_blocks_of_updates_and_parameters(monkeypatch, batches, window, dtype, way):
+    monkeypatch.setattr(band_module, "_ADD_BAND", add_band(way))
     updates_TP = random_updates(300, 1100, dtype=dtype)
     gram = BandedGram(window)
     for part in torch.split(updates_TP, batches):
@@ -65,6 +76,28 @@ def test_many_blocks_of_updates_and_parameters(monkeypatch, batches, window, dty
     expected = np.array([rows[start:][:window] @ rows[start:][:window].T for start in (0, 100, 300 - window)])
     found = gram.windows()[[0, 100, -1]]
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-10)
+
+
+def test_sums_do_not_depend_on_threads():
+    updates_TP, found = random_updates(25, 50_000, dtype=torch.float32), []
+    threads = torch.get_num_threads()
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        found.append(streamed(updates_TP, 20).windows())
+    torch.set_num_threads(threads)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_that_do_not_lie_together(monkeypatch, way):
+    monkeypatch.setattr(band_module, "_ADD_BAND", add_band(way))
+    wide = random_updates(12, 300)
+    for updates_TP in (wide[:, 20:50], wide[::2], wide[:, :9].t(), wide[:1].expand(7, 300)):
+        found = BandedGram(4)
+        for part in torch.split(updates_TP, 5):
+            found.extend(part)
+        np.testing.assert_allclose(found.windows().numpy(), naive_windows(updates_TP, 4), rtol=1e-12, atol=1e-12)
 
 
 def test_updates_that_require_gradients_leave_no_graph():

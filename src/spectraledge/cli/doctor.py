@@ -12,7 +12,7 @@ import torch
 from spectraledge.cli.options import Json, Out, Seed, show
 from spectraledge.errors import InputError
 from spectraledge.files import write_json
-from spectraledge.spectrum import window_spectrum
+from spectraledge.spectrum import band_engine, window_spectrum
 from spectraledge.streams import torch_generator
 
 
@@ -31,6 +31,7 @@ def doctor(out: Out = None, seed: Seed = 42, as_json: Json = False) -> None:
         "missing": missing,
         "optional_missing": [name for name in optional if _version(name) is None],
         "folder_writable": _writable(Path.cwd()),
+        "window_products": band_engine(),
         "spectrum_error": _spectrum_error(seed),
     }
     if out:

@@ -1,27 +1,12 @@
 """Inner products of every update with the W − 1 before it: one banded Gram matrix holds all windows of a run."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
-
-_TALL = 100
-"""Fewest new updates per block where there are more than fit in one."""
-
-_NUMBERS, _COLUMNS = 125_000, (512, 4096)
-"""Size of a block, and the fewest and most parameters in it: in float64 it then stays in the second-level cache."""
-
-_NUMPY_ROWS = {"AVX512": 4, "AVX2": 1}.get(torch.backends.cpu.get_cpu_capability(), 0)
-"""New updates per product where NumPy's OpenBLAS takes half the time of MKL, which packs each matrix first; else 0.
-
-With AVX-512 it multiplies small matrices in place, with AVX2 only a matrix by a vector.
-"""
-
-_NUMPY_TYPES = {torch.float64, torch.float32, torch.float16}
+from spectraledge.spectrum.band import band
 
 
 class BandedGram:
@@ -72,7 +57,7 @@ class BandedGram:
             InputError: if the shape is not (T, P) with the P of the updates before it, or a value is not finite.
         """
         updates_TP = updates_TP.detach()
-        self._bands.append(_band(updates_TP, self._held, self._recent if len(self) else None, len(self)))
+        self._bands.append(band(updates_TP, self._held, self._recent if len(self) else None, len(self)))
         if not len(self):
             self._recent = updates_TP.new_empty((self._held, updates_TP.shape[1]))
             self._recent[len(updates_TP) :] = 0
@@ -112,7 +97,7 @@ def update_windows(updates_TP: Tensor, window: int) -> Tensor:
     Raises:
         InputError: as `BandedGram`.
     """
-    return band_windows(_band(updates_TP.detach(), _checked(window) - 1), window)
+    return band_windows(band(updates_TP.detach(), _checked(window) - 1), window)
 
 
 def band_windows(band_TW: Tensor, window: int) -> Tensor:
@@ -195,91 +180,3 @@ def _batches(updates: Iterable[Tensor], most: int) -> Iterator[Tensor]:
             filled = 0
     if filled:
         yield rows[:filled]
-
-
-def _band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_before: int = 0) -> Tensor:
-    """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..H, float64 (T, H + 1).
-
-    `recent_HP` holds the H updates before the new ones, in a ring whose oldest row is `seen_before` % H, or nothing
-    where the new ones are the first.
-
-    Raises:
-        InputError: if the shape is not (T, P) with the P of the updates before, or a value is not finite.
-    """
-    if updates_TP.dim() != 2 or (recent_HP is not None and updates_TP.shape[1] != recent_HP.shape[1]):
-        width = "P" if recent_HP is None else recent_HP.shape[1]
-        raise InputError(
-            f"updates from number {seen_before + 1} on have shape {tuple(updates_TP.shape)}, expected (T, {width}): "
-            "every update must cover the same parameters"
-        )
-    count, recent_HP = len(updates_TP), updates_TP[:0] if recent_HP is None else recent_HP
-    by_numpy = (
-        _NUMPY_ROWS > 0
-        and held <= _TALL
-        and updates_TP.device.type == "cpu"
-        and {updates_TP.dtype, recent_HP.dtype} <= _NUMPY_TYPES
-    )
-    # New updates per product: few, because each beyond the first costs every update a number that no window needs.
-    rows = max(1, min(_NUMPY_ROWS if by_numpy else 8, count))
-    blocks = max(1, count // max(_TALL, held))
-    per_block = -(-count // (rows * blocks))
-    tall = per_block * rows
-    fewest, most = _COLUMNS
-    columns = min(max(_NUMBERS // (held + tall) // fewest, 1) * fewest, most)
-    block = torch.zeros(held + tall, columns, dtype=torch.float64, device=updates_TP.device)
-    strides = (rows * columns, columns, 1)
-    # Overlapping views: `rows` new updates at a time, and the same with the H updates before them.
-    new = block.as_strided((per_block, columns, rows), (rows * columns, 1, columns), held * columns)
-    seen = block.as_strided((per_block, held + rows, columns), strides)
-    products = block.new_zeros(blocks, per_block, held + rows, rows)
-    product = torch.empty_like(products[0])
-    operands = updates_TP, recent_HP, block, seen, new, product, products
-    if by_numpy:
-        _sum_products(np.matmul, seen_before % held, *(operand.numpy() for operand in operands))
-    else:
-        _sum_products(torch.bmm, seen_before % held, *operands)
-    row = torch.arange(rows, device=updates_TP.device)[:, None]
-    lag = torch.arange(held + 1, device=updates_TP.device)
-    band_TW = products.flatten(0, 1)[:, row + held - lag, row].flatten(0, 1)[:count]
-    finite = torch.isfinite(band_TW)
-    if not finite.all():
-        first = seen_before + 1 + int((~finite.all(1)).nonzero()[0])
-        raise InputError(f"update {first} has values that are not finite: drop the snapshots after divergence")
-    return band_TW
-
-
-def _sum_products(
-    multiply: Callable[..., object],
-    oldest: int,
-    updates_TP: Any,
-    recent_HP: Any,
-    block: Any,
-    seen: Any,
-    new: Any,
-    product: Any,
-    products: Any,
-) -> None:
-    """Fill `block`, of which `seen` and `new` are views, column by column, and add up their products.
-
-    Args are all tensors or all NumPy arrays, which share memory with them: on blocks that small NumPy converts, copies
-    and adds in a third less time, which is half of all that is done here.
-    """
-    columns, tall = block.shape[1], len(new) * new.shape[2]
-    held = len(block) - tall
-    for column in range(0, updates_TP.shape[1], columns):
-        part_TC, part_HC = updates_TP[:, column : column + columns], recent_HP[:, column : column + columns]
-        width = part_TC.shape[1]
-        if width < columns:
-            block[:] = 0
-        if len(part_HC):
-            block[: held - oldest, :width] = part_HC[oldest:]
-            block[held - oldest : held, :width] = part_HC[:oldest]
-        else:
-            block[:held] = 0
-        for index, total in enumerate(products):
-            if index:
-                block[:held] = block[tall:]
-            part = part_TC[index * tall : (index + 1) * tall]
-            block[held : held + len(part), :width] = part
-            multiply(seen, new, out=product)
-            total += product

@@ -1,0 +1,157 @@
+"""Inner products of updates with those before them, by compiled code where it is at hand and by PyTorch elsewhere."""
+
+import ctypes
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spectraledge.errors import InputError
+
+_PARTS, _PART_COLUMNS = 16, 8192
+"""Most parts that parameters are cut into, and about how many a part has at least; threads share the parts.
+
+Sums are formed part by part, so that they do not depend on how many threads there are.
+"""
+
+_TALL, _ROWS = 100, 8
+"""For PyTorch: fewest new updates per block where there are more than fit in one, and new updates per product.
+
+Few per product, because each beyond the first costs every update a number that no window needs.
+"""
+
+_NUMBERS, _COLUMNS = 125_000, (512, 4096)
+"""For PyTorch: size of a block, and the fewest and most parameters in it; it then stays in the second-level cache."""
+
+
+def _instruction_set() -> str:
+    found = torch.backends.cpu.get_cpu_capability().lower()
+    return found if found in {"avx2", "avx512"} else "default"
+
+
+def _load(instruction_set: str) -> Callable[..., int] | None:
+    """Return `add_band` of band.c, if the package was built where there was a compiler."""
+    try:
+        library = ctypes.CDLL(str(Path(__file__).with_name(f"band_{instruction_set}.so")))
+    except OSError:
+        return None
+    function = library.add_band
+    long, pointer = ctypes.c_long, ctypes.c_void_p
+    function.argtypes = [pointer, long, long, long, long, long, ctypes.c_int, pointer]
+    return function
+
+
+_ADD_BAND = _load(_instruction_set())
+
+
+def band_engine() -> str:
+    """Return what multiplies updates on the CPU: compiled code and its instruction set, or PyTorch."""
+    return "PyTorch" if _ADD_BAND is None else f"compiled, {_instruction_set()}"
+
+
+def band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_before: int = 0) -> Tensor:
+    """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..H.
+
+    Args:
+        updates_TP: The new updates, oldest first, shape (T, P).
+        held: H, how many updates each is multiplied with besides itself.
+        recent_HP: The H updates before the new ones, in a ring whose oldest row is `seen_before` % H, or nothing where
+            the new ones are the first.
+        seen_before: Number of updates before the new ones.
+
+    Returns:
+        float64 tensor (T, H + 1) on the updates' device, squared units of the updates. Sums are formed in float64.
+
+    Raises:
+        InputError: if the shape is not (T, P) with the P of the updates before, or a value is not finite.
+
+    Cost: T·(H + 1)·P products, each update read once; memory for H + T updates of a small block of parameters.
+    """
+    if updates_TP.dim() != 2 or (recent_HP is not None and updates_TP.shape[1] != recent_HP.shape[1]):
+        width = "P" if recent_HP is None else recent_HP.shape[1]
+        raise InputError(
+            f"updates from number {seen_before + 1} on have shape {tuple(updates_TP.shape)}, expected (T, {width}): "
+            "every update must cover the same parameters"
+        )
+    recent_HP = updates_TP[:0] if recent_HP is None else recent_HP
+    oldest = seen_before % held
+    if _ADD_BAND is not None and all(_can_compile(rows, updates_TP.dtype) for rows in (updates_TP, recent_HP)):
+        band_TW = _compiled_band(_ADD_BAND, updates_TP, held, recent_HP, oldest)
+    else:
+        band_TW = _torch_band(updates_TP, held, recent_HP, oldest)
+    finite = torch.isfinite(band_TW)
+    if not finite.all():
+        first = seen_before + 1 + int((~finite.all(1)).nonzero()[0])
+        raise InputError(f"update {first} has values that are not finite: drop the snapshots after divergence")
+    return band_TW
+
+
+def _can_compile(rows: Tensor, dtype: torch.dtype) -> bool:
+    dense = rows.stride(1) == 1 or rows.shape[1] < 2
+    return rows.device.type == "cpu" and rows.dtype == dtype and dtype in {torch.float32, torch.float64} and dense
+
+
+def _compiled_band(
+    add_band: Callable[..., int], updates_TP: Tensor, held: int, recent_HP: Tensor, oldest: int
+) -> Tensor:
+    (count, size), before = updates_TP.shape, len(recent_HP)
+    addresses = [_address(recent_HP, (oldest + i) % held) for i in range(before)]
+    addresses += [_address(updates_TP, i) for i in range(count)]
+    rows = (ctypes.c_void_p * len(addresses))(*addresses)
+    parts = min(max(size // _PART_COLUMNS, 1), _PARTS)
+    sums = torch.zeros(parts, count, held + 1, dtype=torch.float64)
+
+    def add(part: int) -> None:
+        begin, end = size * part // parts, size * (part + 1) // parts
+        place = sums[part].data_ptr()
+        if add_band(rows, before, count, held + 1, begin, end, updates_TP.element_size(), place):
+            raise MemoryError(f"no memory for a block of {held + 1} updates")
+
+    threads = min(torch.get_num_threads(), parts)
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(add, range(parts)))
+    else:
+        for part in range(parts):
+            add(part)
+    return sums.sum(0)
+
+
+def _address(rows: Tensor, row: int) -> int:
+    return rows.data_ptr() + row * rows.stride(0) * rows.element_size()
+
+
+def _torch_band(updates_TP: Tensor, held: int, recent_HP: Tensor, oldest: int) -> Tensor:
+    count, device = len(updates_TP), updates_TP.device
+    rows = max(1, min(_ROWS, count))
+    blocks = max(1, count // max(_TALL, held))
+    per_block = -(-count // (rows * blocks))
+    tall = per_block * rows
+    fewest, most = _COLUMNS
+    columns = min(max(_NUMBERS // (held + tall) // fewest, 1) * fewest, most)
+    block = torch.zeros(held + tall, columns, dtype=torch.float64, device=device)
+    # Overlapping views: `rows` new updates at a time, and the same with the H updates before them.
+    new = block.as_strided((per_block, columns, rows), (rows * columns, 1, columns), held * columns)
+    seen = block.as_strided((per_block, held + rows, columns), (rows * columns, columns, 1))
+    products = block.new_zeros(blocks, per_block, held + rows, rows)
+    for column in range(0, updates_TP.shape[1], columns):
+        part_TC, part_HC = updates_TP[:, column : column + columns], recent_HP[:, column : column + columns]
+        width = part_TC.shape[1]
+        if width < columns:
+            block.zero_()
+        if len(part_HC):
+            block[: held - oldest, :width] = part_HC[oldest:]
+            block[held - oldest : held, :width] = part_HC[:oldest]
+        else:
+            block[:held] = 0
+        for index, total in enumerate(products):
+            if index:
+                block[:held] = block[tall:]
+            part = part_TC[index * tall : (index + 1) * tall]
+            block[held : held + len(part), :width] = part
+            total.baddbmm_(seen, new)
+    row = torch.arange(rows, device=device)[:, None]
+    lag = torch.arange(held + 1, device=device)
+    return products.flatten(0, 1)[:, row + held - lag, row].flatten(0, 1)[:count]
