@@ -67,7 +67,8 @@ class PlainLoop:
         with torch.no_grad():
             found = []
             for half in (self.train, self.test):
-                inputs, labels = torch.tensor(half), torch.tensor([(a + b) % self.modulus for a, b in half])
+                inputs = torch.tensor(half, device=self.device)
+                labels = torch.tensor([(a + b) % self.modulus for a, b in half], device=self.device)
                 found.append(float((self.model(inputs).argmax(-1) == labels).float().mean()))
         self.model.train()
         return found
@@ -83,6 +84,12 @@ def svd_per_window(updates_TP: np.ndarray, window: int) -> np.ndarray:
     """Squared singular values of every trailing window."""
     windows = range(len(updates_TP) - window + 1)
     return np.stack([np.linalg.svd(updates_TP[t : t + window], compute_uv=False) ** 2 for t in windows])
+
+
+def svd_per_window_on_gpu(updates_TP: torch.Tensor, window: int) -> torch.Tensor:
+    """Do the same on a GPU."""
+    windows = range(len(updates_TP) - window + 1)
+    return torch.stack([torch.linalg.svdvals(updates_TP[t : t + window]).cpu() ** 2 for t in windows])
 
 
 def perturbed_responses(

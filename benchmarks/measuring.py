@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from spectraledge.products import multiply
+from spectraledge.products import multiply, multiply_stacks
 
 Row = dict[str, object]
 
@@ -25,25 +25,31 @@ def in_turn(baseline: Callable[[], object], ours: Callable[[], object], repeats:
     return statistics.median(b for b, _ in pairs), statistics.median(o for _, o in pairs), ratio
 
 
-def gemm_rate(dtype: torch.dtype, device: str = "cpu") -> float:
-    """Sustained rate of the products themselves in FLOP/s, at a batch's shape: median of five runs."""
-    x, w, b = (torch.randn(shape, dtype=dtype, device=device) for shape in ((1024, 128), (256, 128), (256,)))
+def gemm_rate(dtype: torch.dtype, device: str = "cpu", stacks: int = 1) -> float:
+    """Sustained rate of the products themselves in FLOP/s, at the shape of a stack's batch: median of five runs."""
+    shapes = (stacks, 1024, 128), (stacks, 256, 128), (stacks, 256)
+    x, w, b = (torch.randn(shape, dtype=dtype, device=device) for shape in shapes)
     repeats = 200
 
     def work() -> None:
         for _ in range(repeats):
-            multiply(x, w, b)
-        if device == "cuda":
-            torch.cuda.synchronize()
+            multiply_stacks(x, w) if device == "cuda" else multiply(x[0], w[0], b[0])
+        synchronize(device)
 
     work()
-    return 2 * 1024 * 128 * 256 * repeats / statistics.median(seconds(work) for _ in range(5))
+    return 2 * 1024 * 128 * 256 * stacks * repeats / statistics.median(seconds(work) for _ in range(5))
 
 
-def read_rate() -> float:
+def synchronize(device: str) -> None:
+    """Wait for what a GPU still has to do."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def read_rate(device: str = "cpu") -> float:
     """Bytes per second of summing 400 MB once."""
-    data = torch.ones(100_000_000)
-    return data.nbytes / min(seconds(data.sum) for _ in range(5))
+    data = torch.ones(100_000_000, device=device)
+    return data.nbytes / min(seconds(lambda: data.sum().item()) for _ in range(5))
 
 
 def row(

@@ -2,7 +2,7 @@
 
 import torch
 from baselines import PlainLoop, perturbed_responses
-from measuring import Row, gemm_rate, in_turn, row
+from measuring import Row, gemm_rate, in_turn, row, synchronize
 
 from spectraledge import RunConfig, Trainer, named_task
 from spectraledge.models import residual_tangents
@@ -12,24 +12,33 @@ TANGENT_FLOP = 0.455e9
 """Multiply-adds times two of one direction over 512 inputs (97 residues), nothing computed twice; see README.md."""
 
 
-def responses(dtype: torch.dtype, repeats: int = 3) -> Row:
+def responses(dtype: torch.dtype, device: str = "cpu", repeats: int = 3) -> Row:
     task, count = named_task("add"), 20
-    trainer, plain = Trainer(RunConfig.for_task(task, protocol="paper"), task), PlainLoop()
+    chosen = RunConfig.for_task(task, protocol="paper")
+    trainer, plain = Trainer(chosen, task, device=device), PlainLoop(device=device)
     parameters = {name: value.to(dtype) for name, value in trainer.weights().items()}
     watched = {n: tuple(v.shape) for n, v in parameters.items() if ".attention." in n and n.endswith("weight")}
     layout = Layout(watched)
-    directions = torch.nn.functional.normalize(torch.randn(count, layout.size, dtype=dtype), dim=1)
-    pairs = torch.from_numpy(task.pairs_N2)
+    directions = torch.nn.functional.normalize(torch.randn(count, layout.size, dtype=dtype, device=device), dim=1)
+    pairs = torch.from_numpy(task.pairs_N2).to(device)
     model = plain.model.to(dtype)
     names = {n: p for n, p in model.named_parameters() if "self_attn" in n and n.endswith("weight")}
     theirs = [{n: torch.randn_like(p) for n, p in names.items()} for _ in range(count)]
-    before, after, ratio = in_turn(
-        lambda: perturbed_responses(model, theirs, pairs, 1e-4),
-        lambda: residual_tangents(trainer.config.model, parameters, layout.split(directions), pairs),
-        repeats,
-    )
-    limit = count * len(pairs) / 512 * TANGENT_FLOP / gemm_rate(dtype)
-    name = f"responses: {count} directions × 9,409 inputs ({str(dtype).removeprefix('torch.')})"
+
+    def perturbed() -> None:
+        perturbed_responses(model, theirs, pairs, 1e-4)
+        synchronize(device)
+
+    def exact() -> None:
+        residual_tangents(chosen.model, parameters, layout.split(directions), pairs)
+        synchronize(device)
+
+    for warm_up in (perturbed, exact) if device == "cuda" else ():
+        warm_up()
+    before, after, ratio = in_turn(perturbed, exact, repeats)
+    limit = count * len(pairs) / 512 * TANGENT_FLOP / gemm_rate(dtype, device, 1 if device == "cpu" else 64)
+    where = "" if device == "cpu" else ", on the GPU"
+    name = f"responses: {count} directions × 9,409 inputs ({str(dtype).removeprefix('torch.')}{where})"
     return row(name, before, after, ratio, limit, "GEMM rate")
 
 

@@ -1,16 +1,18 @@
 """Speed against the idiomatic way and against the machine's own limit, measured in this run; see README.md beside it.
 
-Writes benchmarks/results/<date>-<machine>.json and prints one table.
+Writes benchmarks/results/<date>-<machine>.json and prints one table. Names of parts as arguments choose among them.
 """
 
 import json
 import os
 import platform
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import checkpoints
+import gpu
 import numpy as np
 import responses
 import spectra
@@ -24,18 +26,22 @@ import training
 from spectraledge.trajectory import environment
 
 RESULTS = Path(__file__).parent / "results"
+PARTS = {part.__name__: part for part in (training, spectra, responses, tracker, checkpoints, gpu)}
 
 
-def main() -> None:
+def main(chosen: list[str]) -> None:
+    unknown = set(chosen) - set(PARTS)
+    if unknown:
+        sys.exit(f"no part is called {', '.join(sorted(unknown))}: choose among {', '.join(PARTS)}")
     torch.set_num_threads(1)
     torch.manual_seed(0)
     np.random.seed(0)
     rows = []
-    for module in (training, spectra, responses, tracker, checkpoints):
+    for name in chosen or PARTS:
         began = time.monotonic()
-        rows += module.rows()
-        print(f"{module.__name__}: measured in {time.monotonic() - began:.0f} s", flush=True)
-    scaling = training.scaling()
+        rows += PARTS[name].rows()
+        print(f"{name}: measured in {time.monotonic() - began:.0f} s", flush=True)
+    scaling = [] if chosen else training.scaling()
     table = Table(title="One thread; medians of runs taken in turn")
     for column in ("path", "baseline s", "ours s", "ratio", "limit s", "limited by", "share of limit", "peak MiB"):
         table.add_column(column, justify="left" if column in ("path", "limited by") else "right")
@@ -58,11 +64,12 @@ def main() -> None:
         print(", ".join(figures))
     RESULTS.mkdir(exist_ok=True)
     machine = f"{platform.system()}-{platform.machine()}-{os.cpu_count()}cores".lower()
-    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{machine}.json"
+    path = RESULTS / f"{'-'.join([f'{datetime.now(UTC):%Y-%m-%d}', machine, *chosen])}.json"
     rates = {"gemm_float32": gemm_rate(torch.float32), "gemm_float64": gemm_rate(torch.float64), "read": read_rate()}
     processor = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "unknown")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     content = {
-        "environment": {**environment(torch.device("cpu")), "processor": processor},
+        "environment": {**environment(device), "processor": processor},
         "rates_per_second": rates,
         "rows": rows,
         "scaling": scaling,
@@ -77,4 +84,4 @@ def _cpuinfo() -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from measuring import Row, read_rate, row, seconds
+from measuring import Row, read_rate, row, seconds, synchronize
 from spectra import peak_mib
 from torch import nn
 
@@ -17,7 +17,7 @@ TOKENS, LENGTH, BATCH, STEPS = 64, 128, 8, 5
 class Loop:
     """Six causal transformer layers of width 384, AdamW, batches of 8 texts of 128 tokens: 10.7 million parameters."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         layer = nn.TransformerEncoderLayer(384, 6, 1536, dropout=0.0, batch_first=True, norm_first=True)
         self.model = nn.ModuleDict(
             {
@@ -25,10 +25,11 @@ class Loop:
                 "layers": nn.TransformerEncoder(layer, 6, enable_nested_tensor=False),
                 "head": nn.Linear(384, TOKENS),
             }
-        )
+        ).to(device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
-        self.texts = torch.randint(TOKENS, (BATCH, LENGTH + 1))
-        self.mask = nn.Transformer.generate_square_subsequent_mask(LENGTH)
+        self.texts = torch.randint(TOKENS, (BATCH, LENGTH + 1), device=device)
+        self.mask = nn.Transformer.generate_square_subsequent_mask(LENGTH, device=device)
+        self.device = device
         self.parameters = sum(part.numel() for part in self.model.parameters())
 
     def step(self) -> None:
@@ -37,6 +38,7 @@ class Loop:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        synchronize(self.device)
 
 
 def tracked(

@@ -1,4 +1,4 @@
-"""Training: one run eager and compiled, recording, runs beside each other, and stacks of runs on a GPU."""
+"""Training: one run eager and compiled, recording, and runs beside each other."""
 
 import multiprocessing
 import statistics
@@ -116,33 +116,6 @@ def beside_each_other(runs: int = 6, steps: int = 100) -> list[Row]:
     return found
 
 
-def stacked_on_gpu(runs: int = 64) -> list[Row]:
-    """Aggregate steps per second of a stack of runs against the plain loop with one; nothing without a GPU."""
-    if not torch.cuda.is_available():
-        return []
-    task = named_task("add")
-    rows = []
-    for engine in ("eager", "compiled"):
-        stack = Stack([Member(config(seed, engine), task) for seed in range(runs)], device="cuda")
-        plain = PlainLoop(device="cuda")
-        stack.advance(20)
-        plain.advance(20)
-
-        def ours(stack: Stack = stack) -> None:
-            stack.advance(100)
-            torch.cuda.synchronize()
-
-        def theirs(plain: PlainLoop = plain) -> None:
-            plain.advance(100)
-            torch.cuda.synchronize()
-
-        before, after, ratio = in_turn(theirs, ours, 3)
-        limit = runs * 100 * STEP_FLOP / gemm_rate(torch.float32, "cuda")
-        name = f"{runs} stacked runs on {torch.cuda.get_device_name()}, 100 steps each ({engine})"
-        rows.append(row(name, before * runs, after, ratio * runs, limit, "GEMM rate"))
-    return rows
-
-
 def scaling() -> list[dict[str, object]]:
     """Seconds of a step against the modulus and the number of stacked runs."""
     found = []
@@ -163,4 +136,4 @@ def _per_step(stack: Stack, steps: int = 20) -> float:
 
 def rows(repeats: int = 5) -> list[Row]:
     found = [one_run("eager", repeats), one_run("compiled", repeats), recording()]
-    return found + beside_each_other() + stacked_on_gpu()
+    return found + beside_each_other()

@@ -17,11 +17,21 @@ from spectraledge.models import Weights, empty_transformer, forward_pairs, rows_
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import Engine, RunConfig
 from spectraledge.training.protocols import PROTOCOLS
+from spectraledge.training.replay import Replay
 from spectraledge.training.step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
 """Inputs per evaluation pass and network: activations stay in cache, several times faster than the grid at once."""
+
+_GPU_INPUTS = 32_768
+"""Inputs per evaluation pass of all networks together that keep a GPU busy."""
+
+_SIZES = 200
+"""Sizes of stacks and networks that one process may compile for; PyTorch ends at 256 in all."""
+
+_DRAWN_AHEAD = 10
+"""Steps whose batches are drawn at once: a GPU takes the last ones while the next are drawn."""
 
 _SHARED = ("model", "batch_size", "betas", "every", "engine")
 """Settings that runs of one stack have in common: they are the shapes and the rhythm of the program."""
@@ -180,9 +190,9 @@ class Stack:
         shapes = {name: tuple(p.shape) for name, p in empty_transformer(configs[0].model).named_parameters()}
         self.layout = Layout(shapes)
         self.members = list(members)
-        self._place_members()
         weights = torch.stack([self.layout.join(_initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
+        self._place_members()
 
     def __len__(self) -> int:
         """Return the number of runs, S."""
@@ -203,13 +213,14 @@ class Stack:
             getattr(self.flat, kind).zero_()
         if steps == 0:
             return {}
-        device = self.flat.weights.device
-        shared = self.members[0].config
-        rows, labels = (torch.from_numpy(part).to(device).unbind(0) for part in self._batches(steps))
+        outcomes = []
         rates = self._rates(steps)
-        step = _compiled_if(take_step, shared.engine, device.type)
-        fixed = shared.model, self.layout, shared.betas
-        outcomes = [step(*fixed, self.flat, *now) for now in zip(rates, rows, labels, strict=True)]
+        for done in range(0, steps, _DRAWN_AHEAD):
+            ahead = rates[done : done + _DRAWN_AHEAD]
+            outcomes += [
+                self._step(*of_step, rows, labels)
+                for of_step, rows, labels in zip(ahead, *self._batches(len(ahead)), strict=True)
+            ]
         losses_TS = torch.stack([losses for losses, _ in outcomes]).cpu().numpy()
         norms_TS = torch.stack([norms for _, norms in outcomes]).cpu().numpy()
         failed = {}
@@ -230,22 +241,14 @@ class Stack:
     @torch.no_grad()
     def evaluate(self) -> list[Evaluation]:
         """Measure loss and accuracy of every run on every pair of both halves."""
-        device = self.flat.weights.device
-        model = self.members[0].config.model
-        longest = max(len(member.task) for member in self.members)
-        # Shorter domains, and the last pass, are filled up with pairs whose answers nobody reads.
-        padded = -(-longest // _EVALUATION_BATCH) * _EVALUATION_BATCH
-        pairs = np.zeros((len(self), padded, 2), dtype=np.int64)
-        labels = np.zeros((len(self), padded, model.answers), dtype=np.int64)
-        for i, member in enumerate(self.members):
-            pairs[i, : len(member.task)], labels[i, : len(member.task)] = member.task.pairs_N2, member.task.answers_NO
-        weights = Weights.of(model, self.layout.split(self.flat.weights))
-        answers = _compiled_if(_answers, self.members[0].config.engine, device.type)
+        shared = self.members[0].config
+        weights = Weights.of(shared.model, self.layout.split(self.flat.weights))
+        answers = _compiled_if(_answers, shared.engine, self.flat.weights.device.type)
         parts = [
-            answers(weights, rows_of(model, inputs), right)
-            for inputs, right in zip(
-                torch.split(torch.from_numpy(pairs).to(device), _EVALUATION_BATCH, 1),
-                torch.split(torch.from_numpy(labels).to(device), _EVALUATION_BATCH, 1),
+            answers(weights, rows.flatten(), right)
+            for rows, right in zip(
+                torch.split(self._rows_S2N, self._evaluated, 2),
+                torch.split(self._labels_SNO, self._evaluated, 1),
                 strict=True,
             )
         ]
@@ -259,27 +262,47 @@ class Stack:
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the runs only; the others keep no weights."""
         self.members = [self.members[i] for i in places]
-        self._place_members()
         chosen = torch.tensor(list(places), device=self.flat.weights.device)
         self.flat = Flat(*(getattr(self.flat, field.name)[chosen] for field in fields(Flat)))
+        self._place_members()
 
     def _place_members(self) -> None:
+        """Set up what follows from the members: their pairs and answers on the device, and the step of all of them."""
         for place, member in enumerate(self.members):
             member.join(self, place)
+        shared, device = self.members[0].config, self.flat.weights.device
+        busy = _EVALUATION_BATCH if device.type == "cpu" else max(_EVALUATION_BATCH, _GPU_INPUTS // len(self))
+        longest = max(len(member.task) for member in self.members)
+        passes = -(-longest // busy)
+        self._evaluated = -(-longest // (passes * _EVALUATION_BATCH)) * _EVALUATION_BATCH
+        # Shorter domains, and the last pass, are filled up with pairs whose answers nobody reads.
+        padded = passes * self._evaluated
+        pairs_SN2 = np.zeros((len(self), padded, 2), dtype=np.int64)
+        labels_SNO = np.zeros((len(self), padded, shared.model.answers), dtype=np.int64)
+        for i, member in enumerate(self.members):
+            pairs_SN2[i, : len(member.task)] = member.task.pairs_N2
+            labels_SNO[i, : len(member.task)] = member.task.answers_NO
+        rows = rows_of(shared.model, torch.from_numpy(pairs_SN2).to(device))
+        self._rows_S2N, self._labels_SNO = rows.view(len(self), 2, padded), torch.from_numpy(labels_SNO).to(device)
+        step = _compiled_if(take_step, shared.engine, device.type)
+        fixed = shared.model, self.layout, shared.betas, self.flat
 
-    def _batches(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Draw every run's batches: rows of the tables (T, S·2·n), see `rows_of`, and labels (T, S, n, O)."""
-        tokens, labels = [], []
-        for member in self.members:
-            drawn = member.split.train_T[np.stack([member.batches.draw() for _ in range(steps)])]
-            tokens.append(member.task.pairs_N2[drawn])
-            labels.append(member.task.answers_NO[drawn])
-        tokens_STNL = np.stack(tokens)
-        vocabulary = self.members[0].config.model.tokens
-        position = np.arange(2)[:, None] * vocabulary
-        stack = np.arange(len(tokens))[:, None, None] * 2 * vocabulary
-        rows_TSLN = tokens_STNL.transpose(1, 0, 3, 2) + position + stack
-        return rows_TSLN.reshape(steps, -1), np.stack(labels, 1)
+        def take(*operands: Tensor) -> tuple[Tensor, ...]:
+            *rates, rows, labels = operands
+            losses_S, norms_S = step(*fixed, Rates(*rates), rows, labels)
+            return losses_S, norms_S
+
+        self._step = Replay(take) if device.type == "cuda" else take
+
+    def _batches(self, steps: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Draw every run's next batches: rows of the tables (S·2·n,), see `rows_of`, and labels (S, n, O), per step."""
+        drawn = [member.split.train_T[[member.batches.draw() for _ in range(steps)]] for member in self.members]
+        drawn_TSn = torch.from_numpy(np.stack(drawn, 1))
+        if self._rows_S2N.is_cuda:
+            drawn_TSn = drawn_TSn.pin_memory().to(self._rows_S2N.device, non_blocking=True)
+        rows = torch.take_along_dim(self._rows_S2N[None], drawn_TSn.unsqueeze(2), 3)
+        labels = torch.take_along_dim(self._labels_SNO[None], drawn_TSn.unsqueeze(3), 2)
+        return rows.flatten(1).unbind(0), labels.unbind(0)
 
     def _rates(self, steps: int) -> list[Rates]:
         """AdamW's numbers at each of the next steps."""
@@ -339,6 +362,8 @@ def _answers(weights: Weights, row_of: Tensor, labels_SNO: Tensor) -> tuple[Tens
 def _compiled_if(function: Callable[..., Any], engine: Engine, device_type: str) -> Callable[..., Any]:
     if engine == "eager":
         return function
+    # A process may train stacks of more sizes than the compiler's eight.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _SIZES)
     # On the CPU a step's 60 kernels take so little time each that calling them from Python would be a twelfth of it.
     options: dict[str, Any] = {"cpp_wrapper": device_type == "cpu"}
     compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options)

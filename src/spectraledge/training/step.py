@@ -1,6 +1,7 @@
 """One optimiser step of S networks at once: loss, gradient, clipping, AdamW, and what moved the weights."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,8 +37,7 @@ class Flat:
     clipped: Tensor
 
 
-@dataclass(frozen=True)
-class Rates:
+class Rates(NamedTuple):
     """AdamW's numbers at one step, each of shape (S, 1).
 
     Attributes:
