@@ -47,7 +47,7 @@ class Folded:
         """Return the part that computes some of the outputs."""
         return Folded(self.weight[:, start:stop], self.bias[:, start:stop])
 
-    def __call__(self, normed: Tensor) -> Tensor:
+    def apply(self, normed: Tensor) -> Tensor:
         """Apply to normalised rows (S, rows, D)."""
         return multiply_stacks(normed, self.weight, self.bias)
 
@@ -204,26 +204,26 @@ def forward_pairs(weights: Weights, row_of: Tensor) -> Trace:
         read = 1 if depth == config.depth - 1 else 2
         norm1 = Normed.of(weights.table if depth == 0 else stream.reshape(stacks, 2 * count, width))
         if depth == 0:
-            rows = layer.qkv(norm1.out).flatten(0, 1).index_select(0, row_of)
+            rows = layer.qkv.apply(norm1.out).flatten(0, 1).index_select(0, row_of)
             query, key, value = rows.view(stacks, 2, count, 3, heads, width // heads).unbind(3)
             query, key_gap = query[:, :read], key[:, 1:] - key[:, :1]
         else:
             ahead, gap = norm1.ahead(read), norm1.gap()
-            query = layer.qkv.rows(0, width)(ahead).view(stacks, read, count, heads, width // heads)
+            query = layer.qkv.rows(0, width).apply(ahead).view(stacks, read, count, heads, width // heads)
             # The bias of the difference of two keys is nothing.
             key_gap = multiply_stacks(gap, layer.qkv.weight[:, width : 2 * width]).view(query[:, :1].shape)
-            value = layer.qkv.rows(2 * width)(norm1.out).view(stacks, 2, count, heads, width // heads)
+            value = layer.qkv.rows(2 * width).apply(norm1.out).view(stacks, 2, count, heads, width // heads)
         value_gap = value[:, 1:] - value[:, :1]
         gate = (query * key_gap).sum(-1, keepdim=True).mul_(1 / math.sqrt(width // heads)).sigmoid_()
         mixed = torch.addcmul(value[:, :1], gate, value_gap).view(stacks, read * count, width)
         before = stream[:, :read].reshape(stacks, read * count, width)
         stream = multiply_stacks(mixed, layer.output, layer.output_bias).add_(before)
         norm2 = Normed.of(stream)
-        hidden = layer.up(norm2.out)
+        hidden = layer.up.apply(norm2.out)
         active = F.gelu(hidden)
         stream = multiply_stacks(active, layer.down, layer.down_bias).add_(stream)
         stream = stream.view(stacks, read, count, width)
         layers.append(LayerTrace(norm1, query, key_gap, value_gap, gate, mixed, norm2, hidden, active))
     norm = Normed.of(stream.view(stacks, count, width))
-    logits = weights.head(norm.out).view(stacks, count, config.answers, config.tokens)
+    logits = weights.head.apply(norm.out).view(stacks, count, config.answers, config.tokens)
     return Trace(row_of, tuple(layers), norm, logits)

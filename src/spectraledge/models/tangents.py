@@ -18,6 +18,9 @@ from spectraledge.products import multiply, multiply_into
 _BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
 
+_GPU_BATCH = 32_768
+"""The same on a GPU: large enough that its kernels take longer than launching them."""
+
 
 def has_tangents(config: TransformerConfig, names: Iterable[str]) -> bool:
     """Tell whether responses along these parameters can be taken by hand: pairs of tokens, attention matrices."""
@@ -48,8 +51,9 @@ def residual_tangents(
         folded = _behind_norms(weights, parameters, directions)
         tables = _first_tables(weights, folded)
         one_by_one = [{name: value[k] for name, value in folded.items()} for k in range(count)]
-        batches = torch.split(tokens_NL, _BATCH)
-        for tokens, place in zip(batches, torch.split(found, _BATCH, dim=1), strict=True):
+        batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
+        batches = torch.split(tokens_NL, batch)
+        for tokens, place in zip(batches, torch.split(found, batch, dim=1), strict=True):
             layers = _layers(weights, rows_of(config, tokens[None]))
             pairs = tokens[:, 0] * config.tokens + tokens[:, 1]
             for k, direction in enumerate(one_by_one):
@@ -146,7 +150,7 @@ def _first_tables(weights: Weights, directions: Mapping[str, Tensor]) -> list[_F
     if f"{linear}.weight" not in directions:
         return []
     normed = Normed.of(weights.table).out
-    query_key = layer.qkv.rows(0, 2 * config.width)(normed)[0]
+    query_key = layer.qkv.rows(0, 2 * config.width).apply(normed)[0]
     moved = zip(directions[f"{linear}.weight"], directions[f"{linear}.bias"], strict=True)
     return [_FirstTable.of(normed[0], query_key, weight, bias, config.heads) for weight, bias in moved]
 

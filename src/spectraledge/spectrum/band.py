@@ -16,14 +16,14 @@ _PARTS, _PART_COLUMNS = 16, 8192
 Sums are formed part by part, so that they do not depend on how many threads there are.
 """
 
-_TALL, _ROWS = 100, 8
-"""For PyTorch: fewest new updates per block where there are more than fit in one, and new updates per product.
+_TALL, _COLUMNS = 100, 512
+"""For PyTorch: fewest new updates per block where there are more than fit in one, and parameters per product."""
 
-Few per product, because each beyond the first costs every update a number that no window needs.
-"""
+_ROWS = {"cpu": 8, "gpu": 50}
+"""For PyTorch: new updates per product. Each beyond the first costs every update a number that no window needs."""
 
-_NUMBERS, _COLUMNS = 125_000, (512, 4096)
-"""For PyTorch: size of a block, and the fewest and most parameters in it; it then stays in the second-level cache."""
+_NUMBERS = {"cpu": 125_000, "gpu": 1 << 25}
+"""For PyTorch: size of a block in float64. It stays in the second-level cache; on a GPU it keeps all of it busy."""
 
 
 def _instruction_set() -> str:
@@ -124,22 +124,23 @@ def _address(rows: Tensor, row: int) -> int:
 
 
 def _torch_band(updates_TP: Tensor, held: int, recent_HP: Tensor, oldest: int) -> Tensor:
-    count, device = len(updates_TP), updates_TP.device
-    rows = max(1, min(_ROWS, count))
+    (count, size), device = updates_TP.shape, updates_TP.device
+    kind = "cpu" if device.type == "cpu" else "gpu"
+    rows = max(1, min(_ROWS[kind], count))
     blocks = max(1, count // max(_TALL, held))
     per_block = -(-count // (rows * blocks))
     tall = per_block * rows
-    fewest, most = _COLUMNS
-    columns = min(max(_NUMBERS // (held + tall) // fewest, 1) * fewest, most)
-    block = torch.zeros(held + tall, columns, dtype=torch.float64, device=device)
+    parts = max(1, min(_NUMBERS[kind] // (held + tall), size) // _COLUMNS)
+    wide = parts * _COLUMNS
+    block = torch.zeros(held + tall, wide, dtype=torch.float64, device=device)
     # Overlapping views: `rows` new updates at a time, and the same with the H updates before them.
-    new = block.as_strided((per_block, columns, rows), (rows * columns, 1, columns), held * columns)
-    seen = block.as_strided((per_block, held + rows, columns), (rows * columns, columns, 1))
+    new = block.as_strided((per_block, parts, _COLUMNS, rows), (rows * wide, _COLUMNS, 1, wide), held * wide)
+    seen = block.as_strided((per_block, parts, held + rows, _COLUMNS), (rows * wide, _COLUMNS, wide, 1))
     products = block.new_zeros(blocks, per_block, held + rows, rows)
-    for column in range(0, updates_TP.shape[1], columns):
-        part_TC, part_HC = updates_TP[:, column : column + columns], recent_HP[:, column : column + columns]
+    for column in range(0, size, wide):
+        part_TC, part_HC = updates_TP[:, column : column + wide], recent_HP[:, column : column + wide]
         width = part_TC.shape[1]
-        if width < columns:
+        if width < wide:
             block.zero_()
         if len(part_HC):
             block[: held - oldest, :width] = part_HC[oldest:]
@@ -151,7 +152,7 @@ def _torch_band(updates_TP: Tensor, held: int, recent_HP: Tensor, oldest: int) -
                 block[:held] = block[tall:]
             part = part_TC[index * tall : (index + 1) * tall]
             block[held : held + len(part), :width] = part
-            total.baddbmm_(seen, new)
+            total.add_((seen @ new).sum(1))
     row = torch.arange(rows, device=device)[:, None]
     lag = torch.arange(held + 1, device=device)
     return products.flatten(0, 1)[:, row + held - lag, row].flatten(0, 1)[:count]
