@@ -1,5 +1,6 @@
 """The manifest `run.json`: what a run is, how it was made, and how far it came."""
 
+import functools
 import platform
 import sys
 from importlib.metadata import version
@@ -81,11 +82,16 @@ class Manifest(BaseModel):
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Return versions, device and threads, as recorded beside every run."""
-    packages = ("spectraledge", "torch", "numpy", "scipy", "pandas", "safetensors")
     return {
         "python": platform.python_version(),
         "platform": f"{sys.platform} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
-        **{name: version(name) for name in packages},
+        **_versions(),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    # Looking them up takes longer than writing a manifest, which happens at every snapshot.
+    return {name: version(name) for name in ("spectraledge", "torch", "numpy", "scipy", "pandas", "safetensors")}
