@@ -48,7 +48,7 @@ def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
 
     Args:
         seeds: Root seeds.
-        budget: "small" is 400 steps of small networks mod 11.
+        budget: "small" is 200 steps of small networks mod 11.
 
     Returns:
         The study.
@@ -75,7 +75,7 @@ def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
 def _run(task: str, seed: int, budget: Budget, *, weight_decay: float = 1.0, steps: int = 20_000) -> RunConfig:
     if budget == "small":
         sizes = {"width": 16, "heads": 2, "hidden": 32}
-        small = {"steps": 400, "every": 20, "batch_size": 64}
+        small = {"steps": 200, "every": 10, "batch_size": 64}
         return RunConfig.for_task(
             named_task(task, modulus=11), sizes, protocol="paper", seed=seed, weight_decay=weight_decay, **small
         )
