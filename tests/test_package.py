@@ -21,7 +21,17 @@ def test_wheel_installs_and_runs_in_an_empty_environment(tmp_path: Path) -> None
     assert not [name for name in names if not name.startswith("spectraledge")]
     venv.create(tmp_path / "empty", with_pip=True)
     python = tmp_path / "empty" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--constraint", ROOT / "constraints.txt", wheel]
+    install = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--constraint",
+        ROOT / "constraints.txt",
+        wheel,
+    ]
     subprocess.run(install, check=True, capture_output=True)
     command = [python.with_name("spectraledge"), "doctor", "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)

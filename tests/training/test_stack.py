@@ -7,6 +7,7 @@ import torch
 from spectraledge.errors import InputError
 from spectraledge.tasks import named_task
 from spectraledge.training import InMemory, Member, RunConfig, Stack, Trainer, train, train_in_folder, train_together
+from spectraledge.training import stack as stack_module
 from spectraledge.training.run_folder import train_in_folders
 from spectraledge.trajectory import Manifest, find_snapshots, read_snapshot
 
@@ -134,7 +135,16 @@ def test_the_compiled_step_is_the_eager_one():
 def test_a_machine_that_cannot_compile_says_so(monkeypatch):
     config, task = make("sub", engine="compiled", batch_size=16)
     monkeypatch.setenv("CXX", "/no/such/compiler")
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/no/such/compiler",))
     torch._dynamo.reset()
-    with pytest.raises(InputError, match=r"engine 'compiled' cannot be built here .* or use engine 'eager'"):
+    with (
+        torch._inductor.config.patch({"cpp.cxx": ("/no/such/compiler",)}),
+        pytest.raises(InputError, match=r"engine 'compiled' cannot be built here .* or use engine 'eager'"),
+    ):
         Trainer(config, task).advance(1)
+
+
+def test_one_process_compiles_for_stacks_of_many_sizes():
+    with torch._dynamo.config.patch(recompile_limit=1):
+        double = stack_module._compiled_if(lambda x: 2 * x, "compiled", "cpu")
+        for runs in (1, 2, 3):
+            assert double(torch.ones(runs)).tolist() == [2.0] * runs
