@@ -6,6 +6,7 @@ Writes benchmarks/results/<date>-<machine>.json and prints one table. Names of p
 import json
 import os
 import platform
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -63,13 +64,15 @@ def main(chosen: list[str]) -> None:
         )
         print(", ".join(figures))
     RESULTS.mkdir(exist_ok=True)
-    machine = f"{platform.system()}-{platform.machine()}-{os.cpu_count()}cores".lower()
-    path = RESULTS / f"{'-'.join([f'{datetime.now(UTC):%Y-%m-%d}', machine, *chosen])}.json"
+    processor = _processor()
+    on_gpu = torch.cuda.is_available()
+    machine = f"{platform.system()} {processor} {os.cpu_count()}cores {torch.cuda.get_device_name() if on_gpu else ''}"
+    named = re.sub(r"\([^)]*\)|processor", "", machine.lower()).split()
+    parts = [f"{datetime.now(UTC):%Y-%m-%d}", *named, *chosen]
+    path = RESULTS / f"{'-'.join(parts)}.json"
     rates = {"gemm_float32": gemm_rate(torch.float32), "gemm_float64": gemm_rate(torch.float64), "read": read_rate()}
-    processor = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "unknown")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     content = {
-        "environment": {**environment(device), "processor": processor},
+        "environment": {**environment(torch.device("cuda" if on_gpu else "cpu")), "processor": processor},
         "rates_per_second": rates,
         "rows": rows,
         "scaling": scaling,
@@ -78,9 +81,10 @@ def main(chosen: list[str]) -> None:
     print(f"written: {path}")
 
 
-def _cpuinfo() -> list[str]:
+def _processor() -> str:
     path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":
