@@ -1,6 +1,6 @@
 """Compiles the products of updates (`spectrum/band.c`), once per instruction set, whenever the package is built.
 
-Without a compiler the package works all the same: PyTorch multiplies then, in about twice the time.
+Without a compiler the package works all the same: PyTorch multiplies then, in two to three times the time.
 """
 
 import os

@@ -6,40 +6,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* NEW · OLD sums and NEW + 1 factors are the registers there are: 32 of AVX-512, 16 elsewhere. */
 #if defined(__AVX512F__)
-enum { WIDE = 8 };
+enum { WIDE = 8, NEW = 4, OLD = 6 };
 #elif defined(__AVX2__)
-enum { WIDE = 4 };
+enum { WIDE = 4, NEW = 3, OLD = 4 };
 #else
-enum { WIDE = 2 };
+enum { WIDE = 2, NEW = 3, OLD = 4 };
 #endif
 
 typedef double vector __attribute__((vector_size(WIDE * sizeof(double))));
 
 enum {
-    NEW = 3, /* NEW · OLD sums and NEW + 1 factors are the 16 registers of AVX2. */
-    OLD = 4,
-    LINE = 64,
-    RING = 24576, /* Numbers in the ring, about: 192 KiB. */
+    BLOCK = 384,           /* Columns of a block: 24 rows take 74 KiB. */
+    STRIDE = BLOCK + WIDE, /* No two rows start at the same set of the first-level cache. */
 };
 
 static long least(long a, long b) { return a < b ? a : b; }
 static long most(long a, long b) { return a > b ? a : b; }
 
-/* Inner products of NEW rows with OLD rows of `width` numbers, a multiple of WIDE. */
-static void tile(const double *const new[NEW], const double *const old[OLD], long width, double sums[NEW][OLD])
+/* Inner products of NEW rows with OLD rows of `width` numbers, a multiple of WIDE. Meanwhile a row of numbers of `bytes`
+ * each comes from memory at `ahead`, so that copying it later does not wait.
+ */
+static void tile(const double *const new[NEW], const double *const old[OLD], long width, const char *ahead, int bytes,
+                 double sums[NEW][OLD])
 {
     vector total[NEW][OLD] = {0};
-    const double *x0 = new[0], *x1 = new[1], *x2 = new[2];
-    const double *y[OLD] = {old[0], old[1], old[2], old[3]};
     for (long k = 0; k < width; k += WIDE) {
-        vector a0 = *(const vector *)(x0 + k), a1 = *(const vector *)(x1 + k), a2 = *(const vector *)(x2 + k);
+        __builtin_prefetch(ahead + k * bytes);
+        vector a[NEW];
 #pragma GCC unroll 4
+        for (int i = 0; i < NEW; i++)
+            a[i] = *(const vector *)(new[i] + k);
+#pragma GCC unroll 6
         for (int j = 0; j < OLD; j++) {
-            vector b = *(const vector *)(y[j] + k);
-            total[0][j] += a0 * b;
-            total[1][j] += a1 * b;
-            total[2][j] += a2 * b;
+            vector b = *(const vector *)(old[j] + k);
+#pragma GCC unroll 4
+            for (int i = 0; i < NEW; i++)
+                total[i][j] += a[i] * b;
         }
     }
     for (int i = 0; i < NEW; i++)
@@ -68,34 +72,27 @@ static void copy(const char *from, int bytes, long width, long padded, double *t
 int add_band(const char *const *rows, long before, long count, long lags, long begin, long end, int bytes, double *sums)
 {
     long kept = lags + NEW, total = before + count;
-    long block = least(most(RING / kept / LINE * LINE, 2 * LINE), 32 * LINE);
-    long stride = block + WIDE; /* No two rows start at the same set of the first-level cache. */
-    double *ring = aligned_alloc(LINE, (kept * stride * sizeof(double) + LINE - 1) / LINE * LINE);
+    double *ring = aligned_alloc(sizeof(vector), kept * STRIDE * sizeof(double));
     if (!ring)
         return 1;
-    for (long start = begin; start < end; start += block) {
-        long width = least(block, end - start), padded = (width + WIDE - 1) / WIDE * WIDE;
-        long lines = (width * bytes + LINE - 1) / LINE;
+    for (long start = begin; start < end; start += BLOCK) {
+        long width = least(BLOCK, end - start), padded = (width + WIDE - 1) / WIDE * WIDE;
         long copied = most(0, before - lags + 1);
         for (long row = before; row < total; row += NEW) {
             long last = least(row + NEW, total) - 1, first = most(0, row - lags + 1);
             for (; copied <= last; copied++)
-                copy(rows[copied] + start * bytes, bytes, width, padded, ring + copied % kept * stride);
+                copy(rows[copied] + start * bytes, bytes, width, padded, ring + copied % kept * STRIDE);
             const double *new[NEW], *old[OLD];
             for (int i = 0; i < NEW; i++)
-                new[i] = ring + least(row + i, last) % kept * stride;
-            /* The next rows come from memory while these are multiplied, a share of them with every tile. */
-            long fetched = 0, tiles = (last - first) / OLD + 1;
-            for (long at = first; at <= last; at += OLD) {
-                for (long share = NEW * lines * ((at - first) / OLD + 1) / tiles; fetched < share; fetched++) {
-                    long next = last + 1 + fetched / lines;
-                    if (next < total)
-                        __builtin_prefetch(rows[next] + start * bytes + fetched % lines * LINE);
-                }
+                new[i] = ring + least(row + i, last) % kept * STRIDE;
+            /* With every tile comes one of the next NEW rows. */
+            long soon = least(last + 1 + NEW, total);
+            for (long at = first, next = last + 1; at <= last; at += OLD, next++) {
+                const char *ahead = next < soon ? rows[next] + start * bytes : (const char *)new[0];
                 for (int j = 0; j < OLD; j++)
-                    old[j] = ring + least(at + j, last) % kept * stride;
+                    old[j] = ring + least(at + j, last) % kept * STRIDE;
                 double found[NEW][OLD];
-                tile(new, old, padded, found);
+                tile(new, old, padded, ahead, bytes, found);
                 for (int i = 0; i < NEW; i++)
                     for (int j = 0; j < OLD; j++) {
                         long lag = row + i - (at + j);
