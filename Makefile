@@ -11,7 +11,7 @@ setup: $(VENV)/.installed
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py src/spectraledge/spectrum/band.c | $(VENV)/bin/python
+$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard src/spectraledge/native/*.[ch]) | $(VENV)/bin/python
 	@echo "Installing spectraledge into $(VENV) ..."
 	$(PIP) --editable .
 	@touch $@

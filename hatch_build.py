@@ -1,6 +1,6 @@
-"""Compiles the products of updates (`spectrum/band.c`), once per instruction set, whenever the package is built.
+"""Compiles `src/spectraledge/native/*.c`, once per instruction set, whenever the package is built.
 
-Without a compiler the package works all the same: PyTorch multiplies then, in two to three times the time.
+Without a compiler the package works all the same: PyTorch does the work then, slower.
 """
 
 import os
@@ -20,25 +20,26 @@ if platform.machine() in {"x86_64", "AMD64"}:
     INSTRUCTION_SETS |= {"avx2": ["-mavx2", "-mfma"], "avx512": ["-mavx512f"]}
 
 
-class BandHook(BuildHookInterface):
-    """Puts `band_<instruction set>.so` beside the source, and into wheels."""
+class NativeHook(BuildHookInterface):
+    """Puts `<instruction set>.so` beside the sources, and into wheels."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, or say that it cannot be done."""
-        source = Path(self.root, "src/spectraledge/spectrum/band.c")
+        folder = Path("src/spectraledge/native")
+        sources = sorted(Path(self.root, folder).glob("*.c"))
         compiler = shlex.split(os.environ.get("CC", "cc"))
         for name, extra in INSTRUCTION_SETS.items():
-            library = source.with_name(f"band_{name}.so")
+            library = Path(self.root, folder, f"{name}.so")
             partial = library.with_suffix(".partial")
             try:
-                subprocess.run([*compiler, *FLAGS, *extra, source, "-o", partial], check=True, capture_output=True)
+                subprocess.run([*compiler, *FLAGS, *extra, *sources, "-o", partial], check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError) as error:
                 library.unlink(missing_ok=True)
-                self.app.display_warning(f"{source.name} is not compiled, PyTorch will be used: {error}")
+                self.app.display_warning(f"{folder} is not compiled, PyTorch will be used: {error}")
                 return
             partial.replace(library)
-            build_data["artifacts"].append(f"src/spectraledge/spectrum/{library.name}")
+            build_data["artifacts"].append(f"{folder.as_posix()}/{library.name}")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"

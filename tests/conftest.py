@@ -8,6 +8,8 @@ import torch
 from hypothesis import settings
 from torch import nn
 
+from spectraledge.native import instruction_set, load
+
 torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("suite")
@@ -65,3 +67,18 @@ class PublishedNetwork(nn.Module):
 @pytest.fixture(scope="session")
 def published_network():
     return PublishedNetwork
+
+
+@pytest.fixture
+def native():
+    """Give C functions by name, argument types and instruction set; None for "torch", which does without."""
+
+    def function(name, arguments, way):
+        ways = ["torch", "default", "avx2", "avx512"]
+        if ways.index(way) > ways.index(instruction_set()):
+            pytest.skip(f"this processor has no {way}")
+        found = None if way == "torch" else load(name, arguments, way)
+        assert way == "torch" or found is not None, "the package was built without a compiler"
+        return found
+
+    return function

@@ -1,4 +1,4 @@
-"""Products of matrices by the faster of the two GEMMs at hand.
+"""Products of matrices by the faster of the two GEMMs at hand, and sums of a few rows by weights.
 
 On the CPU PyTorch multiplies float32 matrices with MKL, which uses AVX-512 on Intel's processors alone: on others that
 have it, MKL reaches less than half of what oneDNN does, which PyTorch carries too. Without it MKL is the faster one by
@@ -9,6 +9,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from spectraledge.native import LONG, POINTER, load
+
+_WEIGHTED_ROWS_ARGUMENTS = [POINTER, POINTER, POINTER, LONG, LONG, LONG, POINTER]
+
+_WEIGHTED_ROWS = load("weighted_rows", _WEIGHTED_ROWS_ARGUMENTS)
 
 
 def _prefers_onednn() -> bool:
@@ -85,6 +92,28 @@ def multiply_stacks(left: Tensor, right: Tensor, bias: Tensor | None = None) -> 
     product = multiply(left[0], right[0])[None] if len(left) == 1 else left @ right.transpose(1, 2)
     # A compiler makes one pass of this sum and of what follows; within the product it would be a pass of its own.
     return product if bias is None else product.add_(bias.unsqueeze(1))
+
+
+def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Return sums of a table's rows by weights, a few per output; no derivatives, no `torch.func` transforms.
+
+    Args:
+        table: Shape (R, D).
+        rows: Which rows each output sums, int64 (N, K), within 0..R−1; K at least 1.
+        weights: By what, shape (N, K), of the table's type.
+
+    Returns:
+        Shape (N, D).
+    """
+    table, rows, weights = table.contiguous(), rows.contiguous(), weights.contiguous()
+    # PyTorch has a fast loop for float32 on the CPU and one for GPUs; in float64 it takes seven times as long as ours.
+    if _WEIGHTED_ROWS is None or table.dtype != torch.float64 or table.device.type != "cpu":
+        return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
+    count, terms = rows.shape
+    found = table.new_empty(count, table.shape[1])
+    addresses = (tensor.data_ptr() for tensor in (table, rows, weights))
+    _WEIGHTED_ROWS(*addresses, count, terms, table.shape[1], found.data_ptr())
+    return found
 
 
 def _by_onednn(matrix: Tensor) -> bool:

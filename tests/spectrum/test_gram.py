@@ -19,14 +19,6 @@ def random_updates(count, size, seed=0, dtype=torch.float64):
 WAYS = ["torch", "default", "avx2", "avx512"]
 
 
-def add_band(way):
-    if WAYS.index(way) > WAYS.index(band_module._instruction_set()):
-        pytest.skip(f"this processor has no {way}")
-    found = None if way == "torch" else band_module._load(way)
-    assert way == "torch" or found is not None, "the package was built without a compiler"
-    return found
-
-
 def streamed(updates_TP, window):
     gram = BandedGram(window)
     for update_P in updates_TP:
@@ -66,8 +58,8 @@ def test_windows_agree_with_the_definition(dtype, count, data):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("window", [2, 20, 140])
 @pytest.mark.parametrize("batches", [[300], [5, 17, 278], [127, 128, 45], [256, 1, 43]])
-def test_many_blocks_of_updates_and_parameters(monkeypatch, batches, window, dtype, way):
-    monkeypatch.setattr(band_module, "_ADD_BAND", add_band(way))
+def test_many_blocks_of_updates_and_parameters(monkeypatch, native, batches, window, dtype, way):
+    monkeypatch.setattr(band_module, "_ADD_BAND", native("add_band", band_module._ADD_BAND_ARGUMENTS, way))
     updates_TP = random_updates(300, 1100, dtype=dtype)
     gram = BandedGram(window)
     for part in torch.split(updates_TP, batches):
@@ -90,8 +82,8 @@ def test_sums_do_not_depend_on_threads():
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_rows_that_do_not_lie_together(monkeypatch, way):
-    monkeypatch.setattr(band_module, "_ADD_BAND", add_band(way))
+def test_rows_that_do_not_lie_together(monkeypatch, native, way):
+    monkeypatch.setattr(band_module, "_ADD_BAND", native("add_band", band_module._ADD_BAND_ARGUMENTS, way))
     wide = random_updates(12, 300)
     for updates_TP in (wide[:, 20:50], wide[::2], wide[:, :9].t(), wide[:1].expand(7, 300)):
         found = BandedGram(4)

@@ -12,7 +12,8 @@ import torch
 from spectraledge.cli.options import Json, Out, Seed, show
 from spectraledge.errors import InputError
 from spectraledge.files import write_json
-from spectraledge.spectrum import band_engine, window_spectrum
+from spectraledge.native import instruction_set, load
+from spectraledge.spectrum import window_spectrum
 from spectraledge.streams import torch_generator
 
 
@@ -31,7 +32,7 @@ def doctor(out: Out = None, seed: Seed = 42, as_json: Json = False) -> None:
         "missing": missing,
         "optional_missing": [name for name in optional if _version(name) is None],
         "folder_writable": _writable(Path.cwd()),
-        "window_products": band_engine(),
+        "native_code": "none: built without a C compiler" if load("add_band") is None else instruction_set(),
         "spectrum_error": _spectrum_error(seed),
     }
     if out:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
-from spectraledge.products import multiply, multiply_into
+from spectraledge.products import multiply, multiply_into, weighted_rows
 
 _BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
@@ -41,7 +41,7 @@ def residual_tangents(
     Returns:
         Tensor (K, N, D), of the parameters' type and on their device.
 
-    Cost: beside the result memory for 2·V²·heads numbers per direction, where one moves the first layer's Q, K or V.
+    Cost: beside the result memory for 2·heads·(V² + 2·V·D) numbers per direction, where one moves the first layer.
     """
     assert has_tangents(config, directions)
     count = len(next(iter(directions.values())))
@@ -49,16 +49,16 @@ def residual_tangents(
     with torch.no_grad():
         weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
         folded = _behind_norms(weights, parameters, directions)
-        tables = _first_tables(weights, folded)
+        tables = _first_tables(weights, folded, count)
         one_by_one = [{name: value[k] for name, value in folded.items()} for k in range(count)]
         batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
         batches = torch.split(tokens_NL, batch)
         for tokens, place in zip(batches, torch.split(found, batch, dim=1), strict=True):
-            layers = _layers(weights, rows_of(config, tokens[None]))
-            pairs = tokens[:, 0] * config.tokens + tokens[:, 1]
+            row_of = rows_of(config, tokens[None])
+            layers = _layers(weights, row_of)
+            reads = _FirstReads.of(config, tokens, row_of, layers[0])
             for k, direction in enumerate(one_by_one):
-                first = tables[k].read(pairs, layers[0].row_of) if tables else None
-                place[k] = _along(layers, direction, first)
+                place[k] = _along(layers, direction, tables[k].attended(reads) if tables else None)
     return found
 
 
@@ -69,14 +69,12 @@ class _Layer:
     Attributes:
         weights: Of the layer.
         trace: Of one network.
-        row_of: The row of the first layer's table of every (position, input).
         gate_slope: Derivative of the gate by the score, (1, Q, n, heads, 1).
         slope: GELU's derivative, (Q·n, hidden).
     """
 
     weights: LayerWeights
     trace: LayerTrace
-    row_of: Tensor
     gate_slope: Tensor
     slope: Tensor
 
@@ -101,7 +99,6 @@ def _layers(weights: Weights, row_of: Tensor) -> list[_Layer]:
         _Layer(
             weights=layer,
             trace=seen,
-            row_of=row_of,
             gate_slope=seen.gate * (1 - seen.gate) / math.sqrt(seen.query.shape[-1]),
             slope=torch.ops.aten.gelu_backward(torch.ones_like(seen.hidden), seen.hidden)[0],
         )
@@ -110,76 +107,135 @@ def _layers(weights: Weights, row_of: Tensor) -> list[_Layer]:
 
 
 @dataclass(frozen=True)
-class _FirstTable:
-    """Tangents of the first layer's attention along one direction: functions of few tokens, V of them.
+class _FirstReads:
+    """What every direction reads of its `_FirstTable` at a batch of n inputs.
 
     Attributes:
-        scores: Of every pair of tokens, (V², 2, heads): how the score of key 1 moves against that of key 0.
-        values: Of every (position, token), (2·V, D).
+        pairs: Number of the pair of tokens of every input, (n,).
+        rows: Rows of each output: both keys' tangents by head, then both keys' own rows, (Q·n, 4·heads).
+        shares: Attention paid to both keys by head, (Q·n, 2·heads).
+        gate_slope: Derivative of attention paid to key 1 by the score, (Q, n, heads).
     """
 
-    scores: Tensor
-    values: Tensor
+    pairs: Tensor
+    rows: Tensor
+    shares: Tensor
+    gate_slope: Tensor
 
     @classmethod
-    def of(cls, normed: Tensor, query_key: Tensor, weight: Tensor, bias: Tensor, heads: int) -> "_FirstTable":
-        """Along one direction's weight and bias, from normalised rows (2·V, D) and their Q and K, (2·V, 2·D)."""
-        width = normed.shape[1]
-        moved = multiply(normed, weight, bias)
-        query, key, moved_query, moved_key = (
-            part.reshape(2, -1, heads, width // heads)
-            for part in (*query_key.chunk(2, -1), moved[:, :width], moved[:, width : 2 * width])
+    def of(cls, config: TransformerConfig, tokens: Tensor, row_of: Tensor, layer: _Layer) -> "_FirstReads":
+        """Prepare a batch."""
+        read, count = layer.trace.query.shape[1:3]
+        starts = torch.arange(2 * config.heads, device=tokens.device).mul_(2 * config.tokens)
+        rows = (starts.view(2, 1, 1, -1) + row_of.view(1, 2, -1, 1)).permute(2, 0, 1, 3).flatten(1)
+        gate = layer.trace.gate.view(read * count, config.heads)
+        return cls(
+            pairs=tokens[:, 0] * config.tokens + tokens[:, 1],
+            rows=rows.repeat(read, 1),
+            shares=torch.cat([1 - gate, gate], 1),
+            gate_slope=layer.gate_slope.view(read, count, config.heads),
         )
-        # Both terms of the product rule as one product.
-        queries, keys = torch.cat([moved_query, query], -1), torch.cat([key, moved_key], -1)
-        own = (queries * keys).sum(-1).transpose(1, 2)
-        from_first = queries[0].transpose(0, 1) @ keys[1].permute(1, 2, 0) - own[0].unsqueeze(2)
-        from_second = own[1].unsqueeze(1) - keys[0].transpose(0, 1) @ queries[1].permute(1, 2, 0)
-        scores = torch.stack([from_first, from_second]).flatten(2).permute(2, 0, 1).contiguous()
-        return cls(scores, moved[:, 2 * width :].contiguous())
-
-    def read(self, pairs: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the tangents of scores, (2, n, heads), and of values, (2·n, D), of n pairs of tokens."""
-        return self.scores.index_select(0, pairs).transpose(0, 1), self.values.index_select(0, row_of)
 
 
-def _first_tables(weights: Weights, directions: Mapping[str, Tensor]) -> list[_FirstTable]:
-    """Return the tangents of the first layer's attention along every direction; none where they do not move it."""
-    layer, config = weights.layers[0], weights.config
-    linear = f"{layer.name}.attention.qkv"
-    if f"{linear}.weight" not in directions:
-        return []
+@dataclass(frozen=True)
+class _FirstTable:
+    """What the first layer's attention adds to the stream along one direction: sums of few rows; V tokens.
+
+    Attributes:
+        scores: Of every pair of tokens, (V², 2, heads): how the score of key 1 moves against that of key 0. Nothing
+            where the direction moves neither Q nor K.
+        rows: Of every (head, position, token), what its value sends to the stream: how that moves, and, where scores
+            move, that itself; (2·heads·2·V, D) or half of it.
+    """
+
+    scores: Tensor | None
+    rows: Tensor
+
+    def attended(self, reads: _FirstReads) -> Tensor:
+        """Return how the stream moves behind the first layer's attention, (Q·n, D)."""
+        taken, weights = reads.rows[:, : reads.shares.shape[1]], reads.shares
+        if self.scores is not None:
+            moved = self.scores.index_select(0, reads.pairs).transpose(0, 1)[: len(reads.gate_slope)]
+            moved = (moved * reads.gate_slope).flatten(0, 1)
+            taken, weights = reads.rows, torch.cat([weights, -moved, moved], 1)
+        return weighted_rows(self.rows, taken, weights)
+
+
+def _first_tables(weights: Weights, directions: Mapping[str, Tensor], count: int) -> list[_FirstTable]:
+    """Return the first layer's table of every direction; none where they do not move its attention."""
+    layer, heads = weights.layers[0], weights.config.heads
+    moved_qkv, moved_bias, moved_output = (
+        directions.get(f"{layer.name}.attention.{name}") for name in ("qkv.weight", "qkv.bias", "output.weight")
+    )
     normed = Normed.of(weights.table).out
-    query_key = layer.qkv.rows(0, 2 * config.width).apply(normed)[0]
-    moved = zip(directions[f"{linear}.weight"], directions[f"{linear}.bias"], strict=True)
-    return [_FirstTable.of(normed[0], query_key, weight, bias, config.heads) for weight, bias in moved]
+    sizes = [2 * weights.config.width, weights.config.width]
+    query_key, value = torch.split(layer.qkv.apply(normed)[0], sizes, dim=1)
+    own = _through_output(value, layer.output[0], heads)
+    tables: list[_FirstTable] = []
+    if moved_qkv is None and moved_output is None:
+        return tables
+    for k in range(count):
+        scores, rows = None, None if moved_output is None else _through_output(value, moved_output[k], heads)
+        if moved_qkv is not None and moved_bias is not None:
+            moved = multiply(normed[0], moved_qkv[k], moved_bias[k])
+            moved_query_key, moved_value = torch.split(moved, sizes, dim=1)
+            scores = _moved_scores(query_key, moved_query_key, heads)
+            sent = _through_output(moved_value, layer.output[0], heads)
+            rows = torch.cat([sent if rows is None else rows.add_(sent), own])
+        assert rows is not None
+        tables.append(_FirstTable(scores, rows))
+    return tables
 
 
-def _along(layers: list[_Layer], direction: Mapping[str, Tensor], first: tuple[Tensor, Tensor] | None) -> Tensor:
+def _through_output(value: Tensor, output: Tensor, heads: int) -> Tensor:
+    """Return what the values (2·V, D) of each head send through an output projection, (heads·2·V, D)."""
+    by_head = value.reshape(len(value), heads, -1).transpose(0, 1)
+    return (by_head @ output.reshape(len(output), heads, -1).permute(1, 2, 0)).flatten(0, 1)
+
+
+def _moved_scores(query_key: Tensor, moved: Tensor, heads: int) -> Tensor:
+    """Return how the scores of every pair of tokens move, from Q and K, (2·V, 2·D), and how those do; `_FirstTable`."""
+    query, key, moved_query, moved_key = (
+        part.reshape(2, len(part) // 2, heads, -1) for part in (*query_key.chunk(2, -1), *moved.chunk(2, -1))
+    )
+    # Both terms of the product rule as one product.
+    queries, keys = torch.cat([moved_query, query], -1), torch.cat([key, moved_key], -1)
+    own = (queries * keys).sum(-1).transpose(1, 2)
+    from_first = queries[0].transpose(0, 1) @ keys[1].permute(1, 2, 0) - own[0].unsqueeze(2)
+    from_second = own[1].unsqueeze(1) - keys[0].transpose(0, 1) @ queries[1].permute(1, 2, 0)
+    return torch.stack([from_first, from_second]).flatten(2).permute(2, 0, 1).contiguous()
+
+
+def _along(layers: list[_Layer], direction: Mapping[str, Tensor], moved: Tensor | None) -> Tensor:
     """Return the tangent of the stream at position 0, (n, D), along one direction.
 
-    `first` is that of the first layer's scores and values, if any; see `_FirstTable.read`.
+    `moved` is that of the stream behind the first layer's attention, (Q·n, D), if any.
     """
     stream: Tensor | None = None
     for layer in layers:
-        name, seen = layer.weights.name, layer.trace
-        read, count = seen.query.shape[1:3]
-        moved = None if stream is None else stream[: read * count]
-        attended = first
         if layer is not layers[0]:
-            weight, bias = (direction.get(f"{name}.attention.qkv.{part}") for part in ("weight", "bias"))
-            attended = _attended(layer, weight, bias, stream)
-        if attended:
-            moved = multiply_into(moved, _mixed(layer, *attended), layer.weights.output[0])
-        output = direction.get(f"{name}.attention.output.weight")
-        if output is not None:
-            moved = multiply_into(moved, seen.mixed[0], output)
+            moved = _behind_attention(layer, direction, stream)
         if moved is None:
             continue
+        seen = layer.trace
         hidden = multiply(seen.norm2.transport(moved[None])[0], layer.weights.up.weight[0]).mul_(layer.slope)
         stream = multiply_into(moved, hidden, layer.weights.down[0])
     assert stream is not None
     return stream
+
+
+def _behind_attention(layer: _Layer, direction: Mapping[str, Tensor], stream: Tensor | None) -> Tensor | None:
+    """Return the tangent of the stream behind attention, (Q·n, D), of a layer behind the first, if any."""
+    name, seen = layer.weights.name, layer.trace
+    read, count = seen.query.shape[1:3]
+    moved = None if stream is None else stream[: read * count]
+    weight, bias, output = (
+        direction.get(f"{name}.attention.{part}") for part in ("qkv.weight", "qkv.bias", "output.weight")
+    )
+    attended = _attended(layer, weight, bias, stream)
+    if attended:
+        moved = multiply_into(moved, _mixed(layer, *attended), layer.weights.output[0])
+    return moved if output is None else multiply_into(moved, seen.mixed[0], output)
 
 
 def _attended(

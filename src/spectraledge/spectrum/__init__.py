@@ -10,7 +10,6 @@ from spectraledge.spectrum.alerts import (
     persistent_score,
     subspace_overlap,
 )
-from spectraledge.spectrum.band import band_engine
 from spectraledge.spectrum.declines import Since, decline
 from spectraledge.spectrum.directions import Directions, window_directions
 from spectraledge.spectrum.edge import Spectrum, edge_position
@@ -32,7 +31,6 @@ __all__ = [
     "Since",
     "Sketch",
     "Spectrum",
-    "band_engine",
     "band_windows",
     "block_windows",
     "calibrated_threshold",

@@ -3,12 +3,12 @@
 import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.native import INT, LONG, POINTER, load
 
 _PARTS, _PART_COLUMNS = 16, 8192
 """Most parts that parameters are cut into, and about how many a part has at least; threads share the parts.
@@ -26,29 +26,9 @@ _NUMBERS = {"cpu": 125_000, "gpu": 1 << 25}
 """For PyTorch: size of a block in float64. It stays in the second-level cache; on a GPU it keeps all of it busy."""
 
 
-def _instruction_set() -> str:
-    found = torch.backends.cpu.get_cpu_capability().lower()
-    return found if found in {"avx2", "avx512"} else "default"
+_ADD_BAND_ARGUMENTS = [POINTER, LONG, LONG, LONG, LONG, LONG, INT, POINTER]
 
-
-def _load(instruction_set: str) -> Callable[..., int] | None:
-    """Return `add_band` of band.c, if the package was built where there was a compiler."""
-    try:
-        library = ctypes.CDLL(str(Path(__file__).with_name(f"band_{instruction_set}.so")))
-    except OSError:
-        return None
-    function = library.add_band
-    long, pointer = ctypes.c_long, ctypes.c_void_p
-    function.argtypes = [pointer, long, long, long, long, long, ctypes.c_int, pointer]
-    return function
-
-
-_ADD_BAND = _load(_instruction_set())
-
-
-def band_engine() -> str:
-    """Return what multiplies updates on the CPU: compiled code and its instruction set, or PyTorch."""
-    return "PyTorch" if _ADD_BAND is None else f"compiled, {_instruction_set()}"
+_ADD_BAND = load("add_band", _ADD_BAND_ARGUMENTS)
 
 
 def band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_before: int = 0) -> Tensor:

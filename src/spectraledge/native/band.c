@@ -1,4 +1,4 @@
-/* Inner products of updates with the updates before them, in double precision: see band.py, which calls this.
+/* Inner products of updates with the updates before them, in double precision: see spectrum/band.py, which calls this.
  *
  * Columns go by in blocks. Of a block every row is converted once, into a ring that stays in the second-level cache,
  * and products are formed tile by tile, NEW rows by OLD, whose sums stay in registers.
@@ -6,16 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* NEW · OLD sums and NEW + 1 factors are the registers there are: 32 of AVX-512, 16 elsewhere. */
-#if defined(__AVX512F__)
-enum { WIDE = 8, NEW = 4, OLD = 6 };
-#elif defined(__AVX2__)
-enum { WIDE = 4, NEW = 3, OLD = 4 };
-#else
-enum { WIDE = 2, NEW = 3, OLD = 4 };
-#endif
+#include "wide.h"
 
-typedef double vector __attribute__((vector_size(WIDE * sizeof(double))));
+/* NEW · OLD sums and NEW + 1 factors are the registers there are: 32 of AVX-512, 16 elsewhere. */
+enum { NEW = WIDE == 8 ? 4 : 3, OLD = WIDE == 8 ? 6 : 4 };
 
 enum {
     BLOCK = 384,           /* Columns of a block: 24 rows take 74 KiB. */
