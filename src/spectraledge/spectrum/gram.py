@@ -63,7 +63,10 @@ class BandedGram:
             self._recent[len(updates_TP) :] = 0
         self._count += len(updates_TP)
         kept = updates_TP[-self._held :]
-        self._recent[torch.arange(len(self) - len(kept), len(self)) % self._held] = kept
+        oldest = (len(self) - len(kept)) % self._held
+        before_end = kept[: self._held - oldest]
+        self._recent[oldest : oldest + len(before_end)] = before_end
+        self._recent[: len(kept) - len(before_end)] = kept[len(before_end) :]
 
     @property
     def latest(self) -> Tensor:
