@@ -167,13 +167,13 @@ def _first_tables(weights: Weights, directions: Mapping[str, Tensor], count: int
     moved_qkv, moved_bias, moved_output = (
         directions.get(f"{layer.name}.attention.{name}") for name in ("qkv.weight", "qkv.bias", "output.weight")
     )
+    if moved_qkv is None and moved_output is None:
+        return []
     normed = Normed.of(weights.table).out
     sizes = [2 * weights.config.width, weights.config.width]
     query_key, value = torch.split(layer.qkv.apply(normed)[0], sizes, dim=1)
     own = _through_output(value, layer.output[0], heads)
-    tables: list[_FirstTable] = []
-    if moved_qkv is None and moved_output is None:
-        return tables
+    tables = []
     for k in range(count):
         scores, rows = None, None if moved_output is None else _through_output(value, moved_output[k], heads)
         if moved_qkv is not None and moved_bias is not None:
