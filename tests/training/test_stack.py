@@ -7,7 +7,7 @@ import torch
 from spectraledge.errors import InputError
 from spectraledge.tasks import named_task
 from spectraledge.training import InMemory, Member, RunConfig, Stack, Trainer, train, train_in_folder, train_together
-from spectraledge.training import stack as stack_module
+from spectraledge.training.engine import compiled_if
 from spectraledge.training.run_folder import train_in_folders
 from spectraledge.trajectory import Manifest, find_snapshots, read_snapshot
 
@@ -145,6 +145,6 @@ def test_a_machine_that_cannot_compile_says_so(monkeypatch):
 
 def test_one_process_compiles_for_stacks_of_many_sizes():
     with torch._dynamo.config.patch(recompile_limit=1):
-        double = stack_module._compiled_if(lambda x: 2 * x, "compiled", "cpu")
+        double = compiled_if(lambda x: 2 * x, "compiled", "cpu")
         for runs in (1, 2, 3):
             assert double(torch.ones(runs)).tolist() == [2.0] * runs

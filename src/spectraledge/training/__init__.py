@@ -1,10 +1,11 @@
 """Training a network on a task, reproducibly, and recording the run."""
 
 from spectraledge.training.config import RunConfig
+from spectraledge.training.evaluation import Evaluation
 from spectraledge.training.loop import InMemory, Progress, Recorder, train, train_together
 from spectraledge.training.protocols import PROTOCOLS, Protocol
 from spectraledge.training.run_folder import RunFolder, train_in_folder, train_in_folders
-from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
+from spectraledge.training.stack import Member, NonFiniteLossError, Stack
 from spectraledge.training.trainer import Trainer
 
 __all__ = [

@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 from torch import Tensor
 
 from spectraledge.training.config import RunConfig
-from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, Stack
+from spectraledge.training.evaluation import Evaluation
+from spectraledge.training.stack import Member, NonFiniteLossError, Stack
 from spectraledge.training.trainer import Trainer
 
 GROKKED = 0.95

@@ -15,9 +15,10 @@ from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_table
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
+from spectraledge.training.evaluation import Evaluation, PartEvaluation
 from spectraledge.training.loop import GROKKED, Progress, train_together
 from spectraledge.training.protocols import PROTOCOLS
-from spectraledge.training.stack import Evaluation, Member, NonFiniteLossError, PartEvaluation, Stack
+from spectraledge.training.stack import Member, NonFiniteLossError, Stack
 from spectraledge.trajectory import (
     GramRecorder,
     Manifest,

@@ -2,20 +2,20 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from spectraledge.errors import InputError
-from spectraledge.models import Weights, empty_transformer, forward_pairs, rows_of
+from spectraledge.models import Weights, empty_transformer, rows_of
 from spectraledge.tasks import JointTask, Task
-from spectraledge.training.config import Engine, RunConfig
+from spectraledge.training.config import RunConfig
+from spectraledge.training.engine import compiled_if, keep_freed_memory
+from spectraledge.training.evaluation import Evaluation, answers
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
 from spectraledge.training.step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
@@ -27,9 +27,6 @@ _EVALUATION_BATCH = 512
 _GPU_INPUTS = 32_768
 """Inputs per evaluation pass of all networks together that keep a GPU busy."""
 
-_SIZES = 200
-"""Sizes of stacks and networks that one process may compile for; PyTorch ends at 256 in all."""
-
 _DRAWN_AHEAD = 10
 """Steps whose batches are drawn at once: a GPU takes the last ones while the next are drawn."""
 
@@ -39,50 +36,6 @@ _SHARED = ("model", "batch_size", "betas", "every", "engine")
 
 class NonFiniteLossError(InputError):
     """Training diverged: the loss is no longer a number."""
-
-
-@dataclass(frozen=True)
-class PartEvaluation:
-    """How well one part of a task is answered. Losses are mean cross-entropies in nats.
-
-    Attributes:
-        part: Name of the part.
-        train_loss: Over all training pairs.
-        test_loss: Over all test pairs.
-        train_accuracy: Share of training pairs answered correctly.
-        test_accuracy: Share of test pairs answered correctly.
-    """
-
-    part: str
-    train_loss: float
-    test_loss: float
-    train_accuracy: float
-    test_accuracy: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is known of a run at one step.
-
-    Attributes:
-        step: Optimiser steps taken.
-        train_loss: Mean over all training pairs of the cross-entropy in nats, summed over the task's parts.
-        test_loss: The same over all test pairs.
-        train_accuracy: Share of training pairs answered correctly, of the required part where it is lowest.
-        test_accuracy: The same of test pairs.
-        gradient_norm: Norm of the last step's gradient before clipping; 0 before the first step.
-        weight_norm: Norm of all parameters.
-        parts: The parts one by one.
-    """
-
-    step: int
-    train_loss: float
-    test_loss: float
-    train_accuracy: float
-    test_accuracy: float
-    gradient_norm: float
-    weight_norm: float
-    parts: tuple[PartEvaluation, ...] = ()
 
 
 class Member:
@@ -145,6 +98,18 @@ class Member:
         """Return what moved the weights in the last `advance`, by kind (see `Flat`) and parameter name: views."""
         return {kind: self._stack.layout.split(getattr(self._stack.flat, kind)[self._place]) for kind in MOVES}
 
+    def evaluation(self, answers: tuple[NDArray[np.floating], NDArray[np.bool_]], weight_norm: float) -> Evaluation:
+        """Return how well it answers now, from the loss of every answer and whether it is right, (N, O) each."""
+        return Evaluation.of(
+            self.task,
+            self.split,
+            answers,
+            required=self.config.required,
+            step=self.step,
+            gradient_norm=self.gradient_norm,
+            weight_norm=weight_norm,
+        )
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return all that the rest of the run depends on, as tensors and text; `moves` is not part of it."""
         flat = self._stack.flat
@@ -186,7 +151,7 @@ class Stack:
         configs = [member.config for member in members]
         _check(configs)
         if place.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
         shapes = {name: tuple(p.shape) for name, p in empty_transformer(configs[0].model).named_parameters()}
         self.layout = Layout(shapes)
         self.members = list(members)
@@ -243,9 +208,9 @@ class Stack:
         """Measure loss and accuracy of every run on every pair of both halves."""
         shared = self.members[0].config
         weights = Weights.of(shared.model, self.layout.split(self.flat.weights))
-        answers = _compiled_if(_answers, shared.engine, self.flat.weights.device.type)
+        answered = compiled_if(answers, shared.engine, self.flat.weights.device.type)
         parts = [
-            answers(weights, rows.flatten(), right)
+            answered(weights, rows.flatten(), right)
             for rows, right in zip(
                 torch.split(self._rows_S2N, self._evaluated, 2),
                 torch.split(self._labels_SNO, self._evaluated, 1),
@@ -255,7 +220,7 @@ class Stack:
         losses_SNO, hits_SNO = (torch.cat(part, 1).cpu().numpy() for part in zip(*parts, strict=True))
         norms_S = self.flat.weights.norm(dim=1).tolist()
         return [
-            _evaluation(member, losses_NO, hits_NO, norm)
+            member.evaluation((losses_NO, hits_NO), norm)
             for member, losses_NO, hits_NO, norm in zip(self.members, losses_SNO, hits_SNO, norms_S, strict=True)
         ]
 
@@ -284,7 +249,7 @@ class Stack:
             labels_SNO[i, : len(member.task)] = member.task.answers_NO
         rows = rows_of(shared.model, torch.from_numpy(pairs_SN2).to(device))
         self._rows_S2N, self._labels_SNO = rows.view(len(self), 2, padded), torch.from_numpy(labels_SNO).to(device)
-        step = _compiled_if(take_step, shared.engine, device.type)
+        step = compiled_if(take_step, shared.engine, device.type)
         fixed = shared.model, self.layout, shared.betas, self.flat
 
         def take(*operands: Tensor) -> tuple[Tensor, ...]:
@@ -326,61 +291,6 @@ def _initial_weights(member: Member) -> dict[str, Tensor]:
     return {name: parameter.detach() for name, parameter in network.named_parameters()} | dict(member.trunk)
 
 
-def _evaluation(
-    member: Member, losses_NO: NDArray[np.floating], hits_NO: NDArray[np.bool_], weight_norm: float
-) -> Evaluation:
-    halves = member.split.train_T, member.split.test_T
-    parts = tuple(
-        PartEvaluation(
-            part.name,
-            *(float(losses_N[half].mean()) for half in halves),
-            *(float(hits_N[half].mean(dtype=np.float64)) for half in halves),
-        )
-        for part, losses_N, hits_N in zip(member.task.parts, losses_NO.T, hits_NO.T, strict=True)
-    )
-    counting = [part for part in parts if not member.config.required or part.part in member.config.required]
-    return Evaluation(
-        step=member.step,
-        train_loss=sum(part.train_loss for part in parts),
-        test_loss=sum(part.test_loss for part in parts),
-        train_accuracy=min(part.train_accuracy for part in counting),
-        test_accuracy=min(part.test_accuracy for part in counting),
-        gradient_norm=member.gradient_norm,
-        weight_norm=weight_norm,
-        parts=parts,
-    )
-
-
-def _answers(weights: Weights, row_of: Tensor, labels_SNO: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the loss of every answer, and whether it is right, each of shape (S, n, O)."""
-    logits = forward_pairs(weights, row_of).logits
-    losses = F.cross_entropy(logits.permute(0, 3, 1, 2), labels_SNO, reduction="none")
-    return losses, logits.argmax(-1) == labels_SNO
-
-
-@functools.cache
-def _compiled_if(function: Callable[..., Any], engine: Engine, device_type: str) -> Callable[..., Any]:
-    if engine == "eager":
-        return function
-    # A process may train stacks of more sizes than the compiler's eight.
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _SIZES)
-    # On the CPU a step's 60 kernels take so little time each that calling them from Python would be a twelfth of it.
-    options: dict[str, Any] = {"cpp_wrapper": device_type == "cpu"}
-    compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options)
-
-    def run(*operands: object) -> object:
-        try:
-            return compiled(*operands)
-        except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(
-                f"engine 'compiled' cannot be built here ({reason}): install a C++ compiler and Python's headers, "
-                "or use engine 'eager'"
-            ) from error
-
-    return run
-
-
 def _usable(device: torch.device | str) -> torch.device:
     try:
         return torch.empty(0, device=device).device
@@ -399,9 +309,3 @@ def _check(configs: Sequence[RunConfig]) -> None:
                     f"runs of one stack must agree in {name}, got {getattr(configs[0], name)} and "
                     f"{getattr(config, name)}: train them in stacks of their own"
                 )
-
-
-def _keep_freed_memory() -> None:
-    # The GNU allocator gives a step's buffers back to the system and faults them in again, an eighth of the step's
-    # time, until a large block has been freed once: from then on it keeps what is smaller.
-    torch.empty(31 << 20, dtype=torch.uint8)

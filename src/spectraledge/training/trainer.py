@@ -7,7 +7,8 @@ import torch
 from spectraledge.models import Transformer, empty_transformer
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
-from spectraledge.training.stack import Evaluation, Member, Stack
+from spectraledge.training.evaluation import Evaluation
+from spectraledge.training.stack import Member, Stack
 
 
 class Trainer(Member):
