@@ -11,7 +11,7 @@ from torch import nn
 from spectraledge.integrations import SpectralEdgeTracker
 from spectraledge.spectrum import Sketch
 
-TOKENS, LENGTH, BATCH, STEPS = 64, 128, 8, 5
+TOKENS, LENGTH, BATCH, STEPS = 64, 128, 8, 3
 
 
 class Loop:
