@@ -69,14 +69,14 @@ def published_network():
     return PublishedNetwork
 
 
-@pytest.fixture
-def native():
-    """Give C functions by name, argument types and instruction set; None for "torch", which does without."""
+@pytest.fixture(params=["torch", "default", "avx2", "avx512"])
+def native(request):
+    """Give C functions by name and argument types, of one instruction set after another; None for PyTorch's way."""
+    way, sets = request.param, ["default", "avx2", "avx512"]
+    if way != "torch" and sets.index(way) > sets.index(instruction_set()):
+        pytest.skip(f"this processor has no {way}")
 
-    def function(name, arguments, way):
-        ways = ["torch", "default", "avx2", "avx512"]
-        if ways.index(way) > ways.index(instruction_set()):
-            pytest.skip(f"this processor has no {way}")
+    def function(name, arguments):
         found = None if way == "torch" else load(name, arguments, way)
         assert way == "torch" or found is not None, "the package was built without a compiler"
         return found

@@ -16,9 +16,6 @@ def random_updates(count, size, seed=0, dtype=torch.float64):
     return torch.randn(count, size, dtype=torch.float64, generator=generator).to(dtype)
 
 
-WAYS = ["torch", "default", "avx2", "avx512"]
-
-
 def streamed(updates_TP, window):
     gram = BandedGram(window)
     for update_P in updates_TP:
@@ -54,12 +51,11 @@ def test_windows_agree_with_the_definition(dtype, count, data):
     np.testing.assert_allclose(found.numpy(), naive_windows(updates_TP, window), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("window", [2, 20, 140])
 @pytest.mark.parametrize("batches", [[300], [5, 17, 278], [127, 128, 45], [256, 1, 43]])
-def test_many_blocks_of_updates_and_parameters(monkeypatch, native, batches, window, dtype, way):
-    monkeypatch.setattr(band_module, "_ADD_BAND", native("add_band", band_module._ADD_BAND_ARGUMENTS, way))
+def test_many_blocks_of_updates_and_parameters(monkeypatch, native, batches, window, dtype):
+    monkeypatch.setattr(band_module, "_ADD_BAND", native("add_band", band_module._ADD_BAND_ARGUMENTS))
     updates_TP = random_updates(300, 1100, dtype=dtype)
     gram = BandedGram(window)
     for part in torch.split(updates_TP, batches):
@@ -81,9 +77,8 @@ def test_sums_do_not_depend_on_threads():
     assert torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_rows_that_do_not_lie_together(monkeypatch, native, way):
-    monkeypatch.setattr(band_module, "_ADD_BAND", native("add_band", band_module._ADD_BAND_ARGUMENTS, way))
+def test_rows_that_do_not_lie_together(monkeypatch, native):
+    monkeypatch.setattr(band_module, "_ADD_BAND", native("add_band", band_module._ADD_BAND_ARGUMENTS))
     wide = random_updates(12, 300)
     for updates_TP in (wide[:, 20:50], wide[::2], wide[:, :9].t(), wide[:1].expand(7, 300)):
         found = BandedGram(4)
