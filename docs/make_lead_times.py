@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from spectraledge.studies.lead_times import first_alarms, lead_times, read_alarm_runs
+from spectraledge.analyses.lead_times import first_alarms, lead_times, read_alarm_runs
 
 TARGET = Path(__file__).parent / "results" / "lead-times.csv"
 

@@ -10,6 +10,8 @@ from torch import nn
 
 from spectraledge.native import instruction_set, load
 
+pytest_plugins = ["recorded_runs"]
+
 torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("suite")

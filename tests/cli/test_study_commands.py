@@ -7,8 +7,8 @@ import pytest
 from cli_support import Command
 
 from spectraledge import RunConfig, named_task
+from spectraledge.claims.paper_claims import OVER_SEEDS, evaluate_study
 from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
-from spectraledge.studies.paper_claims import OVER_SEEDS, evaluate_study
 from spectraledge.studies.recipes import RECIPES
 
 

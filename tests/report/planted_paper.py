@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from report_support import GROKKED_STEP, make_run
 
-from spectraledge.studies.config import AnalysisConfig, StudyConfig
-from spectraledge.studies.results import RunResult, StudyResult
-from spectraledge.studies.verdicts import SeedClaim, Verdicts, judge
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.claims.verdicts import SeedClaim, Verdicts, judge
+from spectraledge.studies.results import StudyResult
+from spectraledge.studies.study_config import StudyConfig
 from spectraledge.tasks import any_task
 from spectraledge.training import RunConfig
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spectraledge.studies.config import AnalysisConfig, StudyConfig
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.studies.results import StudyResult
+from spectraledge.studies.study_config import StudyConfig
 from spectraledge.tasks import OPERATIONS, named_task
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest

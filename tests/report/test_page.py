@@ -10,10 +10,10 @@ import pytest
 from plotly.offline import get_plotlyjs
 from report_support import ERROR, TABLES, Reader, make_run, make_study, unmeasured, without_bulk
 
+from spectraledge.claims.of_runs import evaluate_claims
 from spectraledge.report import tables, write_report
 from spectraledge.report.tables import claim_tables, downloads
 from spectraledge.report.text import answers, headline, run_texts
-from spectraledge.studies.claims import evaluate_claims
 from spectraledge.studies.results import StudyResult
 
 FIGURES = ("shares", "selection", "frequencies", "course", "training", "eigenvalues", "bases", "waves")
@@ -28,7 +28,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
 
 @pytest.fixture(scope="module")
 def claims(study: StudyResult) -> pd.DataFrame:
-    return evaluate_claims(study)
+    return evaluate_claims(study.runs)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_selected_frequencies_are_told_or_not_found(study: StudyResult, claims: 
 
 def test_without_the_new_tables_the_page_leads_with_the_edge(tmp_path: Path):
     study = make_study(tmp_path, unmeasured(make_run("add", effect=0.4)))
-    claims = evaluate_claims(study)
+    claims = evaluate_claims(study.runs)
     page = write_report(study, claims).read_text()
     text = Reader(page).text
     assert headline(study, claims).startswith("The largest directions of the weight updates move functions")

@@ -12,6 +12,8 @@ import scipy.stats
 from planted_paper import ARM_STEPS, EFFECT, SEEDS, bare, paper_run, paper_study, verdicts
 from report_support import ERROR, Reader
 
+from spectraledge.claims.paper_claims import PAPER_CLAIMS
+from spectraledge.claims.verdicts import SeedClaim, Verdicts
 from spectraledge.report import write_report, write_results
 from spectraledge.report.paper.contents import NOT_MEASURED, Report, compose
 from spectraledge.report.paper.deviations import SHORT_CONTROLS, deviations
@@ -19,9 +21,7 @@ from spectraledge.report.paper.methods import method_rows
 from spectraledge.report.paper.model import Table
 from spectraledge.report.paper.over_seeds import over_seeds
 from spectraledge.report.paper.verdict_words import claim_groups, counts, headline
-from spectraledge.studies.paper_claims import PAPER_CLAIMS
 from spectraledge.studies.results import StudyResult
-from spectraledge.studies.verdicts import SeedClaim, Verdicts
 
 LARGEST_IMAGE, LARGEST_FOLDER = 150_000, 1_000_000
 

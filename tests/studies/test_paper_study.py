@@ -75,14 +75,14 @@ def test_every_small_run_is_trained_and_analysed(small_study):
 
 
 def test_one_seed_supports_no_verdict(small_study):
-    claims = evaluate_study(small_study).claims
+    claims = evaluate_study(small_study.runs).claims
     assert set(claims["verdict"]) == {"inconclusive", "not measured"}
     assert (claims["verdict"] == "inconclusive").sum() > 40
     pd.testing.assert_frame_equal(read_table(small_study.folder / "claims.parquet"), claims)
 
 
 def test_the_report_and_what_a_repository_keeps(small_study, tmp_path):
-    verdicts = evaluate_study(small_study)
+    verdicts = evaluate_study(small_study.runs)
     page = write_report(small_study, verdicts, out=tmp_path / "report")
     text = page.read_text()
     assert all(statement in text for statement in ("Table 1", "Table 4", "not measured"))

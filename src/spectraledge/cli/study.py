@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from spectraledge.claims.paper_claims import OVER_SEEDS
+from spectraledge.claims.verdicts import Verdicts
 from spectraledge.cli.options import Json, NoSeed, Out, progress_console, remark, show
 from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_json
@@ -36,9 +38,7 @@ from spectraledge.studies import (
     study_status,
     time_steps,
 )
-from spectraledge.studies.paper_claims import OVER_SEEDS
 from spectraledge.studies.results import STUDY_FILE
-from spectraledge.studies.verdicts import Verdicts
 
 study = typer.Typer(
     help="Train, analyse and report a whole study.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -247,7 +247,7 @@ def _verdicts(result: StudyResult) -> Verdicts:
     name = result.config.name
     if name not in OVER_SEEDS:
         raise InputError(f"--markdown is for studies of {', '.join(OVER_SEEDS)}, this is one of {name}: leave it out")
-    return OVER_SEEDS[name](result)
+    return OVER_SEEDS[name](result.runs)
 
 
 def _reported(result: StudyResult) -> StudyResult:

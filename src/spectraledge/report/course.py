@@ -2,6 +2,8 @@
 
 from math import ceil, factorial
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims.of_runs import ALPHA
 from spectraledge.report.charts import Change, Chart, Curve, CurveChart, FigureSpec, KeyEntry, Panel
 from spectraledge.report.curves import FLOOR, MARK, count_chart, count_entries, mark
 from spectraledge.report.data import curve, own_variables, titles
@@ -9,8 +11,7 @@ from spectraledge.report.measurements import Measurement, Rows, run_groups
 from spectraledge.report.selected import ratio_limits
 from spectraledge.report.style import DASHED, DOTTED, KIND_COLOURS, SOLID, VERMILLION, Dash
 from spectraledge.report.words import counted, figures, listing, modes_window, percent, probability, spread, whole
-from spectraledge.studies.claims import ALPHA
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 _PIXELS = 200
 _DASHES = (SOLID, DASHED, DOTTED)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.charts import Curve, CurveChart, FigureSpec, Float, KeyEntry, Panel
 from spectraledge.report.data import curve, titles
 from spectraledge.report.style import BLUE, DASHED, DOTTED, GREEN, INK, PURPLE, SOLID, VERMILLION
 from spectraledge.report.words import spectrum_window
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 FLOOR = "eigenvalues above the noise floor"
 FLOOR_CAPTION = (

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.claims.published import MODES, PublishedMode
 from spectraledge.report.charts import Band, Float
 from spectraledge.report.words import listing
-from spectraledge.studies.published import MODES, PublishedMode
-from spectraledge.studies.results import RunResult, StudyResult
-from spectraledge.studies.selection import WHOLE
+from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import GROUPINGS
 
 NULL_KINDS = ("bulk", "span", "random")

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from plotly.offline import get_plotlyjs
 
+from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
 from spectraledge.report.charts import FigureSpec
 from spectraledge.report.course import change_table, course_figure
@@ -27,7 +28,6 @@ from spectraledge.report.tables import claim_tables, comparisons, downloads, run
 from spectraledge.report.text import absent_note, answers, caution, headline, run_texts, seed_note
 from spectraledge.report.words import modes_window, spectrum_window, step_word
 from spectraledge.studies.results import StudyResult
-from spectraledge.studies.verdicts import Verdicts
 
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.charts import FigureSpec, Group, KeyEntry, Lane, LaneChart, Panel, Point
 from spectraledge.report.data import (
     LEAD_NULL_KINDS,
@@ -18,7 +19,7 @@ from spectraledge.report.data import (
 )
 from spectraledge.report.style import INK, KIND_COLOURS, SINGLE_SHAPES, shape
 from spectraledge.report.words import listing, modes_window, step_word
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 _SHARE_AXIS = "energy share, corrected for chance (%)"
 _CONCENTRATION_AXIS = "concentration F (no unit)"

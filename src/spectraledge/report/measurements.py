@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.claims.of_runs import ALPHA
 from spectraledge.report.data import OWN, basis_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,
@@ -19,9 +22,7 @@ from spectraledge.report.words import (
     step_word,
     whole,
 )
-from spectraledge.studies.claims import ALPHA
-from spectraledge.studies.results import RunResult, StudyResult
-from spectraledge.studies.selection import WHOLE
+from spectraledge.studies.results import StudyResult
 
 _KEYS = 5
 """Key frequencies that are listed for a direction."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from math import inf
 
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.charts import (
     Curve,
     CurveChart,
@@ -27,7 +28,7 @@ from spectraledge.report.data import (
 )
 from spectraledge.report.style import BLUE, INK, SHAPES, SOLID, VERMILLION
 from spectraledge.report.words import modes_window, step_word
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 RATIO_AXIS = "selection ratio S (no unit, log)"
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims.published import PublishedMode
 from spectraledge.report.data import basis_label, published_modes, quantiles, readings, titles
 from spectraledge.report.words import (
     NONE,
@@ -22,8 +24,7 @@ from spectraledge.report.words import (
     statistic,
     step_word,
 )
-from spectraledge.studies.published import PublishedMode
-from spectraledge.studies.results import RUN_TABLES, RunResult, StudyResult
+from spectraledge.studies.results import RUN_TABLES, StudyResult
 
 _METHODS = ("difference", "jvp")
 _LONGEST = 20_000

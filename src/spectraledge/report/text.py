@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.data import bases, basis_label, quantiles, readings, selected_frequencies, titles
 from spectraledge.report.words import (
     concentration_range,
@@ -19,7 +20,7 @@ from spectraledge.report.words import (
     statistic,
     step_word,
 )
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 SELECTS = "selects-own-functions"
 

@@ -59,3 +59,20 @@ def window_spectrum(updates_TP: Tensor, *, window: int = 20, center: bool = Fals
     if updates_TP.dim() != 2:
         raise InputError(f"updates must have shape (T, P), got {tuple(updates_TP.shape)}: flatten each update first")
     return Spectrum(window_eigenvalues(update_windows(updates_TP, window), center=center), window, center)
+
+
+def check_window(window: int, snapshots: int) -> None:
+    """Check that a window fits a run.
+
+    Args:
+        window: Updates per window.
+        snapshots: Snapshots there are; the updates are one fewer.
+
+    Raises:
+        InputError: if it does not.
+    """
+    if not 2 <= window < snapshots:
+        raise InputError(
+            f"window must be in [2, {snapshots - 1}] for {snapshots} snapshots, got {window}: "
+            "record more snapshots or pass a smaller window"
+        )

@@ -1,22 +1,24 @@
 """Studies: runs declared as data, trained and analysed as jobs, and claims evaluated on their tables."""
 
-from spectraledge.studies.analyses import ANALYSES, Analysis
-from spectraledge.studies.any_model import FunctionalModes, functional_modes
+from spectraledge.analyses.course import CourseTables, follow_course
+from spectraledge.analyses.functional_modes import FunctionalModes, functional_modes
+from spectraledge.analyses.mode_tables import ModesResult
+from spectraledge.analyses.registry import ANALYSES, Analysis
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.analyses.spectra import SpectrumTables, analyze_folder
+from spectraledge.analyses.step import StepAnalysis, analyze_step
+from spectraledge.claims.of_runs import CLAIMS, Claim, evaluate_claims
+from spectraledge.claims.paper_claims import PAPER_CLAIMS, evaluate_study
+from spectraledge.claims.verdicts import SeedClaim, Verdicts
 from spectraledge.studies.backends import Backend, BackendName
-from spectraledge.studies.claims import CLAIMS, Claim, evaluate_claims
-from spectraledge.studies.config import AnalysisConfig, Budget, Keep, StudyConfig
-from spectraledge.studies.course import CourseTables, follow_course
 from spectraledge.studies.estimates import Estimate, estimate_study, time_steps
-from spectraledge.studies.functional import ModesResult, measure_modes
 from spectraledge.studies.hashes import changed_files
 from spectraledge.studies.jobs import busy
-from spectraledge.studies.paper_claims import PAPER_CLAIMS, evaluate_study
 from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
-from spectraledge.studies.results import RunResult, StudyResult, load_study, read_study_config
-from spectraledge.studies.spectra import SpectrumTables, analyze_folder
-from spectraledge.studies.step import StepAnalysis, analyze_step
+from spectraledge.studies.results import StudyResult, load_study, read_study_config
 from spectraledge.studies.study import RunStatus, run_study, study_status
-from spectraledge.studies.verdicts import SeedClaim, Verdicts
+from spectraledge.studies.study_config import Budget, Keep, StudyConfig
 
 __all__ = [
     "ANALYSES",
@@ -53,7 +55,6 @@ __all__ = [
     "follow_course",
     "functional_modes",
     "load_study",
-    "measure_modes",
     "read_study_config",
     "recipe",
     "run_study",

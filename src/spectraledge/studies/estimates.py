@@ -10,10 +10,10 @@ from statistics import median
 import torch
 
 from spectraledge.models import empty_transformer
-from spectraledge.studies.config import StudyConfig
 from spectraledge.studies.jobs import waves
 from spectraledge.studies.results import RunProgress, run_progress
 from spectraledge.studies.retention import EVERY
+from spectraledge.studies.study_config import StudyConfig
 from spectraledge.tasks import any_task
 from spectraledge.training import RunConfig, Trainer
 from spectraledge.training.step import MOVES

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from spectraledge.analyses.registry import Analysis, carry_out
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, write_json
-from spectraledge.studies.analyses import Analysis, carry_out
-from spectraledge.studies.config import AnalysisConfig, Keep
 from spectraledge.studies.retention import thin
+from spectraledge.studies.study_config import Keep
 from spectraledge.tasks import any_task
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folder
 

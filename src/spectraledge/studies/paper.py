@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from spectraledge.studies.config import AnalysisConfig, Budget, StudyConfig
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import any_task, part_names
 from spectraledge.training import RunConfig
 

@@ -3,9 +3,10 @@
 from itertools import count, islice
 from typing import Protocol
 
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
-from spectraledge.studies.config import AnalysisConfig, Budget, StudyConfig
 from spectraledge.studies.paper import CONTROL_STEPS, paper
+from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig
 

@@ -1,16 +1,15 @@
 """The results of a study, read from its folder: what reports are made from."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
-
+from spectraledge.analyses.registry import ANALYSES, Stamp, read_stamp
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
-from spectraledge.studies.analyses import ANALYSES, Stamp, analyses_of, read_stamp
-from spectraledge.studies.config import AnalysisConfig, StudyConfig
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
+from spectraledge.studies.study_config import StudyConfig, analyses_of
 from spectraledge.tasks import OPERATIONS, formula_of, part_names
 from spectraledge.training import RunConfig
 from spectraledge.training.run_folder import PARTS_FILE
@@ -22,127 +21,6 @@ PARTS = Path(PARTS_FILE).stem
 
 RUN_TABLES = tuple(table for name in AnalysisConfig().analyses for table in ANALYSES[name].tables)
 """Tables of a run that is analysed as usual, beside its metrics."""
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One analysed run.
-
-    Attributes:
-        config: Its configuration.
-        manifest: Its manifest.
-        metrics: One row per evaluation: step, losses (nats), accuracies, gradient_norm, weight_norm.
-        structure: Name of the task's own basis ("output" if it has no group); of a joint one, of its last part.
-        formula: The operation as a person writes it.
-        parameters: How many numbers are watched, P.
-        tables: What its analyses made, by name, and for joint runs `PARTS`; see `table`.
-    """
-
-    config: RunConfig
-    manifest: Manifest
-    metrics: pd.DataFrame
-    structure: str
-    formula: str
-    parameters: int
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-
-    def table(self, name: str) -> pd.DataFrame:
-        """Return a table by name, one without rows and columns where it was not measured."""
-        return self.tables.get(name, pd.DataFrame())
-
-    def with_tables(self, **tables: pd.DataFrame) -> "RunResult":
-        """Return the same run with some tables in place of its own."""
-        return replace(self, tables={**self.tables, **tables})
-
-    @property
-    def spectrum(self) -> pd.DataFrame:
-        """See `SpectrumTables`."""
-        return self.table("spectrum")
-
-    @property
-    def edge(self) -> pd.DataFrame:
-        """See `SpectrumTables`."""
-        return self.table("edge")
-
-    @property
-    def modes(self) -> pd.DataFrame:
-        """Shares, peaks and waves of every direction; see `ModesResult`."""
-        return self.table("modes")
-
-    @property
-    def waves(self) -> pd.DataFrame:
-        """See `ModesResult`."""
-        return self.table("waves")
-
-    @property
-    def characters(self) -> pd.DataFrame:
-        """See `ModesResult`."""
-        return self.table("characters")
-
-    @property
-    def selection(self) -> pd.DataFrame:
-        """See `selection_table`."""
-        return self.table("selection")
-
-    @property
-    def keys(self) -> pd.DataFrame:
-        """See `key_table`."""
-        return self.table("keys")
-
-    @property
-    def contrasts(self) -> pd.DataFrame:
-        """See `contrast_table`."""
-        return self.table("contrasts")
-
-    @property
-    def moves(self) -> pd.DataFrame:
-        """See `move_table`."""
-        return self.table("moves")
-
-    @property
-    def frequencies(self) -> pd.DataFrame:
-        """See `frequency_table`."""
-        return self.table("frequencies")
-
-    @property
-    def agreement(self) -> pd.DataFrame:
-        """See `agreement_table`."""
-        return self.table("agreement")
-
-    @property
-    def probes(self) -> pd.DataFrame:
-        """See `probe_table`."""
-        return self.table("probes")
-
-    @property
-    def course(self) -> pd.DataFrame:
-        """See `CourseTables`."""
-        return self.table("course")
-
-    @property
-    def changes(self) -> pd.DataFrame:
-        """See `CourseTables`."""
-        return self.table("changes")
-
-    @property
-    def run_id(self) -> str:
-        """Name of its folder."""
-        return self.config.run_id
-
-    @property
-    def title(self) -> str:
-        """The run in a few words."""
-        return f"{self.formula} mod {self.config.model.tokens}, weight decay {self.config.weight_decay:g}"
-
-    @property
-    def grokked(self) -> bool:
-        """Whether test accuracy ever reached 0.95."""
-        return self.manifest.grokked_step is not None
-
-    @property
-    def modes_step(self) -> int:
-        """The step at which modes were measured."""
-        return int(self.modes["step"].iloc[0])
 
 
 @dataclass(frozen=True)
@@ -254,6 +132,7 @@ def load_study(folder: Path) -> StudyResult:
         InputError: if the folder is no study, or a table cannot be read.
     """
     config = read_study_config(folder)
+    task_of = {run.hash: run.task for run in config.runs}
     runs, failed, crashed, missing = [], {}, [], []
     for run in config.runs:
         place = run_folder(folder, run)
@@ -279,6 +158,7 @@ def load_study(folder: Path) -> StudyResult:
                     metrics=read_table(place / "metrics.parquet"),
                     structure=structure,
                     formula=formula_of(run.task),
+                    after=task_of.get(run.start, "unknown") if run.start else "",
                     parameters=max((stamp.parameters for stamp in progress.stamps.values() if stamp), default=0),
                     tables={name: read_table(place / f"{name}.parquet") for name in names},
                 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from spectraledge.studies.recorded import RecordedRun
+from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.trajectory import Manifest, moves_path, snapshot_path
 
 EVERY = 10

@@ -10,15 +10,13 @@ from typing import Literal
 
 import pandas as pd
 
+from spectraledge.claims.of_runs import evaluate_claims
+from spectraledge.claims.paper_claims import OVER_SEEDS
 from spectraledge.errors import InputError
 from spectraledge.files import write_json, write_table
-from spectraledge.studies.analyses import analyses_of
 from spectraledge.studies.backends import Backend
-from spectraledge.studies.claims import evaluate_claims
-from spectraledge.studies.config import StudyConfig
 from spectraledge.studies.hashes import write_hashes
 from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, waves, write_trouble
-from spectraledge.studies.paper_claims import OVER_SEEDS
 from spectraledge.studies.results import (
     STUDY_FILE,
     StudyResult,
@@ -26,6 +24,7 @@ from spectraledge.studies.results import (
     read_study_config,
     run_progress,
 )
+from spectraledge.studies.study_config import StudyConfig, analyses_of
 from spectraledge.training import RunConfig
 
 _POLL_SECONDS = 1.0
@@ -115,11 +114,11 @@ def run_study(
 def _evaluate(result: StudyResult, folder: Path) -> None:
     measured = result.having("modes", "characters")
     if result.config.name in OVER_SEEDS:
-        verdicts = OVER_SEEDS[result.config.name](result)
+        verdicts = OVER_SEEDS[result.config.name](result.runs)
         write_table(folder / "claims.parquet", verdicts.claims)
         write_table(folder / "claims_by_seed.parquet", verdicts.effects)
     elif measured.runs:
-        write_table(folder / "claims.parquet", evaluate_claims(measured))
+        write_table(folder / "claims.parquet", evaluate_claims(measured.runs))
 
 
 def study_status(folder: Path) -> list[RunStatus]:

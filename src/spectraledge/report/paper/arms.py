@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims.published import published_number
 from spectraledge.report.paper.conditions import ARMS, arm_of, joint_runs
 from spectraledge.report.paper.drawing import (
     GROUP_MARKS,
@@ -20,8 +22,7 @@ from spectraledge.report.paper.model import Drawing, Table
 from spectraledge.report.paper.over_seeds import interval, over_seeds
 from spectraledge.report.style import INK, ORANGE, SHAPES
 from spectraledge.report.words import NONE, ratio, whole
-from spectraledge.studies.published import published_number
-from spectraledge.studies.results import PARTS, RunResult, StudyResult
+from spectraledge.studies.results import PARTS, StudyResult
 
 COMPOSITE = "square_sum"
 """The task whose structure is in question (Xu 2026, §6.5)."""

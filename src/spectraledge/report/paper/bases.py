@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from spectraledge.claims.published import MODES
 from spectraledge.report.data import basis_label, white_noise_concentration
 from spectraledge.report.paper.conditions import GROKKING_TASKS, joined, single_runs
 from spectraledge.report.paper.drawing import (
@@ -22,7 +23,6 @@ from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
 from spectraledge.report.paper.waves import character_table, figure_one
 from spectraledge.report.words import decimal, modes_window
-from spectraledge.studies.published import MODES
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
 

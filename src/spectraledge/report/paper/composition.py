@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from spectraledge.claims.published import published_number
 from spectraledge.report.paper.conditions import joined, single_runs
 from spectraledge.report.paper.drawing import (
     KIND_MARKS,
@@ -16,7 +17,6 @@ from spectraledge.report.paper.drawing import (
 from spectraledge.report.paper.model import Drawing, Section
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
 from spectraledge.report.style import INK
-from spectraledge.studies.published import published_number
 from spectraledge.studies.results import StudyResult
 
 _TASKS = ("add", "mul", "square_sum")

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from spectraledge.studies import paper_runs
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims import paper_runs
+from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import formula_of, part_names
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.paper.bases import basis_section
 from spectraledge.report.paper.composition import composition_section
 from spectraledge.report.paper.contrasts import multiplication_section, squares_section, subtraction_section
@@ -18,7 +19,6 @@ from spectraledge.report.paper.tools import cousage_section, tools_section
 from spectraledge.report.paper.verdict_words import ClaimGroup, claim_groups, headline
 from spectraledge.report.words import counted
 from spectraledge.studies.results import StudyResult
-from spectraledge.studies.verdicts import Verdicts
 
 FIGURES, TABLES = "figures", "tables"
 """Folders beside the report that hold its figures and the numbers behind its tables."""

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from spectraledge.claims.published import MODES, published_number
 from spectraledge.report.data import basis_label, white_noise_concentration
 from spectraledge.report.paper.bases import KINDS, METHODS, STATISTICS, kinds_table, readings
 from spectraledge.report.paper.conditions import joined, single_runs
@@ -23,7 +24,6 @@ from spectraledge.report.paper.drawing import (
 from spectraledge.report.paper.model import Drawing, Section
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
 from spectraledge.report.style import INK
-from spectraledge.studies.published import MODES, published_number
 from spectraledge.studies.results import StudyResult
 
 RANDOM_NULL = "null: random directions"

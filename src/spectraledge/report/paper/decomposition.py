@@ -5,13 +5,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.paper.conditions import GROKKING, GROUPS, group_of, joined, single_runs
 from spectraledge.report.paper.drawing import TWO_COLUMNS, canvas, finish, key, log_axis, percent_axis, step_axis
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
 from spectraledge.report.style import BLUE, DASHED, DOTTED, GREEN, INK, QUIET, SOLID, VERMILLION, Dash
 from spectraledge.report.words import spectrum_window
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 Series = tuple[str, str, Dash]
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.claims.published import published_number
 from spectraledge.report.paper.conditions import GROUPS, group_of, single_runs
 from spectraledge.report.paper.drawing import (
     GROUP_MARKS,
@@ -21,9 +24,7 @@ from spectraledge.report.paper.drawing import (
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, interval, over_seeds, seeds_table
 from spectraledge.report.words import figures, hundredths, spread
-from spectraledge.studies.published import published_number
-from spectraledge.studies.results import RunResult, StudyResult
-from spectraledge.studies.selection import WHOLE
+from spectraledge.studies.results import StudyResult
 
 _TABLE_WINDOW = 10
 

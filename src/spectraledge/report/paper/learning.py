@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from spectraledge.claims.published import GROKKED_WITHIN
 from spectraledge.report.paper.conditions import GROKKING_TASKS, single_runs
 from spectraledge.report.paper.model import Section, Table
 from spectraledge.report.paper.over_seeds import interval, over_seeds
 from spectraledge.report.words import NONE, whole
-from spectraledge.studies.published import GROKKED_WITHIN
 from spectraledge.studies.results import StudyResult
 
 

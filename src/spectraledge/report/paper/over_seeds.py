@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spectraledge.claims.verdicts import LEVEL
 from spectraledge.report.paper.model import Table
 from spectraledge.report.words import NONE, decimal, figures, hundredths, percent, probability, ratio, whole
 from spectraledge.statistics import mean_estimate
-from spectraledge.studies.verdicts import LEVEL
 
 Form = Callable[[float], str]
 

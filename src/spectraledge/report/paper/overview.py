@@ -2,14 +2,15 @@
 
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.claims.published import VALUES, published_number
 from spectraledge.report.data import basis_label
 from spectraledge.report.paper.bases import METHODS
 from spectraledge.report.paper.conditions import GROKKING_TASKS, joined, single_runs
 from spectraledge.report.paper.model import Section
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
-from spectraledge.studies.published import VALUES, published_number
-from spectraledge.studies.results import RunResult, StudyResult
-from spectraledge.studies.selection import WHOLE
+from spectraledge.studies.results import StudyResult
 
 _EDGE = 3
 _LARGEST = {

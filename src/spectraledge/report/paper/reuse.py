@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims.published import published_number
 from spectraledge.report.data import basis_label, white_noise_concentration
 from spectraledge.report.paper.arms import COMPOSITE, steps_drawing, steps_table
 from spectraledge.report.paper.conditions import ARMS, arm_label, joined, joint_runs, single_runs
@@ -19,8 +21,7 @@ from spectraledge.report.paper.drawing import (
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
 from spectraledge.report.words import decimal
-from spectraledge.studies.published import published_number
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS, part_names
 
 _ALONE = "a² + b² alone, own domain"

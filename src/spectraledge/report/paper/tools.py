@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims.published import published_number
 from spectraledge.report.paper.conditions import arm_label, joined, joint_runs, single_runs
 from spectraledge.report.paper.drawing import (
     KIND_MARKS,
@@ -14,8 +16,7 @@ from spectraledge.report.paper.drawing import (
 )
 from spectraledge.report.paper.model import Drawing, Section, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
-from spectraledge.studies.published import published_number
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 _GRAINS = {
     "head": "(layer, head) blocks",

@@ -6,11 +6,11 @@ from typing import get_args
 
 import pandas as pd
 
+from spectraledge.claims.verdicts import Verdict
 from spectraledge.report.paper.model import Section
 from spectraledge.report.paper.over_seeds import Form, interval
 from spectraledge.report.words import NONE, counted, figures, hundredths, listing, probability, ratio
 from spectraledge.studies.results import StudyResult
-from spectraledge.studies.verdicts import Verdict
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 """All verdicts, in the order in which they are counted."""

@@ -3,6 +3,8 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims.published import published_number
 from spectraledge.report.data import pictures
 from spectraledge.report.paper.conditions import GROKKING_TASKS, joined, single_runs
 from spectraledge.report.paper.drawing import SMALL, TEXT, TWO_COLUMNS, canvas
@@ -10,8 +12,7 @@ from spectraledge.report.paper.model import Drawing, Table
 from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
 from spectraledge.report.style import DIVERGING
 from spectraledge.report.words import percent, step_word
-from spectraledge.studies.published import published_number
-from spectraledge.studies.results import RunResult, StudyResult
+from spectraledge.studies.results import StudyResult
 
 _LIMIT = 2.0
 

@@ -7,6 +7,7 @@ from typing import get_args
 from matplotlib.figure import Figure
 from PIL import Image
 
+from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
 from spectraledge.report.figures import encoded
 from spectraledge.report.paper.card import card
@@ -14,10 +15,9 @@ from spectraledge.report.paper.contents import CLAIMS, CLAIMS_BY_SEED, FIGURES, 
 from spectraledge.report.paper.markdown import markdown
 from spectraledge.report.paper.methods import seeds_of
 from spectraledge.report.paper.page import page
-from spectraledge.studies.config import Budget
 from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
 from spectraledge.studies.results import StudyResult
-from spectraledge.studies.verdicts import Verdicts
+from spectraledge.studies.study_config import Budget
 
 PAGE, TEXT, CARD = "report.html", "report.md", "card.md"
 

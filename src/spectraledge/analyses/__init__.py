@@ -1,0 +1,1 @@
+"""Analyses: from recorded runs to tables. `registry` lists those that studies carry out."""

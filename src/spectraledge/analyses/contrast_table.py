@@ -1,0 +1,69 @@
+"""The same responses read elsewhere: behind the final LayerNorm, at the logits, head by head, on either half."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spectraledge.analyses.mode_tables import restricted
+from spectraledge.modes import Basis, energy_share, shares
+from spectraledge.observed.network import READOUTS
+from spectraledge.observed.observation import Observation
+
+Response = NDArray[np.floating]
+
+HEAD_NULLS = 3
+"""Random directions that are read head by head (our choice: each costs as much as five read at the residual)."""
+
+
+def contrast_table(seen: Observation) -> pd.DataFrame:
+    """Energy share of the task's own functions along the edge and random directions, at other read-outs and inputs.
+
+    On a half of the grid grouping is no orthogonal projection: functions of other variables leak into the own one. The
+    correction for chance is that of noise only, so compare halves with each other, not with the whole.
+
+    Args:
+        seen: What was seen at a step.
+
+    Returns:
+        One row per direction, read-out and set of inputs: step, readout (residual, normed, logits or head), layer, head
+        (0-based; −1 where it is no head), inputs (all, train or test; a half only of the observed read-out), kind
+        (edge, random), direction, basis (the task's own), energy_share (corrected for chance), energy (of the
+        response per input, mean included).
+    """
+    own = seen.bases[seen.own]
+    rows: list[tuple[object, ...]] = []
+
+    def add(where: tuple[object, ...], what: tuple[object, ...], response_ND: Response, share: float) -> None:
+        energy = float(np.square(response_ND).sum() / len(response_ND))
+        rows.append((*where, *what, seen.own, share, energy))
+
+    halves = {
+        inputs: (kept_N, restricted(seen.own_grouping, kept_N))
+        for inputs, kept_N in (("train", ~seen.run.test_N), ("test", seen.run.test_N))
+    }
+    for row, response_ND in seen.kept.items():
+        kind, number = seen.directions.kinds[row], seen.directions.numbers[row]
+        vector_1P = seen.directions.vectors_KP[row : row + 1]
+        # From the residual's response the later ones follow, not the other way round.
+        for readout in READOUTS if seen.readout == "residual" else (seen.readout,):
+            later_ND = response_ND if readout == seen.readout else seen.network.later(response_ND, vector_1P, readout)
+            add((readout, -1, -1, "all"), (kind, number), later_ND, _share(later_ND, own))
+        for inputs, (kept_N, group) in halves.items():
+            half_ND = response_ND[kept_N]
+            add((seen.readout, -1, -1, inputs), (kind, number), half_ND, float(energy_share(half_ND[None], group)[0]))
+    for kind, count in (("edge", None), ("random", HEAD_NULLS)):
+        places = seen.directions.places(kind)[:count]
+        heads = seen.network.head_responses(seen.directions.vectors_KP[places])
+        for layer, of_layer in enumerate(heads):
+            for head, head_KND in enumerate(of_layer):
+                for row, head_ND in zip(places, head_KND, strict=True):
+                    what = kind, seen.directions.numbers[row]
+                    add(("head", layer, head, "all"), what, head_ND, _share(head_ND, own))
+    columns = ["readout", "layer", "head", "inputs", "kind", "direction", "basis", "energy_share", "energy"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(0, "step", seen.step)
+    return table
+
+
+def _share(response_ND: Response, basis: Basis) -> float:
+    return float(shares(basis.energies(response_ND[None]), basis).corrected(*basis.subspaces[1:-1])[0])

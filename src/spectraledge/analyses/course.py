@@ -1,0 +1,207 @@
+"""The key numbers of a run over training, when each of them changes, and by how much that precedes generalisation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from spectraledge.analyses.move_table import move_table
+from spectraledge.analyses.selection_tables import WHOLE, selection_rows
+from spectraledge.errors import InputError
+from spectraledge.modes import grouping_basis, shares, span_cosines
+from spectraledge.observed.labelled_directions import collect_directions
+from spectraledge.observed.network import Network
+from spectraledge.observed.observation import each_response
+from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.spectrum import Spectrum, effective_dimension, noise_floor
+from spectraledge.spectrum.windows import check_window
+from spectraledge.statistics import change_point
+from spectraledge.streams import numpy_generator, torch_generator
+from spectraledge.tasks import grouping
+from spectraledge.trajectory import Manifest
+
+POINTS = 12
+"""Snapshots that are measured where no stride is chosen, about (our choice: some seconds each)."""
+
+COURSE_KINDS = ("edge", "bulk", "span", "random")
+
+MOVED_BY = ("adam", "decay", "cross")
+"""What moved the weights, as shares of a window's trace and of its directions' eigenvalues; see `move_table`."""
+
+LOGARITHMIC = ("trace", "g23", "signal_ratio")
+"""Quantities whose logarithm is searched for a change: they scale with the size of updates."""
+
+_DEAL = 199
+
+
+@dataclass(frozen=True)
+class CourseTables:
+    """A run over training.
+
+    Attributes:
+        course: One row per quantity and measured snapshot: step, quantity, kind, direction (0 for what is of no single
+            direction), value, low, high. Quantities: energy_share (of functions of the task's own variable, corrected
+            for chance; for the edge each direction, for span and random the median with 5 % and 95 % quantiles),
+            selection (ratio of the own functions as a whole, with its 95 % interval), selection_p, k_star, g23, trace,
+            effective_dimension, signal_count and signal_ratio (eigenvalues above the noise floor, and the largest over
+            its floor; always of the centred window), span_cosine (mean squared cosine of the edge with that of the
+            window before, which shares no update; chance is edge/P; missing where there is no such window),
+            test_accuracy, and adam, decay, cross (of the window and of each edge direction; see `move_table`).
+        changes: One row per quantity that changes at all: quantity, direction, step (the first of the new level), low,
+            high (95 % interval), change (new level less old, of the logarithm for trace, g23 and signal_ratio), share
+            (of the variation that it explains), p, lead (steps by which it precedes the first test accuracy of .95;
+            missing where that never comes), lead_low, lead_high, block, points. Read steps and leads only where p is
+            small. Windows overlap, so residuals are permuted in blocks as long as a window, and a course of few
+            windows supports no change.
+    """
+
+    course: pd.DataFrame
+    changes: pd.DataFrame
+
+
+def follow_course(
+    folder: Path,
+    *,
+    stride: int | None = None,
+    window: int = 20,
+    center: bool = True,
+    edge: int = 3,
+    nulls: int = 10,
+    seed: int = 42,
+    dtype: torch.dtype = torch.float32,
+) -> CourseTables:
+    """Measure the key numbers of a run at snapshots over its whole training.
+
+    Args:
+        folder: A run folder that this package wrote.
+        stride: Snapshots from one that is measured to the next; the last is always one. Default: so that there are
+            about 12.
+        window: Updates in the window that ends at each.
+        center: Remove the window's mean update before directions are taken.
+        edge: How many directions count as edge.
+        nulls: Directions of each null, at least 2. Default 10 (our choice: the course is read as a whole).
+        seed: Root seed of everything random; the same directions are drawn at every step.
+        dtype: Precision of responses. Default single (our choice: half the time, and shares agree with those of double
+            precision to 1e-5).
+
+    Returns:
+        The tables.
+
+    Raises:
+        InputError: if the folder is no run, has too few snapshots, the stride is not positive, or the weights did not
+            move before a snapshot.
+
+    Cost: a few seconds per measured snapshot for 9,409 pairs, 131,072 watched parameters and 10 nulls.
+    """
+    run = RecordedRun.open(folder)
+    check_window(window, len(run.steps))
+    places = range(window, len(run.steps))
+    stride = ceil(len(places) / POINTS) if stride is None else stride
+    if stride < 1:
+        raise InputError(f"stride must be at least 1 snapshot, got {stride}")
+    measured = places[::-1][::stride][::-1]
+    rows: list[tuple[object, ...]] = []
+    accuracy = run.metrics.set_index("step")["test_accuracy"]
+    for place in measured:
+        step = run.steps[place]
+        here = run.window(step, window=window, center=center)
+        network = Network.at(run, step, dtype=dtype)
+        rows += [(step, *row) for row in _own_functions(run, here, network, edge=edge, nulls=nulls, seed=seed)]
+        rows += [(step, *row) for row in _spectrum(here, seed)]
+        rows += [(step, *row) for row in _moves(run, here, edge)]
+        if place - window in places:
+            before = run.window(run.steps[place - window], window=window, center=center).directions
+            cosines = span_cosines(before.vectors_KP[:edge], here.directions.vectors_KP[:edge])
+            rows.append((step, *_single("span_cosine", float(np.square(cosines).mean()))))
+        if step in accuracy.index:
+            rows.append((step, *_single("test_accuracy", float(accuracy[step]))))
+    course = pd.DataFrame(rows, columns=["step", "quantity", "kind", "direction", "value", "low", "high"])
+    grokked = Manifest.read(folder).grokked_step
+    return CourseTables(course, change_table(course, grokked, block=ceil(window / stride), seed=seed))
+
+
+def _own_functions(
+    run: RecordedRun, window: Window, network: Network, *, edge: int, nulls: int, seed: int
+) -> Iterator[tuple[object, ...]]:
+    directions = collect_directions(run, window, network, edge=edge, nulls=nulls, seed=seed, kinds=COURSE_KINDS)
+    basis = grouping_basis(grouping(run.task, run.task.structure))
+    energies_KS = np.vstack([basis.energies(found) for _, found in each_response(network, directions, "residual")])
+    share_K = shares(energies_KS, basis).corrected(WHOLE)
+    for row in directions.places("edge"):
+        yield "energy_share", "edge", directions.numbers[row], share_K[row], np.nan, np.nan
+    for kind in ("span", "random"):
+        low, median, high = np.quantile(share_K[directions.places(kind)], [0.05, 0.5, 0.95])
+        yield "energy_share", kind, 0, median, low, high
+    of_window, of_random = (energies_KS[directions.places(*kinds)] for kinds in (("edge", "bulk"), ("random",)))
+    eigenvalues_K = window.directions.eigenvalues_K.numpy()
+    table = selection_rows(of_window, eigenvalues_K, of_random, basis, seed=seed, permutations=_DEAL)
+    own = table[table["subspace"] == WHOLE].iloc[0]
+    yield "selection", "window", 0, own["ratio"], own["low"], own["high"]
+    yield _single("selection_p", own["p"])
+
+
+def _spectrum(window: Window, seed: int) -> Iterator[tuple[object, ...]]:
+    width = len(window.updates_WP)
+    found_K = window.directions.eigenvalues_K
+    eigenvalues_1W = torch.zeros(1, width, dtype=torch.float64)
+    eigenvalues_1W[0, : len(found_K)] = found_K
+    spectrum = Spectrum(eigenvalues_1W, width, window.center)
+    yield _single("k_star", float(spectrum.k_star_T[0]))
+    yield _single("g23", float(spectrum.gaps_TW[0, 1]) if width > 2 else np.nan)
+    yield _single("trace", float(spectrum.trace_T[0]))
+    yield _single("effective_dimension", float(effective_dimension(found_K)))
+    if width > 2:
+        floor = noise_floor(window.updates_WP, generator=torch_generator(seed, "noise"))
+        yield _single("signal_count", float(floor.count))
+        yield _single("signal_ratio", float(floor.ratio_W[0]))
+
+
+def _moves(run: RecordedRun, window: Window, edge: int) -> Iterator[tuple[object, ...]]:
+    for row in move_table(run, window).head(1 + edge).itertuples():
+        kind = "edge" if row.direction else "window"
+        for quantity in MOVED_BY:
+            yield quantity, kind, row.direction, getattr(row, quantity), np.nan, np.nan
+
+
+def _single(quantity: str, value: float) -> tuple[object, ...]:
+    return quantity, "window", 0, value, np.nan, np.nan
+
+
+def change_table(course: pd.DataFrame, grokked_step: int | None, *, block: int, seed: int) -> pd.DataFrame:
+    """Find when each quantity of a course changes its level.
+
+    Args:
+        course: See `CourseTables`.
+        grokked_step: When test accuracy reached .95, if ever.
+        block: Measured snapshots per block of residuals: as many as one window spans. In a shorter course half of it.
+        seed: Root seed of permutations.
+
+    Returns:
+        The changes; see `CourseTables`.
+    """
+    chosen = course[course["kind"].isin(["edge", "window"]) & ~course["quantity"].isin(["selection_p", *MOVED_BY])]
+    grokked = np.nan if grokked_step is None else float(grokked_step)
+    rows = []
+    for _, part in chosen.groupby(["quantity", "direction"], sort=False):
+        quantity, direction = str(part["quantity"].iloc[0]), int(part["direction"].iloc[0])
+        series_T: NDArray[np.float64] = part["value"].to_numpy(np.float64)
+        if quantity in LOGARITHMIC:
+            series_T = np.log(np.where(series_T > 0, series_T, np.nan))
+        if len(series_T) < 4 or not np.isfinite(series_T).all() or np.ptp(series_T) <= 1e-12 * np.abs(series_T).max():
+            continue
+        at_most = min(block, len(series_T) // 2)
+        found = change_point(series_T, block=at_most, generator=numpy_generator(seed, "change", quantity, direction))
+        steps = part["step"].to_numpy()
+        step, low, high = (float(steps[place]) for place in (found.position, found.low, found.high))
+        leads = (grokked - step, grokked - high, grokked - low)
+        rows.append(
+            (quantity, direction, step, low, high, found.change, found.share, found.p, *leads, at_most, len(series_T))
+        )
+    columns = ["quantity", "direction", "step", "low", "high", "change", "share", "p"]
+    columns += ["lead", "lead_low", "lead_high", "block", "points"]
+    return pd.DataFrame(rows, columns=columns)

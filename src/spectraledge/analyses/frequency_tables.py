@@ -1,0 +1,100 @@
+"""Whether what the weights hold and where they move agree: energies per frequency of both, rank by rank."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spectraledge.algebra import real_characters
+from spectraledge.observed.observation import Observation
+from spectraledge.statistics import rank_agreement
+from spectraledge.streams import numpy_generator
+from spectraledge.tasks import Grouping, grouping
+
+Float = NDArray[np.float64]
+
+WEIGHT_SIDES = ("embedding", "neurons", "logits")
+MOVING_SIDES = ("edge", "window", "random")
+
+
+def frequency_table(seen: Observation) -> pd.DataFrame:
+    """Energy per frequency of what the weights hold and of what moving them does, in the run's wave basis.
+
+    Definition: embedding: squared norm of the token embedding's Fourier components over the tokens' coordinates
+    (residues, or discrete logarithms, where a token without one is left out). neurons, logits: energies of the last
+    feed-forward layer's activations, and of the logits without their mean, as functions of the grouping. edge, window:
+    energies of the responses along the directions, weighted by eigenvalue. random: mean over isotropic directions.
+
+    Args:
+        seen: What was seen at a step.
+
+    Returns:
+        One row per frequency: step, readout, basis, frequency, embedding, neurons, logits, edge, window, random; each
+        is a share of its own sum over the frequencies.
+    """
+    group = grouping(seen.run.task, seen.run.wave_basis)
+    basis = seen.bases[group.name]
+    still = seen.network.still
+    logits_NC = still.logits_NC
+    eigenvalues_K = seen.window.directions.eigenvalues_K.numpy()
+    energies_KS = seen.energies[group.name]
+    edge, window, random = (seen.directions.places(*kinds) for kinds in (("edge",), ("edge", "bulk"), ("random",)))
+    sides = {
+        "embedding": _embedding(seen, group),
+        "neurons": (basis.energies(still.neurons_NH[None].numpy())[0])[1:-1],
+        "logits": (basis.energies((logits_NC - logits_NC.mean(-1, keepdim=True))[None].numpy())[0])[1:-1],
+        "edge": (eigenvalues_K[: len(edge)] @ energies_KS[edge])[1:-1],
+        "window": (eigenvalues_K @ energies_KS[window])[1:-1],
+        "random": (energies_KS[random].mean(axis=0))[1:-1],
+    }
+    table = pd.DataFrame({name: _normed(energy_F) for name, energy_F in sides.items()})
+    table.insert(0, "step", seen.step)
+    table.insert(1, "readout", seen.readout)
+    table.insert(2, "basis", group.name)
+    table.insert(3, "frequency", np.arange(1, len(table) + 1))
+    return table
+
+
+def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Rank agreement over the frequencies of what the weights hold with what moving them does.
+
+    Null: the pairing of frequencies is arbitrary. A trained network's frequencies agree along random directions too,
+    so compare the rows of the edge with those of random directions.
+
+    Args:
+        frequencies: See `frequency_table`.
+        seed: Root seed of the permutations.
+
+    Returns:
+        One row per pair of sides: step, readout, basis, weights (embedding, neurons, logits), moving (edge, window,
+        random), frequencies (their number), rho (Spearman), p (two-sided). No rows for pairs of which a side does not
+        vary.
+    """
+    rows = []
+    for weights in WEIGHT_SIDES:
+        for moving in MOVING_SIDES:
+            x, y = frequencies[weights].to_numpy(), frequencies[moving].to_numpy()
+            if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+                continue
+            found = rank_agreement(x, y, generator=numpy_generator(seed, "agreement", weights, moving))
+            rows.append(
+                (*frequencies.loc[0, ["step", "readout", "basis"]], weights, moving, len(x), found.observed, found.p)
+            )
+    return pd.DataFrame(rows, columns=["step", "readout", "basis", "weights", "moving", "frequencies", "rho", "p"])
+
+
+def _embedding(seen: Observation, group: Grouping) -> Float:
+    """Energy of the token embedding at each frequency over its tokens' coordinates."""
+    pairs_N2, coordinates_N2 = seen.run.task.pairs_N2, group.coordinates_N2
+    placed_N = coordinates_N2[:, 0] >= 0
+    position = np.full(group.order, -1)
+    position[coordinates_N2[placed_N, 0]] = pairs_N2[placed_N, 0]
+    table_VD = seen.network.parameters["token_embedding.weight"].double().numpy()
+    columns_MD = table_VD[position[position >= 0]]
+    characters_MM = real_characters(group.order)[position >= 0]
+    power_M = np.square(characters_MM.T @ (columns_MD - columns_MD.mean(axis=0))).sum(axis=1)
+    return np.bincount((np.arange(group.order) + 1) // 2, weights=power_M)[1:].astype(np.float64)
+
+
+def _normed(energy_F: Float) -> Float:
+    total = energy_F.sum()
+    return energy_F / total if total > 0 else energy_F

@@ -1,0 +1,244 @@
+"""Functional modes of any network: a module, snapshots of its training, inputs and a read-out are enough."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spectraledge.analyses.selection_tables import selection_rows
+from spectraledge.errors import InputError
+from spectraledge.modes import (
+    Basis,
+    FunctionalComponents,
+    component_test,
+    functional_components,
+    held_shares,
+    jvp_responses,
+    module_readout,
+    shares,
+    split_half,
+)
+from spectraledge.spectrum import window_directions
+from spectraledge.statistics import random_directions, span_directions
+from spectraledge.streams import numpy_generator, torch_generator
+from spectraledge.trajectory import Layout, select_parameters
+
+
+@dataclass(frozen=True)
+class FunctionalModes:
+    """What the last window of a training moves in the read-out, as tables.
+
+    Attributes:
+        components: One row per principal component: component (1-based), share (of the window's response energy, mean
+            left out), then of the first so many together: window_share, random_share and span_share (of the energy of
+            random directions, isotropic or in the window's span, in the same functions), random_components_share (of
+            the window's energy in as many components of the isotropic ones), ratio, p_share and p_ratio (see
+            `ComponentTest`), split_share, split_best and split_overlap (see `SplitHalf`).
+        selection: One row per basis and subspace: basis, subspace, part, dimension, ratio, low, high, p, p_exact,
+            window_share, random_share, chance (see `selection_table`). Empty without bases, as are the next two.
+        shares: One row per direction, basis and part: kind (edge, bulk, random, span), direction (1-based),
+            eigenvalue (missing for nulls), basis, part, share, chance.
+        component_shares: One row per component, basis and subspace: component, basis, subspace, share.
+        functions: The components themselves.
+        response_KND: Responses along the window's directions, units of the read-out per unit of the parameters.
+        eigenvalues_K: Their eigenvalues.
+        watched: Names of the parameters that the updates are of.
+    """
+
+    components: pd.DataFrame
+    selection: pd.DataFrame
+    shares: pd.DataFrame
+    component_shares: pd.DataFrame
+    functions: FunctionalComponents
+    response_KND: NDArray[np.float64]
+    eigenvalues_K: NDArray[np.float64]
+    watched: tuple[str, ...]
+
+
+def functional_modes(
+    module: nn.Module,
+    snapshots: Sequence[Mapping[str, Tensor]],
+    inputs_N: Tensor,
+    *,
+    readout: Callable[[object], Tensor],
+    bases: Sequence[Basis] = (),
+    params: str | Sequence[str] = "*weight",
+    window: int = 20,
+    center: bool = False,
+    edge: int = 3,
+    components: int = 3,
+    nulls: int = 20,
+    permutations: int = 99,
+    seed: int = 42,
+) -> FunctionalModes:
+    """Measure which functions of the input the last updates of a network move.
+
+    Definition: responses (Xu 2026, §2.4) of the read-out at the last snapshot along the directions of the window that
+    ends there, in double precision; their energies, weighted by eigenvalue, divided among the subspaces of candidate
+    bases (`selection_ratio_of_energies`) and among principal components (`functional_components`).
+    Nulls: isotropic random directions, and random ones in the window's span.
+
+    Args:
+        module: The network, in evaluation mode; it is called with a batch of inputs. Parameters that snapshots leave
+            out, and buffers, are its own unless a snapshot has them.
+        snapshots: Parameters by name at equal distances in the training, oldest first, at least window + 1.
+        inputs_N: All inputs, or a sample of them, first axis N. Floats are made double.
+        readout: Picks the (N, D) tensor out of what the module returns. It may give several rows per input, as for
+            every position of a text; bases are then over the rows.
+        bases: Candidate bases over the inputs, such as `feature_basis` and `walsh_basis` give.
+        params: Name patterns of the watched parameters, one or several.
+        window: Updates in the window, W. Default 20 (Xu 2026, §2.3).
+        center: Remove the window's mean update. Default no (Xu 2026, §2.3).
+        edge: How many directions count as edge. Default 3 (Xu 2026, §3).
+        components: How many principal components.
+        nulls: Directions of each null.
+        permutations: Of the tests of components, and ten times as many of those of subspaces.
+        seed: Root seed of directions, permutations and the split of the inputs.
+
+    Returns:
+        The tables.
+
+    Raises:
+        InputError: if the module is in training mode, there are too few snapshots or nulls, names match nothing, the
+            weights do not move, the read-out is not (N, D), a basis is over other inputs, or the responses span too few
+            functions.
+
+    Cost: (W + 2·nulls) forward derivatives of all inputs, and the tests. Responses take 8·(W + 2·nulls)·N·D bytes.
+    """
+    if module.training:
+        raise InputError("the module is in training mode, where its answers may be random: call module.eval() first")
+    if nulls < 2:
+        raise InputError(f"expected at least 2 directions of each null, got {nulls}: 20 are usual")
+    if len(snapshots) < window + 1:
+        raise InputError(f"a window of {window} updates needs {window + 1} snapshots, got {len(snapshots)}")
+    parameters = dict(module.named_parameters())
+    patterns = [params] if isinstance(params, str) else list(params)
+    watched = select_parameters([name for name in snapshots[-1] if name in parameters], patterns).matched
+    layout = Layout({name: tuple(snapshots[-1][name].shape) for name in watched})
+    theta_TP = torch.stack([layout.join(snapshot).detach().double() for snapshot in snapshots[-window - 1 :]])
+    found = window_directions(theta_TP.diff(dim=0), center=center)
+    count = len(found.vectors_KP)
+    if count == 0:
+        raise InputError("the watched parameters do not move in the window: choose others, or an earlier window")
+    random_BP = random_directions(nulls, layout.size, torch_generator(seed, "random"))
+    span_BP = span_directions(found.vectors_KP.cpu(), nulls, torch_generator(seed, "span"))
+    own = parameters | dict(module.named_buffers())
+    state = {name: _double(snapshots[-1].get(name, value).detach()) for name, value in own.items()}
+    directions_KP = torch.cat([found.vectors_KP, random_BP.to(theta_TP.device), span_BP.to(theta_TP.device)])
+    responses = jvp_responses(module_readout(module, readout), state, layout.split(directions_KP), _double(inputs_N))
+    if responses.dim() != 3:
+        raise InputError(f"the read-out must have shape (N, D), got {tuple(responses.shape[1:])}: add or pick an axis")
+    all_KND = responses.cpu().numpy()
+    window_KND, random_BND, span_BND = np.split(all_KND, [count, count + nulls])
+    eigenvalues_K = found.eigenvalues_K.cpu().numpy()
+    functions = functional_components(window_KND, eigenvalues_K, count=components)
+    leading = min(edge, count)
+    kinds = pd.DataFrame(
+        {
+            "kind": np.repeat(["edge", "bulk", "random", "span"], [leading, count - leading, nulls, nulls]),
+            "direction": [*range(1, count + 1), *range(1, nulls + 1), *range(1, nulls + 1)],
+            "eigenvalue": [*eigenvalues_K, *[np.nan] * (2 * nulls)],
+        }
+    )
+    selection, parts, within = [], [], []
+    for basis in bases:
+        energies_KS = basis.energies(all_KND)
+        selection.append(
+            selection_rows(
+                energies_KS[:count],
+                eigenvalues_K,
+                energies_KS[count : count + nulls],
+                basis,
+                seed=seed,
+                permutations=10 * permutations,
+            )
+        )
+        parts.append(_part_shares(energies_KS, basis, kinds))
+        within.append(_component_shares(functions, basis))
+    selected, divided, contained = (
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame() for tables in (selection, parts, within)
+    )
+    return FunctionalModes(
+        _components(window_KND, random_BND, span_BND, eigenvalues_K, functions, permutations, seed),
+        selected,
+        divided,
+        contained,
+        functions,
+        window_KND,
+        eigenvalues_K,
+        watched,
+    )
+
+
+def _double(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value
+
+
+def _part_shares(energies_KS: NDArray[np.float64], basis: Basis, kinds: pd.DataFrame) -> pd.DataFrame:
+    """Shares of every direction in the parts of a basis, one row each."""
+    divided = shares(energies_KS, basis)
+    share_KS, chance_S = divided.share_KS, divided.chance_S
+    tables = []
+    for part in dict.fromkeys(basis.parts[1:]):
+        places = basis.indices(part)
+        tables.append(
+            kinds.assign(basis=basis.name, part=part, share=share_KS[:, places].sum(1), chance=chance_S[places].sum())
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _component_shares(functions: FunctionalComponents, basis: Basis) -> pd.DataFrame:
+    """Shares of every component in the subspaces of a basis."""
+    share_CS = shares(basis.energies(functions.functions_NC.T[:, :, None]), basis).share_KS[:, 1:]
+    count, subspaces = share_CS.shape
+    return pd.DataFrame(
+        {
+            "component": np.repeat(np.arange(1, count + 1), subspaces),
+            "basis": basis.name,
+            "subspace": np.tile(basis.subspaces[1:], count),
+            "share": share_CS.ravel(),
+        }
+    )
+
+
+def _components(
+    window_KND: NDArray[np.float64],
+    random_BND: NDArray[np.float64],
+    span_BND: NDArray[np.float64],
+    eigenvalues_K: NDArray[np.float64],
+    functions: FunctionalComponents,
+    permutations: int,
+    seed: int,
+) -> pd.DataFrame:
+    """The table of components."""
+    count, ones = len(functions.share_C), np.ones(len(random_BND))
+    tested = component_test(
+        window_KND,
+        eigenvalues_K,
+        random_BND,
+        count=count,
+        generator=numpy_generator(seed, "components"),
+        permutations=permutations,
+    )
+    halves = split_half(window_KND, eigenvalues_K, count=count, generator=numpy_generator(seed, "halves"))
+    random = functional_components(random_BND, ones, count=count)
+    return pd.DataFrame(
+        {
+            "component": np.arange(1, count + 1),
+            "share": functions.share_C,
+            "window_share": tested.share_C,
+            "random_share": tested.random_share_C,
+            "span_share": np.cumsum(held_shares(functions.functions_NC, span_BND, ones)),
+            "random_components_share": np.cumsum(held_shares(random.functions_NC, window_KND, eigenvalues_K)),
+            "ratio": tested.ratio_C,
+            "p_share": tested.p_share_C,
+            "p_ratio": tested.p_ratio_C,
+            "split_share": halves.held_C,
+            "split_best": halves.best_C,
+            "split_overlap": halves.overlap_C,
+        }
+    )

@@ -1,0 +1,81 @@
+"""What moved the weights in a window: Adam's own steps, weight decay, and how the two share the edge."""
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.trajectory import moves_path, read_snapshot
+
+COLUMNS = ["step", "direction", "eigenvalue", "adam", "decay", "cross", "gradient_cosine", "clipped_cosine"]
+
+
+def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
+    """Split a window's Gram matrix, and the eigenvalue of each of its directions, by what moved the weights.
+
+    Definition: each update is Δ = Δ_adam + Δ_decay, so G = G_adam + G_decay + G_cross, and along a direction
+    v = Σ_t w_t Δ_t / √λ (w its weights on the updates) λ = ‖A v‖² + ‖D v‖² + 2⟨A v, D v⟩, A and D the matrices of the
+    two parts, both without their means if the window was centred. Δ_decay is what was recorded, Δ_adam the rest.
+    Cosines are between Σ_t w_t Δ_adam,t and −Σ_t w_t g_t, with g the interval's summed gradients as they came, or as
+    clipped: they do not depend on the direction's sign. 1 would be plain gradient descent.
+
+    Args:
+        run: The run.
+        window: The window.
+
+    Returns:
+        One row for the whole window (direction 0: shares of the trace; cosines of the sums over the window, mean not
+        removed) and one per direction: step, direction, eigenvalue (the trace for direction 0), adam, decay, cross
+        (shares of the eigenvalue, summing to 1; cross may be negative), gradient_cosine, clipped_cosine. No rows if
+        the run does not say what moved it.
+    """
+    files = [moves_path(run.folder, snapshot.step) for snapshot in window.series.snapshots[1:]]
+    if not all(file.is_file() for file in files):
+        return pd.DataFrame(columns=COLUMNS).astype(
+            {name: "int64" if name in ("step", "direction") else "float64" for name in COLUMNS}
+        )
+    layout = window.series.layout
+    names = tuple(f"{part}/{name}" for part in ("decay", "gradient", "clipped") for name in layout.shapes)
+    parts: dict[str, list[Tensor]] = {"decay": [], "gradient": [], "clipped": []}
+    for file in files:
+        tensors = read_snapshot(file, names)
+        for part, rows in parts.items():
+            rows.append(layout.join({name: tensors[f"{part}/{name}"].double() for name in layout.shapes}))
+    decay_WP, gradient_WP, clipped_WP = (torch.stack(rows) for rows in parts.values())
+    adam_WP = window.updates_WP - decay_WP
+    whole = _row(adam_WP, decay_WP, gradient_WP, clipped_WP, None, window)
+    vectors_KP = window.directions.vectors_KP
+    weights_KW = (vectors_KP @ window.rows_WP.T) / window.directions.eigenvalues_K.sqrt()[:, None]
+    each = [
+        _row(adam_WP, decay_WP, gradient_WP, clipped_WP, (vector_P, weights_W), window)
+        for vector_P, weights_W in zip(vectors_KP, weights_KW, strict=True)
+    ]
+    return pd.DataFrame([(window.step, number, *row) for number, row in enumerate([whole, *each])], columns=COLUMNS)
+
+
+def _row(
+    adam_WP: Tensor,
+    decay_WP: Tensor,
+    gradient_WP: Tensor,
+    clipped_WP: Tensor,
+    along: tuple[Tensor, Tensor] | None,
+    window: Window,
+) -> tuple[float, ...]:
+    def centred(rows_WP: Tensor) -> Tensor:
+        return rows_WP - rows_WP.mean(0) if window.center else rows_WP
+
+    adam, decay = centred(adam_WP), centred(decay_WP)
+    if along is None:
+        squares = [float(adam.square().sum()), float(decay.square().sum()), 2 * float((adam * decay).sum())]
+        weights_W = torch.ones(len(adam)).double()
+    else:
+        vector_P, weights_W = along
+        adam_W, decay_W = adam @ vector_P, decay @ vector_P
+        squares = [float(adam_W @ adam_W), float(decay_W @ decay_W), 2 * float(adam_W @ decay_W)]
+    total = sum(squares)
+    step_P = weights_W @ adam_WP
+    cosines = [
+        float(F.cosine_similarity(step_P, -(weights_W @ rows_WP), dim=0)) for rows_WP in (gradient_WP, clipped_WP)
+    ]
+    return (total, *(square / total for square in squares), *cosines)

@@ -1,0 +1,168 @@
+"""Linear probes of responses: how much of them additive and multiplicative waves predict on pairs not seen."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spectraledge.algebra import is_prime, real_characters
+from spectraledge.observed.observation import Observation
+from spectraledge.statistics import (
+    Fold,
+    blocked_folds,
+    cross_validated_r2,
+    in_sample_r2,
+    random_features,
+    row_column_folds,
+)
+from spectraledge.streams import numpy_generator
+from spectraledge.tasks import Task, grouping
+
+Float = NDArray[np.float64]
+
+CROSSED = 10
+"""Frequencies of each kind whose products are cross terms (Xu 2026, §6.6)."""
+
+FOLDS = 4
+"""Parts of the domain (our choice: more train on more pairs, and cost more than in proportion)."""
+
+PENALTIES = (1e0, 1e2, 1e4)
+"""Ridge penalties to choose from (our choice: 1 is the published one, and 10⁴ shrinks features of unit variance on 10⁴
+pairs by half; no penalty at all and shrinkage to nothing did not win on trained runs)."""
+
+COLUMNS = 16
+"""Principal read-out directions of each response that are predicted (our choice, see `probe_table`)."""
+
+PROBED = 3
+"""Directions of the edge, and at random, that are probed (Xu 2026, §6.6: v_1 to v_3)."""
+
+HELD_OUT = ("output", "rows")
+"""Ways to hold pairs out: blocks of answers, and whole rows and columns."""
+
+
+def probe_table(seen: Observation, *, seed: int) -> pd.DataFrame:
+    """R² of ridge regressions from waves on the pairs to the responses of the edge and of random directions.
+
+    Definition: Xu 2026, §6.6, whose R² is in sample; the one to trust is cross-validated on rows and columns that were
+    not seen. Held-out answers (blocks of output classes) are the sharper question: all waves of a + b together span
+    every function of a + b, so they can look up a sum that was seen and must give 0 on one that was not.
+    Features: additive, cos and sin of 2πω(a + b)/p; multiplicative, the same of dlog a + dlog b; both; cross, both and
+    the products of the first 10 × 10 frequencies; each against as many random features. All on the same pairs, those
+    without a zero where the modulus is prime; other moduli have additive features only.
+    The cross-validated R² is of the response's leading principal read-out directions, `COLUMNS` of them, which hold
+    `energy_kept` of its energy: not R² of the whole response, which in sample is given.
+    Null: random features of equal number, and random directions.
+
+    Args:
+        seen: What was seen at a step.
+        seed: Root seed of folds and random features.
+
+    Returns:
+        One row per kind of features, direction and way to hold out: step, readout, kind (edge, random), direction,
+        features (additive, multiplicative, both, cross), random (whether random features took their place), columns
+        (their number), held_out (output, rows, or none for the published one in sample), r2, energy_kept. No rows
+        if the domain is too small to be held out in parts.
+    """
+    labels = [(kind, k + 1) for kind in ("edge", "random") for k in range(len(seen.responses(kind, PROBED)))]
+    whole_KND = np.concatenate([seen.responses(kind, PROBED) for kind in ("edge", "random")])
+    found = probe_responses(seen.run.task, whole_KND, seed=seed)
+    places = found.pop("response")
+    found.insert(0, "step", seen.step)
+    found.insert(1, "readout", seen.readout)
+    found.insert(2, "kind", [labels[place][0] for place in places])
+    found.insert(3, "direction", [labels[place][1] for place in places])
+    return found
+
+
+def probe_responses(
+    task: Task, response_KND: NDArray[np.floating], *, seed: int, held_out: Sequence[str] = HELD_OUT
+) -> pd.DataFrame:
+    """R² of ridge regressions from waves on a task's pairs to given responses; see `probe_table`.
+
+    Args:
+        task: The task whose domain the responses are over; its answers are the output that is held out.
+        response_KND: Responses over the whole domain, shape (K, N, D).
+        seed: Root seed of folds and random features.
+        held_out: Ways to hold out, of `HELD_OUT`; in sample is always given.
+
+    Returns:
+        One row per kind of features, way to hold out and response: response (0-based), and the columns of `probe_table`
+        from features on.
+
+    """
+    features = _features(task)
+    kept_N = _kept(task)
+    generator = numpy_generator(seed, "probes")
+    folds = _folds(task.labels_N[kept_N], task.pairs_N2[kept_N], generator)
+    whole_KnD = response_KND[:, kept_N].astype(np.float64)
+    leading_KnC, energy_K = _leading(whole_KnD)
+    tables = []
+    for name, own_nF in features.items() if folds else ():
+        count = own_nF.shape[1]
+        for random, features_nF in ((False, own_nF), (True, random_features(len(own_nF), count, generator))):
+            found = {
+                held: cross_validated_r2(features_nF, leading_KnC, folds[held], alphas=PENALTIES) for held in held_out
+            }
+            found["none"] = in_sample_r2(features_nF, whole_KnD)
+            for held, r2_K in found.items():
+                table = pd.DataFrame({"response": np.arange(len(r2_K))})
+                tables.append(
+                    table.assign(
+                        features=name, random=random, columns=count, held_out=held, r2=r2_K, energy_kept=energy_K
+                    )
+                )
+    columns = ["response", "features", "random", "columns", "held_out", "r2", "energy_kept"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _kept(task: Task) -> NDArray[np.bool_]:
+    smallest = 1 if is_prime(task.modulus) else 0
+    return np.asarray(task.pairs_N2.min(axis=1) >= smallest)
+
+
+def _features(task: Task) -> dict[str, Float]:
+    """Features by name at the kept pairs, all of unit mean square."""
+    kept_N = _kept(task)
+    additive = _waves(task, "sum")[kept_N]
+    if not is_prime(task.modulus):
+        return {"additive": additive}
+    multiplicative = _waves(task, "dlog_sum")[kept_N]
+    both = np.hstack([additive, multiplicative])
+    left, right = additive[:, : 2 * CROSSED], multiplicative[:, : 2 * CROSSED]
+    crossed = (left[:, :, None] * right[:, None, :]).reshape(len(both), -1)
+    return {
+        "additive": additive,
+        "multiplicative": multiplicative,
+        "both": both,
+        "cross": np.hstack([both, crossed]),
+    }
+
+
+def _waves(task: Task, name: str) -> Float:
+    """Waves of every frequency of a grouping at every pair, of unit mean square."""
+    group = grouping(task, name)
+    waves: Float = real_characters(group.order)[group.groups_N][:, 1:] * np.sqrt(group.order)
+    return waves
+
+
+def _folds(
+    labels_n: NDArray[np.int64], pairs_n2: NDArray[np.int64], generator: np.random.Generator
+) -> Mapping[str, list[Fold]]:
+    count = min(FOLDS, *(len(np.unique(values)) for values in (labels_n, *pairs_n2.T)))
+    if count < 3:
+        return {}
+    return {
+        "output": blocked_folds(labels_n, count, generator),
+        "rows": row_column_folds(pairs_n2, count, generator),
+    }
+
+
+def _leading(response_KnD: Float) -> tuple[Float, Float]:
+    """Responses in their leading principal read-out directions, and the share of energy those hold."""
+    centred = response_KnD - response_KnD.mean(axis=1, keepdims=True)
+    values_KD, axes_KDD = np.linalg.eigh(centred.transpose(0, 2, 1) @ centred)
+    count = min(COLUMNS, response_KnD.shape[2])
+    total_K = values_KD.sum(axis=1)
+    kept_K = np.divide(values_KD[:, -count:].sum(axis=1), total_K, out=np.ones(len(total_K)), where=total_K > 0)
+    return response_KnD @ axes_KDD[:, :, -count:], kept_K

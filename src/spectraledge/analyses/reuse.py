@@ -1,0 +1,321 @@
+"""Reuse: what a run's edge does in the bases of every part of the composite task, read at the trunk and at each head.
+
+All runs are read on the pairs without a zero, the domain of joint tasks, so that a task alone and the same task beside
+others compare.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from spectraledge.algebra import is_prime
+from spectraledge.analyses.probe_table import PROBED, probe_responses
+from spectraledge.analyses.selection_tables import selection_rows
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.modes import (
+    Basis,
+    field,
+    functions_holding,
+    grouping_basis,
+    inclusion,
+    leading_functions,
+    peak,
+    shares,
+)
+from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
+from spectraledge.observed.network import Network
+from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.tasks import Grouping, Task, grouping, joint_task, named_task, part_names
+
+Float = NDArray[np.float64]
+
+COMPOSITE = "square_sum"
+"""The task whose structure is in question (Xu 2026, §6.5); its answers are the output."""
+
+COMPARED = ("edge", "bulk", "span", "random")
+"""Kinds of directions that are measured (see `directions.KINDS`)."""
+
+HELD = 0.5
+"""Share of the energy that a functional subspace holds (our choice: on trained runs 13 functions hold half of the
+energy of three directions and 45 hold nine tenths, which are nearly all that three directions can move)."""
+
+MOST = 20
+"""Largest rank of a functional subspace (our choice: so that subspaces of a study stay small on disk)."""
+
+REUSE_TABLES = ("reuse", "reuse_selection", "reuse_probes", "inclusion", "functions")
+"""Names of the tables of `reuse`."""
+
+RESIDUAL = "residual"
+"""Read-out before the heads, which all of them share (Xu 2026, §2.4)."""
+
+
+def reuse_bases(task: Task) -> list[str]:
+    """Names of the bases in which reuse is measured, those of Xu 2026, §6.5, and those of addition and multiplication.
+
+    Args:
+        task: The composite task.
+
+    Returns:
+        Names of groupings: output, sum; where the modulus is prime also output_dlog and dlog_sum, and where it is 1
+        mod 4 gaussian_angle. The paper's other Gaussian basis, dlog(a + ib) + dlog(a − ib), is output_dlog, because
+        (a + ib)(a − ib) = a² + b².
+    """
+    names = ["output", "sum"]
+    if is_prime(task.modulus):
+        names += ["output_dlog", "dlog_sum"]
+        names += ["gaussian_angle"] if task.modulus % 4 == 1 else []
+    return names
+
+
+def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
+    """Measure in which bases a run's edge moves the trunk and every head, and what the heads' functions share.
+
+    Definition: Xu 2026, §6.5 and §6.6, at the step that `RecordedRun.chosen_step` gives for the run's last part, with
+    exact responses in single precision (they differ from those in double by less than 10⁻⁶ of their norm). A run that
+    starts from a trunk may end before there are enough updates for a window; it is then measured over all it has (our
+    choice over leaving it out; `window` says so, and directions of shorter windows are noisier).
+    Null: random directions, in the window's span and isotropic, of the same network; for probes also random features of
+    the same number.
+
+    Args:
+        folder: A run folder, of one task or a joint one.
+        settings: Window, centring, size of the edge, number of null directions, and seed.
+
+    Returns:
+        Tables by name. In all but functions, step and window (updates in it) come first; `readout` is "residual" or a
+        part, for the centred logits of that part's head.
+
+        reuse: one row per read-out, direction and basis: readout, kind (edge, bulk, span, random), direction,
+        basis, frequency and concentration (the published F of ‖R‖² and its place; white noise gives .09 at p = 97),
+        energy_share (of the vector response, corrected for chance).
+
+        reuse_selection: one row per read-out and basis: readout, basis, dimension, ratio (selection ratio of all
+        functions of the basis; 1 is no selection), low, high, p, window_share, random_share. a + b's own functions are
+        those of "sum", a·b's of "dlog_sum", a² + b²'s of "output" (and "output_dlog", which lacks only the answer 0).
+
+        reuse_probes: one row per probed direction of the residual and way to hold out: kind (edge, random),
+        direction, held_out (none: in sample, as published; rows), R² of additive, multiplicative, both and cross
+        features, synergy = both − max(additive, multiplicative), interaction = both − additive − multiplicative, and
+        the same of random features of equal number, random_additive to random_interaction. Where the two kinds of
+        waves are orthogonal, as nearly on this domain, R² of both is the sum, so that the published synergy is the
+        smaller R² of the two, and it is not 0 for a response that only adds them: interaction is. No rows without a
+        prime modulus.
+
+        inclusion: one row per part, kind and draw, for runs of several parts: target, others (the other parts,
+        joined by "+"), kind, draw (1-based; the edge is one, other kinds are drawn as many directions at a time),
+        target_rank, others_rank, inclusion (see `inclusion`), chance (of random functions of these ranks). Subspaces
+        are the leading functions of the logits' responses along the draw's directions, each counted alike, as many as
+        hold half of the energy of the edge's (see `HELD`), at most `MOST`.
+
+        functions: the edge's subspaces, for `inclusion_between`: a, b, and columns "part 1", "part 2", ..., orthogonal
+        and of mean square 1, in half precision.
+
+    Raises:
+        InputError: if the folder is no run, has fewer than three snapshots, or is of no named task.
+
+    Cost: about ten seconds on one core for 59 directions at p = 97, and three for each part beyond the first.
+    """
+    run = RecordedRun.open(folder)
+    step = run.chosen_step()
+    updates = min(settings.window, len(run.series.until(step).snapshots) - 1)
+    window = run.window(step, window=updates, center=settings.center_modes)
+    composite = joint_task([named_task(COMPOSITE, modulus=run.config.model.tokens)]).parts[0]
+    heads = _heads(folder, step, composite)
+    directions = collect_directions(
+        run,
+        window,
+        next(iter(heads.values())),
+        edge=settings.edge,
+        nulls=settings.nulls,
+        seed=settings.seed,
+        kinds=COMPARED,
+    )
+    seen = _see(heads, directions, composite)
+    eigenvalues_K = window.directions.eigenvalues_K.numpy()
+    tables = {
+        "reuse": seen.table,
+        "reuse_selection": _selection(seen, directions, eigenvalues_K, seed=settings.seed),
+        "reuse_probes": _probes(seen.probed, composite, seed=settings.seed),
+        "inclusion": inclusion_table(seen.spans),
+    }
+    for table in tables.values():
+        table.insert(0, "step", step)
+        table.insert(1, "window", updates)
+    return {**tables, "functions": _functions(composite, seen.spans["edge"][0])}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of the responses.
+
+    Attributes:
+        bases: Bases by name, whole parts only.
+        table: See `reuse`.
+        energies: Energies by read-out and basis, shape (K, S).
+        spans: Orthonormal functions by kind, draw and part, shape (N, r).
+        probed: Responses of the residual along the directions that are probed, by kind and number.
+    """
+
+    bases: Mapping[str, Basis]
+    table: pd.DataFrame
+    energies: Mapping[tuple[str, str], Float]
+    spans: Mapping[str, list[dict[str, Float]]]
+    probed: Mapping[tuple[str, int], NDArray[np.floating]]
+
+
+def _heads(folder: Path, step: int, composite: Task) -> dict[str, Network]:
+    """The network behind each part's head, over the common domain."""
+    pairs_N2 = torch.from_numpy(composite.pairs_N2)
+    heads = {}
+    for name in part_names(RecordedRun.open(folder).config.task):
+        known = joint_task([named_task(name, modulus=composite.modulus)]).parts[0]
+        network = Network.at(RecordedRun.open(folder, part=name), step, dtype=torch.float32)
+        heads[name] = replace(network, inputs_N2=pairs_N2, labels_N=torch.from_numpy(known.labels_N))
+    return heads
+
+
+def _see(heads: Mapping[str, Network], directions: LabelledDirections, composite: Task) -> _Seen:
+    groupings = {name: grouping(composite, name) for name in reuse_bases(composite)}
+    bases = {name: grouping_basis(group).coarse for name, group in groupings.items()}
+    trunk, draw = next(iter(heads.values())), len(directions.places("edge"))
+    rows: list[pd.DataFrame] = []
+    energies: dict[tuple[str, str], list[Float]] = {}
+    spans: dict[str, list[dict[str, Float]]] = {kind: [] for kind in COMPARED}
+    probed: dict[tuple[str, int], NDArray[np.floating]] = {}
+    for kind in COMPARED:
+        places = directions.places(kind)
+        every_KND = trunk.responses(directions.vectors_KP[places]) if places else np.empty(0)
+        for start in range(0, len(places), draw):
+            drawn = places[start : start + draw]
+            residual_KND = every_KND[start : start + draw]
+            read = {RESIDUAL: residual_KND, **_logits(heads, residual_KND, directions.vectors_KP[drawn])}
+            numbers = [directions.numbers[place] for place in drawn]
+            for readout, single_KND in read.items():
+                response_KND = single_KND.astype(np.float64)
+                of_basis = {name: basis.energies(response_KND) for name, basis in bases.items()}
+                for name, energy_KS in of_basis.items():
+                    energies.setdefault((readout, name), []).append(energy_KS)
+                rows.append(_rows(response_KND, of_basis, bases, groupings).assign(readout=readout, kind=kind))
+                rows[-1]["direction"] = np.tile(numbers, len(bases))
+            if len(drawn) == draw:
+                ranks = {part: span.shape[1] for part, span in spans["edge"][0].items()} if spans["edge"] else {}
+                spans[kind].append({part: _span(read[part], ranks.get(part)) for part in heads})
+            if kind in ("edge", "random"):
+                pairs = zip(numbers, residual_KND, strict=True)
+                probed |= {(kind, number): response for number, response in pairs if number <= PROBED}
+    table = pd.concat(rows, ignore_index=True)
+    columns = ["readout", "kind", "direction", "basis", "frequency", "concentration", "energy_share"]
+    joined = {key: np.vstack(parts) for key, parts in energies.items()}
+    return _Seen(bases, table[columns], joined, spans, probed)
+
+
+def _logits(
+    heads: Mapping[str, Network], residual_KND: NDArray[np.floating], vectors_KP: torch.Tensor
+) -> dict[str, NDArray[np.floating]]:
+    """Responses of each head's centred logits where those of the residual are known."""
+    pairs = list(zip(residual_KND, vectors_KP, strict=True))
+    return {
+        part: np.stack([network.later(response_ND, vector_P[None], "logits") for response_ND, vector_P in pairs])
+        for part, network in heads.items()
+    }
+
+
+def _rows(
+    response_KND: NDArray[np.floating],
+    energies: Mapping[str, Float],
+    bases: Mapping[str, Basis],
+    groupings: Mapping[str, Grouping],
+) -> pd.DataFrame:
+    field_KN = field(response_KND)
+    tables = []
+    for name, basis in bases.items():
+        peaks = peak(field_KN, groupings[name])
+        tables.append(
+            pd.DataFrame(
+                {
+                    "basis": name,
+                    "frequency": peaks.frequency_K,
+                    "concentration": peaks.concentration_K,
+                    "energy_share": shares(energies[name], basis).corrected("frequency"),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _span(response_KND: NDArray[np.floating], rank: int | None) -> Float:
+    """Leading functions of a rank; by default as many as hold `HELD` of the energy, at most `MOST`."""
+    held = min(functions_holding(response_KND, share=HELD), MOST) if rank is None else rank
+    return leading_functions(response_KND, held)
+
+
+def _selection(seen: _Seen, directions: LabelledDirections, eigenvalues_K: Float, *, seed: int) -> pd.DataFrame:
+    window, random = directions.places("edge", "bulk"), directions.places("random")
+    tables = []
+    for (readout, name), energies_KS in seen.energies.items():
+        rows = selection_rows(
+            energies_KS[window], eigenvalues_K, energies_KS[random], seen.bases[name], seed=seed, permutations=1
+        )
+        tables.append(rows[rows["subspace"] == "frequency"].assign(readout=readout))
+    columns = ["readout", "basis", "dimension", "ratio", "low", "high", "p", "window_share", "random_share"]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def _probes(probed: Mapping[tuple[str, int], NDArray[np.floating]], composite: Task, *, seed: int) -> pd.DataFrame:
+    names = ["additive", "multiplicative", "both", "cross", "synergy", "interaction"]
+    columns = ["kind", "direction", "held_out", *names, *(f"random_{name}" for name in names)]
+    if not is_prime(composite.modulus):
+        return pd.DataFrame(columns=columns)
+    labels = list(probed)
+    found = probe_responses(composite, np.stack(list(probed.values())), seed=seed, held_out=["rows"])
+    r2 = found.pivot(index=["response", "held_out"], columns=["random", "features"], values="r2")
+    table = pd.DataFrame(index=r2.index)
+    for random, prefix in ((False, ""), (True, "random_")):
+        for name in names[:4]:
+            table[prefix + name] = r2[random, name]
+        additive, multiplicative, both = (table[prefix + name] for name in names[:3])
+        table[f"{prefix}synergy"] = both - np.maximum(additive, multiplicative)
+        table[f"{prefix}interaction"] = both - additive - multiplicative
+    table = table.reset_index()
+    table["kind"] = [labels[place][0] for place in table["response"]]
+    table["direction"] = [labels[place][1] for place in table["response"]]
+    return table[columns]
+
+
+def inclusion_table(spans: Mapping[str, Sequence[Mapping[str, Float]]]) -> pd.DataFrame:
+    """Inclusion of every part's functions in those of all other parts together, for every kind and draw.
+
+    Args:
+        spans: Orthonormal functions by kind, draw and part.
+
+    Returns:
+        The columns of the table "inclusion" of `reuse`, without step and window; no rows where there is only one part.
+    """
+    rows = []
+    for kind, draws in spans.items():
+        for number, parts in enumerate(draws, start=1):
+            for target, target_Nr in parts.items() if len(parts) > 1 else ():
+                others = {name: span for name, span in parts.items() if name != target}
+                rows.append((target, "+".join(others), kind, number, *_included(target_Nr, list(others.values()))))
+    columns = ["target", "others", "kind", "draw", "target_rank", "others_rank", "inclusion", "chance"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _included(target_Nr: Float, others: Sequence[Float]) -> tuple[int, int, float, float]:
+    """Rank of the target and of the others together, inclusion, and its chance level."""
+    rank = int(np.linalg.matrix_rank(np.hstack(others)))
+    return target_Nr.shape[1], rank, inclusion(target_Nr, *others), rank / (len(target_Nr) - 1)
+
+
+def _functions(composite: Task, spans: Mapping[str, Float]) -> pd.DataFrame:
+    """Subspaces as a table; half precision moves an inclusion by less than 10⁻⁶ and halves the file."""
+    columns = {"a": composite.pairs_N2[:, 0], "b": composite.pairs_N2[:, 1]}
+    for part, span_Nr in spans.items():
+        halves_rN = (span_Nr.T * np.sqrt(len(span_Nr))).astype(np.float16)
+        columns |= {f"{part} {place + 1}": half_N for place, half_N in enumerate(halves_rN)}
+    return pd.DataFrame(columns)

@@ -1,0 +1,166 @@
+"""Which functions the updates of a window select, against directions at random, and at which frequencies."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spectraledge.modes import (
+    Basis,
+    isotropy_p_values,
+    key_frequencies,
+    selection_p_values,
+    selection_ratio_of_energies,
+)
+from spectraledge.observed.observation import Observation
+from spectraledge.streams import numpy_generator
+
+Float = NDArray[np.float64]
+
+KEY_DIRECTIONS = 3
+"""Directions of the edge, and at random, whose key frequencies are sought (Xu 2026, §3, tells of v_1 to v_3)."""
+
+COMPARED_KINDS = ("edge", "block", "run_span", "weights", "gradient", "shuffled")
+"""Kinds whose share of the energy stands beside that of the window and of random directions."""
+
+WHOLE = "frequency"
+"""Name, in the basis of a grouping, of all its functions together."""
+
+
+def selection_table(seen: Observation, *, seed: int) -> pd.DataFrame:
+    """Selection ratio of every subspace of the task's own bases, and of every grouping as a whole.
+
+    Definition and null: see `selection_ratio_of_energies`, `isotropy_p_values` and `selection_p_values`; the window's
+    directions with their eigenvalues against isotropic ones. A subspace holds what it adds to those before it in its
+    basis.
+
+    Args:
+        seen: What was seen at a step.
+        seed: Root seed of the permutations.
+
+    Returns:
+        One row per basis and subspace: step, readout, basis, subspace, part (whether it is a whole part of the basis,
+        such as "frequency", all functions of a grouping), dimension, ratio (1 is no selection), low, high (95 %
+        interval), p (one-sided, not adjusted; for whole parts), p_exact (by dealing out directions anew; with 20 random
+        directions hardly below .05 where one eigenvalue dominates), window_share, random_share (shares of the
+        response's energy, mean left out), chance (share that noise would have), edge_share (of the edge alone, weighted
+        by eigenvalue as the window's), block_share, run_span_share, weights_share, gradient_share, shuffled_share (of
+        those directions, see `directions.KINDS`; missing where there are none). Bases: every grouping (single
+        frequencies of the task's own only), the pairs in its coordinates, and sum before dlog_sum.
+
+    Raises:
+        InputError: if there are fewer than two random directions, or no response changes along the directions.
+    """
+    window = seen.directions.places("edge", "bulk")
+    random = seen.directions.places("random")
+    eigenvalues_K = seen.window.directions.eigenvalues_K.numpy()
+    tables = []
+    for name, basis in seen.bases.items():
+        energies_KS = seen.energies[name]
+        table = selection_rows(
+            energies_KS[window], eigenvalues_K, energies_KS[random], basis, seed=seed, permutations=999
+        )
+        for kind in COMPARED_KINDS:
+            table[f"{kind}_share"] = _shares_along(seen, kind, basis, list(table["subspace"]))
+        alone = name in seen.groupings and name != seen.own
+        tables.append(table[table["part"]] if alone else table)
+    found = pd.concat(tables, ignore_index=True)
+    found.insert(0, "step", seen.step)
+    found.insert(1, "readout", seen.readout)
+    return found
+
+
+def _shares_along(seen: Observation, kind: str, basis: Basis, subspaces: list[str]) -> list[float]:
+    """Share of the energy along all directions of a kind in each subspace, mean left out; NaN where there is none."""
+    places = seen.directions.places(kind)
+    weights_K = seen.window.directions.eigenvalues_K.numpy()[places] if kind == "edge" else np.ones(len(places))
+    energy_S = weights_K @ seen.energies[basis.name][places]
+    total = energy_S[1:].sum()
+    return [float(energy_S[basis.indices(name)].sum() / total) if total > 0 else np.nan for name in subspaces]
+
+
+def selection_rows(
+    window_energies_KS: Float,
+    eigenvalues_K: Float,
+    random_energies_BS: Float,
+    basis: Basis,
+    *,
+    seed: int,
+    permutations: int,
+) -> pd.DataFrame:
+    """Selection ratio of every subspace and part of one basis, from energies.
+
+    Args:
+        window_energies_KS: Energies along the window's directions.
+        eigenvalues_K: Their eigenvalues.
+        random_energies_BS: Energies along isotropic directions.
+        basis: The basis.
+        seed: Root seed of the permutations.
+        permutations: How many.
+
+    Returns:
+        The columns of `selection_table` from `basis` on.
+    """
+    ratio = selection_ratio_of_energies(window_energies_KS, eigenvalues_K, random_energies_BS, basis)
+    p_U = selection_p_values(
+        window_energies_KS,
+        eigenvalues_K,
+        random_energies_BS,
+        basis,
+        generator=numpy_generator(seed, "selection", basis.name),
+        permutations=permutations,
+    )
+    dimensions = [int(basis.dimensions_S[basis.indices(name)].sum()) for name in ratio.subspaces]
+    return pd.DataFrame(
+        {
+            "basis": basis.name,
+            "subspace": ratio.subspaces,
+            "part": [name in basis.parts for name in ratio.subspaces],
+            "dimension": dimensions,
+            "ratio": ratio.ratio,
+            "low": ratio.low,
+            "high": ratio.high,
+            "p": isotropy_p_values(window_energies_KS, eigenvalues_K, random_energies_BS, basis),
+            "p_exact": p_U,
+            "window_share": ratio.numerator_share,
+            "random_share": ratio.denominator_share,
+            "chance": np.array(dimensions) / max(basis.size - 1, 1),
+        }
+    )
+
+
+def key_table(seen: Observation, *, seed: int) -> pd.DataFrame:
+    """Frequencies of the task's own grouping that stand out of the response, for the edge and for random directions.
+
+    Null: see `key_frequencies`; it is noise, which no trained network's response is, so compare the two kinds.
+
+    Args:
+        seen: What was seen at a step.
+        seed: Root seed of the permutations.
+
+    Returns:
+        One row per direction and frequency: step, readout, basis, kind (edge, random), direction, frequency, share
+        (raw), p (family-wise over the frequencies of a direction), key (whether p ≤ .05).
+    """
+    basis = seen.bases[seen.own]
+    tables = []
+    for kind in ("edge", "random"):
+        response_KND = seen.responses(kind, KEY_DIRECTIONS)
+        found = key_frequencies(response_KND, basis, generator=numpy_generator(seed, "keys", kind))
+        count, family = found.share_KF.shape
+        tables.append(
+            pd.DataFrame(
+                {
+                    "kind": kind,
+                    "direction": np.repeat(np.arange(1, count + 1), family),
+                    "frequency": np.tile(basis.frequencies_S[1:-1], count),
+                    "share": found.share_KF.ravel(),
+                    "p": found.p_KF.ravel(),
+                    "key": [name in names for names in found.found for name in found.subspaces],
+                }
+            )
+        )
+    table = pd.concat(tables, ignore_index=True)
+    table.insert(0, "step", seen.step)
+    table.insert(1, "readout", seen.readout)
+    table.insert(2, "basis", seen.own)
+    return table

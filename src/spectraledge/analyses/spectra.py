@@ -1,0 +1,152 @@
+"""The spectrum of a folder of snapshots, as tables."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spectraledge.errors import InputError
+from spectraledge.spectrum import (
+    BandedGram,
+    NoiseFloor,
+    Spectrum,
+    band_windows,
+    block_windows,
+    noise_floor,
+    window_eigenvalues,
+)
+from spectraledge.spectrum.windows import check_window
+from spectraledge.streams import torch_generator
+from spectraledge.training import RunConfig
+from spectraledge.trajectory import (
+    Manifest,
+    RecordedGram,
+    Selection,
+    Series,
+    Spacing,
+    edge_table,
+    select_parameters,
+    spectrum_table,
+)
+
+
+@dataclass(frozen=True)
+class SpectrumTables:
+    """Spectrum of every full trailing window of a run.
+
+    Attributes:
+        spectrum: One row per window and eigenvalue: step (of the window's last snapshot), k (1-based), eigenvalue,
+            singular_value, share (of the trace).
+        edge: One row per window: step, k_star (1-based; missing where the spectrum is zero), g12, g23, trace,
+            effective_dimension; with surrogates also above_floor (leading eigenvalues of the centred window above its
+            noise floor) and floor_ratio (the first of them over its floor).
+        selection: Which tensors were watched.
+        parameters: How many numbers they hold, P.
+    """
+
+    spectrum: pd.DataFrame
+    edge: pd.DataFrame
+    selection: Selection
+    parameters: int
+
+
+def analyze_folder(
+    folder: Path,
+    *,
+    patterns: Sequence[str] = ("*",),
+    window: int = 20,
+    center: bool = False,
+    surrogates: int = 0,
+    seed: int = 42,
+    block: int | None = None,
+    spacing: Spacing = "keep",
+    key: str | None = None,
+) -> SpectrumTables:
+    """Analyse any folder of snapshots; it is read once, as a stream, with one window in memory.
+
+    A run that recorded its own Gram for these tensors is not read at all, unless a noise floor is asked for; that is
+    all that can be done with a run whose snapshots were thinned.
+
+    Args:
+        folder: See `find_snapshots`.
+        patterns: Name patterns of the tensors to watch.
+        window: Updates per window. Default 20 (Xu 2026, §2.3).
+        center: Remove each window's mean update. Default no (Xu 2026, §2.3; the functional scripts do).
+        surrogates: Surrogates of each window for its noise floor (see `noise_floor`); 0 leaves it out.
+        seed: Root seed of the surrogates.
+        block: Parameters to read at a time, for snapshots of which a window does not fit in memory; the files are
+            then passed over once per block. Default all.
+        spacing: What is done where intervals between snapshots differ; see `Series.open`.
+        key: Where in PyTorch files the weights lie; see `Series.open`.
+
+    Returns:
+        The tables.
+
+    Raises:
+        InputError: if the folder has no usable snapshots or fewer than window + 1, a pattern matches nothing, a noise
+            floor is asked for in blocks, or snapshots that are needed were thinned.
+    """
+    if surrogates and block:
+        raise InputError("a noise floor needs whole windows in memory: leave out either the surrogates or the block")
+    series = Series.open(folder, patterns, spacing=spacing, key=key)
+    thinned = Manifest.read(folder).thinned if Manifest.present(folder) else []
+    steps = sorted([*(snapshot.step for snapshot in series.snapshots), *thinned])[1:]
+    check_window(window, len(steps) + 1)
+    floors: list[NoiseFloor] = []
+    recorded = None if surrogates or block or series.interval else _recorded(folder, series, steps, window)
+    if thinned and not recorded:
+        raise InputError(
+            f"{len(thinned)} snapshots of {folder} were thinned, so that it has a spectrum only of its own watched "
+            "parameters in windows that its Gram spans, without surrogates, blocks or scaling: ask for that"
+        )
+    if recorded:
+        gram_NWW, noise = band_windows(recorded.band_TW, window), recorded.noise_T.numpy()
+    elif block:
+        blocks = series.blocks(block)
+        noise = np.zeros(len(steps))
+        gram_NWW = block_windows((_counting(part, noise) for part in blocks), window)
+    else:
+        gram, noise = BandedGram(window), np.zeros(len(steps))
+        recent: deque[Tensor] = deque(maxlen=window)
+        for index, update in enumerate(series.updates()):
+            noise[index] = update.storage_noise
+            gram.append(update.update_P)
+            recent.append(update.update_P)
+            if surrogates and len(recent) == window:
+                generator = torch_generator(seed, "surrogates", update.step)
+                rounding = float(noise[index + 1 - window : index + 1].sum())
+                floors.append(
+                    noise_floor(
+                        torch.stack(list(recent)), surrogates=surrogates, generator=generator, storage_noise=rounding
+                    )
+                )
+        gram_NWW = gram.windows()
+    noise_N1 = torch.from_numpy(noise).unfold(0, window, 1).sum(-1, keepdim=True)
+    eigenvalues = window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1)
+    spectrum, ends = Spectrum(eigenvalues, window, center), steps[window - 1 :]
+    floors_N2 = torch.tensor([(floor.count, float(floor.ratio_W[0])) for floor in floors], dtype=torch.float64)
+    return SpectrumTables(
+        spectrum_table(ends, spectrum), edge_table(ends, spectrum, floors_N2), series.selection, series.layout.size
+    )
+
+
+def _recorded(folder: Path, series: Series, steps: list[int], window: int) -> RecordedGram | None:
+    """Return the Gram that was kept while the run was recorded, if it is of these snapshots, tensors and window."""
+    recorded = RecordedGram.read(folder)
+    if recorded is None or recorded.band_TW.shape[1] < window or not Manifest.present(folder):
+        return None
+    watched = select_parameters(series.selection.matched + series.selection.others, RunConfig.of_run(folder).watched)
+    return recorded if recorded.steps == steps and set(watched.matched) == set(series.selection.matched) else None
+
+
+def _counting(series: Series, noise_T: NDArray[np.float64]) -> Iterator[Tensor]:
+    """Yield the updates of one block of parameters, adding up their storage noise."""
+    for index, update in enumerate(series.updates()):
+        noise_T[index] += update.storage_noise
+        yield update.update_P

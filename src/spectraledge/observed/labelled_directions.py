@@ -1,0 +1,131 @@
+"""Directions of every kind at a step of a run: those of its window, and those they are compared with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spectraledge.observed.network import Network
+from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.statistics import (
+    Symmetry,
+    block_matched_directions,
+    label_permutation,
+    random_directions,
+    span_directions,
+)
+from spectraledge.streams import numpy_generator, torch_generator
+
+WINDOW_KINDS = ("edge", "bulk")
+NULL_KINDS = ("span", "random", "block", "run_span")
+SINGLE_KINDS = ("weights", "gradient")
+KINDS = (*WINDOW_KINDS, *NULL_KINDS, *SINGLE_KINDS, "shuffled")
+"""edge, bulk: the window's own directions. span, run_span: random in the span of those, or of all updates of the run up
+to the step. random: isotropic. block: random, with the edge's norm in every tensor. weights: the watched weights
+themselves. gradient: of the loss on all training pairs. shuffled: the same with permuted answers."""
+
+SHUFFLES = 5
+"""Permutations of the answers, at most (our choice: each needs a gradient over all training pairs)."""
+
+
+@dataclass(frozen=True)
+class LabelledDirections:
+    """Directions and what each is.
+
+    Attributes:
+        vectors_KP: Unit rows (zero where there is no such direction: the gradient of a network without loss).
+        kinds: Kind of each, one of `KINDS`; edge and bulk first, in order of eigenvalue.
+        numbers: 1-based number of each within its kind; the window's are numbered through.
+    """
+
+    vectors_KP: Tensor
+    kinds: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+    def places(self, *kinds: str) -> list[int]:
+        """Rows of the directions of some kinds."""
+        return [row for row, kind in enumerate(self.kinds) if kind in kinds]
+
+
+def collect_directions(
+    run: RecordedRun,
+    window: Window,
+    network: Network,
+    *,
+    edge: int,
+    nulls: int,
+    seed: int,
+    kinds: Sequence[str] = KINDS,
+) -> LabelledDirections:
+    """Collect directions of every kind at the step at which a window ends.
+
+    Args:
+        run: The run.
+        window: The window.
+        network: The network at its last step.
+        edge: How many of the window's directions count as edge.
+        nulls: Directions of each null kind.
+        seed: Root seed of the random ones; each kind has a stream of its own.
+        kinds: Which kinds.
+
+    Returns:
+        The directions.
+
+    Cost: for run_span one pass over all snapshots up to the step, with `nulls` vectors in memory.
+    """
+    found_KP = window.directions.vectors_KP
+    size = run.series.layout.size
+    parts: dict[str, Tensor] = {"edge": found_KP[:edge], "bulk": found_KP[edge:]}
+    for kind in kinds:
+        generator = torch_generator(seed, kind)
+        if kind == "span":
+            parts[kind] = span_directions(found_KP, nulls, generator)
+        elif kind == "random":
+            parts[kind] = random_directions(nulls, size, generator)
+        elif kind == "block":
+            blocks = [prod(shape) for shape in run.series.layout.shapes.values()]
+            parts[kind] = block_matched_directions(found_KP[:edge], blocks, nulls, generator)
+        elif kind == "run_span":
+            parts[kind] = _run_span(run, window.step, nulls, generator)
+        elif kind == "weights":
+            parts[kind] = F.normalize(network.weights_P.double()[None], dim=1)
+        elif kind == "gradient":
+            parts[kind] = F.normalize(network.gradient(~run.test_N).double()[None], dim=1)
+        elif kind == "shuffled":
+            parts[kind] = _shuffled(run, network, min(nulls, SHUFFLES), seed)
+    labels = [
+        (kind, number + (edge if kind == "bulk" else 0) + 1)
+        for kind in parts
+        if kind in kinds
+        for number in range(len(parts[kind]))
+    ]
+    return LabelledDirections(
+        torch.cat([parts[kind] for kind in parts if kind in kinds]),
+        tuple(kind for kind, _ in labels),
+        tuple(number for _, number in labels),
+    )
+
+
+def _run_span(run: RecordedRun, step: int, count: int, generator: torch.Generator) -> Tensor:
+    """Random unit vectors in the span of all updates up to a step, each update at unit length, mixed by Gaussians."""
+    mixed_KP = torch.zeros(count, run.series.layout.size, dtype=torch.float64)
+    for update in run.series.until(step).updates():
+        weights_K = torch.randn(count, dtype=torch.float64, generator=generator)
+        mixed_KP.addr_(weights_K, F.normalize(update.update_P, dim=0))
+    return F.normalize(mixed_KP, dim=1)
+
+
+def _shuffled(run: RecordedRun, network: Network, count: int, seed: int) -> Tensor:
+    generator = numpy_generator(seed, "shuffled")
+    excludes: tuple[Symmetry, ...] = ("affine", "power") if "dlog" in run.task.structure else ("affine",)
+    rows = []
+    # Fewer than four labels have no permutation that is no symmetry, so no such direction.
+    for _ in range(count if run.task.modulus >= 4 else 0):
+        permutation = label_permutation(run.task.modulus, generator, excludes=excludes)
+        labels = torch.from_numpy(permutation[run.task.labels_N].astype(np.int64))
+        rows.append(network.gradient(~run.test_N, labels).double())
+    return F.normalize(torch.stack(rows), dim=1) if rows else torch.empty(0, run.series.layout.size).double()

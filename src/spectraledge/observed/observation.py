@@ -1,0 +1,216 @@
+"""One pass over all directions at a step: responses are taken once, and what every table needs is read off them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spectraledge.algebra import is_prime
+from spectraledge.modes import Basis, Wave, chance_share, field, grouping_basis, joint_basis, pair_basis, wave
+from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
+from spectraledge.observed.network import Network, ReadoutName, check_readout
+from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.tasks import Grouping, grouping
+from spectraledge.tasks.groupings import default_groupings
+
+Float = NDArray[np.float64]
+
+KEPT_KINDS = ("edge", "random")
+"""Kinds whose responses are kept for the tables that need more of them than energies."""
+
+_CHUNK = 16
+"""Directions whose responses are held at a time."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Directions at a step, and what is kept of their responses over the whole domain.
+
+    Attributes:
+        run: The run.
+        window: The window of updates that ends at the step.
+        network: The network at the step.
+        directions: All directions, K of them.
+        readout: What responds.
+        groupings: Groupings asked for, by name.
+        bases: Bases by name, see `make_bases`; the task's own first.
+        energies: Energy of each response in the subspaces of each basis, shape (K, S).
+        field_KN: ‖R‖².
+        waves: The response as a picture, in the run's `wave_basis`.
+        kept: Responses of `KEPT_KINDS`, by row of the directions.
+    """
+
+    run: RecordedRun
+    window: Window
+    network: Network
+    directions: LabelledDirections
+    readout: ReadoutName
+    groupings: Mapping[str, Grouping]
+    bases: Mapping[str, Basis]
+    energies: Mapping[str, Float]
+    field_KN: Float
+    waves: tuple[Wave, ...]
+    kept: Mapping[int, NDArray[np.floating]]
+
+    @property
+    def step(self) -> int:
+        """The step."""
+        return self.window.step
+
+    @property
+    def own(self) -> str:
+        """Name of the task's own grouping."""
+        return self.run.task.structure
+
+    @property
+    def own_grouping(self) -> Grouping:
+        """The task's own grouping."""
+        return grouping(self.run.task, self.own)
+
+    def responses(self, kind: str, count: int | None = None) -> NDArray[np.floating]:
+        """Kept responses of the first directions of a kind, shape (K, N, D)."""
+        return np.stack([self.kept[row] for row in self.directions.places(kind)[:count]])
+
+
+def observe(
+    run: RecordedRun,
+    window: Window,
+    network: Network,
+    directions: LabelledDirections,
+    *,
+    readout: ReadoutName = "residual",
+    names: Sequence[str],
+) -> Observation:
+    """Take the response along every direction once and keep what the tables need.
+
+    Args:
+        run: The run.
+        window: The window.
+        network: The network at its last step.
+        directions: The directions.
+        readout: What responds.
+        names: Names of groupings.
+
+    Returns:
+        What was seen.
+
+    Cost: a response per direction, and a few hundredths of a second for its energies in all bases; the responses of
+    the edge and of random directions stay in memory.
+    """
+    groupings = {name: grouping(run.task, name) for name in names}
+    bases = make_bases(run, groupings)
+    wave_grouping = grouping(run.task, run.wave_basis)
+    energies: dict[str, list[Float]] = {name: [] for name in bases}
+    fields: list[Float] = []
+    waves: list[Wave] = []
+    kept: dict[int, NDArray[np.floating]] = {}
+    kept_rows = set(directions.places(*KEPT_KINDS))
+    for rows, response_KND in each_response(network, directions, readout):
+        for name, basis in bases.items():
+            energies[name].append(basis.energies(response_KND))
+        fields.append(field(response_KND))
+        waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in response_KND]
+        kept |= {row: response_ND for row, response_ND in zip(rows, response_KND, strict=True) if row in kept_rows}
+    return Observation(
+        run,
+        window,
+        network,
+        directions,
+        readout,
+        groupings,
+        bases,
+        {name: np.vstack(parts) for name, parts in energies.items()},
+        np.vstack(fields),
+        tuple(waves),
+        kept,
+    )
+
+
+def make_bases(run: RecordedRun, groupings: Mapping[str, Grouping]) -> dict[str, Basis]:
+    """Make the bases in which energies are taken.
+
+    Args:
+        run: The run.
+        groupings: Groupings by name.
+
+    Returns:
+        A basis for each grouping, the task's own and that of waves included, one of the pairs in the task's own
+        coordinates, and, where the modulus is prime, one of the sum and then the sum of logarithms.
+    """
+    always = {name: grouping(run.task, name) for name in (run.task.structure, run.wave_basis)}
+    bases = {name: grouping_basis(group) for name, group in (always | dict(groupings)).items()}
+    pairs = pair_basis(grouping(run.task, run.wave_basis))
+    bases[pairs.name] = pairs
+    if is_prime(run.task.modulus):
+        joint = joint_basis([grouping(run.task, name) for name in ("sum", "dlog_sum")])
+        bases[joint.name] = joint
+    return bases
+
+
+def each_response(
+    network: Network, directions: LabelledDirections, readout: ReadoutName
+) -> Iterator[tuple[range, NDArray[np.floating]]]:
+    """Take responses a few directions at a time.
+
+    Args:
+        network: The network.
+        directions: The directions.
+        readout: What responds.
+
+    Yields:
+        Rows of the directions, and their responses, shape (rows, N, D).
+    """
+    for start in range(0, len(directions.kinds), _CHUNK):
+        vectors = directions.vectors_KP[start : start + _CHUNK]
+        yield range(start, start + len(vectors)), network.responses(vectors, readout)
+
+
+def observe_run(
+    folder: Path,
+    *,
+    step: int | None = None,
+    window: int = 20,
+    center: bool = True,
+    edge: int = 3,
+    nulls: int = 20,
+    readout: str = "residual",
+    bases: Sequence[str] | None = None,
+    seed: int = 42,
+    patterns: Sequence[str] | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> Observation:
+    """Take the responses of a recorded run at one step along directions of every kind.
+
+    Args:
+        folder: A run folder that this package wrote.
+        step: Snapshot at which to measure. Default: the last one with test accuracy above 0.95, else the last.
+        window: Updates in the window, which ends at that snapshot. Default 20 (Xu 2026, §2.3).
+        center: Remove the window's mean update. Default yes (Xu 2026, functional scripts).
+        edge: How many directions count as edge; the rest are bulk. Default 3 (Xu 2026, §3).
+        nulls: Directions of each null. Default 20.
+        readout: "residual" (Xu 2026, §2.4), "normed" (behind the final LayerNorm) or "logits" (without their mean).
+        bases: Names of groupings. Default: the paper's five and the task's own.
+        seed: Root seed of the null directions.
+        patterns: Watched parameters. Default: those the run was configured with.
+        dtype: Precision of responses. Default double; single takes half the time, and shares agree to 1e-5.
+
+    Returns:
+        What every table of the step is made from.
+
+    Raises:
+        InputError: if the folder is no run, the step has no snapshot or too few before it, a basis or read-out is
+            unknown, or the weights did not move.
+    """
+    read = check_readout(readout)
+    run = RecordedRun.open(folder, patterns)
+    names = list(bases or default_groupings(run.task))
+    for name in names:
+        chance_share(grouping(run.task, name))  # Refuses what cannot be tested, before anything is computed.
+    at = run.chosen_step(step)
+    trailing = run.window(at, window=window, center=center)
+    network = Network.at(run, at, dtype=dtype)
+    directions = collect_directions(run, trailing, network, edge=edge, nulls=nulls, seed=seed)
+    return observe(run, trailing, network, directions, readout=read, names=names)

@@ -1,0 +1,78 @@
+"""A study as data: which runs, and how they are analysed."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from spectraledge.analyses.registry import ANALYSES, Analysis
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.errors import InputError
+from spectraledge.files import digest
+from spectraledge.training import RunConfig
+
+Keep = Literal["all", "window"]
+"""Which snapshots of a run stay when it is analysed: all, or whole windows and one in ten of the others."""
+
+
+Budget = Literal["small", "matched", "published"]
+"""What a study may cost: the same code on tasks and networks that take seconds; controls trained as long as the runs
+that generalise take; or the step budgets of the author's scripts."""
+
+
+class StudyConfig(BaseModel):
+    """A whole study.
+
+    Attributes:
+        name: Its recipe.
+        runs: Its runs, in the order in which reports list them.
+        analysis: How each is analysed.
+        other_analyses: Names of the analyses of runs, by run id, that do not have those of `analysis`.
+        keep: Which snapshots stay; see `thin`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    runs: tuple[RunConfig, ...]
+    analysis: AnalysisConfig = AnalysisConfig()
+    other_analyses: dict[str, tuple[str, ...]] = {}
+    keep: Keep = "all"
+
+    @model_validator(mode="after")
+    def _of_its_runs(self) -> "StudyConfig":
+        if unknown := set(self.other_analyses) - {run.run_id for run in self.runs}:
+            raise ValueError(f"other_analyses names no run of the study: {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the configuration."""
+        return digest(self.model_dump(mode="json"))
+
+    def grows(self, other: "StudyConfig") -> bool:
+        """Tell whether this study is the other one with the same or more runs, whatever is analysed of each."""
+
+        def settings(study: StudyConfig) -> dict[str, object]:
+            return study.analysis.model_dump(exclude={"analyses"})
+
+        same = self.name == other.name and settings(self) == settings(other)
+        return same and {run.hash for run in other.runs} <= {run.hash for run in self.runs}
+
+
+def analyses_of(study: StudyConfig, run: RunConfig) -> list[Analysis]:
+    """Return the analyses of one run of a study, in order.
+
+    Args:
+        study: The study.
+        run: One of its runs.
+
+    Returns:
+        The analyses.
+
+    Raises:
+        InputError: if there is no such analysis.
+    """
+    names = study.other_analyses.get(run.run_id, study.analysis.analyses)
+    if unknown := [name for name in names if name not in ANALYSES]:
+        raise InputError(f"unknown analysis {unknown[0]!r}: known analyses are {', '.join(ANALYSES)}")
+    return [ANALYSES[name] for name in names]

@@ -1,0 +1,52 @@
+"""A joint run seen through one of its heads."""
+
+import numpy as np
+import pytest
+import torch
+
+from spectraledge.analyses.step import analyze_step
+from spectraledge.errors import InputError
+from spectraledge.observed.network import Network
+from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.tasks import any_task
+from spectraledge.training import RunConfig, Trainer, train_in_folder
+
+
+@pytest.fixture(scope="module")
+def joint_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("joint") / "run"
+    task = any_task("add+mul", modulus=13)
+    config = RunConfig.for_task(
+        task, {"width": 16, "heads": 2, "hidden": 32}, batch_size=32, steps=400, every=20, stop_accuracy=2.0
+    )
+    train_in_folder(folder, config, task)
+    return folder
+
+
+@pytest.mark.parametrize(("part", "head"), [("add", 0), ("mul", 1), (None, 1)])
+def test_each_part_has_its_head_labels_and_structure(joint_run, part, head):
+    run = RecordedRun.open(joint_run, part=part)
+    expected = any_task("add+mul", modulus=13).parts[head]
+    assert (run.task.name, run.task.structure, run.head) == (expected.name, expected.structure, head)
+    np.testing.assert_array_equal(run.task.labels_N, expected.labels_N)
+    network = Network.at(run, 400)
+    trainer = Trainer(run.config, any_task("add+mul", modulus=13))
+    trainer.advance(400)
+    with torch.no_grad():
+        logits = trainer.model(torch.from_numpy(run.task.pairs_N2)).logits_NC[:, 13 * head : 13 * head + 13]
+    torch.testing.assert_close(network.still.logits_NC, logits.double(), rtol=1e-4, atol=1e-4)
+    accuracy = float((logits.argmax(-1).numpy() == expected.labels_N)[run.test_N].mean())
+    assert run.metrics["test_accuracy"].iloc[-1] == pytest.approx(accuracy)
+    assert list(run.metrics["step"]) == list(range(0, 401, 20))
+
+
+def test_an_unknown_part_is_refused(joint_run):
+    with pytest.raises(InputError, match=r"has no part 'sub': its parts are add, mul"):
+        RecordedRun.open(joint_run, part="sub")
+
+
+def test_a_joint_run_is_analysed_like_any_other(joint_run):
+    found = analyze_step(joint_run, window=10, nulls=3)
+    assert found.step == 400
+    assert set(found.modes.table["basis"]) >= {"dlog_sum", "sum"}
+    assert len(found.selection)

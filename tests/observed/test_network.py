@@ -1,0 +1,117 @@
+"""Read-outs of a recorded network and their responses, against finite differences of the network itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spectraledge.models import HeadOutputs, Transformer
+from spectraledge.observed.network import READOUTS, Network
+from spectraledge.observed.recorded_run import RecordedRun
+
+TINY = 1e-6
+
+
+@pytest.fixture(scope="module")
+def network(run: Path) -> Network:
+    return Network.at(RecordedRun.open(run), 200)
+
+
+def direction(network: Network, seed: int = 0) -> torch.Tensor:
+    vector = torch.randn(1, network.layout.size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return vector / vector.norm()
+
+
+def read(network: Network, readout: str, move: torch.Tensor) -> np.ndarray:
+    model = (HeadOutputs if readout == "head" else Transformer)(network.config).double()
+    moved = {name: network.parameters[name] + value for name, value in network.layout.split(move[0]).items()}
+    model.load_state_dict({**network.parameters, **moved})
+    with torch.no_grad():
+        out = model(network.inputs_N2)
+        if readout == "head":
+            return out.numpy()
+        if readout == "residual":
+            return out.residual_ND.numpy()
+        if readout == "normed":
+            return model.norm(out.residual_ND).numpy()
+        return (out.logits_NC - out.logits_NC.mean(1, keepdim=True)).numpy()
+
+
+def differentiated(network: Network, readout: str, vector: torch.Tensor) -> np.ndarray:
+    return (read(network, readout, TINY * vector) - read(network, readout, -TINY * vector)) / (2 * TINY)
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("patterns", [None, ["*weight"]])
+def test_responses_are_derivatives(run: Path, readout: str, patterns: list[str] | None) -> None:
+    network = Network.at(RecordedRun.open(run, patterns), 200)
+    vector = direction(network)
+    expected = differentiated(network, readout, vector)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(network.responses(vector, readout)[0], expected, atol=1e-6 * scale)
+    from_residual = network.later(network.responses(vector)[0], vector, readout)
+    np.testing.assert_allclose(from_residual, expected, atol=1e-6 * scale)
+
+
+def test_head_responses_are_derivatives(network: Network) -> None:
+    vector = direction(network, 1)
+    expected = differentiated(network, "head", vector)
+    found = network.head_responses(vector)[:, :, 0]
+    assert found.shape == (2, 2, 36, 12)
+    for layer in range(2):
+        for head in range(2):
+            place = slice(12 * (2 * layer + head), 12 * (2 * layer + head + 1))
+            np.testing.assert_allclose(found[layer, head], expected[:, place], atol=1e-6 * np.abs(expected).max())
+
+
+def test_heads_sum_to_what_attention_adds(network: Network) -> None:
+    model = Transformer(network.config).double()
+    model.load_state_dict(network.parameters)
+    seen = {}
+
+    def keep(layer):
+        finish = layer.finish
+
+        def watched(stream, mixed):
+            seen.setdefault("added", []).append(
+                (mixed @ layer.attention.output.weight.T + layer.attention.output.bias)[:, 0]
+            )
+            return finish(stream, mixed)
+
+        return watched
+
+    for layer in model.layers:
+        layer.finish = keep(layer)
+    with torch.no_grad():
+        model(network.inputs_N2)
+    heads = torch.from_numpy(read(network, "head", torch.zeros(1, network.layout.size))).view(36, 2, 2, 12)
+    for layer, added in enumerate(seen["added"]):
+        bias = network.parameters[f"layers.{layer}.attention.output.bias"]
+        torch.testing.assert_close(heads[:, layer].sum(1) + bias, added)
+
+
+def test_what_a_network_computes(network: Network) -> None:
+    model = Transformer(network.config).double()
+    model.load_state_dict(network.parameters)
+    last, neurons = model.layers[-1], []
+
+    def watched(stream, mixed):
+        stream = stream + last.attention.output(mixed)
+        neurons.append(torch.nn.functional.gelu(last.up(last.norm2(stream)))[:, 0])
+        return stream + last.down(torch.nn.functional.gelu(last.up(last.norm2(stream))))
+
+    last.finish = watched
+    with torch.no_grad():
+        out = model(network.inputs_N2)
+    torch.testing.assert_close(network.still.residual_ND, out.residual_ND)
+    torch.testing.assert_close(network.still.logits_NC, out.logits_NC)
+    torch.testing.assert_close(network.still.neurons_NH, neurons[0])
+
+
+def test_single_precision_is_close(run: Path, network: Network) -> None:
+    single = Network.at(RecordedRun.open(run), 200, dtype=torch.float32)
+    vector = direction(network)
+    exact, rounded = network.responses(vector), single.responses(vector)
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(rounded, exact, atol=1e-5 * np.abs(exact).max())
