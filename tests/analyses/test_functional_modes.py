@@ -7,10 +7,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from spectraledge.analyses.selection_tables import selection_table
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.models import Transformer
 from spectraledge.modes import feature_basis, selection_ratio_of_energies
 from spectraledge.observed.observation import observe_run
+from spectraledge.observed.view import View
 from spectraledge.spectrum import window_directions
 from spectraledge.studies import functional_modes
 
@@ -143,8 +145,8 @@ def test_tokens_tied_weights_and_other_outputs():
 
 def test_a_recorded_run_gives_what_its_study_gives(run):
     options = {"window": 6, "center": True, "nulls": 5}
-    seen = observe_run(run, step=200, **options)
-    expected = selection_table(seen, seed=42).query("basis == 'output'").set_index("subspace")
+    seen = observe_run(run, View(step=200, **options))
+    expected = selection_table(seen, AnalysisConfig()).query("basis == 'output'").set_index("subspace")
     snapshots = [load_file(snapshot.path) for snapshot in seen.run.series.snapshots]
     found = functional_modes(
         Transformer(seen.run.config.model).eval(),

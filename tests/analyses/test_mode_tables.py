@@ -9,15 +9,17 @@ import torch
 from safetensors.torch import load_file
 
 from spectraledge import InputError, RunConfig, named_task
-from spectraledge.analyses.mode_tables import ModesResult, modes_of
+from spectraledge.analyses.mode_tables import mode_table
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import Transformer
 from spectraledge.observed.observation import observe_run
+from spectraledge.observed.view import View
 
 MODULUS, WINDOW = 7, 6
 
 
-def measured(folder: Path, **settings: object) -> ModesResult:
-    return modes_of(observe_run(folder, **settings))
+def measured(folder: Path, **settings: object) -> pd.DataFrame:
+    return mode_table(observe_run(folder, View(**settings)), AnalysisConfig())
 
 
 def watched_vector(tensors: dict[str, torch.Tensor]) -> np.ndarray:
@@ -88,7 +90,7 @@ def test_modes_equal_a_second_computation(run: Path) -> None:
             - residual_after_move(model, last, -tiny * directions[k])
         ) / (2 * tiny)
         for basis, (groups, order) in groupings.items():
-            edge = result.table[(result.table["kind"] == "edge") & (result.table["direction"] == k + 1)]
+            edge = result[(result["kind"] == "edge") & (result["direction"] == k + 1)]
             rows = edge[edge["basis"] == basis].set_index("method")
             np.testing.assert_allclose(rows.loc["jvp", "energy_share"], naive_share(derivative, groups), atol=1e-7)
             frequency, concentration = naive_peak(derivative, groups, order)
@@ -105,18 +107,18 @@ def test_modes_equal_a_second_computation(run: Path) -> None:
 
 def test_all_kinds_side_by_side(run: Path) -> None:
     result = measured(run, window=WINDOW, nulls=4)
-    exact = result.table[(result.table["method"] == "jvp") & (result.table["basis"] == "output")]
+    exact = result[(result["method"] == "jvp") & (result["basis"] == "output")]
     counts = exact.groupby("kind")["direction"].count().to_dict()
     # Centring takes one of the window's directions away.
     nulls = {"span": 4, "random": 4, "block": 4, "run_span": 4, "shuffled": 4}
     assert counts == {"edge": 3, "bulk": WINDOW - 1 - 3, "weights": 1, "gradient": 1, **nulls}
-    published = result.table[result.table["method"] == "difference"]
+    published = result[result["method"] == "difference"]
     assert set(published["kind"]) == {"edge", "bulk", "span", "random"}
     assert exact["excluded"].unique().tolist() == [0]
 
 
 def test_nulls_are_seeded(run: Path) -> None:
-    first, again, other = (measured(run, window=WINDOW, nulls=2, seed=seed).table for seed in (1, 1, 2))
+    first, again, other = (measured(run, window=WINDOW, nulls=2, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     null = first["kind"].isin(["span", "random", "block", "run_span", "shuffled"])
     assert not np.allclose(first.loc[null, "energy_share"], other.loc[null, "energy_share"])
@@ -125,7 +127,7 @@ def test_nulls_are_seeded(run: Path) -> None:
 
 @pytest.mark.parametrize("readout", ["normed", "logits"])
 def test_later_read_outs(run: Path, readout: str) -> None:
-    early, late = (measured(run, window=WINDOW, nulls=2, readout=name).table for name in ("residual", readout))
+    early, late = (measured(run, window=WINDOW, nulls=2, readout=name) for name in ("residual", readout))
     assert set(late["readout"]) == {readout}
     # The published method is of the residual.
     assert set(late["method"]) == {"jvp"}
@@ -136,7 +138,7 @@ def test_later_read_outs(run: Path, readout: str) -> None:
 
 def test_bad_input(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown basis 'fourier': known bases are sum, difference"):
-        measured(run, window=WINDOW, bases=["fourier"])
+        measured(run, window=WINDOW, bases=("fourier",))
     with pytest.raises(InputError, match=r"no snapshot at step 130 .* nearest is at step 120"):
         measured(run, step=130, window=WINDOW)
     with pytest.raises(InputError, match=r"window must be in \[2, 10\] for 11 snapshots, got 20"):

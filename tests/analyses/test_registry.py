@@ -8,12 +8,18 @@ import pandas as pd
 import pytest
 
 from spectraledge import InputError, RunConfig, named_task
-from spectraledge.analyses.registry import carry_out, read_stamp
+from spectraledge.analyses import stamps
+from spectraledge.analyses.analysis import Column, Table
+from spectraledge.analyses.registry import TABLES
+from spectraledge.analyses.stamps import carry_out, measure, read_stamp, read_tables
 from spectraledge.studies import ANALYSES, Analysis, AnalysisConfig, StudyConfig, load_study, run_study, study_status
 from spectraledge.studies.results import RUN_TABLES
+from spectraledge.trajectory import Manifest
 
 SIZES = {"width": 12, "heads": 2, "hidden": 16}
 SETTINGS = AnalysisConfig(window=5, nulls=2, surrogates=0)
+COUNTS = Table("counts", "run", {"snapshots": Column("their number")})
+NEVER = Table("never", "nothing", {})
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Analysis:
             file.write("once\n")
         return {"counts": pd.DataFrame({"snapshots": [len(list((folder / "snapshots").iterdir()))]})}
 
-    analysis = Analysis("count", measure, ("counts",), settings=(), joined=("counts",))
+    analysis = Analysis("count", measure, (COUNTS,), settings=(), joined=("counts",))
     monkeypatch.setitem(ANALYSES, "count", analysis)
     return analysis
 
@@ -59,21 +65,57 @@ class Recording:
         self.settings, self.read = settings, set[str]()
 
     def __getattr__(self, name: str) -> Any:
+        derived = getattr(AnalysisConfig, name, None)
+        if isinstance(derived, property):
+            return derived.fget(self)
         self.read.add(name)
         return getattr(self.settings, name)
 
 
-@pytest.mark.parametrize("name", AnalysisConfig().analyses)
+@pytest.mark.parametrize("name", ANALYSES)
 def test_every_analysis_says_what_it_reads_and_makes(run: Path, name: str) -> None:
-    analysis, settings = ANALYSES[name], Recording(SETTINGS)
-    tables = analysis.measure(run, settings)  # type: ignore[arg-type]
+    analysis, settings = ANALYSES[name], Recording(SETTINGS.model_copy(update={"surrogates": 19}))
+    tables = analysis.measure(run, settings)
     assert settings.read == set(analysis.settings)
-    assert set(tables) == set(analysis.tables)
-    assert set(analysis.joined) <= set(analysis.tables)
+    assert set(tables) == {table.name for table in analysis.tables}
+    assert set(analysis.joined) <= set(tables)
+    for table in analysis.tables:
+        made = [str(column) for column in tables[table.name]]
+        assert made[: len(table.columns)] == [column for column in table.columns if column in made]
+        assert table.misfit(made) == ""
+
+
+def test_what_a_column_holds_and_in_which_unit_is_said() -> None:
+    for table in TABLES.values():
+        assert table.row
+        for column in table.columns.values():
+            assert column.meaning
+    ratios = TABLES["sharedness"].columns["sharedness"], TABLES["autoencoder"].columns["jaccard"]
+    assert [column.unit for column in ratios] == ["index", "index"]
+    assert TABLES["probes"].columns["r2"].unit == "R²"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda table: table.drop(columns="snapshots"), "lacks snapshots and has unknown extra"),
+        (lambda table: table, "has unknown extra"),
+    ],
+)
+def test_a_table_with_other_columns_is_refused_by_name(
+    copied: Path, counted: Analysis, changed: Any, words: str
+) -> None:
+    carry_out(copied, counted, SETTINGS)
+    path = copied / "counts.parquet"
+    changed(pd.read_parquet(path)).assign(extra=1).to_parquet(path)
+    with pytest.raises(
+        InputError, match=f"counts.parquet {words}, so it is not what count writes: delete .*count.json"
+    ):
+        read_tables(copied, counted)
 
 
 def test_no_table_is_made_twice() -> None:
-    tables = [table for analysis in ANALYSES.values() for table in analysis.tables]
+    tables = [table.name for analysis in ANALYSES.values() for table in analysis.tables]
     assert len(tables) == len({*tables, "metrics", "domain", "gram"}) - 3
 
 
@@ -83,24 +125,40 @@ def test_a_stamp_holds_until_settings_that_it_depends_on_change(copied: Path, co
     assert stamp.parameters == 2 * (3 * 12 * 12 + 12 * 12)
     assert carry_out(copied, counted, SETTINGS.model_copy(update={"window": 6})) == stamp
     assert (copied / ".counts").read_text() == "once\n"
-    windowed = Analysis("count", counted.measure, ("counts",), settings=("window",))
+    windowed = Analysis("count", counted.measure, (COUNTS,), settings=("window",))
     assert read_stamp(copied, windowed, SETTINGS) is None
     first = carry_out(copied, windowed, SETTINGS)
     second = carry_out(copied, windowed, SETTINGS.model_copy(update={"window": 6}))
     assert first.hash != second.hash
-    newer = Analysis("count", counted.measure, ("counts",), settings=("window",), version=2)
+    newer = Analysis("count", counted.measure, (COUNTS,), settings=("window",), version=2)
     carry_out(copied, newer, SETTINGS)
     assert (copied / ".counts").read_text() == "once\n" * 4
 
 
-def test_a_stamp_is_gone_while_tables_are_written(copied: Path, counted: Analysis) -> None:
+def test_a_stamp_is_gone_while_tables_are_written(
+    copied: Path, counted: Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     carry_out(copied, counted, SETTINGS)
 
-    def killed(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
+    def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
+    newer = Analysis("count", killed, (COUNTS,), settings=(), version=2)
     with pytest.raises(KeyboardInterrupt):
-        carry_out(copied, Analysis("count", killed, ("counts",), settings=(), version=2), SETTINGS)
+        carry_out(copied, newer, SETTINGS)
+    # Nothing was written yet: what is there is still of its stamp.
+    assert read_stamp(copied, counted, SETTINGS)
+    monkeypatch.setattr(stamps, "write_table", killed)
+    with pytest.raises(KeyboardInterrupt):
+        measure(copied, counted, SETTINGS)
+    assert read_stamp(copied, counted, SETTINGS) is None
+
+
+def test_a_run_that_went_on_is_measured_again(copied: Path, counted: Analysis) -> None:
+    carry_out(copied, counted, SETTINGS)
+    manifest = Manifest.read(copied)
+    manifest.step += 20
+    manifest.write(copied)
     assert read_stamp(copied, counted, SETTINGS) is None
 
 
@@ -140,7 +198,7 @@ def test_runs_may_be_analysed_differently(tmp_path: Path, counted: Analysis) -> 
 def test_an_analysis_that_fails_is_named_and_the_others_go_on(
     tmp_path: Path, counted: Analysis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ANALYSES, "failing", Analysis("failing", broken, ("never",), settings=()))
+    monkeypatch.setitem(ANALYSES, "failing", Analysis("failing", broken, (NEVER,), settings=()))
     folder = tmp_path / "study"
     config = study("count", run1=("failing", "count"))
     result = run_study(config, folder, jobs=1)

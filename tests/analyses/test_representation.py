@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from spectraledge.analyses import representation
-from spectraledge.analyses.representation import analyze_autoencoder, analyze_representation
+from spectraledge.analyses import dictionary
+from spectraledge.analyses.dictionary import analyze_autoencoder
+from spectraledge.analyses.representation import analyze_representation
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import jaccard, moved_features, train_autoencoder
 from spectraledge.observed.labelled_directions import collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.observed.view import View
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import torch_generator
 
@@ -33,7 +35,7 @@ def seen(run: Path) -> tuple[RecordedRun, Network, torch.Tensor, list[tuple[str,
     at = recorded.chosen_step()
     window = recorded.window(at, window=6, center=True)
     network = Network.at(recorded, at)
-    found = collect_directions(recorded, window, network, edge=3, nulls=8, seed=42, kinds=KINDS)
+    found = collect_directions(recorded, window, network, View(edge=3, nulls=8), kinds=KINDS)
     return recorded, network, found.vectors_KP, list(zip(found.kinds, found.numbers, strict=True))
 
 
@@ -101,7 +103,7 @@ def test_ranks_are_ranked_among_random_directions(tables) -> None:
 
 def test_overlaps_equal_a_second_computation(run: Path, seen, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("DICTIONARY", 30), ("ACTIVE", 4), ("EPOCHS", 5)):
-        monkeypatch.setattr(representation, name, value)
+        monkeypatch.setattr(dictionary, name, value)
     found = analyze_autoencoder(run, SETTINGS)
     recorded, _, vectors_KP, labels = seen
     network = Network.at(recorded, recorded.chosen_step(), dtype=torch.float32)

@@ -14,6 +14,7 @@ from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.observed.labelled_directions import collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.observed.view import View
 from spectraledge.statistics import in_sample_r2
 from spectraledge.tasks import any_task, grouping, named_task
 from spectraledge.training import RunConfig, train_in_folder
@@ -54,7 +55,7 @@ def responses(tri):
         run = RecordedRun.open(tri, part=part)
         window = run.window(240, window=8, center=True)
         network = Network.at(run, 240)
-        directions = collect_directions(run, window, network, edge=2, nulls=4, seed=3, kinds=COMPARED)
+        directions = collect_directions(run, window, network, View(edge=2, nulls=4, seed=3), kinds=COMPARED)
         found["residual"] = network.responses(directions.vectors_KP)
         found[part] = network.responses(directions.vectors_KP, "logits")
     return found, directions, window

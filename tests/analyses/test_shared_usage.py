@@ -15,6 +15,7 @@ from spectraledge.models import Transformer
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.observed.view import View
 from spectraledge.tasks import any_task
 from spectraledge.training import RunConfig, train_in_folder
 
@@ -27,7 +28,7 @@ def parts_of(folder: Path, part: str | None = None) -> tuple[Window, LabelledDir
     window = run.window(at, window=WINDOW, center=True)
     network = Network.at(run, at)
     kinds = ("edge", "bulk", "random")
-    return window, collect_directions(run, window, network, edge=3, nulls=NULLS, seed=42, kinds=kinds), network
+    return window, collect_directions(run, window, network, View(edge=3, nulls=NULLS), kinds=kinds), network
 
 
 def gradients(network: Network, vectors_KP: torch.Tensor) -> np.ndarray:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from test_mode_tables import naive_share
 
 from spectraledge import InputError
@@ -13,23 +12,26 @@ from spectraledge.analyses.contrast_table import HEAD_NULLS, contrast_table
 from spectraledge.analyses.frequency_tables import agreement_table, frequency_table
 from spectraledge.analyses.probe_table import _features, probe_table
 from spectraledge.analyses.selection_tables import key_table, selection_table
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.step import analyze_step
 from spectraledge.modes import grouping_basis, key_frequencies
 from spectraledge.observed.observation import Observation, observe_run
+from spectraledge.observed.view import View
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import grouping, named_task
 
 WINDOW, NULLS = 6, 8
+SETTINGS = AnalysisConfig()
 
 
 @pytest.fixture(scope="module")
 def selecting(selecting_run: Path) -> Observation:
-    return observe_run(selecting_run, window=WINDOW, nulls=NULLS)
+    return observe_run(selecting_run, View(window=WINDOW, nulls=NULLS))
 
 
 @pytest.fixture(scope="module")
 def wandering(wandering_run: Path) -> Observation:
-    return observe_run(wandering_run, window=WINDOW, nulls=30)
+    return observe_run(wandering_run, View(window=WINDOW, nulls=30))
 
 
 def whole(table: pd.DataFrame, basis: str, subspace: str = "frequency") -> pd.Series:
@@ -37,7 +39,7 @@ def whole(table: pd.DataFrame, basis: str, subspace: str = "frequency") -> pd.Se
 
 
 def test_a_planted_selection_is_found(selecting: Observation) -> None:
-    table = selection_table(selecting, seed=1)
+    table = selection_table(selecting, AnalysisConfig(seed=1))
     own, other = whole(table, "sum"), whole(table, "difference")
     assert own["low"] > 3
     assert own["p"] < 1e-3
@@ -48,14 +50,14 @@ def test_a_planted_selection_is_found(selecting: Observation) -> None:
 
 
 def test_wandering_selects_nothing(wandering: Observation) -> None:
-    own = whole(selection_table(wandering, seed=1), "sum")
+    own = whole(selection_table(wandering, AnalysisConfig(seed=1)), "sum")
     assert own["p"] > 0.05
     assert own["p_exact"] > 0.05
     assert abs(own["ratio"] - 1) < 0.2
 
 
 def test_selection_ratios_equal_a_second_computation(selecting: Observation) -> None:
-    seen, table = selecting, selection_table(selecting, seed=1)
+    seen, table = selecting, selection_table(selecting, AnalysisConfig(seed=1))
     groups = list(seen.run.task.labels_N)
     pairs, count = len(groups), seen.run.task.modulus
     chance = (count - 1) / (pairs - 1)
@@ -81,7 +83,7 @@ def test_selection_ratios_equal_a_second_computation(selecting: Observation) -> 
 
 
 def test_which_rows_selection_has(selecting: Observation) -> None:
-    table = selection_table(selecting, seed=1)
+    table = selection_table(selecting, AnalysisConfig(seed=1))
     assert set(table["basis"]) == {
         *("sum", "difference", "product", "dlog_sum", "output"),
         *("pairs of sum", "sum then dlog_sum"),
@@ -95,18 +97,18 @@ def test_which_rows_selection_has(selecting: Observation) -> None:
 
 
 def test_the_own_grouping_is_measured_whatever_was_asked_for(selecting_run: Path) -> None:
-    seen = observe_run(selecting_run, window=WINDOW, nulls=2, bases=["product"])
-    assert {"sum", "product"} <= set(selection_table(seen, seed=1)["basis"])
+    seen = observe_run(selecting_run, View(window=WINDOW, nulls=2, bases=("product",)))
+    assert {"sum", "product"} <= set(selection_table(seen, AnalysisConfig(seed=1))["basis"])
     assert seen.groupings.keys() == {"product"}
 
 
 def test_one_random_direction_is_too_few(selecting_run: Path) -> None:
     with pytest.raises(InputError, match="expected at least 2 random directions"):
-        selection_table(observe_run(selecting_run, window=WINDOW, nulls=1), seed=1)
+        selection_table(observe_run(selecting_run, View(window=WINDOW, nulls=1)), AnalysisConfig(seed=1))
 
 
 def test_key_frequencies_of_edge_and_random(selecting: Observation) -> None:
-    table = key_table(selecting, seed=4)
+    table = key_table(selecting, AnalysisConfig(seed=4))
     assert len(table) == (3 + 3) * 5
     np.testing.assert_array_equal(table["key"], table["p"] <= 0.05)
     basis = grouping_basis(grouping(selecting.run.task, "sum"))
@@ -119,7 +121,7 @@ def test_key_frequencies_of_edge_and_random(selecting: Observation) -> None:
 
 
 def test_contrasts_equal_shares_computed_one_by_one(selecting: Observation) -> None:
-    table = contrast_table(selecting)
+    table = contrast_table(selecting, SETTINGS)
     groups = np.array(selecting.run.task.labels_N)
     network = selecting.network
     places = selecting.directions.places("edge")
@@ -148,8 +150,8 @@ def test_contrasts_equal_shares_computed_one_by_one(selecting: Observation) -> N
 
 
 def test_frequencies_equal_a_slow_transform(run: Path) -> None:
-    seen = observe_run(run, window=WINDOW, nulls=2)
-    table = frequency_table(seen)
+    seen = observe_run(run, View(window=WINDOW, nulls=2))
+    table = frequency_table(seen, SETTINGS)
     logarithm = {pow(3, k, 7): k for k in range(6)}
     embedding = seen.network.parameters["token_embedding.weight"].numpy()
     logits = (seen.network.still.logits_NC - seen.network.still.logits_NC.mean(1, keepdim=True)).numpy()
@@ -202,7 +204,9 @@ def test_features_span_the_waves_they_name() -> None:
 
 
 def test_probes_find_the_planted_waves(selecting: Observation) -> None:
-    table = probe_table(selecting, seed=2).set_index(["kind", "direction", "features", "random", "held_out"])["r2"]
+    table = probe_table(selecting, AnalysisConfig(seed=2)).set_index(
+        ["kind", "direction", "features", "random", "held_out"]
+    )["r2"]
     first = table.sort_index().loc["edge", 1]
     assert first.loc["additive", False, "rows"] > 0.5
     for held_out in ("output", "rows"):
@@ -215,18 +219,18 @@ def test_probes_find_the_planted_waves(selecting: Observation) -> None:
 
 
 def test_a_step_has_every_table(run: Path) -> None:
-    found = analyze_step(run, window=WINDOW, nulls=3)
-    assert found.step == 200
-    for name, table in found.tables.items():
+    found = analyze_step(run, AnalysisConfig(window=WINDOW, nulls=3))
+    assert found["modes"]["step"].unique().tolist() == [200]
+    for name, table in found.items():
         assert len(table), name
-    again = analyze_step(run, window=WINDOW, nulls=3)
-    for name, table in found.tables.items():
-        pd.testing.assert_frame_equal(table, again.tables[name])
+    again = analyze_step(run, AnalysisConfig(window=WINDOW, nulls=3))
+    for name, table in found.items():
+        pd.testing.assert_frame_equal(table, again[name])
 
 
 def test_single_precision_gives_the_same_tables_to_its_rounding(run: Path) -> None:
-    double = analyze_step(run, window=WINDOW, nulls=3).tables
-    single = analyze_step(run, window=WINDOW, nulls=3, dtype=torch.float32).tables
+    double = analyze_step(run, AnalysisConfig(window=WINDOW, nulls=3))
+    single = analyze_step(run, AnalysisConfig(window=WINDOW, nulls=3, precision="single"))
     for name, column in (("modes", "energy_share"), ("selection", "ratio"), ("contrasts", "energy_share")):
         kept = double[name]["method"] == "jvp" if name == "modes" else slice(None)
         expected = double[name].loc[kept, column]
@@ -235,10 +239,10 @@ def test_single_precision_gives_the_same_tables_to_its_rounding(run: Path) -> No
 
 
 def test_tables_can_be_left_out(run: Path) -> None:
-    left, whole_tables = ("contrasts", "agreement", "probes"), analyze_step(run, window=WINDOW, nulls=3).tables
-    found = analyze_step(run, window=WINDOW, nulls=3, leave_out=left).tables
+    left, whole_tables = ("contrasts", "agreement", "probes"), analyze_step(run, AnalysisConfig(window=WINDOW, nulls=3))
+    found = analyze_step(run, AnalysisConfig(window=WINDOW, nulls=3, leave_out=left))
     assert [name for name, table in found.items() if not len(table)] == list(left)
     for name in found.keys() - set(left):
         pd.testing.assert_frame_equal(found[name], whole_tables[name])
-    with pytest.raises(InputError, match="unknown tables waves: known are selection"):
-        analyze_step(run, leave_out=["waves"])
+    with pytest.raises(InputError, match="unknown tables pictures: known are modes, waves"):
+        analyze_step(run, AnalysisConfig(leave_out=("pictures",)))

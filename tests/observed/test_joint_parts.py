@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.step import analyze_step
 from spectraledge.errors import InputError
 from spectraledge.observed.network import Network
@@ -46,7 +47,7 @@ def test_an_unknown_part_is_refused(joint_run):
 
 
 def test_a_joint_run_is_analysed_like_any_other(joint_run):
-    found = analyze_step(joint_run, window=10, nulls=3)
-    assert found.step == 400
-    assert set(found.modes.table["basis"]) >= {"dlog_sum", "sum"}
-    assert len(found.selection)
+    found = analyze_step(joint_run, AnalysisConfig(window=10, nulls=3))
+    assert found["modes"]["step"].unique().tolist() == [400]
+    assert set(found["modes"]["basis"]) >= {"dlog_sum", "sum"}
+    assert len(found["selection"])

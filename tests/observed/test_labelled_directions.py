@@ -11,6 +11,7 @@ from spectraledge.models import Transformer
 from spectraledge.observed.labelled_directions import KINDS, collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.observed.view import View
 from spectraledge.trajectory import read_snapshot
 
 WINDOW, STEP = 4, 160
@@ -21,7 +22,7 @@ def collected(run: Path):
     recorded = RecordedRun.open(run)
     window = recorded.window(STEP, window=WINDOW, center=True)
     network = Network.at(recorded, STEP)
-    return recorded, network, collect_directions(recorded, window, network, edge=2, nulls=3, seed=7)
+    return recorded, network, collect_directions(recorded, window, network, View(edge=2, nulls=3, seed=7))
 
 
 def rows(collected, *kinds):

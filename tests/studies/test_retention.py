@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from spectraledge import InputError, RunConfig, named_task
-from spectraledge.analyses.registry import carry_out
+from spectraledge.analyses.stamps import carry_out
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.studies import ANALYSES, AnalysisConfig, StudyConfig, analyze_folder, load_study, run_study
 from spectraledge.studies.retention import EVERY, kept_steps, thin

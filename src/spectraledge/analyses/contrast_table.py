@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column, StepTable
 from spectraledge.analyses.mode_tables import restricted
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.modes import Basis, energy_share, shares
 from spectraledge.observed.network import READOUTS
 from spectraledge.observed.observation import Observation
@@ -15,7 +17,7 @@ HEAD_NULLS = 3
 """Random directions that are read head by head (our choice: each costs as much as five read at the residual)."""
 
 
-def contrast_table(seen: Observation) -> pd.DataFrame:
+def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """Energy share of the task's own functions along the edge and random directions, at other read-outs and inputs.
 
     On a half of the grid grouping is no orthogonal projection: functions of other variables leak into the own one. The
@@ -23,19 +25,17 @@ def contrast_table(seen: Observation) -> pd.DataFrame:
 
     Args:
         seen: What was seen at a step.
+        settings: How the run is analysed.
 
     Returns:
-        One row per direction, read-out and set of inputs: step, readout (residual, normed, logits or head), layer, head
-        (0-based; −1 where it is no head), inputs (all, train or test; a half only of the observed read-out), kind
-        (edge, random), direction, basis (the task's own), energy_share (corrected for chance), energy (of the
-        response per input, mean included).
+        See `CONTRASTS`.
     """
     own = seen.bases[seen.own]
     rows: list[tuple[object, ...]] = []
 
     def add(where: tuple[object, ...], what: tuple[object, ...], response_ND: Response, share: float) -> None:
         energy = float(np.square(response_ND).sum() / len(response_ND))
-        rows.append((*where, *what, seen.own, share, energy))
+        rows.append((seen.step, *where, *what, seen.own, share, energy))
 
     halves = {
         inputs: (kept_N, restricted(seen.own_grouping, kept_N))
@@ -59,11 +59,27 @@ def contrast_table(seen: Observation) -> pd.DataFrame:
                 for row, head_ND in zip(places, head_KND, strict=True):
                     what = kind, seen.directions.numbers[row]
                     add(("head", layer, head, "all"), what, head_ND, _share(head_ND, own))
-    columns = ["readout", "layer", "head", "inputs", "kind", "direction", "basis", "energy_share", "energy"]
-    table = pd.DataFrame(rows, columns=columns)
-    table.insert(0, "step", seen.step)
-    return table
+    return CONTRASTS.frame(rows)
 
 
 def _share(response_ND: Response, basis: Basis) -> float:
     return float(shares(basis.energies(response_ND[None]), basis).corrected(*basis.subspaces[1:-1])[0])
+
+
+CONTRASTS = StepTable(
+    "contrasts",
+    "direction (edge, random), read-out and set of inputs",
+    {
+        "step": STEP,
+        "readout": Column("residual, normed, logits or head"),
+        "layer": Column("0-based; −1 where it is no head"),
+        "head": Column("0-based; −1 where it is no head"),
+        "inputs": Column("all, train or test; a half only of the observed read-out"),
+        "kind": KIND,
+        "direction": DIRECTION,
+        "basis": BASIS,
+        "energy_share": Column("in the task's own functions, corrected for chance", "share"),
+        "energy": Column("of the response per input, mean included", "squared read-out per squared weight"),
+    },
+    make=contrast_table,
+)

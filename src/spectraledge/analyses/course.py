@@ -1,7 +1,6 @@
 """The key numbers of a run over training, when each of them changes, and by how much that precedes generalisation."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
@@ -10,14 +9,16 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from spectraledge.analyses.analysis import DIRECTION, Analysis, Column, Table
 from spectraledge.analyses.move_table import move_table
 from spectraledge.analyses.selection_tables import WHOLE, selection_rows
-from spectraledge.errors import InputError
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.modes import grouping_basis, shares, span_cosines
 from spectraledge.observed.labelled_directions import collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import each_response
 from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.observed.view import View
 from spectraledge.spectrum import Spectrum, effective_dimension, noise_floor
 from spectraledge.spectrum.windows import check_window
 from spectraledge.statistics import change_point
@@ -27,6 +28,9 @@ from spectraledge.trajectory import Manifest
 
 POINTS = 12
 """Snapshots that are measured where no stride is chosen, about (our choice: some seconds each)."""
+
+NULLS = 10
+"""Directions of each null (our choice: the course is read as a whole)."""
 
 COURSE_KINDS = ("edge", "bulk", "span", "random")
 
@@ -39,71 +43,34 @@ LOGARITHMIC = ("trace", "g23", "signal_ratio")
 _DEAL = 199
 
 
-@dataclass(frozen=True)
-class CourseTables:
-    """A run over training.
-
-    Attributes:
-        course: One row per quantity and measured snapshot: step, quantity, kind, direction (0 for what is of no single
-            direction), value, low, high. Quantities: energy_share (of functions of the task's own variable, corrected
-            for chance; for the edge each direction, for span and random the median with 5 % and 95 % quantiles),
-            selection (ratio of the own functions as a whole, with its 95 % interval), selection_p, k_star, g23, trace,
-            effective_dimension, signal_count and signal_ratio (eigenvalues above the noise floor, and the largest over
-            its floor; always of the centred window), span_cosine (mean squared cosine of the edge with that of the
-            window before, which shares no update; chance is edge/P; missing where there is no such window),
-            test_accuracy, and adam, decay, cross (of the window and of each edge direction; see `move_table`).
-        changes: One row per quantity that changes at all: quantity, direction, step (the first of the new level), low,
-            high (95 % interval), change (new level less old, of the logarithm for trace, g23 and signal_ratio), share
-            (of the variation that it explains), p, lead (steps by which it precedes the first test accuracy of .95;
-            missing where that never comes), lead_low, lead_high, block, points. Read steps and leads only where p is
-            small. Windows overlap, so residuals are permuted in blocks as long as a window, and a course of few
-            windows supports no change.
-    """
-
-    course: pd.DataFrame
-    changes: pd.DataFrame
-
-
 def follow_course(
-    folder: Path,
-    *,
-    stride: int | None = None,
-    window: int = 20,
-    center: bool = True,
-    edge: int = 3,
-    nulls: int = 10,
-    seed: int = 42,
-    dtype: torch.dtype = torch.float32,
-) -> CourseTables:
+    folder: Path, settings: AnalysisConfig, *, nulls: int = NULLS, dtype: torch.dtype = torch.float32
+) -> dict[str, pd.DataFrame]:
     """Measure the key numbers of a run at snapshots over its whole training.
 
     Args:
         folder: A run folder that this package wrote.
-        stride: Snapshots from one that is measured to the next; the last is always one. Default: so that there are
-            about 12.
-        window: Updates in the window that ends at each.
-        center: Remove the window's mean update before directions are taken.
-        edge: How many directions count as edge.
+        settings: Window, its centring before directions are taken, size of the edge, seed (the same directions are
+            drawn at every step) and stride: snapshots from one that is measured to the next, the last always one;
+            by default so that there are about 12.
         nulls: Directions of each null, at least 2. Default 10 (our choice: the course is read as a whole).
-        seed: Root seed of everything random; the same directions are drawn at every step.
         dtype: Precision of responses. Default single (our choice: half the time, and shares agree with those of double
             precision to 1e-5).
 
     Returns:
-        The tables.
+        `TABLE` and `CHANGES` by name.
 
     Raises:
-        InputError: if the folder is no run, has too few snapshots, the stride is not positive, or the weights did not
-            move before a snapshot.
+        InputError: if the folder is no run, has too few snapshots, or the weights did not move before a snapshot.
 
     Cost: a few seconds per measured snapshot for 9,409 pairs, 131,072 watched parameters and 10 nulls.
     """
+    window, center = settings.window, settings.center_modes
+    view = View(window=window, center=center, edge=settings.edge, nulls=nulls, seed=settings.seed, dtype=dtype)
     run = RecordedRun.open(folder)
     check_window(window, len(run.steps))
     places = range(window, len(run.steps))
-    stride = ceil(len(places) / POINTS) if stride is None else stride
-    if stride < 1:
-        raise InputError(f"stride must be at least 1 snapshot, got {stride}")
+    stride = settings.stride or ceil(len(places) / POINTS)
     measured = places[::-1][::stride][::-1]
     rows: list[tuple[object, ...]] = []
     accuracy = run.metrics.set_index("step")["test_accuracy"]
@@ -111,24 +78,22 @@ def follow_course(
         step = run.steps[place]
         here = run.window(step, window=window, center=center)
         network = Network.at(run, step, dtype=dtype)
-        rows += [(step, *row) for row in _own_functions(run, here, network, edge=edge, nulls=nulls, seed=seed)]
-        rows += [(step, *row) for row in _spectrum(here, seed)]
-        rows += [(step, *row) for row in _moves(run, here, edge)]
+        rows += [(step, *row) for row in _own_functions(run, here, network, view)]
+        rows += [(step, *row) for row in _spectrum(here, view.seed)]
+        rows += [(step, *row) for row in _moves(run, here, view.edge)]
         if place - window in places:
             before = run.window(run.steps[place - window], window=window, center=center).directions
-            cosines = span_cosines(before.vectors_KP[:edge], here.directions.vectors_KP[:edge])
+            cosines = span_cosines(before.vectors_KP[: view.edge], here.directions.vectors_KP[: view.edge])
             rows.append((step, *_single("span_cosine", float(np.square(cosines).mean()))))
         if step in accuracy.index:
             rows.append((step, *_single("test_accuracy", float(accuracy[step]))))
-    course = pd.DataFrame(rows, columns=["step", "quantity", "kind", "direction", "value", "low", "high"])
-    grokked = Manifest.read(folder).grokked_step
-    return CourseTables(course, change_table(course, grokked, block=ceil(window / stride), seed=seed))
+    course, grokked = TABLE.frame(rows), Manifest.read(folder).grokked_step
+    changes = change_table(course, grokked, block=ceil(window / stride), seed=view.seed)
+    return {TABLE.name: course, CHANGES.name: changes}
 
 
-def _own_functions(
-    run: RecordedRun, window: Window, network: Network, *, edge: int, nulls: int, seed: int
-) -> Iterator[tuple[object, ...]]:
-    directions = collect_directions(run, window, network, edge=edge, nulls=nulls, seed=seed, kinds=COURSE_KINDS)
+def _own_functions(run: RecordedRun, window: Window, network: Network, view: View) -> Iterator[tuple[object, ...]]:
+    directions = collect_directions(run, window, network, view, kinds=COURSE_KINDS)
     basis = grouping_basis(grouping(run.task, run.task.structure))
     energies_KS = np.vstack([basis.energies(found) for _, found in each_response(network, directions, "residual")])
     share_K = shares(energies_KS, basis).corrected(WHOLE)
@@ -139,7 +104,7 @@ def _own_functions(
         yield "energy_share", kind, 0, median, low, high
     of_window, of_random = (energies_KS[directions.places(*kinds)] for kinds in (("edge", "bulk"), ("random",)))
     eigenvalues_K = window.directions.eigenvalues_K.numpy()
-    table = selection_rows(of_window, eigenvalues_K, of_random, basis, seed=seed, permutations=_DEAL)
+    table = selection_rows(of_window, eigenvalues_K, of_random, basis, seed=view.seed, permutations=_DEAL)
     own = table[table["subspace"] == WHOLE].iloc[0]
     yield "selection", "window", 0, own["ratio"], own["low"], own["high"]
     yield _single("selection_p", own["p"])
@@ -176,13 +141,14 @@ def change_table(course: pd.DataFrame, grokked_step: int | None, *, block: int, 
     """Find when each quantity of a course changes its level.
 
     Args:
-        course: See `CourseTables`.
+        course: See `TABLE`.
         grokked_step: When test accuracy reached .95, if ever.
         block: Measured snapshots per block of residuals: as many as one window spans. In a shorter course half of it.
         seed: Root seed of permutations.
 
     Returns:
-        The changes; see `CourseTables`.
+        See `CHANGES`. Windows overlap, so residuals are permuted in blocks as long as a window, and a course of few
+        windows supports no change.
     """
     chosen = course[course["kind"].isin(["edge", "window"]) & ~course["quantity"].isin(["selection_p", *MOVED_BY])]
     grokked = np.nan if grokked_step is None else float(grokked_step)
@@ -202,6 +168,51 @@ def change_table(course: pd.DataFrame, grokked_step: int | None, *, block: int, 
         rows.append(
             (quantity, direction, step, low, high, found.change, found.share, found.p, *leads, at_most, len(series_T))
         )
-    columns = ["quantity", "direction", "step", "low", "high", "change", "share", "p"]
-    columns += ["lead", "lead_low", "lead_high", "block", "points"]
-    return pd.DataFrame(rows, columns=columns)
+    return CHANGES.frame(rows)
+
+
+TABLE = Table(
+    "course",
+    "quantity and measured snapshot",
+    {
+        "step": Column("the snapshot; a window ends there", "step"),
+        "quantity": Column(
+            "energy_share (of functions of the task's own variable, corrected for chance), selection (ratio of the "
+            "own functions as a whole), selection_p, k_star, g23, trace, effective_dimension, signal_count and "
+            "signal_ratio (eigenvalues of the centred window above the noise floor, and the largest over its floor), "
+            "span_cosine (mean squared cosine of the edge with that of the window before, which shares no update; "
+            "chance is edge/P), test_accuracy, and adam, decay, cross (see moves)"
+        ),
+        "kind": Column("edge, span, random, or window for what is of no direction"),
+        "direction": Column("1-based; 0 for what is of no single direction"),
+        "value": Column("of span and random the median over directions"),
+        "low": Column("5 % quantile over directions, or lower end of a 95 % interval"),
+        "high": Column("95 % quantile over directions, or upper end of a 95 % interval"),
+    },
+)
+CHANGE_COLUMNS = {
+    "step": Column("the first of the new level", "step"),
+    "low": Column("lower end of its 95 % interval", "step"),
+    "high": Column("upper end of its 95 % interval", "step"),
+    "change": Column("new level less old, of the logarithm for what scales with the size of updates"),
+    "share": Column("of the variation, that the change explains", "share"),
+    "p": Column("against blocks of residuals dealt anew; read steps and leads only where it is small"),
+    "lead": Column("by which it precedes the first test accuracy of .95; missing where that never comes", "steps"),
+    "lead_low": Column("lower end of its 95 % interval", "steps"),
+    "lead_high": Column("upper end of its 95 % interval", "steps"),
+    "block": Column("measured snapshots per block of residuals"),
+    "points": Column("measured snapshots"),
+}
+CHANGES = Table(
+    "changes",
+    "quantity that changes at all",
+    {"quantity": Column("as in course"), "direction": DIRECTION, **CHANGE_COLUMNS},
+)
+
+COURSE = Analysis(
+    "course",
+    follow_course,
+    (TABLE, CHANGES),
+    settings=("stride", "window", "center_modes", "edge", "seed"),
+    joined=("course",),
+)

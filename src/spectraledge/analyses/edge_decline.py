@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from spectraledge.analyses.analysis import Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
@@ -36,8 +37,6 @@ each, and steps that runs of like length share)."""
 
 _Row = tuple[str, str, int, bool, int, float, float]
 
-_COLUMNS = ["quantity", "definition", "window", "centered", "step", "value", "null"]
-
 
 def declines(folder: Path, settings: AnalysisConfig, *, step: int | None = None) -> dict[str, pd.DataFrame]:
     """Measure at every snapshot how far the edge has declined, and what tells grokking runs from others.
@@ -57,10 +56,7 @@ def declines(folder: Path, settings: AnalysisConfig, *, step: int | None = None)
         step: The step that is marked. Default: the first with test accuracy of at least .95, else the last.
 
     Returns:
-        "declines", one row per quantity, definition, kind of window and step: quantity (g23, trace, g23_share,
-        ratio_23, weight_norm, above_floor, floor_ratio), definition (value, since_first, since_peak), window (0 where
-        there is none), centered, step (of the window's last snapshot), value, null, matched (whether this is the
-        marked step).
+        `TABLE` by name.
         Values are finite; for eigenvalues that rounding hides, as large as can be told. There is no row where the
         window is not yet full. above_floor and floor_ratio are of centred windows, at the marked step, at every tenth
         snapshot (every 20th, 40th, ... of runs of 70 and more) and at the last, where the window's snapshots are still
@@ -82,8 +78,7 @@ def declines(folder: Path, settings: AnalysisConfig, *, step: int | None = None)
     rows += _weight_norm(folder, config)
     if settings.surrogates:
         rows += _floors(Series.open(folder, config.watched), recorded, marked, settings)
-    table = pd.DataFrame(rows, columns=_COLUMNS)
-    return {"declines": table.assign(matched=table["step"] == marked)}
+    return {TABLE.name: TABLE.frame((*row, row[4] == marked) for row in rows)}
 
 
 def recorded_gram(folder: Path, window: int) -> RecordedGram:
@@ -204,3 +199,21 @@ def _floors(series: Series, recorded: RecordedGram, marked: int, settings: Analy
         )
         yield "above_floor", "value", window, True, step, float(floor.count), floor.false_alarms
         yield "floor_ratio", "value", window, True, step, float(floor.ratio_W[0]), 1.0
+
+
+TABLE = Table(
+    "declines",
+    "quantity, definition, kind of window and step",
+    {
+        "quantity": Column("g23, trace, g23_share (of the trace), ratio_23, weight_norm, above_floor or floor_ratio"),
+        "definition": Column("value, since_first (the first value over this one) or since_peak (the largest so far)"),
+        "window": Column("updates in it; 0 where there is none"),
+        "centered": Column("whether the window's mean is removed"),
+        "step": Column("of the window's last snapshot", "step"),
+        "value": Column("of a quantity; a decline is a ratio", "weight² for g23 and trace, weight for the norm"),
+        "null": Column("the same of updates of these lengths at right angles, of weight decay alone, or of noise"),
+        "matched": Column("whether this is the step asked for: where test accuracy reached .95, or the last"),
+    },
+)
+
+DECLINES = Analysis("declines", declines, (TABLE,), settings=("window", "surrogates", "seed"), joined=("declines",))

@@ -5,6 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.algebra import real_characters
+from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import rank_agreement
 from spectraledge.streams import numpy_generator
@@ -16,7 +18,7 @@ WEIGHT_SIDES = ("embedding", "neurons", "logits")
 MOVING_SIDES = ("edge", "window", "random")
 
 
-def frequency_table(seen: Observation) -> pd.DataFrame:
+def frequency_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """Energy per frequency of what the weights hold and of what moving them does, in the run's wave basis.
 
     Definition: embedding: squared norm of the token embedding's Fourier components over the tokens' coordinates
@@ -26,10 +28,10 @@ def frequency_table(seen: Observation) -> pd.DataFrame:
 
     Args:
         seen: What was seen at a step.
+        settings: How the run is analysed.
 
     Returns:
-        One row per frequency: step, readout, basis, frequency, embedding, neurons, logits, edge, window, random; each
-        is a share of its own sum over the frequencies.
+        See `FREQUENCIES`.
     """
     group = grouping(seen.run.task, seen.run.wave_basis)
     basis = seen.bases[group.name]
@@ -65,9 +67,7 @@ def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         seed: Root seed of the permutations.
 
     Returns:
-        One row per pair of sides: step, readout, basis, weights (embedding, neurons, logits), moving (edge, window,
-        random), frequencies (their number), rho (Spearman), p (two-sided). No rows for pairs of which a side does not
-        vary.
+        See `AGREEMENT`. No rows for pairs of which a side does not vary.
     """
     rows = []
     for weights in WEIGHT_SIDES:
@@ -79,7 +79,7 @@ def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             rows.append(
                 (*frequencies.loc[0, ["step", "readout", "basis"]], weights, moving, len(x), found.observed, found.p)
             )
-    return pd.DataFrame(rows, columns=["step", "readout", "basis", "weights", "moving", "frequencies", "rho", "p"])
+    return AGREEMENT.frame(rows)
 
 
 def _embedding(seen: Observation, group: Grouping) -> Float:
@@ -98,3 +98,39 @@ def _embedding(seen: Observation, group: Grouping) -> Float:
 def _normed(energy_F: Float) -> Float:
     total = energy_F.sum()
     return energy_F / total if total > 0 else energy_F
+
+
+_OF_ALL = "of its own sum over the frequencies"
+
+FREQUENCIES = StepTable(
+    "frequencies",
+    "frequency of the run's wave basis",
+    {
+        "step": STEP,
+        "readout": READOUT,
+        "basis": BASIS,
+        "frequency": Column("ω, from 1"),
+        "embedding": Column(f"energy that the token embedding holds, {_OF_ALL}", "share"),
+        "neurons": Column(f"energy of the last feed-forward layer's activations, {_OF_ALL}", "share"),
+        "logits": Column(f"energy of the logits without their mean, {_OF_ALL}", "share"),
+        "edge": Column(f"energy of the response along the edge, {_OF_ALL}", "share"),
+        "window": Column(f"the same along the whole window, {_OF_ALL}", "share"),
+        "random": Column(f"the same along isotropic directions, {_OF_ALL}", "share"),
+    },
+    make=frequency_table,
+)
+AGREEMENT = StepTable(
+    "agreement",
+    "pair of what the weights hold and what moves",
+    {
+        "step": STEP,
+        "readout": READOUT,
+        "basis": BASIS,
+        "weights": Column("embedding, neurons or logits"),
+        "moving": Column("edge, window or random"),
+        "frequencies": Column("their number"),
+        "rho": Column("Spearman's rank correlation over the frequencies"),
+        "p": Column("two-sided, against an arbitrary pairing"),
+    },
+    make=lambda seen, settings: agreement_table(frequency_table(seen, settings), seed=settings.seed),
+)

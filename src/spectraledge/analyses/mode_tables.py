@@ -1,11 +1,11 @@
-"""The functional modes of a recorded run at one step: what directions of every kind do to every input."""
-
-from dataclasses import dataclass
+"""What directions of every kind do to every input, as tables: modes in every basis, pictures, and their characters."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.modes import chance_share, energy_share, field, peak, shares
 from spectraledge.observed.observation import Observation
 from spectraledge.tasks import Grouping
@@ -13,30 +13,13 @@ from spectraledge.tasks import Grouping
 DIFFERENCE_KINDS = ("edge", "bulk", "span", "random")
 """Kinds that are also measured by the published finite difference."""
 
-
-@dataclass(frozen=True)
-class ModesResult:
-    """Functional modes of a run at one step.
-
-    Attributes:
-        step: The snapshot at which responses were taken; the window ends there.
-        table: One row per direction, basis and method: step, kind (see `directions.KINDS`), direction (1-based),
-            basis, frequency, concentration (of ‖R‖²), energy_share (of the vector response, corrected for chance),
-            method (jvp: whole domain; difference: test pairs, residual only, four kinds), pairs (used), excluded (pairs
-            outside the basis), chance (share that noise would have, before the correction), readout.
-        waves: The pictures of v_1 and v_2: direction, a, b, value, phase_a, phase_b.
-        characters: One row per direction: kind, direction, basis, frequency, character_a, character_b, character_share.
-    """
-
-    step: int
-    table: pd.DataFrame
-    waves: pd.DataFrame
-    characters: pd.DataFrame
+PICTURED = 2
+"""Directions of the edge whose response is kept as a picture (our choice: v_1 and v_2)."""
 
 
-def modes_of(seen: Observation) -> ModesResult:
-    """Make the tables of modes of what was seen at a step."""
-    labels = list(zip(seen.directions.kinds, seen.directions.numbers, strict=True))
+def mode_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
+    """Peaks of ‖R‖² and energy shares of every direction in every basis, exactly and by the published difference."""
+    labels = _labels(seen)
     rows = [_exact_rows(seen, group, labels) for group in seen.groupings.values()]
     if seen.readout == "residual":
         places = seen.directions.places(*DIFFERENCE_KINDS)
@@ -48,7 +31,32 @@ def modes_of(seen: Observation) -> ModesResult:
     table = pd.concat(rows, ignore_index=True)
     table.insert(0, "step", seen.step)
     table["readout"] = seen.readout
-    return ModesResult(seen.step, table, *_waves(seen, labels))
+    return table
+
+
+def wave_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
+    """The responses of the edge's first directions as pictures over the inputs."""
+    pictures = []
+    for picture, (kind, direction) in zip(seen.waves, _labels(seen), strict=True):
+        if kind == "edge" and direction <= PICTURED:
+            table = pd.DataFrame(seen.run.task.pairs_N2, columns=["a", "b"])
+            table.insert(0, "direction", direction)
+            table["value"] = picture.values_N
+            table[["phase_a", "phase_b"]] = picture.phases_N2
+            pictures.append(table)
+    return pd.concat(pictures, ignore_index=True)
+
+
+def character_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
+    """How much of every direction's picture one plane wave holds."""
+    return CHARACTERS.frame(
+        (*label, seen.run.wave_basis, picture.frequency, *picture.character_frequencies, picture.character_share)
+        for picture, label in zip(seen.waves, _labels(seen), strict=True)
+    )
+
+
+def _labels(seen: Observation) -> list[tuple[str, int]]:
+    return list(zip(seen.directions.kinds, seen.directions.numbers, strict=True))
 
 
 def restricted(grouping: Grouping, kept_N: NDArray[np.bool_]) -> Grouping:
@@ -87,24 +95,56 @@ def _rows(
     )
 
 
-def _waves(seen: Observation, labels: list[tuple[str, int]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    pictures, characters = [], []
-    for picture, (kind, direction) in zip(seen.waves, labels, strict=True):
-        characters.append(
-            (
-                kind,
-                direction,
-                seen.run.wave_basis,
-                picture.frequency,
-                *picture.character_frequencies,
-                picture.character_share,
-            )
-        )
-        if kind == "edge" and direction <= 2:
-            table = pd.DataFrame(seen.run.task.pairs_N2, columns=["a", "b"])
-            table.insert(0, "direction", direction)
-            table["value"] = picture.values_N
-            table[["phase_a", "phase_b"]] = picture.phases_N2
-            pictures.append(table)
-    columns = ["kind", "direction", "basis", "frequency", "character_a", "character_b", "character_share"]
-    return pd.concat(pictures, ignore_index=True), pd.DataFrame(characters, columns=columns)
+MODES = StepTable(
+    "modes",
+    "direction, basis and method",
+    {
+        "step": STEP,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "basis": BASIS,
+        "frequency": Column("ω of the largest power of the field ‖R‖² in the basis, 1..⌊M/2⌋"),
+        "concentration": Column("F: its share of the power over all frequencies", "share"),
+        "energy_share": Column(
+            "of the vector response's energy, how much is a function of the grouping variable, corrected for chance: 1 "
+            "all of it, 0 as much as noise",
+            "share",
+        ),
+        "method": Column("jvp (exact, whole domain) or difference (published finite difference, test pairs)"),
+        "pairs": Column("pairs used"),
+        "excluded": Column("pairs outside the basis (zero has no logarithm)"),
+        "chance": Column("what noise would have before the correction", "share"),
+        "readout": READOUT,
+    },
+    make=mode_table,
+)
+WAVES = StepTable(
+    "waves",
+    "input pair and direction of the edge (v_1 and v_2)",
+    {
+        "direction": DIRECTION,
+        "a": Column("first input"),
+        "b": Column("second input"),
+        "value": Column(
+            "response projected on the read-out direction along which its group means vary most",
+            "its root mean square",
+        ),
+        "phase_a": Column("position of a on the wave; −1 outside the basis"),
+        "phase_b": Column("position of b on the wave; −1 outside the basis"),
+    },
+    make=wave_table,
+)
+CHARACTERS = StepTable(
+    "characters",
+    "direction",
+    {
+        "kind": KIND,
+        "direction": DIRECTION,
+        "basis": BASIS,
+        "frequency": Column("dominant, of the projected group means"),
+        "character_a": Column("frequency over a of the 2-D character that holds most of the picture"),
+        "character_b": Column("its frequency over b"),
+        "character_share": Column("of the picture's energy, in that character", "share"),
+    },
+    make=character_table,
+)

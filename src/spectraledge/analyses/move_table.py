@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from spectraledge.analyses.analysis import EIGENVALUE, STEP, Column, StepTable
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.trajectory import moves_path, read_snapshot
-
-COLUMNS = ["step", "direction", "eigenvalue", "adam", "decay", "cross", "gradient_cosine", "clipped_cosine"]
 
 
 def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
@@ -25,15 +24,12 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
         window: The window.
 
     Returns:
-        One row for the whole window (direction 0: shares of the trace; cosines of the sums over the window, mean not
-        removed) and one per direction: step, direction, eigenvalue (the trace for direction 0), adam, decay, cross
-        (shares of the eigenvalue, summing to 1; cross may be negative), gradient_cosine, clipped_cosine. No rows if
-        the run does not say what moved it.
+        See `MOVES`. No rows if the run does not say what moved it.
     """
     files = [moves_path(run.folder, snapshot.step) for snapshot in window.series.snapshots[1:]]
     if not all(file.is_file() for file in files):
-        return pd.DataFrame(columns=COLUMNS).astype(
-            {name: "int64" if name in ("step", "direction") else "float64" for name in COLUMNS}
+        return MOVES.frame().astype(
+            {name: "int64" if name in ("step", "direction") else "float64" for name in MOVES.columns}
         )
     layout = window.series.layout
     names = tuple(f"{part}/{name}" for part in ("decay", "gradient", "clipped") for name in layout.shapes)
@@ -51,7 +47,7 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
         _row(adam_WP, decay_WP, gradient_WP, clipped_WP, (vector_P, weights_W), window)
         for vector_P, weights_W in zip(vectors_KP, weights_KW, strict=True)
     ]
-    return pd.DataFrame([(window.step, number, *row) for number, row in enumerate([whole, *each])], columns=COLUMNS)
+    return MOVES.frame((window.step, number, *row) for number, row in enumerate([whole, *each]))
 
 
 def _row(
@@ -79,3 +75,22 @@ def _row(
         float(F.cosine_similarity(step_P, -(weights_W @ rows_WP), dim=0)) for rows_WP in (gradient_WP, clipped_WP)
     ]
     return (total, *(square / total for square in squares), *cosines)
+
+
+_OF_IT = "of the eigenvalue; the three sum to 1"
+
+MOVES = StepTable(
+    "moves",
+    "direction of the window, and one for the whole window",
+    {
+        "step": STEP,
+        "direction": Column("1-based; 0 for the whole window, whose eigenvalue is the trace and whose mean is kept"),
+        "eigenvalue": EIGENVALUE,
+        "adam": Column(f"what the optimizer's own steps give, {_OF_IT}", "share"),
+        "decay": Column(f"what weight decay gives, {_OF_IT}", "share"),
+        "cross": Column(f"what both give together, negative where they oppose each other, {_OF_IT}", "share"),
+        "gradient_cosine": Column("of the optimizer's part with minus the summed gradients as they came"),
+        "clipped_cosine": Column("of the optimizer's part with minus the summed gradients as clipped"),
+    },
+    make=lambda seen, settings: move_table(seen.run, seen.window),
+)

@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.algebra import is_prime, real_characters
+from spectraledge.analyses.analysis import DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import (
     Fold,
@@ -41,7 +43,7 @@ HELD_OUT = ("output", "rows")
 """Ways to hold pairs out: blocks of answers, and whole rows and columns."""
 
 
-def probe_table(seen: Observation, *, seed: int) -> pd.DataFrame:
+def probe_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """R² of ridge regressions from waves on the pairs to the responses of the edge and of random directions.
 
     Definition: Xu 2026, §6.6, whose R² is in sample; the one to trust is cross-validated on rows and columns that were
@@ -56,17 +58,14 @@ def probe_table(seen: Observation, *, seed: int) -> pd.DataFrame:
 
     Args:
         seen: What was seen at a step.
-        seed: Root seed of folds and random features.
+        settings: The root seed of folds and random features.
 
     Returns:
-        One row per kind of features, direction and way to hold out: step, readout, kind (edge, random), direction,
-        features (additive, multiplicative, both, cross), random (whether random features took their place), columns
-        (their number), held_out (output, rows, or none for the published one in sample), r2, energy_kept. No rows
-        if the domain is too small to be held out in parts.
+        See `PROBES`. No rows if the domain is too small to be held out in parts.
     """
     labels = [(kind, k + 1) for kind in ("edge", "random") for k in range(len(seen.responses(kind, PROBED)))]
     whole_KND = np.concatenate([seen.responses(kind, PROBED) for kind in ("edge", "random")])
-    found = probe_responses(seen.run.task, whole_KND, seed=seed)
+    found = probe_responses(seen.run.task, whole_KND, seed=settings.seed)
     places = found.pop("response")
     found.insert(0, "step", seen.step)
     found.insert(1, "readout", seen.readout)
@@ -166,3 +165,22 @@ def _leading(response_KnD: Float) -> tuple[Float, Float]:
     total_K = values_KD.sum(axis=1)
     kept_K = np.divide(values_KD[:, -count:].sum(axis=1), total_K, out=np.ones(len(total_K)), where=total_K > 0)
     return response_KnD @ axes_KDD[:, :, -count:], kept_K
+
+
+PROBES = StepTable(
+    "probes",
+    "kind of features, direction (edge, random) and way to hold out",
+    {
+        "step": STEP,
+        "readout": READOUT,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "features": Column("additive, multiplicative, both, or cross (both and their products)"),
+        "random": Column("whether as many random features took their place"),
+        "columns": Column("number of features"),
+        "held_out": Column("output (blocks of answers), rows (whole rows and columns), or none (published, in sample)"),
+        "r2": Column("of a ridge regression from the features to the response", "R²"),
+        "energy_kept": Column("of the response, in the read-out directions that are predicted", "share"),
+    },
+    make=probe_table,
+)

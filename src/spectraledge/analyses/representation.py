@@ -1,97 +1,37 @@
 """What representation-level tools see of a run's directions at its chosen step, each beside random directions."""
 
-from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from spectraledge.analyses.analysis import (
+    BASIS,
+    DIRECTION,
+    DIRECTION_SETTINGS,
+    KIND,
+    STEP,
+    Analysis,
+    Column,
+    Table,
+)
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import (
     GRAINS,
     MATRICES,
-    MOVED,
-    Autoencoder,
     BlockShares,
     Grain,
     block_shares,
-    chance_jaccard,
-    jaccard,
-    moved_features,
-    pair_p,
     peakedness,
     response_ranks,
-    tilted,
-    train_autoencoder,
     two_sided_p,
 )
 from spectraledge.modes.measures import group_means
-from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
-from spectraledge.observed.network import DIFFERENCE_SIZE, Network
+from spectraledge.observed.chosen_step import ChosenStep, at_chosen_step
 from spectraledge.observed.observation import each_response
-from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.statistics import empirical_p
-from spectraledge.streams import numpy_generator, torch_generator
+from spectraledge.streams import numpy_generator
 from spectraledge.tasks import grouping
-
-Float = NDArray[np.float64]
-
-DICTIONARY = 512
-"""Features of the autoencoder (Xu 2026, §5)."""
-
-ACTIVE = 32
-"""Features that may be active at once (Xu 2026, §5)."""
-
-EPOCHS = 300
-"""Passes over the inputs (Xu 2026, §5)."""
-
-
-class ChosenStep(NamedTuple):
-    """A run at its chosen step.
-
-    Attributes:
-        run: The run.
-        window: The window of updates that ends there.
-        network: The network there, in single precision: the statistics here agree with those of double to 1e-4.
-        directions: Its directions and random ones.
-    """
-
-    run: RecordedRun
-    window: Window
-    network: Network
-    directions: LabelledDirections
-
-    @property
-    def labels(self) -> list[tuple[int, str, int]]:
-        """Step, kind and number of every direction."""
-        kinds, numbers = self.directions.kinds, self.directions.numbers
-        return [(self.window.step, kind, number) for kind, number in zip(kinds, numbers, strict=True)]
-
-
-def at_chosen_step(folder: Path, settings: AnalysisConfig, *kinds: str) -> ChosenStep:
-    """Read a run at its chosen step.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: How the run is analysed.
-        kinds: Kinds of directions, see `directions.KINDS`.
-
-    Returns:
-        The run, its window, network and directions.
-    """
-    run = RecordedRun.open(folder)
-    step = run.chosen_step()
-    window = run.window(step, window=settings.window, center=settings.center_modes)
-    network = Network.at(run, step, dtype=torch.float32)
-    directions = collect_directions(
-        run, window, network, edge=settings.edge, nulls=settings.nulls, seed=settings.seed, kinds=kinds
-    )
-    return ChosenStep(run, window, network, directions)
 
 
 def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
@@ -102,19 +42,11 @@ def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, 
         settings: How the run is analysed; the read-out is the residual stream always (Xu 2026, §5).
 
     Returns:
-        Tables by name, one row per direction of kind edge, bulk, span or random, all with step, kind, direction.
-
-        - block_shares: and per block: layer, head (0-based), matrix (query, key, value, output), share of ‖v‖².
-        - purity: and per grain (see `controls.Grain`): grain, blocks (their number), purity (largest share), layer,
-          head, matrix (of that block; −1 or "" where the grain does not tell them apart), null_mean, null_high (of
-          isotropic directions, mean and 95 % point), p (one-sided, that large for an isotropic direction).
-        - ranks: twice, for the response as it is (published) and without its mean over inputs: centered,
-          effective_rank, basis (the task's own grouping), frequency, peakedness (of the projection on the first right
-          singular vector), p_rank, p_peakedness (two-sided, among the random directions; missing for these).
+        `BLOCK_SHARES`, `PURITY` and `RANKS` by name, of directions of kind edge, bulk, span or random.
 
     Cost: about 5 s on one core for 9,409 pairs and 60 directions.
     """
-    at = at_chosen_step(folder, settings, "edge", "bulk", "span", "random")
+    at = at_chosen_step(folder, settings.residual_view, "edge", "bulk", "span", "random")
     shares = block_shares(at.directions.vectors_KP, at.run.series.layout, heads=at.run.config.model.heads)
     return {
         "block_shares": _share_table(at, shares),
@@ -130,7 +62,7 @@ def _share_table(at: ChosenStep, shares: BlockShares) -> pd.DataFrame:
         for label, shares_LHM in zip(at.labels, shares.shares_KLHM, strict=True)
         for (layer, head, matrix), share in zip(where, shares_LHM.ravel(), strict=True)
     ]
-    return pd.DataFrame(rows, columns=["step", "kind", "direction", "layer", "head", "matrix", "share"])
+    return BLOCK_SHARES.frame(rows)
 
 
 def _purity_rows(at: ChosenStep, shares: BlockShares, grain: Grain, seed: int) -> pd.DataFrame:
@@ -180,81 +112,62 @@ def _rank_table(at: ChosenStep) -> pd.DataFrame:
     return table
 
 
-def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
-    """Jaccard indices of the features that a run's directions move in a sparse autoencoder of its residual stream.
+_LAYER = Column("0-based; −1 where blocks do not tell it apart")
+_HEAD = Column("0-based; −1 where blocks do not tell it apart")
+_MATRIX = Column("query, key, value or output; empty where blocks do not tell it apart")
 
-    A move adds to the residual its exact response times ε = 0.005 of the norm of the watched parameters, the size of
-    the author's differences (Xu 2026, scripts). Random directions are orthogonal to the window's and to each other.
+BLOCK_SHARES = Table(
+    "block_shares",
+    "direction (edge, bulk, span, random) and block of the attention",
+    {
+        "step": STEP,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "layer": _LAYER,
+        "head": _HEAD,
+        "matrix": _MATRIX,
+        "share": Column("of ‖v‖² in the block", "share"),
+    },
+)
+PURITY = Table(
+    "purity",
+    "direction and grain of blocks",
+    {
+        "step": STEP,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "grain": Column("head, head_matrix or matrix"),
+        "blocks": Column("their number"),
+        "purity": Column("of ‖v‖² in the block that holds most", "share"),
+        "layer": _LAYER,
+        "head": _HEAD,
+        "matrix": _MATRIX,
+        "null_mean": Column("of isotropic directions", "share"),
+        "null_high": Column("95 % point of isotropic directions", "share"),
+        "p": Column("one-sided, that large for an isotropic direction"),
+    },
+)
+RANKS = Table(
+    "ranks",
+    "direction, for the response as it is (published) and without its mean over inputs",
+    {
+        "step": STEP,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "centered": Column("whether the mean over inputs is removed"),
+        "effective_rank": Column("exp of the entropy of the response's squared singular values", "dimensions"),
+        "basis": BASIS,
+        "frequency": Column("ω of the peak of the projection on the first right singular vector"),
+        "peakedness": Column("largest over mean power of that projection's spectrum", "ratio"),
+        "p_rank": Column("two-sided, among the random directions; missing for these"),
+        "p_peakedness": Column("two-sided, among the random directions; missing for these"),
+    },
+)
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: How the run is analysed.
-
-    Returns:
-        Tables by name.
-
-        - autoencoder: one row per pair of directions of one kind: step, kind (edge, bulk, random, tilted: the published
-          null at 45°), first, second (numbers within the kind; of a tilted pair the random direction, and that which
-          it is mixed with), jaccard, p (two-sided, see `pair_p`), p_tilted (published: one-sided, that large for a pair
-          at 45°); both missing for the null pairs.
-        - autoencoder_fit: one row: step, features, active, epochs, explained (share of the residual's variance), alive
-          (features ever active), chance, chance_alive (expected index of random sets of all features, and of those).
-
-    Cost: about half a minute on one core for 9,409 pairs, most of it for training.
-    """
-    at = at_chosen_step(folder, settings, "edge", "bulk", "random")
-    residual_ND = at.network.still.residual_ND
-    generator = torch_generator(settings.seed, "autoencoder")
-    trained = train_autoencoder(residual_ND, features=DICTIONARY, active=ACTIVE, epochs=EPOCHS, generator=generator)
-    alive = int((trained.encode(residual_ND) > 0).any(0).sum())
-    fit = {
-        "step": at.window.step,
-        "features": DICTIONARY,
-        "active": ACTIVE,
-        "epochs": EPOCHS,
-        "explained": trained.explained(residual_ND),
-        "alive": alive,
-        "chance": chance_jaccard(DICTIONARY, min(MOVED, DICTIONARY)),
-        "chance_alive": chance_jaccard(alive, min(MOVED, alive)),
-    }
-    return {"autoencoder": _overlap_table(at, _overlaps(at, trained)), "autoencoder_fit": pd.DataFrame([fit])}
-
-
-def _overlaps(at: ChosenStep, trained: Autoencoder) -> Float:
-    """Jaccard indices of what every direction moves and, behind these, what the moves at 45° to random ones move."""
-    size = DIFFERENCE_SIZE * float(at.network.weights_P.norm())
-    residual_ND = at.network.still.residual_ND
-    random = at.directions.places("random")
-    moved, random_shifts = [], []
-    orthogonal = replace(at.directions, vectors_KP=_orthonormal(at.directions.vectors_KP))
-    for rows, response_KND in each_response(at.network, orthogonal, "residual"):
-        shift_KND = size * torch.from_numpy(response_KND)
-        moved.append(moved_features(trained, residual_ND, shift_KND))
-        random_shifts += [shift_ND for row, shift_ND in zip(rows, shift_KND, strict=True) if row in random]
-    moved.append(moved_features(trained, residual_ND, tilted(torch.stack(random_shifts))))
-    return jaccard(np.concatenate(moved))
-
-
-def _overlap_table(at: ChosenStep, index_KK: Float) -> pd.DataFrame:
-    kinds, numbers = at.directions.kinds, at.directions.numbers
-    random = at.directions.places("random")
-    tilted_B = [float(index_KK[row, len(kinds) + place]) for place, row in enumerate(random)]
-    rows: list[tuple[object, ...]] = []
-    for kind in ("edge", "bulk", "random"):
-        for first, second in combinations(at.directions.places(kind), 2):
-            index, p, p_tilted = float(index_KK[first, second]), np.nan, np.nan
-            if kind != "random":
-                p, p_tilted = pair_p(index_KK, (first, second), random), empirical_p(index, tilted_B)
-            rows.append((kind, numbers[first], numbers[second], index, p, p_tilted))
-    for place, index in enumerate(tilted_B):
-        rows.append(("tilted", place + 1, (place + 1) % len(random) + 1, index, np.nan, np.nan))
-    table = pd.DataFrame(rows, columns=["kind", "first", "second", "jaccard", "p", "p_tilted"])
-    table.insert(0, "step", at.window.step)
-    return table
-
-
-def _orthonormal(vectors_KP: Tensor) -> Tensor:
-    """Make every direction orthogonal to those before it; the window's, which are so already, stay."""
-    orthonormal, triangle = torch.linalg.qr(vectors_KP.T)
-    rows: Tensor = (orthonormal * triangle.diagonal().sign()).T
-    return rows
+REPRESENTATION = Analysis(
+    "representation",
+    analyze_representation,
+    (BLOCK_SHARES, PURITY, RANKS),
+    settings=DIRECTION_SETTINGS,
+    joined=("purity", "ranks"),
+)

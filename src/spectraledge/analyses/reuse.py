@@ -14,6 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from spectraledge.algebra import is_prime
+from spectraledge.analyses.analysis import (
+    BASIS,
+    DIRECTION,
+    DIRECTION_SETTINGS,
+    KIND,
+    STEP,
+    Analysis,
+    Column,
+    Table,
+)
 from spectraledge.analyses.probe_table import PROBED, probe_responses
 from spectraledge.analyses.selection_tables import selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
@@ -46,9 +56,6 @@ energy of three directions and 45 hold nine tenths, which are nearly all that th
 
 MOST = 20
 """Largest rank of a functional subspace (our choice: so that subspaces of a study stay small on disk)."""
-
-REUSE_TABLES = ("reuse", "reuse_selection", "reuse_probes", "inclusion", "functions")
-"""Names of the tables of `reuse`."""
 
 RESIDUAL = "residual"
 """Read-out before the heads, which all of them share (Xu 2026, §2.4)."""
@@ -87,54 +94,26 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
         settings: Window, centring, size of the edge, number of null directions, and seed.
 
     Returns:
-        Tables by name. In all but functions, step and window (updates in it) come first; `readout` is "residual" or a
-        part, for the centred logits of that part's head.
-
-        reuse: one row per read-out, direction and basis: readout, kind (edge, bulk, span, random), direction,
-        basis, frequency and concentration (the published F of ‖R‖² and its place; white noise gives .09 at p = 97),
-        energy_share (of the vector response, corrected for chance).
-
-        reuse_selection: one row per read-out and basis: readout, basis, dimension, ratio (selection ratio of all
-        functions of the basis; 1 is no selection), low, high, p, window_share, random_share. a + b's own functions are
-        those of "sum", a·b's of "dlog_sum", a² + b²'s of "output" (and "output_dlog", which lacks only the answer 0).
-
-        reuse_probes: one row per probed direction of the residual and way to hold out: kind (edge, random),
-        direction, held_out (none: in sample, as published; rows), R² of additive, multiplicative, both and cross
-        features, synergy = both − max(additive, multiplicative), interaction = both − additive − multiplicative, and
-        the same of random features of equal number, random_additive to random_interaction. Where the two kinds of
-        waves are orthogonal, as nearly on this domain, R² of both is the sum, so that the published synergy is the
-        smaller R² of the two, and it is not 0 for a response that only adds them: interaction is. No rows without a
-        prime modulus.
-
-        inclusion: one row per part, kind and draw, for runs of several parts: target, others (the other parts,
-        joined by "+"), kind, draw (1-based; the edge is one, other kinds are drawn as many directions at a time),
-        target_rank, others_rank, inclusion (see `inclusion`), chance (of random functions of these ranks). Subspaces
-        are the leading functions of the logits' responses along the draw's directions, each counted alike, as many as
-        hold half of the energy of the edge's (see `HELD`), at most `MOST`.
-
-        functions: the edge's subspaces, for `inclusion_between`: a, b, and columns "part 1", "part 2", ..., orthogonal
-        and of mean square 1, in half precision.
+        `REUSE_TABLES` by name. a + b's own functions are those of "sum", a·b's of "dlog_sum", a² + b²'s of "output"
+        (and "output_dlog", which lacks only the answer 0). Probes have no rows without a prime modulus. Where the two
+        kinds of waves are orthogonal, as nearly on this domain, R² of both is the sum, so that the published synergy is
+        the smaller R² of the two, and it is not 0 for a response that only adds them: interaction is. Inclusion is of
+        runs of several parts: subspaces are the leading functions of the logits' responses along the draw's
+        directions, each counted alike, as many as hold half of the energy of the edge's (see `HELD`), at most `MOST`.
 
     Raises:
         InputError: if the folder is no run, has fewer than three snapshots, or is of no named task.
 
     Cost: about ten seconds on one core for 59 directions at p = 97, and three for each part beyond the first.
     """
-    run = RecordedRun.open(folder)
-    step = run.chosen_step()
+    run = RecordedRun.open(folder, settings.params)
+    step = run.chosen_step(settings.step)
     updates = min(settings.window, len(run.series.until(step).snapshots) - 1)
     window = run.window(step, window=updates, center=settings.center_modes)
     composite = joint_task([named_task(COMPOSITE, modulus=run.config.model.tokens)]).parts[0]
-    heads = _heads(folder, step, composite)
-    directions = collect_directions(
-        run,
-        window,
-        next(iter(heads.values())),
-        edge=settings.edge,
-        nulls=settings.nulls,
-        seed=settings.seed,
-        kinds=COMPARED,
-    )
+    heads = _heads(run, step, composite, settings)
+    trunk = next(iter(heads.values()))
+    directions = collect_directions(run, window, trunk, settings.residual_view, kinds=COMPARED)
     seen = _see(heads, directions, composite)
     eigenvalues_K = window.directions.eigenvalues_K.numpy()
     tables = {
@@ -168,13 +147,13 @@ class _Seen:
     probed: Mapping[tuple[str, int], NDArray[np.floating]]
 
 
-def _heads(folder: Path, step: int, composite: Task) -> dict[str, Network]:
+def _heads(run: RecordedRun, step: int, composite: Task, settings: AnalysisConfig) -> dict[str, Network]:
     """The network behind each part's head, over the common domain."""
     pairs_N2 = torch.from_numpy(composite.pairs_N2)
     heads = {}
-    for name in part_names(RecordedRun.open(folder).config.task):
+    for name in part_names(run.config.task):
         known = joint_task([named_task(name, modulus=composite.modulus)]).parts[0]
-        network = Network.at(RecordedRun.open(folder, part=name), step, dtype=torch.float32)
+        network = Network.at(RecordedRun.open(run.folder, settings.params, part=name), step, dtype=torch.float32)
         heads[name] = replace(network, inputs_N2=pairs_N2, labels_N=torch.from_numpy(known.labels_N))
     return heads
 
@@ -319,3 +298,92 @@ def _functions(composite: Task, spans: Mapping[str, Float]) -> pd.DataFrame:
         halves_rN = (span_Nr.T * np.sqrt(len(span_Nr))).astype(np.float16)
         columns |= {f"{part} {place + 1}": half_N for place, half_N in enumerate(halves_rN)}
     return pd.DataFrame(columns)
+
+
+_WINDOW = Column("updates in the window, fewer than asked for where the run has no more")
+_READOUT = Column("residual, or a part for the centred logits of that part's head")
+_FEATURES = {
+    "additive": "waves of a + b",
+    "multiplicative": "waves of dlog a + dlog b",
+    "both": "both",
+    "cross": "both and their products",
+}
+_DERIVED = {"synergy": "both − max(additive, multiplicative)", "interaction": "both − additive − multiplicative"}
+_OF = {name: f"of {words}" for name, words in _FEATURES.items()} | _DERIVED
+
+READINGS = Table(
+    "reuse",
+    "read-out, direction (edge, bulk, span, random) and basis",
+    {
+        "step": STEP,
+        "window": _WINDOW,
+        "readout": _READOUT,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "basis": BASIS,
+        "frequency": Column("ω of the largest power of ‖R‖²"),
+        "concentration": Column("F: its share of the power (published)", "share"),
+        "energy_share": Column("of the vector response, in functions of the basis, corrected for chance", "share"),
+    },
+)
+SELECTED = Table(
+    "reuse_selection",
+    "read-out and basis",
+    {
+        "step": STEP,
+        "window": _WINDOW,
+        "readout": _READOUT,
+        "basis": BASIS,
+        "dimension": Column("of all functions of the basis"),
+        "ratio": Column("selection ratio S of all functions of the basis; 1 is no selection", "ratio"),
+        "low": Column("lower end of its 95 % interval", "ratio"),
+        "high": Column("upper end of its 95 % interval", "ratio"),
+        "p": Column("one-sided, not adjusted"),
+        "window_share": Column("of the response's energy along the window, mean left out", "share"),
+        "random_share": Column("of the response's energy along isotropic directions, mean left out", "share"),
+    },
+)
+PREDICTED = Table(
+    "reuse_probes",
+    "probed direction of the residual (edge, random) and way to hold out",
+    {
+        "step": STEP,
+        "window": _WINDOW,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "held_out": Column("none (in sample, as published) or rows"),
+        **{name: Column(words, "R²") for name, words in _OF.items()},
+        **{f"random_{name}": Column(f"{words}, of as many random features", "R²") for name, words in _OF.items()},
+    },
+)
+INCLUSION = Table(
+    "inclusion",
+    "part, kind and draw of directions",
+    {
+        "step": STEP,
+        "window": _WINDOW,
+        "target": Column("the part whose functions are compared"),
+        "others": Column("the other parts, joined by +"),
+        "kind": KIND,
+        "draw": Column("1-based; the edge is one, of other kinds as many directions at a time are drawn"),
+        "target_rank": Column("functions of the target"),
+        "others_rank": Column("functions of the others together"),
+        "inclusion": Column("I, how much of the target's functions lies in those of the others", "share"),
+        "chance": Column("of random functions of these ranks", "share"),
+    },
+)
+FUNCTIONS = Table(
+    "functions",
+    "input pair",
+    {"a": Column("first input"), "b": Column("second input")},
+    more='"PART 1", "PART 2", …: the functions that the edge moves at each head, orthogonal, of mean square 1',
+)
+REUSE_TABLES = (READINGS, SELECTED, PREDICTED, INCLUSION, FUNCTIONS)
+
+REUSE = Analysis(
+    "reuse",
+    reuse,
+    REUSE_TABLES,
+    settings=DIRECTION_SETTINGS,
+    joined=("reuse", "reuse_selection", "reuse_probes", "inclusion"),
+)

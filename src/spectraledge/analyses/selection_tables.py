@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.modes import (
     Basis,
     isotropy_p_values,
@@ -26,7 +28,7 @@ WHOLE = "frequency"
 """Name, in the basis of a grouping, of all its functions together."""
 
 
-def selection_table(seen: Observation, *, seed: int) -> pd.DataFrame:
+def selection_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """Selection ratio of every subspace of the task's own bases, and of every grouping as a whole.
 
     Definition and null: see `selection_ratio_of_energies`, `isotropy_p_values` and `selection_p_values`; the window's
@@ -35,17 +37,11 @@ def selection_table(seen: Observation, *, seed: int) -> pd.DataFrame:
 
     Args:
         seen: What was seen at a step.
-        seed: Root seed of the permutations.
+        settings: The root seed of the permutations.
 
     Returns:
-        One row per basis and subspace: step, readout, basis, subspace, part (whether it is a whole part of the basis,
-        such as "frequency", all functions of a grouping), dimension, ratio (1 is no selection), low, high (95 %
-        interval), p (one-sided, not adjusted; for whole parts), p_exact (by dealing out directions anew; with 20 random
-        directions hardly below .05 where one eigenvalue dominates), window_share, random_share (shares of the
-        response's energy, mean left out), chance (share that noise would have), edge_share (of the edge alone, weighted
-        by eigenvalue as the window's), block_share, run_span_share, weights_share, gradient_share, shuffled_share (of
-        those directions, see `directions.KINDS`; missing where there are none). Bases: every grouping (single
-        frequencies of the task's own only), the pairs in its coordinates, and sum before dlog_sum.
+        See `SELECTION`. Bases: every grouping (single frequencies of the task's own only), the pairs in its
+        coordinates, and sum before dlog_sum.
 
     Raises:
         InputError: if there are fewer than two random directions, or no response changes along the directions.
@@ -57,7 +53,7 @@ def selection_table(seen: Observation, *, seed: int) -> pd.DataFrame:
     for name, basis in seen.bases.items():
         energies_KS = seen.energies[name]
         table = selection_rows(
-            energies_KS[window], eigenvalues_K, energies_KS[random], basis, seed=seed, permutations=999
+            energies_KS[window], eigenvalues_K, energies_KS[random], basis, seed=settings.seed, permutations=999
         )
         for kind in COMPARED_KINDS:
             table[f"{kind}_share"] = _shares_along(seen, kind, basis, list(table["subspace"]))
@@ -128,24 +124,23 @@ def selection_rows(
     )
 
 
-def key_table(seen: Observation, *, seed: int) -> pd.DataFrame:
+def key_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """Frequencies of the task's own grouping that stand out of the response, for the edge and for random directions.
 
     Null: see `key_frequencies`; it is noise, which no trained network's response is, so compare the two kinds.
 
     Args:
         seen: What was seen at a step.
-        seed: Root seed of the permutations.
+        settings: The root seed of the permutations.
 
     Returns:
-        One row per direction and frequency: step, readout, basis, kind (edge, random), direction, frequency, share
-        (raw), p (family-wise over the frequencies of a direction), key (whether p ≤ .05).
+        See `KEYS`.
     """
     basis = seen.bases[seen.own]
     tables = []
     for kind in ("edge", "random"):
         response_KND = seen.responses(kind, KEY_DIRECTIONS)
-        found = key_frequencies(response_KND, basis, generator=numpy_generator(seed, "keys", kind))
+        found = key_frequencies(response_KND, basis, generator=numpy_generator(settings.seed, "keys", kind))
         count, family = found.share_KF.shape
         tables.append(
             pd.DataFrame(
@@ -164,3 +159,48 @@ def key_table(seen: Observation, *, seed: int) -> pd.DataFrame:
     table.insert(1, "readout", seen.readout)
     table.insert(2, "basis", seen.own)
     return table
+
+
+SELECTION = StepTable(
+    "selection",
+    "basis and subspace",
+    {
+        "step": STEP,
+        "readout": READOUT,
+        "basis": BASIS,
+        "subspace": Column("what it adds to those before it in its basis: frequency is all functions of a grouping"),
+        "part": Column("whether it is a whole part of the basis"),
+        "dimension": Column("of the subspace"),
+        "ratio": Column("selection ratio S; 1 is no selection", "ratio"),
+        "low": Column("lower end of its 95 % interval", "ratio"),
+        "high": Column("upper end of its 95 % interval", "ratio"),
+        "p": Column("one-sided, from how much isotropic directions differ among each other; not adjusted"),
+        "p_exact": Column(
+            "by dealing out directions anew; with 20 random ones hardly below .05 where one eigenvalue dominates"
+        ),
+        "window_share": Column("of the response's energy along the window, mean left out", "share"),
+        "random_share": Column("of the response's energy along isotropic directions, mean left out", "share"),
+        "chance": Column("what noise would have", "share"),
+        **{
+            f"{kind}_share": Column(f"along the directions of kind {kind}; missing where there are none", "share")
+            for kind in COMPARED_KINDS
+        },
+    },
+    make=selection_table,
+)
+KEYS = StepTable(
+    "keys",
+    "direction (edge, random) and frequency of the task's own grouping",
+    {
+        "step": STEP,
+        "readout": READOUT,
+        "basis": BASIS,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "frequency": Column("ω, from 1"),
+        "share": Column("of the response's energy, not corrected", "share"),
+        "p": Column("family-wise over the frequencies of a direction"),
+        "key": Column("whether p ≤ .05"),
+    },
+    make=key_table,
+)

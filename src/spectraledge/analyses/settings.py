@@ -1,10 +1,14 @@
 """How a recorded run is analysed, as data."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from spectraledge.errors import InputError
 from spectraledge.observed.network import ReadoutName
+from spectraledge.observed.view import View
 
 
 def _enough(surrogates: int) -> int:
@@ -29,9 +33,12 @@ class AnalysisConfig(BaseModel):
         surrogates: Surrogates of every window for its noise floor, at least 19 for one at 5 %; 0 leaves it out.
         readout: What responds (Xu 2026, §2.4: the residual stream).
         precision: Of responses at a step; "single" takes half the time.
-        leave_out: Tables of a step that are not made; see `analyze_step`.
+        leave_out: Tables of a step that are not made; see `STEP_TABLES`.
         stride: Snapshots from one measured in the course of a run to the next; see `follow_course` for the default.
         seed: Root seed of the null directions.
+        step: Snapshot at which a step is measured; see `View` for the default, like the next two.
+        bases: Names of groupings at that step.
+        params: Patterns of the watched parameters.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,3 +55,51 @@ class AnalysisConfig(BaseModel):
     leave_out: tuple[str, ...] = ()
     stride: int | None = Field(default=None, ge=1)
     seed: int = 42
+    step: int | None = None
+    bases: tuple[str, ...] | None = None
+    params: tuple[str, ...] | None = None
+
+    @classmethod
+    def checked(cls, **values: object) -> "AnalysisConfig":
+        """Make settings of what a person gave.
+
+        Args:
+            **values: Settings by name.
+
+        Returns:
+            The settings.
+
+        Raises:
+            InputError: if one is not allowed.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise InputError(f"{name}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}") from error
+
+    def values(self, *names: str) -> dict[str, object]:
+        """Return settings by name as JSON; those that came later, `step`, `bases` and `params`, only where set."""
+        later = {name for name in ("step", "bases", "params") if getattr(self, name) is None}
+        return self.model_dump(mode="json", include=set(names), exclude=later)
+
+    @property
+    def view(self) -> View:
+        """How a run is looked at where a whole step is measured."""
+        precision = torch.float64 if self.precision == "double" else torch.float32
+        return replace(self.residual_view, readout=self.readout, bases=self.bases, dtype=precision)
+
+    @property
+    def residual_view(self) -> View:
+        """How it is looked at for the residual stream alone, in single precision: statistics agree to 1e-4."""
+        return View(
+            step=self.step,
+            window=self.window,
+            center=self.center_modes,
+            edge=self.edge,
+            nulls=self.nulls,
+            params=self.params,
+            seed=self.seed,
+            dtype=torch.float32,
+        )

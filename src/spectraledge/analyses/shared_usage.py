@@ -8,10 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spectraledge.analyses.representation import at_chosen_step
+from spectraledge.analyses.analysis import (
+    DIRECTION,
+    DIRECTION_SETTINGS,
+    EIGENVALUE,
+    KIND,
+    STEP,
+    Analysis,
+    Column,
+    Table,
+)
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import diagonal_dominance, sharedness, two_sided_p, usage, usage_correlations
 from spectraledge.errors import InputError
+from spectraledge.observed.chosen_step import at_chosen_step
 from spectraledge.observed.labelled_directions import LabelledDirections
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import each_response
@@ -36,8 +46,8 @@ def analyze_cousage(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Data
 
     Cost: about 5 s on one core for 9,409 pairs and 40 directions.
     """
-    at = at_chosen_step(folder, settings, "edge", "bulk", "random")
-    runs = [RecordedRun.open(folder, part=part) for part in part_names(at.run.config.task)]
+    at = at_chosen_step(folder, settings.residual_view, "edge", "bulk", "random")
+    runs = [RecordedRun.open(folder, settings.params, part=part) for part in part_names(at.run.config.task)]
     networks = {run.task.name: Network.at(run, at.window.step, dtype=at.network.dtype) for run in runs}
     return cousage_tables(at.window, at.directions, networks)
 
@@ -56,16 +66,7 @@ def cousage_tables(
         networks: The network by head; they differ in the head and in the right answers only.
 
     Returns:
-        Tables by name.
-
-        - usage: one row per head and direction: step, head, kind (edge, bulk, random), direction, eigenvalue (missing
-          for random ones), slope (mean a_k: the loss's derivative), energy (mean a_k²), dominance (d_k),
-          effective_weight (eigenvalue · d_k), p (of d_k, two-sided among the random directions; missing for these).
-        - usage_correlations: one row per head and pair: step, head, group (window, random), first, second (numbers of
-          the directions), correlation (M_ij).
-        - sharedness: one row per direction: step, kind, direction, heads (their number), sharedness (S_k), floor (one
-          over the number of heads; 1 with one head, and then S_k is 1), p (two-sided among the random directions;
-          missing for these).
+        `USAGE`, `CORRELATIONS` and `SHAREDNESS` by name.
 
     Raises:
         InputError: if the networks do not share their trunk and inputs.
@@ -101,10 +102,9 @@ def cousage_tables(
     shared["sharedness"] = shared_K
     shared["floor"] = 1 / len(networks)
     shared["p"] = _p_values(directions, shared_K)
-    columns = ["step", "head", "group", "first", "second", "correlation"]
     return {
         "usage": pd.concat(tables, ignore_index=True),
-        "usage_correlations": pd.DataFrame(pairs, columns=columns),
+        "usage_correlations": CORRELATIONS.frame(pairs),
         "sharedness": shared,
     }
 
@@ -138,3 +138,56 @@ def _p_values(directions: LabelledDirections, values_K: Float) -> list[float]:
         np.nan if kind == "random" or np.isnan([value, *null_B]).any() else two_sided_p(value, null_B)
         for kind, value in zip(directions.kinds, values_K, strict=True)
     ]
+
+
+_HEAD = Column("the task of the head")
+
+USAGE = Table(
+    "usage",
+    "head and direction (edge, bulk, random)",
+    {
+        "step": STEP,
+        "head": _HEAD,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "eigenvalue": EIGENVALUE,
+        "slope": Column("mean over examples of a_k, the loss's derivative along the direction", "nats per weight"),
+        "energy": Column("mean over examples of a_k²", "nats² per weight²"),
+        "dominance": Column("d_k, diagonal dominance of the correlations near k", "correlation"),
+        "effective_weight": Column("eigenvalue · d_k", "weight²"),
+        "p": Column("of d_k, two-sided among the random directions; missing for these"),
+    },
+)
+CORRELATIONS = Table(
+    "usage_correlations",
+    "head and pair of directions",
+    {
+        "step": STEP,
+        "head": _HEAD,
+        "group": Column("window or random"),
+        "first": Column("number of the direction"),
+        "second": Column("number of the other direction"),
+        "correlation": Column("M_ij, over examples, of their usage", "correlation"),
+    },
+)
+SHAREDNESS = Table(
+    "sharedness",
+    "direction",
+    {
+        "step": STEP,
+        "kind": KIND,
+        "direction": DIRECTION,
+        "heads": Column("their number"),
+        "sharedness": Column("S_k, how evenly the heads use the direction: from floor to 1", "index"),
+        "floor": Column("one over the number of heads", "index"),
+        "p": Column("two-sided among the random directions; missing for these"),
+    },
+)
+
+COUSAGE = Analysis(
+    "cousage",
+    analyze_cousage,
+    (USAGE, CORRELATIONS, SHAREDNESS),
+    settings=DIRECTION_SETTINGS,
+    joined=("usage", "sharedness"),
+)

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.analyses.analysis import Analysis, Column, Table
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.spectrum import (
     BandedGram,
@@ -41,11 +43,8 @@ class SpectrumTables:
     """Spectrum of every full trailing window of a run.
 
     Attributes:
-        spectrum: One row per window and eigenvalue: step (of the window's last snapshot), k (1-based), eigenvalue,
-            singular_value, share (of the trace).
-        edge: One row per window: step, k_star (1-based; missing where the spectrum is zero), g12, g23, trace,
-            effective_dimension; with surrogates also above_floor (leading eigenvalues of the centred window above its
-            noise floor) and floor_ratio (the first of them over its floor).
+        spectrum: See `EIGENVALUES`.
+        edge: See `EDGE`; the last two columns with surrogates.
         selection: Which tensors were watched.
         parameters: How many numbers they hold, P.
     """
@@ -150,3 +149,54 @@ def _counting(series: Series, noise_T: NDArray[np.float64]) -> Iterator[Tensor]:
     for index, update in enumerate(series.updates()):
         noise_T[index] += update.storage_noise
         yield update.update_P
+
+
+def _measure(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
+    found = analyze_folder(
+        folder,
+        patterns=settings.params or RunConfig.of_run(folder).watched,
+        window=settings.window,
+        center=settings.center_spectrum,
+        surrogates=settings.surrogates,
+        seed=settings.seed,
+    )
+    return {EIGENVALUES.name: found.spectrum, EDGE.name: found.edge}
+
+
+_END = Column("of the window's last snapshot", "step")
+
+EIGENVALUES = Table(
+    "spectrum",
+    "window and eigenvalue",
+    {
+        "step": _END,
+        "k": Column("1-based, the largest first"),
+        "eigenvalue": Column("of the W×W Gram of updates; exactly 0 where it cannot be told from rounding", "weight²"),
+        "singular_value": Column("its square root", "weight"),
+        "share": Column("of the trace", "share"),
+    },
+)
+EDGE = Table(
+    "edge",
+    "window",
+    {
+        "step": _END,
+        "k_star": Column("edge position, 1-based; missing where the spectrum is zero"),
+        "g12": Column("gap between the first two eigenvalues", "weight²"),
+        "g23": Column("gap between the second and the third", "weight²"),
+        "trace": Column("sum of the eigenvalues", "weight²"),
+        "effective_dimension": Column("(Σλ)²/Σλ²", "dimensions"),
+        "above_floor": Column(
+            "with surrogates: leading eigenvalues of the centred window above its noise floor", optional=True
+        ),
+        "floor_ratio": Column("with surrogates: the first of them over its floor", "ratio", optional=True),
+    },
+)
+
+SPECTRUM = Analysis(
+    "spectrum",
+    _measure,
+    (EIGENVALUES, EDGE),
+    settings=("window", "center_spectrum", "surrogates", "seed", "params"),
+    thinned=True,
+)

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from spectraledge.analyses.course import change_table
+from spectraledge.analyses.analysis import Analysis, Column, Table
+from spectraledge.analyses.course import CHANGE_COLUMNS, change_table
 from spectraledge.analyses.edge_decline import TABLE_WINDOW, recorded_gram, window_spectra
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.spectrum import (
@@ -38,8 +39,6 @@ _NUMBERS = 1 << 22
 
 _Row = tuple[str, str, int, int, int, float, float, float]
 
-_COLUMNS = ["decomposition", "quantity", "window", "layer", "step", "value", "null", "null_high"]
-
 
 def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Follow the Gram of updates, the components of the path and the singular values of W_Q and W_K over a run.
@@ -61,19 +60,7 @@ def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
             where the run has as many.
 
     Returns:
-        "decompositions", one row per quantity and step: decomposition, quantity, window (0 for all but updates), layer
-        (from 1; 0 for what is of no single layer), step, value, null, null_high (95 % quantile; missing where the null
-        is exact). Of updates: sigma_1, sigma_2, sigma_3 (singular values), k_star, g23, trace. Of the displacement:
-        pc1_share, pc2_share, pc1_cosine (squared cosine between its first component's course and the walk's; 1 for a
-        walk). Of the weights: query_ratio, key_ratio (σ_1/σ_2), query_share, key_share (σ_1² over the squared Frobenius
-        norm), ratio (geometric mean of all ratios).
-        "decomposition_changes", one row per quantity that varies: decomposition, window, layer, null_step (where its
-        null changes, if it does) and the columns of `CourseTables.changes` but direction. Levels of logarithms for
-        sigma_k, g23, trace and ratios.
-        "decomposition_agreement", one row per window of the updates: window, grokked_step (missing where never),
-        updates, displacement, weights (steps at which g23, pc1_share and ratio change), updates_null,
-        displacement_null (at which their nulls do), spread (last less first of the three, in steps), null_spread
-        (median for three independent changes, each anywhere in its series), p (share of those that agree as well).
+        `COURSES`, `CHANGES` and `AGREEMENT` by name.
 
     Raises:
         InputError: if the folder is no run, or has no Gram of its updates for the window.
@@ -89,7 +76,7 @@ def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
         rows += _of_updates(recorded, window, settings.center_spectrum)
     rows += _of_displacement(series)
     rows += _of_weights(series, config, settings.seed)
-    table = pd.DataFrame(rows, columns=_COLUMNS)
+    table = COURSES.frame(rows)
     changes = _changes(table, grokked, settings)
     agreement = pd.DataFrame([_agreement(table, changes, window, grokked, settings.seed) for window in windows])
     return {
@@ -203,3 +190,63 @@ def _agreement(
         "null_spread": null_spread,
         "p": p,
     }
+
+
+_WINDOW = Column("updates in it; 0 for all but updates")
+_LAYER = Column("from 1; 0 for what is of no single layer")
+
+COURSES = Table(
+    "decompositions",
+    "quantity and step",
+    {
+        "decomposition": Column("updates (their Gram), displacement (the path since the first weights), weights"),
+        "quantity": Column(
+            "of updates sigma_1, sigma_2, sigma_3 (singular values), k_star, g23, trace; of the displacement "
+            "pc1_share, pc2_share, pc1_cosine (squared cosine between its first component's course and the walk's); "
+            "of the weights query_ratio, key_ratio (σ_1/σ_2), query_share, key_share (σ_1² over the squared norm), "
+            "ratio (geometric mean of all ratios)"
+        ),
+        "window": _WINDOW,
+        "layer": _LAYER,
+        "step": Column("the snapshot", "step"),
+        "value": Column("of the quantity"),
+        "null": Column("the same of orthogonal updates, of a random walk, or (median) of normal noise"),
+        "null_high": Column("95 % quantile of the null; missing where that is exact"),
+    },
+)
+CHANGES = Table(
+    "decomposition_changes",
+    "quantity that varies; levels of logarithms for sigma_k, g23, trace and ratios",
+    {
+        "decomposition": Column("as in decompositions"),
+        "quantity": Column("as in decompositions"),
+        "window": _WINDOW,
+        "layer": _LAYER,
+        **CHANGE_COLUMNS,
+        "null_step": Column("where its null changes, if it does", "step"),
+    },
+)
+AGREEMENT = Table(
+    "decomposition_agreement",
+    "window of the updates",
+    {
+        "window": Column("updates in it"),
+        "grokked_step": Column("where test accuracy reached .95; missing where never", "step"),
+        "updates": Column("where g23 changes", "step"),
+        "displacement": Column("where pc1_share changes", "step"),
+        "weights": Column("where ratio changes", "step"),
+        "updates_null": Column("where the null of g23 changes", "step"),
+        "displacement_null": Column("where the null of pc1_share changes", "step"),
+        "spread": Column("last less first of the three", "steps"),
+        "null_spread": Column("median for three independent changes, each anywhere in its series", "steps"),
+        "p": Column("share of those that agree as well"),
+    },
+)
+
+DECOMPOSITIONS = Analysis(
+    "decompositions",
+    decompositions,
+    (COURSES, CHANGES, AGREEMENT),
+    settings=("window", "center_spectrum", "seed"),
+    joined=("decomposition_changes", "decomposition_agreement"),
+)

@@ -1,5 +1,6 @@
 """`spectraledge analyze` and `spectraledge modes`: looking at runs that exist."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +9,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from spectraledge.analyses.course import COURSE
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.analyses.spectra import EDGE, EIGENVALUES, SPECTRUM, analyze_folder
+from spectraledge.analyses.stamps import keep, measure
+from spectraledge.analyses.step import STEP
 from spectraledge.cli.options import Json, Key, Out, Params, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.errors import InputError
 from spectraledge.files import write_table
 from spectraledge.observed.network import READOUTS
-from spectraledge.studies import analyze_folder, analyze_step, follow_course
+from spectraledge.studies.belonging import check_place
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_snapshots, in_hub_cache
 
@@ -51,11 +57,23 @@ def analyze(
     snapshots = find_snapshots(folder)
     if out is None and (in_hub_cache(folder) or not folder.is_dir()):
         raise InputError(f"no place in {folder} to write to: choose a folder with --out")
-    if not params and Manifest.present(folder):
-        params = list(RunConfig.of_run(folder).watched)
+    recorded = Manifest.present(folder)
+    settings = AnalysisConfig()
+    if recorded:
+        settings = AnalysisConfig.checked(
+            window=window, center_spectrum=center, surrogates=surrogates, seed=seed, params=params
+        )
+        if out is None:
+            if block or key or spacing != "keep":
+                raise InputError(
+                    f"{folder} is a recorded run, whose own tables are made without --block, --spacing and --key: "
+                    "leave these out, or choose a folder with --out"
+                )
+            check_place(folder, SPECTRUM, settings)
+    began = time.monotonic()
     tables = analyze_folder(
         folder,
-        patterns=params or ["*"],
+        patterns=params or (RunConfig.of_run(folder).watched if recorded else ["*"]),
         window=window,
         center=center,
         surrogates=surrogates,
@@ -72,8 +90,12 @@ def analyze(
     remark(f"watched {len(matched)} tensors, {tables.parameters:,} parameters: {', '.join(matched)}")
     remark(f"left out {len(others)} tensors: {', '.join(others) or 'none'}")
     place = out or folder
-    write_table(place / "spectrum.parquet", tables.spectrum)
-    write_table(place / "edge.parquet", tables.edge)
+    made = {EIGENVALUES.name: tables.spectrum, EDGE.name: tables.edge}
+    if recorded:
+        keep(folder, SPECTRUM, settings, made, into=out, seconds=time.monotonic() - began)
+    else:
+        for name, table in made.items():
+            write_table(place / f"{name}.parquet", table)
     last = tables.edge.iloc[-1]
     show(
         {
@@ -136,37 +158,35 @@ def modes(
 ) -> None:
     """Measure which functions training selects: what the top directions of a run do to every input, beside nulls."""
     use_threads(threads)
-    result = analyze_step(
-        folder,
+    settings = AnalysisConfig.checked(
         step=step,
         window=window,
-        center=center,
+        center_modes=center,
         edge=edge,
         nulls=nulls,
         readout=readout,
         bases=basis,
         seed=seed,
-        patterns=params,
+        params=params,
+        stride=stride,
     )
+    chosen = (STEP, COURSE) if stride else (STEP,)
+    for analysis in chosen:
+        if out is None:
+            check_place(folder, analysis, settings)
+    tables = {name: table for one in chosen for name, table in measure(folder, one, settings, into=out).items()}
     place = out or folder
-    tables = result.tables
-    if stride:
-        followed = follow_course(
-            folder, stride=stride, window=window, center=center, edge=edge, nulls=min(nulls, 10), seed=seed
-        )
-        tables |= {"course": followed.course, "changes": followed.changes}
-    for name, table in tables.items():
-        write_table(place / f"{name}.parquet", table)
-    exact = result.modes.table[result.modes.table["method"] == "jvp"]
-    selected = result.selection.query("subspace == 'frequency'")[["basis", "ratio", "low", "high", "p"]]
+    exact = tables["modes"].query("method == 'jvp'")
+    at = int(exact["step"].iloc[0])
+    selected = tables["selection"].query("subspace == 'frequency'")[["basis", "ratio", "low", "high", "p"]]
     summary = exact.groupby(["basis", "kind"], sort=False)[["energy_share", "concentration"]].median().reset_index()
     if not as_json:
-        Console().print(_summary_table(summary, result.step))
+        Console().print(_summary_table(summary, at))
         Console().print(_selection_table(selected))
     show(
         {
             **{name: str(place / f"{name}.parquet") for name in tables},
-            "step": result.step,
+            "step": at,
             "window": window,
             "center": center,
             **({"medians": summary.to_dict("records"), "selects": selected.to_dict("records")} if as_json else {}),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.observed.view import View
 from spectraledge.statistics import (
     Symmetry,
     block_matched_directions,
@@ -55,10 +56,8 @@ def collect_directions(
     run: RecordedRun,
     window: Window,
     network: Network,
+    view: View,
     *,
-    edge: int,
-    nulls: int,
-    seed: int,
     kinds: Sequence[str] = KINDS,
 ) -> LabelledDirections:
     """Collect directions of every kind at the step at which a window ends.
@@ -67,16 +66,15 @@ def collect_directions(
         run: The run.
         window: The window.
         network: The network at its last step.
-        edge: How many of the window's directions count as edge.
-        nulls: Directions of each null kind.
-        seed: Root seed of the random ones; each kind has a stream of its own.
+        view: How many directions count as edge, how many there are of each null, and the root seed of the random ones.
         kinds: Which kinds.
 
     Returns:
         The directions.
 
-    Cost: for run_span one pass over all snapshots up to the step, with `nulls` vectors in memory.
+    Cost: for run_span one pass over all snapshots up to the step, with `view.nulls` vectors in memory.
     """
+    edge, nulls, seed = view.edge, view.nulls, view.seed
     found_KP = window.directions.vectors_KP
     size = run.series.layout.size
     parts: dict[str, Tensor] = {"edge": found_KP[:edge], "bulk": found_KP[edge:]}

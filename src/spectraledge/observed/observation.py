@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from spectraledge.algebra import is_prime
@@ -13,6 +12,7 @@ from spectraledge.modes import Basis, Wave, chance_share, field, grouping_basis,
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import Network, ReadoutName, check_readout
 from spectraledge.observed.recorded_run import RecordedRun, Window
+from spectraledge.observed.view import View
 from spectraledge.tasks import Grouping, grouping
 from spectraledge.tasks.groupings import default_groupings
 
@@ -168,34 +168,12 @@ def each_response(
         yield range(start, start + len(vectors)), network.responses(vectors, readout)
 
 
-def observe_run(
-    folder: Path,
-    *,
-    step: int | None = None,
-    window: int = 20,
-    center: bool = True,
-    edge: int = 3,
-    nulls: int = 20,
-    readout: str = "residual",
-    bases: Sequence[str] | None = None,
-    seed: int = 42,
-    patterns: Sequence[str] | None = None,
-    dtype: torch.dtype = torch.float64,
-) -> Observation:
+def observe_run(folder: Path, view: View) -> Observation:
     """Take the responses of a recorded run at one step along directions of every kind.
 
     Args:
         folder: A run folder that this package wrote.
-        step: Snapshot at which to measure. Default: the last one with test accuracy above 0.95, else the last.
-        window: Updates in the window, which ends at that snapshot. Default 20 (Xu 2026, §2.3).
-        center: Remove the window's mean update. Default yes (Xu 2026, functional scripts).
-        edge: How many directions count as edge; the rest are bulk. Default 3 (Xu 2026, §3).
-        nulls: Directions of each null. Default 20.
-        readout: "residual" (Xu 2026, §2.4), "normed" (behind the final LayerNorm) or "logits" (without their mean).
-        bases: Names of groupings. Default: the paper's five and the task's own.
-        seed: Root seed of the null directions.
-        patterns: Watched parameters. Default: those the run was configured with.
-        dtype: Precision of responses. Default double; single takes half the time, and shares agree to 1e-5.
+        view: Where and how to look.
 
     Returns:
         What every table of the step is made from.
@@ -204,13 +182,12 @@ def observe_run(
         InputError: if the folder is no run, the step has no snapshot or too few before it, a basis or read-out is
             unknown, or the weights did not move.
     """
-    read = check_readout(readout)
-    run = RecordedRun.open(folder, patterns)
-    names = list(bases or default_groupings(run.task))
+    readout = check_readout(view.readout)
+    run = RecordedRun.open(folder, view.params)
+    names = list(view.bases or default_groupings(run.task))
     for name in names:
         chance_share(grouping(run.task, name))  # Refuses what cannot be tested, before anything is computed.
-    at = run.chosen_step(step)
-    trailing = run.window(at, window=window, center=center)
-    network = Network.at(run, at, dtype=dtype)
-    directions = collect_directions(run, trailing, network, edge=edge, nulls=nulls, seed=seed)
-    return observe(run, trailing, network, directions, readout=read, names=names)
+    step = run.chosen_step(view.step)
+    window = run.window(step, window=view.window, center=view.center)
+    network = Network.at(run, step, dtype=view.dtype)
+    return observe(run, window, network, collect_directions(run, window, network, view), readout=readout, names=names)

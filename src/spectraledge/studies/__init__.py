@@ -1,13 +1,13 @@
 """Studies: runs declared as data, trained and analysed as jobs, and claims evaluated on their tables."""
 
-from spectraledge.analyses.course import CourseTables, follow_course
+from spectraledge.analyses.analysis import Analysis
+from spectraledge.analyses.course import follow_course
 from spectraledge.analyses.functional_modes import FunctionalModes, functional_modes
-from spectraledge.analyses.mode_tables import ModesResult
-from spectraledge.analyses.registry import ANALYSES, Analysis
+from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import SpectrumTables, analyze_folder
-from spectraledge.analyses.step import StepAnalysis, analyze_step
+from spectraledge.analyses.step import analyze_step
 from spectraledge.claims.of_runs import CLAIMS, Claim, evaluate_claims
 from spectraledge.claims.paper_claims import PAPER_CLAIMS, evaluate_study
 from spectraledge.claims.verdicts import SeedClaim, Verdicts
@@ -31,16 +31,13 @@ __all__ = [
     "BackendName",
     "Budget",
     "Claim",
-    "CourseTables",
     "Estimate",
     "FunctionalModes",
     "Keep",
-    "ModesResult",
     "RunResult",
     "RunStatus",
     "SeedClaim",
     "SpectrumTables",
-    "StepAnalysis",
     "StudyConfig",
     "StudyResult",
     "Verdicts",

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from spectraledge.analyses.registry import Analysis, carry_out
+from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.analyses.stamps import carry_out
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, write_json
 from spectraledge.studies.retention import thin

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spectraledge.analyses.registry import ANALYSES, Stamp, read_stamp
+from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.analyses.stamps import Stamp, read_stamp, read_tables
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
@@ -19,7 +20,7 @@ STUDY_FILE = "study.json"
 PARTS = Path(PARTS_FILE).stem
 """Table of a run of several parts: accuracies of each, one row per evaluation and part."""
 
-RUN_TABLES = tuple(table for name in AnalysisConfig().analyses for table in ANALYSES[name].tables)
+RUN_TABLES = tuple(table.name for name in AnalysisConfig().analyses for table in ANALYSES[name].tables)
 """Tables of a run that is analysed as usual, beside its metrics."""
 
 
@@ -147,8 +148,9 @@ def load_study(folder: Path) -> StudyResult:
         measured = [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]
         # A run of which nothing is to be measured still says when it generalised.
         if measured or not (progress.stamps or progress.error):
-            names = [table for name in measured for table in ANALYSES[name].tables]
-            names += [PARTS] if (place / f"{PARTS}.parquet").is_file() else []
+            tables = {name: table for one in measured for name, table in read_tables(place, ANALYSES[one]).items()}
+            if (place / PARTS_FILE).is_file():
+                tables[PARTS] = read_table(place / PARTS_FILE)
             parts = part_names(run.task)
             structure = OPERATIONS[parts[-1]].structure if parts[-1] in OPERATIONS else "output"
             runs.append(
@@ -160,7 +162,7 @@ def load_study(folder: Path) -> StudyResult:
                     formula=formula_of(run.task),
                     after=task_of.get(run.start, "unknown") if run.start else "",
                     parameters=max((stamp.parameters for stamp in progress.stamps.values() if stamp), default=0),
-                    tables={name: read_table(place / f"{name}.parquet") for name in names},
+                    tables=tables,
                 )
             )
     return StudyResult(config, folder, tuple(runs), failed, tuple(missing), tuple(crashed))

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from spectraledge.analyses.registry import ANALYSES, Analysis
+from spectraledge.analyses.analysis import Analysis
+from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.files import digest
