@@ -14,7 +14,7 @@ from spectraledge.modes.functional_pca import (
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
 from spectraledge.modes.readouts import centred_logit_response, normed_response
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
-from spectraledge.modes.selection import (
+from spectraledge.modes.selection_ratio import (
     SelectionRatio,
     isotropy_p_values,
     selection_p_values,

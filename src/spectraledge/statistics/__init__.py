@@ -4,7 +4,6 @@ from spectraledge.statistics.auc import Discrimination, discrimination
 from spectraledge.statistics.bootstrap import Interval, bootstrap_interval, paired_difference
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
-from spectraledge.statistics.estimates import SeedEstimate, mean_estimate, rate_estimate
 from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import Symmetry, label_permutation
@@ -12,6 +11,7 @@ from spectraledge.statistics.null_directions import block_matched_directions, ra
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
 from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
 from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
+from spectraledge.statistics.seed_estimates import SeedEstimate, mean_estimate, rate_estimate
 
 __all__ = [
     "ChangePoint",

@@ -16,9 +16,9 @@ from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
+from spectraledge.training.optimiser_step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
-from spectraledge.training.step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
