@@ -2,6 +2,7 @@
 
 import math
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -109,3 +110,8 @@ def test_every_local_link_leads_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_page_of_files_has_every_table_as_the_code_declares_it() -> None:
+    text = (ROOT / "docs/files.md").read_text()
+    assert runpy.run_path(str(ROOT / "docs/make_tables.py"))["page"](text) == text

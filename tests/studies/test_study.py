@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from spectraledge import InputError, RunConfig, named_task
-from spectraledge.analyses.step import TABLES
+from spectraledge.analyses.step import STEP_TABLES
 from spectraledge.claims.of_runs import _above, evaluate_claims
 from spectraledge.studies import (
     AnalysisConfig,
@@ -60,7 +60,7 @@ def test_tables_cover_every_run(finished: Path) -> None:
     claims = joined["claims"]
     assert {table["run"].nunique() for table in joined.values()} == {3}
     for run in load_study(finished).runs:
-        for name in (*TABLES, "course", "changes"):
+        for name in (*(table.name for table in STEP_TABLES), "course", "changes"):
             assert len(getattr(run, name)), name
     assert set(claims["verdict"]) <= {"found", "not found"}
     assert claims["q"].dropna().between(0, 1).all()

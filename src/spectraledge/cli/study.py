@@ -50,7 +50,9 @@ _DEFAULT = Path("studies") / "quick"
 
 @study.command(epilog="Example:  spectraledge study run quick --out studies/quick")
 def run(
-    name: Annotated[str, typer.Argument(help=f"Recipe: {', '.join(RECIPES)}.")] = "quick",
+    name: Annotated[
+        str, typer.Argument(help=f"Recipe: {', '.join(RECIPES)}, or one of yours as my_study.py:recipe.")
+    ] = "quick",
     out: Out = None,
     seed: Annotated[int, typer.Option(min=0, help="Root seed of every random stream, for a study of one seed.")] = 42,
     as_json: Json = False,
@@ -87,7 +89,7 @@ def run(
         )
     config = recipe(name, seeds=first_seeds(seeds) if seeds else (seed,), budget=budget)
     config = config.model_copy(update={"keep": keep or config.keep})
-    parts = [name, *([f"seed{seed}"] if seed != 42 else []), *(["small"] if budget == "small" else [])]
+    parts = [config.name, *([f"seed{seed}"] if seed != 42 else []), *(["small"] if budget == "small" else [])]
     folder = out or Path("studies") / "-".join(parts)
     place = Backend(backend, jobs, threads, address, _options(option or []))
     page = folder / "report.html"

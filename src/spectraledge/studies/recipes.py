@@ -1,10 +1,12 @@
 """Recipes: functions that return a whole study."""
 
 from itertools import count, islice
+from pathlib import Path
 from typing import Protocol
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
+from spectraledge.files import load_function
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import named_task
@@ -91,7 +93,7 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "match
     """Make a study by name.
 
     Args:
-        name: A key of `RECIPES`.
+        name: A key of `RECIPES`, or `my_study.py:recipe`: a Python file and a function in it that is a `Recipe`.
         seeds: Root seeds of its runs; see `first_seeds`. Default 42 (Xu 2026, §2).
         budget: What it may cost.
 
@@ -99,8 +101,23 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "match
         The study's configuration.
 
     Raises:
-        InputError: if the name is unknown, or the study has no such budget.
+        InputError: if the name is unknown, the study has no such budget, or the function fails or returns something
+            else.
     """
-    if name not in RECIPES:
-        raise InputError(f"unknown study {name!r}: known studies are {', '.join(RECIPES)}")
-    return RECIPES[name](seeds=seeds, budget=budget)
+    path, _, function = name.rpartition(":")
+    if not path.endswith(".py"):
+        if name not in RECIPES:
+            raise InputError(f"unknown study {name!r}: known studies are {', '.join(RECIPES)}, or my_study.py:recipe")
+        return RECIPES[name](seeds=seeds, budget=budget)
+    try:
+        made = load_function(Path(path), function)(seeds=seeds, budget=budget)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"recipe {name!r} failed: {type(error).__name__}: {error}; it is called with seeds=(42, ...) and "
+            f'budget="{budget}"'
+        ) from error
+    if not isinstance(made, StudyConfig):
+        raise InputError(f"recipe {name!r} must return a StudyConfig, got {type(made).__name__}")
+    return made

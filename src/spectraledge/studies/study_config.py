@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.registry import ANALYSES
@@ -24,7 +24,7 @@ class StudyConfig(BaseModel):
     """A whole study.
 
     Attributes:
-        name: Its recipe.
+        name: Its recipe's; folders are named after it.
         runs: Its runs, in the order in which reports list them.
         analysis: How each is analysed.
         other_analyses: Names of the analyses of runs, by run id, that do not have those of `analysis`.
@@ -33,7 +33,7 @@ class StudyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     runs: tuple[RunConfig, ...]
     analysis: AnalysisConfig = AnalysisConfig()
     other_analyses: dict[str, tuple[str, ...]] = {}

@@ -1,0 +1,59 @@
+"""Recipes by name, and recipes that a user brings in a file of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from spectraledge import InputError
+from spectraledge.studies import RECIPES, recipe
+
+MINE = """
+from spectraledge import RunConfig, named_task
+from spectraledge.studies import AnalysisConfig, StudyConfig
+
+def mine(*, seeds, budget):
+    task = named_task("maximum", modulus=5)
+    runs = tuple(RunConfig.for_task(task, {"width": 8, "heads": 2, "hidden": 8}, seed=seed, steps=20, every=5) for seed in seeds)
+    return StudyConfig(name="mine", runs=runs, analysis=AnalysisConfig(analyses=("spectrum",), window=5))
+
+def fails(*, seeds, budget):
+    raise ZeroDivisionError("no")
+
+def nothing(*, seeds, budget):
+    return None
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_study.py"
+    path.write_text(MINE)
+    return path
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_ours_have_their_own_names_and_every_seed(name: str) -> None:
+    study = recipe(name, seeds=(1, 2), budget="small")
+    assert study.name == name
+    assert {run.seed for run in study.runs} == {1, 2}
+
+
+def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
+    study = recipe(f"{file}:mine", seeds=(3, 4))
+    assert (study.name, [run.seed for run in study.runs]) == ("mine", [3, 4])
+    assert study.hash == recipe(f"{file}:mine", seeds=(3, 4)).hash
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("{file}:fails", "my_study.py:fails' failed: ZeroDivisionError: no; it is called with seeds="),
+        ("{file}:nothing", "must return a StudyConfig, got NoneType"),
+        ("{file}:absent", "has no function 'absent'"),
+        ("elsewhere.py:mine", "no Python file at elsewhere.py"),
+        ("guess", "unknown study 'guess': known studies are quick, paper, or my_study.py:recipe"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(file: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        recipe(name.format(file=file))
