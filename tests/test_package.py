@@ -7,6 +7,10 @@ import venv
 import zipfile
 from pathlib import Path
 
+import pytest
+
+import spectraledge
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -39,3 +43,16 @@ def test_wheel_installs_and_runs_in_an_empty_environment(tmp_path: Path) -> None
     assert found["missing"] == []
     assert found["native_code"] in {"default", "avx2", "avx512"}
     assert found["spectrum_error"] < 1e-12
+
+
+def test_names_at_the_top_are_imported_when_they_are_used() -> None:
+    code = (
+        "import sys, spectraledge\n"
+        "assert 'torch' not in sys.modules\n"
+        "for name in spectraledge.__all__:\n"
+        "    assert getattr(spectraledge, name).__name__ == name\n"
+        "assert set(spectraledge.__all__) <= set(dir(spectraledge))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="module 'spectraledge' has no attribute 'absent'"):
+        spectraledge.absent  # noqa: B018

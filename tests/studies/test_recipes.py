@@ -13,7 +13,8 @@ from spectraledge.studies import AnalysisConfig, StudyConfig
 
 def mine(*, seeds, budget):
     task = named_task("maximum", modulus=5)
-    runs = tuple(RunConfig.for_task(task, {"width": 8, "heads": 2, "hidden": 8}, seed=seed, steps=20, every=5) for seed in seeds)
+    sizes = {"width": 8, "heads": 2, "hidden": 8}
+    runs = tuple(RunConfig.for_task(task, sizes, seed=seed, steps=20, every=5) for seed in seeds)
     return StudyConfig(name="mine", runs=runs, analysis=AnalysisConfig(analyses=("spectrum",), window=5))
 
 def fails(*, seeds, budget):
