@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spectraledge import InputError
-from spectraledge.studies import RECIPES, recipe
+from spectraledge.studies import ANALYSES, RECIPES, AnalysisConfig, recipe
 
 MINE = """
 from spectraledge import RunConfig, named_task
@@ -58,3 +58,22 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
 def test_what_is_no_recipe_is_refused(file: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         recipe(name.format(file=file))
+
+
+def test_hashes_are_those_of_earlier_versions() -> None:
+    """Folders and stamps are keyed by them: where one changes, studies that exist are measured or trained anew."""
+    assert recipe("quick").hash.startswith("dcd42e5fe3133509")
+    assert recipe("paper", seeds=(42, 137, 2024), budget="small").hash.startswith("5e4a2c413d95341b")
+    assert recipe("quick").runs[0].run_id == "add-mod97-wd1-seed42-c5028e8e"
+    found = {name: analysis.hash(AnalysisConfig())[:6] for name, analysis in ANALYSES.items()}
+    assert found == {
+        "spectrum": "3047d3",
+        "step": "9abbc0",
+        "course": "8b547d",
+        "declines": "fd224d",
+        "decompositions": "24c653",
+        "representation": "a1d037",
+        "autoencoder": "75ae3f",
+        "cousage": "5af594",
+        "reuse": "cd7e13",
+    }

@@ -48,7 +48,8 @@ class StudyConfig(BaseModel):
     @property
     def hash(self) -> str:
         """Hex SHA-256 of the configuration."""
-        return digest(self.model_dump(mode="json"))
+        analysis = self.analysis.values(*AnalysisConfig.model_fields)
+        return digest({**self.model_dump(mode="json"), "analysis": analysis})
 
     def grows(self, other: "StudyConfig") -> bool:
         """Tell whether this study is the other one with the same or more runs, whatever is analysed of each."""
