@@ -4,7 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import runpy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,29 @@ def read_table(path: Path) -> pd.DataFrame:
 def digest(value: Any) -> str:
     """Return the hex SHA-256 of a JSON value, with keys sorted, so that equal configurations have equal digests."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def load_function(path: Path, name: str) -> Callable[..., Any]:
+    """Run a Python file that a user brings, and return a function in it.
+
+    Args:
+        path: The file.
+        name: Name of the function.
+
+    Returns:
+        The function.
+
+    Raises:
+        InputError: if there is no such file or function, or the file fails.
+    """
+    if not path.is_file():
+        raise InputError(f"no Python file at {path}: give module.py:function")
+    try:
+        namespace = runpy.run_path(str(path))
+    except Exception as error:
+        raise InputError(f"{path} could not be run: {type(error).__name__}: {error}") from error
+    function = namespace.get(name)
+    if not callable(function):
+        raise InputError(f"{path} has no function {name!r}")
+    found: Callable[..., Any] = function
+    return found

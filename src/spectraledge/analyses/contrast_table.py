@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spectraledge.analyses.left_out import without
 from spectraledge.analyses.mode_tables import restricted
+from spectraledge.models import HasAttention
 from spectraledge.modes import Basis, energy_share, shares
-from spectraledge.observed.network import READOUTS
 from spectraledge.observed.observation import Observation
 
 Response = NDArray[np.floating]
@@ -25,12 +26,13 @@ def contrast_table(seen: Observation) -> pd.DataFrame:
         seen: What was seen at a step.
 
     Returns:
-        One row per direction, read-out and set of inputs: step, readout (residual, normed, logits or head), layer, head
+        One row per direction, read-out that the network has and set of inputs: step, readout (residual, normed, logits
+        or head), layer, head
         (0-based; −1 where it is no head), inputs (all, train or test; a half only of the observed read-out), kind
         (edge, random), direction, basis (the task's own), energy_share (corrected for chance), energy (of the
         response per input, mean included).
     """
-    own = seen.bases[seen.own]
+    own, architecture = seen.bases[seen.own], seen.network.architecture
     rows: list[tuple[object, ...]] = []
 
     def add(where: tuple[object, ...], what: tuple[object, ...], response_ND: Response, share: float) -> None:
@@ -45,13 +47,14 @@ def contrast_table(seen: Observation) -> pd.DataFrame:
         kind, number = seen.directions.kinds[row], seen.directions.numbers[row]
         vector_1P = seen.directions.vectors_KP[row : row + 1]
         # From the residual's response the later ones follow, not the other way round.
-        for readout in READOUTS if seen.readout == "residual" else (seen.readout,):
+        for readout in architecture.readouts if seen.readout == "residual" else (seen.readout,):
             later_ND = response_ND if readout == seen.readout else seen.network.later(response_ND, vector_1P, readout)
             add((readout, -1, -1, "all"), (kind, number), later_ND, _share(later_ND, own))
         for inputs, (kept_N, group) in halves.items():
             half_ND = response_ND[kept_N]
             add((seen.readout, -1, -1, inputs), (kind, number), half_ND, float(energy_share(half_ND[None], group)[0]))
-    for kind, count in (("edge", None), ("random", HEAD_NULLS)):
+    has_heads = isinstance(architecture, HasAttention)
+    for kind, count in (("edge", None), ("random", HEAD_NULLS)) if has_heads else ():
         places = seen.directions.places(kind)[:count]
         heads = seen.network.head_responses(seen.directions.vectors_KP[places])
         for layer, of_layer in enumerate(heads):
@@ -62,7 +65,7 @@ def contrast_table(seen: Observation) -> pd.DataFrame:
     columns = ["readout", "layer", "head", "inputs", "kind", "direction", "basis", "energy_share", "energy"]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "step", seen.step)
-    return table
+    return table if has_heads else without(table, "the network has no attention heads")
 
 
 def _share(response_ND: Response, basis: Basis) -> float:

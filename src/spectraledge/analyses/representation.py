@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import (
     GRAINS,
@@ -30,6 +31,7 @@ from spectraledge.controls import (
     train_autoencoder,
     two_sided_p,
 )
+from spectraledge.models import HasAttention
 from spectraledge.modes.measures import group_means
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import DIFFERENCE_SIZE, Network
@@ -49,6 +51,11 @@ ACTIVE = 32
 
 EPOCHS = 300
 """Passes over the inputs (Xu 2026, §5)."""
+
+_SHARES = ["step", "kind", "direction", "layer", "head", "matrix", "share"]
+
+_PURITY = ["step", "kind", "direction", "grain", "blocks", "purity", "layer", "head", "matrix"]
+_PURITY += ["null_mean", "null_high", "p"]
 
 
 class ChosenStep(NamedTuple):
@@ -98,7 +105,7 @@ def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, 
     """Head purity and response ranks of a run's directions, and of random ones in their span and at large.
 
     Args:
-        folder: A run folder that this package wrote, whose watched parameters are the attention matrices.
+        folder: A run folder that this package wrote; of a network with attention its matrices are watched.
         settings: How the run is analysed; the read-out is the residual stream always (Xu 2026, §5).
 
     Returns:
@@ -107,7 +114,8 @@ def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, 
         - block_shares: and per block: layer, head (0-based), matrix (query, key, value, output), share of ‖v‖².
         - purity: and per grain (see `controls.Grain`): grain, blocks (their number), purity (largest share), layer,
           head, matrix (of that block; −1 or "" where the grain does not tell them apart), null_mean, null_high (of
-          isotropic directions, mean and 95 % point), p (one-sided, that large for an isotropic direction).
+          isotropic directions, mean and 95 % point), p (one-sided, that large for an isotropic direction). Neither has
+          rows where the network has no attention heads.
         - ranks: twice, for the response as it is (published) and without its mean over inputs: centered,
           effective_rank, basis (the task's own grouping), frequency, peakedness (of the projection on the first right
           singular vector), p_rank, p_peakedness (two-sided, among the random directions; missing for these).
@@ -115,11 +123,16 @@ def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, 
     Cost: about 5 s on one core for 9,409 pairs and 60 directions.
     """
     at = at_chosen_step(folder, settings, "edge", "bulk", "span", "random")
-    shares = block_shares(at.directions.vectors_KP, at.run.series.layout, heads=at.run.config.model.heads)
+    architecture, ranks = at.network.architecture, _rank_table(at)
+    if not isinstance(architecture, HasAttention):
+        tables = {"block_shares": pd.DataFrame(columns=_SHARES), "purity": pd.DataFrame(columns=_PURITY)}
+        reason = "the network has no attention heads"
+        return {**{name: without(table, reason) for name, table in tables.items()}, "ranks": ranks}
+    shares = block_shares(at.directions.vectors_KP, at.run.series.layout, architecture.attention)
     return {
         "block_shares": _share_table(at, shares),
         "purity": pd.concat([_purity_rows(at, shares, grain, settings.seed) for grain in GRAINS], ignore_index=True),
-        "ranks": _rank_table(at),
+        "ranks": ranks,
     }
 
 
@@ -130,7 +143,7 @@ def _share_table(at: ChosenStep, shares: BlockShares) -> pd.DataFrame:
         for label, shares_LHM in zip(at.labels, shares.shares_KLHM, strict=True)
         for (layer, head, matrix), share in zip(where, shares_LHM.ravel(), strict=True)
     ]
-    return pd.DataFrame(rows, columns=["step", "kind", "direction", "layer", "head", "matrix", "share"])
+    return pd.DataFrame(rows, columns=_SHARES)
 
 
 def _purity_rows(at: ChosenStep, shares: BlockShares, grain: Grain, seed: int) -> pd.DataFrame:
@@ -150,7 +163,7 @@ def _purity_rows(at: ChosenStep, shares: BlockShares, grain: Grain, seed: int) -
     table["null_mean"] = null_B.mean()
     table["null_high"] = np.quantile(null_B, 0.95)
     table["p"] = [empirical_p(purity, null_B) for purity in table["purity"]]
-    return table
+    return table[_PURITY]
 
 
 def _rank_table(at: ChosenStep) -> pd.DataFrame:
@@ -203,7 +216,7 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
     Cost: about half a minute on one core for 9,409 pairs, most of it for training.
     """
     at = at_chosen_step(folder, settings, "edge", "bulk", "random")
-    residual_ND = at.network.still.residual_ND
+    residual_ND = at.network.still["residual"]
     generator = torch_generator(settings.seed, "autoencoder")
     trained = train_autoencoder(residual_ND, features=DICTIONARY, active=ACTIVE, epochs=EPOCHS, generator=generator)
     alive = int((trained.encode(residual_ND) > 0).any(0).sum())
@@ -223,7 +236,7 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
 def _overlaps(at: ChosenStep, trained: Autoencoder) -> Float:
     """Jaccard indices of what every direction moves and, behind these, what the moves at 45° to random ones move."""
     size = DIFFERENCE_SIZE * float(at.network.weights_P.norm())
-    residual_ND = at.network.still.residual_ND
+    residual_ND = at.network.still["residual"]
     random = at.directions.places("random")
     moved, random_shifts = [], []
     orthogonal = replace(at.directions, vectors_KP=_orthonormal(at.directions.vectors_KP))

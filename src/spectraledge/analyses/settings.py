@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from spectraledge.observed.network import ReadoutName
+from spectraledge.models import ReadoutName
 
 
 def _enough(surrogates: int) -> int:

@@ -11,7 +11,7 @@ from rich.table import Table
 from spectraledge.cli.options import Json, Key, Out, Params, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.errors import InputError
 from spectraledge.files import write_table
-from spectraledge.observed.network import READOUTS
+from spectraledge.models import READOUTS
 from spectraledge.studies import analyze_folder, analyze_step, follow_course
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_snapshots, in_hub_cache
