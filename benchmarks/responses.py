@@ -5,7 +5,7 @@ from baselines import PlainLoop, perturbed_responses
 from measuring import Row, gemm_rate, in_turn, row, synchronize
 
 from spectraledge import RunConfig, Trainer, named_task
-from spectraledge.models import residual_tangents
+from spectraledge.models.tangents import residual_tangents
 from spectraledge.trajectory import Layout
 
 TANGENT_FLOP = 0.372e9

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from spectraledge.integrations import SpectralEdgeTracker
-from spectraledge.models import Transformer, TransformerConfig, residual_tangents
+from spectraledge.models import Transformer, TransformerConfig
+from spectraledge.models.tangents import residual_tangents
 from spectraledge.spectrum import BandedGram
 from spectraledge.tasks import named_task
 from spectraledge.training import InMemory, Member, RunConfig, Stack, Trainer, train, train_in_folder, train_together

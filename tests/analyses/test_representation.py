@@ -113,7 +113,7 @@ def test_overlaps_equal_a_second_computation(run: Path, seen, monkeypatch: pytes
         for row in rows:
             vector = vector - (vector @ row) * row
         rows.append(vector / vector.norm())
-    residual_ND = network.still.residual_ND
+    residual_ND = network.still["residual"]
     trained = train_autoencoder(
         residual_ND, features=30, active=4, epochs=5, generator=torch_generator(42, "autoencoder")
     )

@@ -33,7 +33,7 @@ def parts_of(folder: Path, part: str | None = None) -> tuple[Window, LabelledDir
 
 def gradients(network: Network, vectors_KP: torch.Tensor) -> np.ndarray:
     """Inner products of every example's own gradient with the directions, one backward pass per example."""
-    model = Transformer(network.config).double()
+    model = Transformer(network.architecture.config).double()
     model.load_state_dict(network.parameters)
     watched = [dict(model.named_parameters())[name] for name in network.layout.shapes]
     found = []

@@ -154,7 +154,7 @@ def test_frequencies_equal_a_slow_transform(run: Path) -> None:
     table = frequency_table(seen, SETTINGS)
     logarithm = {pow(3, k, 7): k for k in range(6)}
     embedding = seen.network.parameters["token_embedding.weight"].numpy()
-    logits = (seen.network.still.logits_NC - seen.network.still.logits_NC.mean(1, keepdim=True)).numpy()
+    logits = (seen.network.still["logits"] - seen.network.still["logits"].mean(1, keepdim=True)).numpy()
     pairs = seen.run.task.pairs_N2
     places = np.array([(logarithm[a] + logarithm[b]) % 6 for a, b in pairs])
     power = {"embedding": [], "logits": []}

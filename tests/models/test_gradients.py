@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spectraledge.models import TransformerConfig, Weights, forward_pairs, loss_and_gradient, rows_of
+from spectraledge.models import TransformerConfig
+from spectraledge.models.gradients import loss_and_gradient
+from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 
 CONFIGS = [
     TransformerConfig(tokens=7, width=12, heads=2, hidden=16, depth=1),

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from spectraledge.models import Transformer, TransformerConfig, has_tangents, residual_tangents
+from spectraledge.models import Transformer, TransformerConfig
+from spectraledge.models.tangents import has_tangents, residual_tangents
 from spectraledge.modes import jvp_responses, module_readout
 
 CONFIGS = [

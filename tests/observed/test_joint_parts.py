@@ -35,7 +35,7 @@ def test_each_part_has_its_head_labels_and_structure(joint_run, part, head):
     trainer.advance(400)
     with torch.no_grad():
         logits = trainer.model(torch.from_numpy(run.task.pairs_N2)).logits_NC[:, 13 * head : 13 * head + 13]
-    torch.testing.assert_close(network.still.logits_NC, logits.double(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(network.still["logits"], logits.double(), rtol=1e-4, atol=1e-4)
     accuracy = float((logits.argmax(-1).numpy() == expected.labels_N)[run.test_N].mean())
     assert run.metrics["test_accuracy"].iloc[-1] == pytest.approx(accuracy)
     assert list(run.metrics["step"]) == list(range(0, 401, 20))

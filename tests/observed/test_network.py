@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from spectraledge.models import HeadOutputs, Transformer
-from spectraledge.observed.network import READOUTS, Network
+from spectraledge.models import READOUTS, Transformer
+from spectraledge.models.heads import HeadOutputs
+from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 
 TINY = 1e-6
@@ -24,7 +25,7 @@ def direction(network: Network, seed: int = 0) -> torch.Tensor:
 
 
 def read(network: Network, readout: str, move: torch.Tensor) -> np.ndarray:
-    model = (HeadOutputs if readout == "head" else Transformer)(network.config).double()
+    model = (HeadOutputs if readout == "head" else Transformer)(network.architecture.config).double()
     moved = {name: network.parameters[name] + value for name, value in network.layout.split(move[0]).items()}
     model.load_state_dict({**network.parameters, **moved})
     with torch.no_grad():
@@ -66,7 +67,7 @@ def test_head_responses_are_derivatives(network: Network) -> None:
 
 
 def test_heads_sum_to_what_attention_adds(network: Network) -> None:
-    model = Transformer(network.config).double()
+    model = Transformer(network.architecture.config).double()
     model.load_state_dict(network.parameters)
     seen = {}
 
@@ -92,7 +93,7 @@ def test_heads_sum_to_what_attention_adds(network: Network) -> None:
 
 
 def test_what_a_network_computes(network: Network) -> None:
-    model = Transformer(network.config).double()
+    model = Transformer(network.architecture.config).double()
     model.load_state_dict(network.parameters)
     last, neurons = model.layers[-1], []
 
@@ -104,9 +105,9 @@ def test_what_a_network_computes(network: Network) -> None:
     last.finish = watched
     with torch.no_grad():
         out = model(network.inputs_N2)
-    torch.testing.assert_close(network.still.residual_ND, out.residual_ND)
-    torch.testing.assert_close(network.still.logits_NC, out.logits_NC)
-    torch.testing.assert_close(network.still.neurons_NH, neurons[0])
+    torch.testing.assert_close(network.still["residual"], out.residual_ND)
+    torch.testing.assert_close(network.still["logits"], out.logits_NC)
+    torch.testing.assert_close(network.still["neurons"], neurons[0])
 
 
 def test_single_precision_is_close(run: Path, network: Network) -> None:

@@ -7,7 +7,9 @@ from torch.nn import functional as F
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
-from spectraledge.models import TransformerConfig, loss_and_gradient, rows_of
+from spectraledge.models import TransformerConfig, architecture_of
+from spectraledge.models.gradients import loss_and_gradient
+from spectraledge.models.pairs import rows_of
 from spectraledge.tasks import any_task
 from spectraledge.training import PROTOCOLS, RunConfig, Trainer, train_in_folder
 from spectraledge.training.loop import InMemory, train
@@ -56,7 +58,7 @@ def test_heads_are_drawn_one_after_another_as_the_author_does(published_network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(42)
         expected = heads_joined(published_network(config).named_as_ours(), 3)
-    found = dict(PROTOCOLS["paper"].network(config, 42).named_parameters())
+    found = PROTOCOLS["paper"].weights(architecture_of(config), 42)
     assert sorted(found) == sorted(expected)
     for name, parameter in found.items():
         torch.testing.assert_close(parameter, expected[name], rtol=0, atol=0)
@@ -124,9 +126,9 @@ def test_a_run_starts_from_the_trunk_of_another(tmp_path):
     train_in_folder(tmp_path / second.run_id, second, task)
     end = read_snapshot(snapshot_path(tmp_path / first.run_id, Manifest.read(tmp_path / first.run_id).step))
     begun = read_snapshot(snapshot_path(tmp_path / second.run_id, 0))
-    drawn = dict(PROTOCOLS["default"].network(second.model, 7).named_parameters())
+    drawn = PROTOCOLS["default"].weights(architecture_of(second.model), 7)
     for name, value in begun.items():
-        expected = drawn[name].detach() if name.startswith("head.") else end[name]
+        expected = drawn[name] if name.startswith("head.") else end[name]
         torch.testing.assert_close(value, expected, rtol=0, atol=0)
     assert second.hash != config_of("square_sum+", seed=7).hash
 

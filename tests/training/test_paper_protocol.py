@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spectraledge.models import TransformerConfig
+from spectraledge.models import TransformerConfig, architecture_of
 from spectraledge.tasks import named_task
 from spectraledge.training import PROTOCOLS, RunConfig, Trainer
 
@@ -80,14 +80,14 @@ def test_initial_weights_are_the_authors_bit_for_bit(published_network, sizes, s
     config = TransformerConfig(tokens=97, **sizes)
     with global_streams(seed):
         expected = published_network(config).named_as_ours()
-    found = dict(PROTOCOLS["paper"].network(config, seed).named_parameters())
+    found = PROTOCOLS["paper"].weights(architecture_of(config), seed)
     assert sorted(found) == sorted(expected)
     for name, parameter in found.items():
         torch.testing.assert_close(parameter, expected[name], rtol=0, atol=0)
 
 
 def test_all_layers_start_equal():
-    weights = dict(PROTOCOLS["paper"].network(TransformerConfig(tokens=7), 42).named_parameters())
+    weights = PROTOCOLS["paper"].weights(architecture_of(TransformerConfig(tokens=7)), 42)
     for name, parameter in weights.items():
         if name.startswith("layers.1."):
             torch.testing.assert_close(parameter, weights[name.replace("layers.1.", "layers.0.")], rtol=0, atol=0)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectraledge.models import TransformerConfig
+from spectraledge.models import TransformerConfig, architecture_of
 from spectraledge.training import PROTOCOLS, Trainer
 
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -93,7 +93,7 @@ def test_a_saved_position_is_gone_on_from(protocol, seed, before):
 
 
 def test_default_layers_start_different():
-    weights = PROTOCOLS["default"].network(TransformerConfig(tokens=7), 42).state_dict()
+    weights = PROTOCOLS["default"].weights(architecture_of(TransformerConfig(tokens=7)), 42)
     for name in ("attention.qkv.weight", "attention.output.weight", "up.weight", "up.bias", "down.weight"):
         assert float((weights[f"layers.0.{name}"] - weights[f"layers.1.{name}"]).abs().max()) > 0.01
 
@@ -106,7 +106,7 @@ def test_default_streams_are_apart():
 
 def test_default_streams_are_those_that_the_manifest_names():
     seeds, protocol = PROTOCOLS["default"].seeds(5), PROTOCOLS["default"]
-    tokens = protocol.network(TransformerConfig(tokens=97), 5).token_embedding.weight.detach()
+    tokens = protocol.weights(architecture_of(TransformerConfig(tokens=97)), 5)["token_embedding.weight"]
     expected = torch.randn(97, 128, generator=torch.Generator().manual_seed(seeds["weights"]))
     torch.testing.assert_close(tokens, expected, rtol=0, atol=0)
     split = protocol.split(100, fraction=0.3, seed=5)
@@ -118,7 +118,7 @@ def test_default_streams_are_those_that_the_manifest_names():
 @every_protocol
 def test_initial_weights_have_the_published_distributions(protocol):
     width = 128
-    weights = PROTOCOLS[protocol].network(TransformerConfig(tokens=97), 5).state_dict()
+    weights = PROTOCOLS[protocol].weights(architecture_of(TransformerConfig(tokens=97)), 5)
     tokens = weights["token_embedding.weight"]
     torch.testing.assert_close(float(tokens.std()), 1.0, rtol=0.03, atol=0)
     torch.testing.assert_close(float(weights["position_embedding"].std()), width**-0.5, rtol=0.15, atol=0)

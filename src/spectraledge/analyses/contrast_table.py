@@ -5,10 +5,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column, StepTable
+from spectraledge.analyses.left_out import without
 from spectraledge.analyses.mode_tables import restricted
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.models import HasAttention
 from spectraledge.modes import Basis, energy_share, shares
-from spectraledge.observed.network import READOUTS
 from spectraledge.observed.observation import Observation
 
 Response = NDArray[np.floating]
@@ -28,9 +29,9 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         settings: How the run is analysed.
 
     Returns:
-        See `CONTRASTS`.
+        See `CONTRASTS`; of the read-outs those that the network has.
     """
-    own = seen.bases[seen.own]
+    own, architecture = seen.bases[seen.own], seen.network.architecture
     rows: list[tuple[object, ...]] = []
 
     def add(where: tuple[object, ...], what: tuple[object, ...], response_ND: Response, share: float) -> None:
@@ -45,13 +46,14 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         kind, number = seen.directions.kinds[row], seen.directions.numbers[row]
         vector_1P = seen.directions.vectors_KP[row : row + 1]
         # From the residual's response the later ones follow, not the other way round.
-        for readout in READOUTS if seen.readout == "residual" else (seen.readout,):
+        for readout in architecture.readouts if seen.readout == "residual" else (seen.readout,):
             later_ND = response_ND if readout == seen.readout else seen.network.later(response_ND, vector_1P, readout)
             add((readout, -1, -1, "all"), (kind, number), later_ND, _share(later_ND, own))
         for inputs, (kept_N, group) in halves.items():
             half_ND = response_ND[kept_N]
             add((seen.readout, -1, -1, inputs), (kind, number), half_ND, float(energy_share(half_ND[None], group)[0]))
-    for kind, count in (("edge", None), ("random", HEAD_NULLS)):
+    has_heads = isinstance(architecture, HasAttention)
+    for kind, count in (("edge", None), ("random", HEAD_NULLS)) if has_heads else ():
         places = seen.directions.places(kind)[:count]
         heads = seen.network.head_responses(seen.directions.vectors_KP[places])
         for layer, of_layer in enumerate(heads):
@@ -59,7 +61,8 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
                 for row, head_ND in zip(places, head_KND, strict=True):
                     what = kind, seen.directions.numbers[row]
                     add(("head", layer, head, "all"), what, head_ND, _share(head_ND, own))
-    return CONTRASTS.frame(rows)
+    table = CONTRASTS.frame(rows)
+    return table if has_heads else without(table, "the network has no attention heads")
 
 
 def _share(response_ND: Response, basis: Basis) -> float:

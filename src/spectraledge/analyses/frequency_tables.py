@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import real_characters
 from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.models import HasTokenTable
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import rank_agreement
 from spectraledge.streams import numpy_generator
@@ -31,18 +33,19 @@ def frequency_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
         settings: How the run is analysed.
 
     Returns:
-        See `FREQUENCIES`.
+        See `FREQUENCIES`; embedding and neurons are missing where the network has none.
     """
     group = grouping(seen.run.task, seen.run.wave_basis)
     basis = seen.bases[group.name]
-    still = seen.network.still
-    logits_NC = still.logits_NC
+    still, architecture = seen.network.still, seen.network.architecture
+    logits_NC = still["logits"]
     eigenvalues_K = seen.window.directions.eigenvalues_K.numpy()
     energies_KS = seen.energies[group.name]
     edge, window, random = (seen.directions.places(*kinds) for kinds in (("edge",), ("edge", "bulk"), ("random",)))
+    lacking = np.full(len(basis.subspaces) - 2, np.nan)
     sides = {
-        "embedding": _embedding(seen, group),
-        "neurons": (basis.energies(still.neurons_NH[None].numpy())[0])[1:-1],
+        "embedding": _embedding(seen, architecture, group) if isinstance(architecture, HasTokenTable) else lacking,
+        "neurons": basis.energies(still["neurons"][None].numpy())[0][1:-1] if "neurons" in still else lacking,
         "logits": (basis.energies((logits_NC - logits_NC.mean(-1, keepdim=True))[None].numpy())[0])[1:-1],
         "edge": (eigenvalues_K[: len(edge)] @ energies_KS[edge])[1:-1],
         "window": (eigenvalues_K @ energies_KS[window])[1:-1],
@@ -53,7 +56,8 @@ def frequency_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
     table.insert(1, "readout", seen.readout)
     table.insert(2, "basis", group.name)
     table.insert(3, "frequency", np.arange(1, len(table) + 1))
-    return table
+    missing = [name for name in WEIGHT_SIDES if table[name].isna().all()]
+    return without(table, f"{' and '.join(missing)} of the network unknown") if missing else table
 
 
 def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -73,7 +77,7 @@ def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     for weights in WEIGHT_SIDES:
         for moving in MOVING_SIDES:
             x, y = frequencies[weights].to_numpy(), frequencies[moving].to_numpy()
-            if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+            if len(x) < 2 or np.isnan(x).any() or np.ptp(x) == 0 or np.ptp(y) == 0:
                 continue
             found = rank_agreement(x, y, generator=numpy_generator(seed, "agreement", weights, moving))
             rows.append(
@@ -82,13 +86,13 @@ def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     return AGREEMENT.frame(rows)
 
 
-def _embedding(seen: Observation, group: Grouping) -> Float:
+def _embedding(seen: Observation, architecture: HasTokenTable, group: Grouping) -> Float:
     """Energy of the token embedding at each frequency over its tokens' coordinates."""
     pairs_N2, coordinates_N2 = seen.run.task.pairs_N2, group.coordinates_N2
     placed_N = coordinates_N2[:, 0] >= 0
     position = np.full(group.order, -1)
     position[coordinates_N2[placed_N, 0]] = pairs_N2[placed_N, 0]
-    table_VD = seen.network.parameters["token_embedding.weight"].double().numpy()
+    table_VD = architecture.token_table(seen.network.parameters).double().numpy()
     columns_MD = table_VD[position[position >= 0]]
     characters_MM = real_characters(group.order)[position >= 0]
     power_M = np.square(characters_MM.T @ (columns_MD - columns_MD.mean(axis=0))).sum(axis=1)

@@ -7,7 +7,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from spectraledge.errors import InputError
-from spectraledge.observed.network import ReadoutName
+from spectraledge.models import ReadoutName
 from spectraledge.observed.view import View
 
 

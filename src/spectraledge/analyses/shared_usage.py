@@ -114,7 +114,8 @@ def _usage(directions: LabelledDirections, networks: Mapping[str, Network]) -> F
     trunk, *others = networks.values()
     for other in others:
         same = all(
-            name.startswith("head.") or other.parameters[name].equal(value) for name, value in trunk.parameters.items()
+            name in trunk.architecture.head or other.parameters[name].equal(value)
+            for name, value in trunk.parameters.items()
         )
         if not same or not other.inputs_N2.equal(trunk.inputs_N2):
             raise InputError(
@@ -127,7 +128,7 @@ def _usage(directions: LabelledDirections, networks: Mapping[str, Network]) -> F
             for rows_of_head, network in zip(found, networks.values(), strict=True):
                 logits_NC = network.later(response_ND, vector_1P, "logits")
                 labels_N = network.labels_N.numpy()
-                rows_of_head.append(usage(network.still.logits_NC.numpy(), logits_NC[None], labels_N)[0])
+                rows_of_head.append(usage(network.still["logits"].numpy(), logits_NC[None], labels_N)[0])
     return np.array(found)
 
 

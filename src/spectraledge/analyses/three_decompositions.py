@@ -12,7 +12,9 @@ from torch import Tensor
 from spectraledge.analyses.analysis import Analysis, Column, Table
 from spectraledge.analyses.course import CHANGE_COLUMNS, change_table
 from spectraledge.analyses.edge_decline import TABLE_WINDOW, recorded_gram, window_spectra
+from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.models import Attention, HasAttention, architecture_of
 from spectraledge.spectrum import (
     block_windows,
     displacement_gram,
@@ -45,7 +47,7 @@ def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
 
     Definition: Xu 2026, §4.2. "updates": the spectrum of trailing windows. "displacement": principal components of
     θ_0..θ_t of the watched parameters, so that the window grows. "weights": singular values of all heads' W_Q and W_K
-    together, of each layer.
+    together, of each layer; left out where a network has none, and then nothing is said of agreement.
     Null: of updates, updates of the same lengths at right angles; of the path, a random walk with those steps, which
     has a first component of 61 % whatever it does not learn (see `principal_components`); of a weight matrix, normal
     noise of its shape and Frobenius norm, median and 95 % quantile.
@@ -75,8 +77,12 @@ def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     for window in windows:
         rows += _of_updates(recorded, window, settings.center_spectrum)
     rows += _of_displacement(series)
-    rows += _of_weights(series, config, settings.seed)
+    architecture = architecture_of(config.model)
+    if isinstance(architecture, HasAttention):
+        rows += _of_weights(series, architecture.attention, settings.seed)
     table = COURSES.frame(rows)
+    if not isinstance(architecture, HasAttention):
+        table = without(table, "the network has no W_Q and W_K, so that nothing is said of its weights")
     changes = _changes(table, grokked, settings)
     agreement = pd.DataFrame([_agreement(table, changes, window, grokked, settings.seed) for window in windows])
     return {
@@ -112,9 +118,9 @@ def _of_displacement(series: Series) -> Iterator[_Row]:
         yield "displacement", "pc1_cosine", 0, 0, steps[points - 1], cosine, 1.0, np.nan
 
 
-def _of_weights(series: Series, config: RunConfig, seed: int) -> Iterator[_Row]:
-    width, depth = config.model.width, config.model.depth
-    names = tuple(f"layers.{layer}.attention.qkv.weight" for layer in range(depth))
+def _of_weights(series: Series, attention: Attention, seed: int) -> Iterator[_Row]:
+    width, names = attention.width, attention.qkv
+    depth = len(names)
     drawn_BLD = gaussian_singular_values(
         width, width, _MATRICES * 2 * depth, torch_generator(seed, "matrices")
     ).reshape(_MATRICES, 2 * depth, width)

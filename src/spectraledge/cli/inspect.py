@@ -17,7 +17,7 @@ from spectraledge.analyses.step import STEP
 from spectraledge.cli.options import Json, Key, Out, Params, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.errors import InputError
 from spectraledge.files import write_table
-from spectraledge.observed.network import READOUTS
+from spectraledge.models import READOUTS
 from spectraledge.studies.belonging import check_place
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_snapshots, in_hub_cache

@@ -1,7 +1,5 @@
 """In which attention heads and matrices a direction lies: shares of its squared norm by block, and head purity."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.models import Attention
 from spectraledge.trajectory import Layout
 
 Float = NDArray[np.float64]
@@ -23,8 +22,6 @@ Grain = Literal["head", "head_matrix", "matrix"]
 layer, head and matrix (32; Xu 2026, §5), or by matrix alone (4)."""
 
 GRAINS: tuple[Grain, ...] = get_args(Grain)
-
-_NAME = re.compile(r"layers\.(\d+)\.attention\.(qkv|output)\.weight")
 
 
 @dataclass(frozen=True)
@@ -83,16 +80,13 @@ class BlockShares:
         return drawn
 
 
-def block_shares(vectors_KP: Tensor, layout: Layout, *, heads: int) -> BlockShares:
+def block_shares(vectors_KP: Tensor, layout: Layout, attention: Attention) -> BlockShares:
     """Split the squared norm of directions among layers, heads and matrices.
-
-    The rows of Q, K and V and the columns of the output projection belong to heads, in equal stretches.
 
     Args:
         vectors_KP: Directions, shape (K, P), of any length but 0.
-        layout: How the watched weights lie in them: attention's "layers.i.attention.qkv.weight" (3·D, D) and
-            "layers.i.attention.output.weight" (D, D) of some layers, nothing else.
-        heads: Attention heads of a layer.
+        layout: How the watched weights lie in them: attention's matrices of some layers, nothing else.
+        attention: Which parameters these are.
 
     Returns:
         The shares.
@@ -100,12 +94,11 @@ def block_shares(vectors_KP: Tensor, layout: Layout, *, heads: int) -> BlockShar
     Raises:
         InputError: if other weights are watched, or a direction has length 0.
     """
-    layers = _layers(layout)
+    heads, width = attention.heads, attention.width
     parts = layout.split(vectors_KP.double())
     found = []
-    for layer in layers:
-        qkv, output = (parts[f"layers.{layer}.attention.{name}.weight"].square() for name in ("qkv", "output"))
-        width = output.shape[-1]
+    for layer in _layers(layout, attention):
+        qkv, output = (parts[names[layer]].square() for names in (attention.qkv, attention.output))
         by_head_K3H = qkv.reshape(len(qkv), 3, heads, width // heads * width).sum(-1)
         by_head_KH = output.reshape(len(output), width, heads, width // heads).sum((1, 3))
         found.append(torch.cat([by_head_K3H, by_head_KH[:, None]], dim=1).transpose(1, 2))
@@ -117,13 +110,13 @@ def block_shares(vectors_KP: Tensor, layout: Layout, *, heads: int) -> BlockShar
     return BlockShares(shares, layout.size // shares[0].size)
 
 
-def _layers(layout: Layout) -> list[int]:
+def _layers(layout: Layout, attention: Attention) -> list[int]:
     """Numbers of the layers whose attention matrices are all that is watched."""
-    watched: Mapping[str, re.Match[str] | None] = {name: _NAME.fullmatch(name) for name in layout.shapes}
-    layers = sorted({int(match[1]) for match in watched.values() if match})
-    if not all(watched.values()) or len(watched) != 2 * len(layers):
+    pairs = list(zip(attention.qkv, attention.output, strict=True))
+    layers = [layer for layer, names in enumerate(pairs) if set(names) <= set(layout.shapes)]
+    if not layers or {name for layer in layers for name in pairs[layer]} != set(layout.shapes):
         raise InputError(
-            "shares of heads need directions along attention's qkv.weight and output.weight of whole layers, nothing "
-            f"else, got {', '.join(layout.shapes)}: watch '*.attention.*.weight'"
+            "shares of heads need directions along attention's matrices of whole layers, nothing else, got "
+            f"{', '.join(layout.shapes)}: watch {', '.join(name for names in pairs for name in names)}"
         )
     return layers

@@ -1,21 +1,30 @@
-"""Networks. No training code lives here."""
+"""Networks behind one door: see `Architecture`. No training code lives here."""
 
-from spectraledge.models.gradients import loss_and_gradient
-from spectraledge.models.heads import HeadOutputs
-from spectraledge.models.pairs import Weights, forward_pairs, rows_of
-from spectraledge.models.tangents import has_tangents, residual_tangents
-from spectraledge.models.transformer import Readout, Transformer, TransformerConfig, empty_transformer
+from spectraledge.models.architecture import (
+    READOUTS,
+    Architecture,
+    Attention,
+    HasAttention,
+    HasTangents,
+    HasTokenTable,
+    Parameters,
+    ReadoutName,
+)
+from spectraledge.models.kinds import ModelConfig, architecture_of, model_config
+from spectraledge.models.transformer import Transformer, TransformerConfig
 
 __all__ = [
-    "HeadOutputs",
-    "Readout",
+    "READOUTS",
+    "Architecture",
+    "Attention",
+    "HasAttention",
+    "HasTangents",
+    "HasTokenTable",
+    "ModelConfig",
+    "Parameters",
+    "ReadoutName",
     "Transformer",
     "TransformerConfig",
-    "Weights",
-    "empty_transformer",
-    "forward_pairs",
-    "has_tangents",
-    "loss_and_gradient",
-    "residual_tangents",
-    "rows_of",
+    "architecture_of",
+    "model_config",
 ]

@@ -34,6 +34,11 @@ class TransformerConfig(BaseModel):
     heads: int = Field(default=4, gt=0)
     hidden: int = Field(default=256, gt=0)
 
+    @property
+    def work(self) -> int:
+        """Multiplications for an input, up to a factor."""
+        return self.depth * self.width**2
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "TransformerConfig":
         if self.width % self.heads:

@@ -12,7 +12,6 @@ from spectraledge.modes.functional_pca import (
     split_half,
 )
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
-from spectraledge.modes.readouts import centred_logit_response, normed_response
 from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
 from spectraledge.modes.selection_ratio import (
     SelectionRatio,
@@ -43,7 +42,6 @@ __all__ = [
     "Shares",
     "SplitHalf",
     "Wave",
-    "centred_logit_response",
     "chance_share",
     "component_test",
     "difference_responses",
@@ -61,7 +59,6 @@ __all__ = [
     "key_frequencies",
     "leading_functions",
     "module_readout",
-    "normed_response",
     "pair_basis",
     "peak",
     "principal_angles",

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra import is_prime
+from spectraledge.models import ReadoutName
 from spectraledge.modes import Basis, Wave, chance_share, field, grouping_basis, joint_basis, pair_basis, wave
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
-from spectraledge.observed.network import Network, ReadoutName, check_readout
+from spectraledge.observed.network import Network, check_readout
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
 from spectraledge.tasks import Grouping, grouping

@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from spectraledge.models import empty_transformer
+from spectraledge.models import architecture_of
 from spectraledge.studies.jobs import waves
 from spectraledge.studies.results import RunProgress, run_progress
 from spectraledge.studies.retention import EVERY
@@ -180,7 +180,7 @@ def _wall(seconds: list[float], jobs: int) -> float:
 
 
 def _space(run: RunConfig, end: int, study: StudyConfig) -> int:
-    shapes = {name: tuple(tensor.shape) for name, tensor in empty_transformer(run.model).named_parameters()}
+    shapes = architecture_of(run.model).shapes
     watched = select_parameters(shapes, run.watched).matched
     snapshot = _BYTES * sum(prod(size) for size in shapes.values())
     moves = _BYTES * len(MOVES) * sum(prod(shapes[name]) for name in watched)

@@ -153,8 +153,8 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
 
 
 def length(run: RunConfig) -> int:
-    """Return about how long a run may take, in inputs times layers times squared width."""
-    return run.steps * run.batch_size * run.model.depth * run.model.width**2
+    """Return about how long a run may take, in inputs times what each takes."""
+    return run.steps * run.batch_size * run.model.work
 
 
 def busy(study: Path, run: RunConfig) -> bool:

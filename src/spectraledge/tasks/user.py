@@ -2,7 +2,6 @@
 
 import csv
 import operator
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spectraledge.algebra import require_prime
 from spectraledge.errors import InputError
+from spectraledge.files import load_function
 from spectraledge.tasks.joint import JointTask, any_task
 from spectraledge.tasks.operations import all_pairs
 from spectraledge.tasks.task import Task
@@ -95,7 +95,7 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
         return task_from_table(_read_table(Path(source)), name=Path(source).stem)
     path, _, function_name = source.rpartition(":")
     if path.endswith(".py"):
-        return task_from_function(_load_function(Path(path), function_name), modulus=modulus, name=function_name)
+        return task_from_function(load_function(Path(path), function_name), modulus=modulus, name=function_name)
     return any_task(source, modulus=modulus)
 
 
@@ -111,17 +111,3 @@ def _read_table(path: Path) -> NDArray[np.float64]:
         return np.array(rows, dtype=np.float64)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path} is not a readable table of numbers ({error})") from error
-
-
-def _load_function(path: Path, name: str) -> Callable[[int, int], int | None]:
-    if not path.is_file():
-        raise InputError(f"no Python file at {path}: give module.py:function")
-    try:
-        namespace = runpy.run_path(str(path))
-    except Exception as error:
-        raise InputError(f"{path} could not be run: {type(error).__name__}: {error}") from error
-    function = namespace.get(name)
-    if not callable(function):
-        raise InputError(f"{path} has no function {name!r}")
-    found: Callable[[int, int], int | None] = function
-    return found

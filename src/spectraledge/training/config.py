@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from spectraledge.errors import InputError
 from spectraledge.files import digest
-from spectraledge.models import TransformerConfig
+from spectraledge.models import ModelConfig, TransformerConfig, architecture_of, model_config
 from spectraledge.tasks import JointTask, Task
 from spectraledge.trajectory import Manifest
 
@@ -23,7 +23,7 @@ class RunConfig(BaseModel):
     Attributes:
         task: Name of the task; of a joint one, the names of its parts (see `any_task`).
         task_digest: Digest of its table, so that a task of the same name and another table is another run.
-        model: Sizes of the network.
+        model: Kind and sizes of the network.
         protocol: Where random numbers come from: "paper" draws the author's streams, "default" named ones.
         seed: Root seed.
         train_fraction: Share of the pairs that trains.
@@ -42,14 +42,14 @@ class RunConfig(BaseModel):
         engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
             disk for later processes; needs a C++ compiler) and then takes about three fifths of the time. They round
             differently, so it is part of what a run is.
-        watched: Name patterns of the parameters whose updates are studied. Default: the attention matrices, no biases.
+        watched: Name patterns of the parameters whose updates are studied; see `Architecture.watched` for the default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
     task_digest: str
-    model: TransformerConfig
+    model: ModelConfig
     protocol: Literal["paper", "default"] = "default"
     seed: int = Field(default=42, ge=0, lt=2**32)
     train_fraction: float = Field(default=0.5, gt=0, lt=1)
@@ -65,7 +65,7 @@ class RunConfig(BaseModel):
     required: tuple[str, ...] = ()
     start: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     engine: Engine = "eager"
-    watched: tuple[str, ...] = Field(default=("layers.*.attention.*.weight",), min_length=1)
+    watched: tuple[str, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _whole_intervals(self) -> "RunConfig":
@@ -76,19 +76,20 @@ class RunConfig(BaseModel):
         return self
 
     @classmethod
-    def for_task(cls, task: Task | JointTask, model: dict[str, int] | None = None, **settings: Any) -> "RunConfig":
+    def for_task(cls, task: Task | JointTask, model: dict[str, Any] | None = None, **settings: Any) -> "RunConfig":
         """Make the configuration of a run on a task.
 
         Args:
             task: The task.
-            model: Sizes that differ from the defaults of `TransformerConfig`.
+            model: The kind of network, "transformer" by default, and sizes that differ from its defaults; see
+                `model_config`.
             **settings: Fields that differ from their defaults.
 
         Returns:
             The configuration.
 
         Raises:
-            InputError: if a value is out of range or a field is unknown.
+            InputError: if a value is out of range or a field is unknown, or a user's network is refused.
         """
         if model and "tokens" in model:
             raise InputError(f"tokens is the task's modulus, {task.modulus}: leave it out of the model's sizes")
@@ -99,8 +100,10 @@ class RunConfig(BaseModel):
         if unknown := set(settings.get("required", ())) - {part.name for part in task.parts}:
             raise InputError(f"required parts are parts of task {task.name!r}, got {', '.join(sorted(unknown))}")
         try:
-            sizes = TransformerConfig(tokens=task.modulus, answers=len(task.parts), **(model or {}))
-            return cls(task=task.name, task_digest=task.digest, model=sizes, **settings)
+            chosen = {"kind": "transformer", **(model or {})}
+            sizes = model_config(**chosen, tokens=task.modulus, answers=len(task.parts))
+            watched = {"watched": architecture_of(sizes).watched}
+            return cls(task=task.name, task_digest=task.digest, model=sizes, **watched | settings)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -131,9 +134,11 @@ class RunConfig(BaseModel):
     @property
     def hash(self) -> str:
         """Hex SHA-256 of the configuration."""
-        return digest(self.model_dump(mode="json"))
+        # Where a user's file lies is no part of it: its content is.
+        return digest(self.model_dump(mode="json", exclude={"model": {"path"}}))
 
     @property
     def run_id(self) -> str:
         """Folder name: readable, and unique to the configuration."""
-        return f"{self.task}-mod{self.model.tokens}-wd{self.weight_decay:g}-seed{self.seed}-{self.hash[:8]}"
+        kind = "" if isinstance(self.model, TransformerConfig) else f"-{self.model.label}"
+        return f"{self.task}{kind}-mod{self.model.tokens}-wd{self.weight_decay:g}-seed{self.seed}-{self.hash[:8]}"

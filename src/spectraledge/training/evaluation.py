@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.models import Weights, forward_pairs
+from spectraledge.models import Architecture
 from spectraledge.tasks import JointTask, Split, Task
 
 
@@ -89,8 +89,10 @@ class Evaluation:
         )
 
 
-def answers(weights: Weights, row_of: Tensor, labels_SNO: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the loss of every answer, and whether it is right, each of shape (S, n, O)."""
-    logits = forward_pairs(weights, row_of).logits
+def answers(
+    architecture: Architecture, prepared: object, inputs_S2N: Tensor, labels_SNO: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the loss of every answer, and whether it is right, each of shape (S, N, O)."""
+    logits = architecture.logits(prepared, inputs_S2N)
     losses = F.cross_entropy(logits.permute(0, 3, 1, 2), labels_SNO, reduction="none")
     return losses, logits.argmax(-1) == labels_SNO

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from spectraledge.models import TransformerConfig, loss_and_gradient
+from spectraledge.models import Architecture
 from spectraledge.trajectory import Layout
 
 ADAM_EPSILON = 1e-8
@@ -54,12 +54,12 @@ class Rates(NamedTuple):
 
 
 def take_step(
-    config: TransformerConfig,
+    architecture: Architecture,
     layout: Layout,
     betas: tuple[float, float],
     flat: Flat,
     rates: Rates,
-    row_of: Tensor,
+    inputs_S2N: Tensor,
     labels_SNO: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Take one step in place.
@@ -69,18 +69,18 @@ def take_step(
     Law: θ changes by what is added to `decay`, plus AdamW's own step, exactly.
 
     Args:
-        config: Sizes of the networks.
+        architecture: Of the networks.
         layout: How parameters lie in a row.
         betas: AdamW's.
         flat: Changed in place.
         rates: AdamW's numbers at this step.
-        row_of: The inputs; see `models.pairs.rows_of`.
+        inputs_S2N: See `Architecture.encode`.
         labels_SNO: Right answers, int64.
 
     Returns:
         Losses in nats and gradient norms before clipping, each of shape (S,).
     """
-    losses_S, gradients = loss_and_gradient(config, layout.split(flat.weights), row_of, labels_SNO)
+    losses_S, gradients = architecture.loss_and_gradient(layout.split(flat.weights), inputs_S2N, labels_SNO)
     gradient = layout.join_rows(gradients)
     norms_S1 = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     flat.gradient.add_(gradient)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_table
+from spectraledge.models import architecture_of
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation, PartEvaluation
@@ -267,7 +268,8 @@ def _trunk(folder: Path, config: RunConfig) -> dict[str, Tensor] | None:
         found = Manifest.read(beside)
         if found.config_hash == config.start and found.status == "done":
             weights = read_snapshot(snapshot_path(beside, found.step))
-            return {name: weight for name, weight in weights.items() if not name.startswith("head.")}
+            head = architecture_of(config.model).head
+            return {name: weight for name, weight in weights.items() if name not in head}
     raise InputError(
         f"{config.run_id} starts from the run with hash {config.start[:8]}…, which is not there or not finished in "
         f"{folder.parent}: train that one first, in a folder beside named by its run id"

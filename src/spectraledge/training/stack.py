@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.models import Weights, empty_transformer, rows_of
+from spectraledge.models import architecture_of
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
@@ -139,6 +139,7 @@ class Stack:
 
     Attributes:
         members: The runs.
+        architecture: Of their networks.
         flat: Their weights and moments, one row each.
         layout: How parameters lie in a row.
 
@@ -152,10 +153,10 @@ class Stack:
         _check(configs)
         if place.type == "cpu":
             keep_freed_memory()
-        shapes = {name: tuple(p.shape) for name, p in empty_transformer(configs[0].model).named_parameters()}
-        self.layout = Layout(shapes)
+        self.architecture = architecture_of(configs[0].model)
+        self.layout = Layout(self.architecture.shapes)
         self.members = list(members)
-        weights = torch.stack([self.layout.join(_initial_weights(member)) for member in members]).to(place)
+        weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
         self._place_members()
 
@@ -183,8 +184,8 @@ class Stack:
         for done in range(0, steps, _DRAWN_AHEAD):
             ahead = rates[done : done + _DRAWN_AHEAD]
             outcomes += [
-                self._step(*of_step, rows, labels)
-                for of_step, rows, labels in zip(ahead, *self._batches(len(ahead)), strict=True)
+                self._step(*of_step, inputs, labels)
+                for of_step, inputs, labels in zip(ahead, *self._batches(len(ahead)), strict=True)
             ]
         losses_TS = torch.stack([losses for losses, _ in outcomes]).cpu().numpy()
         norms_TS = torch.stack([norms for _, norms in outcomes]).cpu().numpy()
@@ -207,12 +208,12 @@ class Stack:
     def evaluate(self) -> list[Evaluation]:
         """Measure loss and accuracy of every run on every pair of both halves."""
         shared = self.members[0].config
-        weights = Weights.of(shared.model, self.layout.split(self.flat.weights))
+        prepared = self.architecture.prepare(self.layout.split(self.flat.weights))
         answered = compiled_if(answers, shared.engine, self.flat.weights.device.type)
         parts = [
-            answered(weights, rows.flatten(), right)
-            for rows, right in zip(
-                torch.split(self._rows_S2N, self._evaluated, 2),
+            answered(self.architecture, prepared, inputs, right)
+            for inputs, right in zip(
+                torch.split(self._inputs_S2N, self._evaluated, 2),
                 torch.split(self._labels_SNO, self._evaluated, 1),
                 strict=True,
             )
@@ -247,27 +248,27 @@ class Stack:
         for i, member in enumerate(self.members):
             pairs_SN2[i, : len(member.task)] = member.task.pairs_N2
             labels_SNO[i, : len(member.task)] = member.task.answers_NO
-        rows = rows_of(shared.model, torch.from_numpy(pairs_SN2).to(device))
-        self._rows_S2N, self._labels_SNO = rows.view(len(self), 2, padded), torch.from_numpy(labels_SNO).to(device)
+        self._inputs_S2N = self.architecture.encode(torch.from_numpy(pairs_SN2).to(device))
+        self._labels_SNO = torch.from_numpy(labels_SNO).to(device)
         step = compiled_if(take_step, shared.engine, device.type)
-        fixed = shared.model, self.layout, shared.betas, self.flat
+        fixed = self.architecture, self.layout, shared.betas, self.flat
 
         def take(*operands: Tensor) -> tuple[Tensor, ...]:
-            *rates, rows, labels = operands
-            losses_S, norms_S = step(*fixed, Rates(*rates), rows, labels)
+            *rates, inputs, labels = operands
+            losses_S, norms_S = step(*fixed, Rates(*rates), inputs, labels)
             return losses_S, norms_S
 
         self._step = Replay(take) if device.type == "cuda" else take
 
     def _batches(self, steps: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """Draw every run's next batches: rows of the tables (S·2·n,), see `rows_of`, and labels (S, n, O), per step."""
+        """Draw every run's next batches: `Architecture.encode`d inputs (S, 2, n), and labels (S, n, O), per step."""
         drawn = [member.split.train_T[[member.batches.draw() for _ in range(steps)]] for member in self.members]
         drawn_TSn = torch.from_numpy(np.stack(drawn, 1))
-        if self._rows_S2N.is_cuda:
-            drawn_TSn = drawn_TSn.pin_memory().to(self._rows_S2N.device, non_blocking=True)
-        rows = torch.take_along_dim(self._rows_S2N[None], drawn_TSn.unsqueeze(2), 3)
+        if self._inputs_S2N.is_cuda:
+            drawn_TSn = drawn_TSn.pin_memory().to(self._inputs_S2N.device, non_blocking=True)
+        inputs = torch.take_along_dim(self._inputs_S2N[None], drawn_TSn.unsqueeze(2), 3)
         labels = torch.take_along_dim(self._labels_SNO[None], drawn_TSn.unsqueeze(3), 2)
-        return rows.flatten(1).unbind(0), labels.unbind(0)
+        return inputs.unbind(0), labels.unbind(0)
 
     def _rates(self, steps: int) -> list[Rates]:
         """AdamW's numbers at each of the next steps."""
@@ -284,11 +285,14 @@ class Stack:
         sizes, epsilons = like(size_TS).unsqueeze(2), like(epsilon_TS).unsqueeze(2)
         return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
 
-
-def _initial_weights(member: Member) -> dict[str, Tensor]:
-    config = member.config
-    network = PROTOCOLS[config.protocol].network(config.model, config.seed)
-    return {name: parameter.detach() for name, parameter in network.named_parameters()} | dict(member.trunk)
+    def _initial_weights(self, member: Member) -> dict[str, Tensor]:
+        drawn = PROTOCOLS[member.config.protocol].weights(self.architecture, member.config.seed)
+        if member.trunk and set(member.trunk) != set(drawn) - self.architecture.head:
+            raise InputError(
+                f"a run starts from all weights of another but the heads', got a trunk of {', '.join(member.trunk)}: "
+                "start from a network of the same kind and size"
+            )
+        return drawn | dict(member.trunk)
 
 
 def _usable(device: torch.device | str) -> torch.device:

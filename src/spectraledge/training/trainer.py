@@ -3,8 +3,8 @@
 from functools import cached_property
 
 import torch
+from torch import nn
 
-from spectraledge.models import Transformer, empty_transformer
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
@@ -28,10 +28,10 @@ class Trainer(Member):
         self.stack = Stack([self], device=device)
 
     @cached_property
-    def model(self) -> Transformer:
+    def model(self) -> nn.Module:
         """The network; its parameters are the run's weights and change as training goes on."""
-        network = empty_transformer(self.config.model)
-        network.load_state_dict(self.weights(), assign=True)
+        network = self.stack.architecture.module()
+        network.load_state_dict(self.weights(), strict=False, assign=True)
         return network
 
     def advance(self, steps: int) -> None:

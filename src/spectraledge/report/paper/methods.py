@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from spectraledge.models import TransformerConfig
 from spectraledge.report.paper.conditions import arm_label
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
 from spectraledge.studies.results import StudyResult
@@ -92,6 +93,7 @@ def _other_analyses(study: StudyResult) -> list[tuple[str, str]]:
 
 def _model(run: RunConfig) -> str:
     model = run.model
+    assert isinstance(model, TransformerConfig)
     return (
         f"transformer encoder, {counted(model.depth, 'layer')}, width {model.width}, {counted(model.heads, 'head')}, "
         f"hidden width {model.hidden}, p = {model.tokens}"

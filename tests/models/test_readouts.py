@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from spectraledge.models import Transformer, TransformerConfig
-from spectraledge.modes import centred_logit_response, jvp_responses, module_readout, normed_response
+from spectraledge.models.readouts import centred_logit_response, normed_response
+from spectraledge.modes import jvp_responses, module_readout
 
 
 def layers(width, classes, eps=1e-5, seed=0):

@@ -1,0 +1,109 @@
+"""A multilayer perceptron on pairs of tokens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spectraledge.models.architecture import Parameters
+from spectraledge.models.modules import ModuleArchitecture, seeded
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "square": torch.square}
+
+
+class MLPConfig(BaseModel):
+    """Sizes of the network. Defaults are our choice, near those of Chughtai et al. 2023.
+
+    Attributes:
+        tokens: Vocabulary size and number of classes (the modulus).
+        answers: Answers per input, each with a head of its own over `tokens` classes.
+        inputs: What the first layer reads of each token: a one-hot vector, or one of an embedding that both share.
+        width: Width of that embedding.
+        depth: Number of hidden layers.
+        hidden: Width of each.
+        activation: Of each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: ClassVar[str] = "mlp"
+
+    kind: Literal["mlp"] = "mlp"
+    tokens: int = Field(gt=1)
+    answers: int = Field(default=1, gt=0)
+    inputs: Literal["one_hot", "embedded"] = "one_hot"
+    width: int = Field(default=128, gt=0)
+    depth: int = Field(default=1, gt=0)
+    hidden: int = Field(default=256, gt=0)
+    activation: Literal["relu", "gelu", "square"] = "relu"
+
+    @property
+    def work(self) -> int:
+        """Multiplications for an input, about."""
+        read = self.tokens if self.inputs == "one_hot" else self.width
+        return self.hidden * (2 * read + (self.depth - 1) * self.hidden + self.answers * self.tokens)
+
+
+class MLP(nn.Module):
+    """Hidden layers on two tokens side by side, and a linear head.
+
+    Args:
+        config: Sizes.
+    """
+
+    def __init__(self, config: MLPConfig) -> None:
+        super().__init__()
+        self.config = config
+        read = config.tokens
+        if config.inputs == "embedded":
+            self.embedding = nn.Embedding(config.tokens, config.width)
+            read = config.width
+        widths = [2 * read, *[config.hidden] * config.depth]
+        self.layers = nn.ModuleList(nn.Linear(*ends) for ends in pairwise(widths))
+        self.head = nn.Linear(config.hidden, config.answers * config.tokens)
+
+    def forward(self, pairs_N2: Tensor) -> Tensor:
+        """Return the logits, (N, answers · tokens), answer by answer."""
+        if self.config.inputs == "embedded":
+            hidden = self.embedding(pairs_N2).flatten(1)
+        else:
+            hidden = F.one_hot(pairs_N2, self.config.tokens).flatten(1).to(self.head.weight.dtype)
+        for layer in self.layers:
+            hidden = ACTIVATIONS[self.config.activation](layer(hidden))
+        logits: Tensor = self.head(hidden)
+        return logits
+
+
+@dataclass(frozen=True)
+class MLPArchitecture(ModuleArchitecture):
+    """Perceptrons of one size; what the head reads are the neurons of the last hidden layer."""
+
+    @classmethod
+    def of(cls, config: MLPConfig) -> "MLPArchitecture":
+        """Make it for a configuration; no weights are allocated."""
+        build = partial(MLP, config)
+        with torch.device("meta"):
+            network = seeded(build, 0)
+        return cls(config.label, build, network, config.tokens, config.answers)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The hidden layers' matrices."""
+        return ("layers.*.weight",)
+
+    def still(self, parameters: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
+        """Evaluate one network."""
+        found = super().still(parameters, pairs_N2)
+        return {**found, "neurons": found["residual"]}
+
+    def token_table(self, parameters: Parameters) -> Tensor:
+        """Return the embedding, or the first layer's weights on the first token's one-hot vector."""
+        if "embedding.weight" in parameters:
+            return parameters["embedding.weight"]
+        return parameters["layers.0.weight"][:, : self.tokens].t()

@@ -1,0 +1,130 @@
+"""The transformer on pairs of tokens as an architecture, by hand wherever that is faster."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spectraledge.models.architecture import READOUTS, Attention, Parameters, ReadOut, ReadoutName
+from spectraledge.models.gradients import loss_and_gradient
+from spectraledge.models.heads import HeadOutputs
+from spectraledge.models.initial_weights import drawn_transformer
+from spectraledge.models.pairs import Weights, forward_pairs, rows_of
+from spectraledge.models.readouts import centred_logit_response, normed_response
+from spectraledge.models.tangents import has_tangents, residual_tangents
+from spectraledge.models.transformer import Readout, Transformer, TransformerConfig, empty_transformer
+
+
+@dataclass(frozen=True)
+class PairTransformer:
+    """Transformers of one size; see `Architecture`.
+
+    Attributes:
+        config: The sizes.
+    """
+
+    config: TransformerConfig
+
+    readouts = READOUTS
+    head = frozenset(("head.weight", "head.bias"))
+    watched = ("layers.*.attention.*.weight",)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter by name; none is allocated."""
+        return {name: tuple(parameter.shape) for name, parameter in self.module().named_parameters()}
+
+    @property
+    def attention(self) -> Attention:
+        """Where attention's matrices lie."""
+        layers = [f"layers.{depth}.attention" for depth in range(self.config.depth)]
+        qkv, output = (tuple(f"{layer}.{matrix}.weight" for layer in layers) for matrix in ("qkv", "output"))
+        return Attention(self.config.heads, self.config.width, qkv, output)
+
+    def draw(self, seed: int, *, published: bool) -> dict[str, Tensor]:
+        """Draw initial weights."""
+        network = drawn_transformer(self.config, seed, shared_layers=published)
+        return {name: parameter.detach() for name, parameter in network.named_parameters()}
+
+    def module(self) -> Transformer:
+        """Make a network without weights."""
+        return empty_transformer(self.config)
+
+    def encode(self, pairs_SN2: Tensor) -> Tensor:
+        """Return the rows of the tables that pairs read."""
+        return rows_of(self.config, pairs_SN2).view(len(pairs_SN2), 2, -1)
+
+    def prepare(self, parameters: Parameters) -> Weights:
+        """Fold LayerNorms into the layers behind them."""
+        return Weights.of(self.config, parameters)
+
+    def logits(self, prepared: Weights, inputs_S2N: Tensor) -> Tensor:
+        """Answer pairs."""
+        return forward_pairs(prepared, inputs_S2N.flatten()).logits
+
+    def loss_and_gradient(
+        self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return losses and gradients."""
+        return loss_and_gradient(self.config, parameters, inputs_S2N.flatten(), labels_SNO)
+
+    def part(self, parameters: Parameters, number: int) -> tuple["PairTransformer", dict[str, Tensor]]:
+        """Return the networks with one head."""
+        own = slice(number * self.config.tokens, (number + 1) * self.config.tokens)
+        left = {name: value[own] if name in self.head else value for name, value in parameters.items()}
+        return PairTransformer(self.config.model_copy(update={"answers": 1})), left
+
+    def still(self, parameters: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
+        """Evaluate one network of one head."""
+        weights = Weights.of(self.config, {name: value.unsqueeze(0) for name, value in parameters.items()})
+        trace = forward_pairs(weights, rows_of(self.config, pairs_N2[None]))
+        return {
+            "residual": trace.norm.x[0],
+            "neurons": trace.layers[-1].active[0],
+            "logits": trace.logits[0, :, 0],
+        }
+
+    def read(self, readout: ReadoutName) -> ReadOut:
+        """Return a read-out."""
+        network = self.module()
+
+        def read(parameters: Parameters, pairs_N2: Tensor) -> Tensor:
+            seen: Readout = torch.func.functional_call(network, dict(parameters), (pairs_N2,))
+            if readout == "residual":
+                return seen.residual_ND
+            if readout == "normed":
+                scale, shift = parameters["norm.weight"], parameters["norm.bias"]
+                return F.layer_norm(seen.residual_ND, scale.shape, scale, shift)
+            return seen.logits_NC - seen.logits_NC.mean(-1, keepdim=True)
+
+        return read
+
+    def read_heads(self) -> ReadOut:
+        """Return what every head adds to the stream."""
+        with torch.device("meta"):
+            network = HeadOutputs(self.config)
+
+        def read(parameters: Parameters, pairs_N2: Tensor) -> Tensor:
+            added: Tensor = torch.func.functional_call(network, dict(parameters), (pairs_N2,))
+            return added
+
+        return read
+
+    def follows(self, names: Iterable[str]) -> bool:
+        """Tell whether the residual's responses are taken by hand, and later ones follow."""
+        return has_tangents(self.config, names)
+
+    def follow(self, parameters: Parameters, residual_ND: Tensor, response_KND: Tensor, readout: ReadoutName) -> Tensor:
+        """Return a later read-out's response."""
+        normed_KND = normed_response(residual_ND, response_KND, parameters["norm.weight"])
+        return normed_KND if readout == "normed" else centred_logit_response(normed_KND, parameters["head.weight"])
+
+    def residual_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> Tensor:
+        """Return the residual's responses by hand."""
+        return residual_tangents(self.config, parameters, directions, pairs_N2)
+
+    def token_table(self, parameters: Parameters) -> Tensor:
+        """Return the token embedding."""
+        return parameters["token_embedding.weight"]
