@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spectraledge.algebra import spectrum_of_means
 from spectraledge.controls import peakedness, response_ranks
 
 
@@ -60,7 +61,7 @@ def test_no_response_has_no_rank():
 def test_peakedness_equals_its_definition_and_leaves_empty_groups_out():
     means_KM = np.random.default_rng(3).standard_normal((4, 12))
     means_KM[1, [2, 7]] = np.nan
-    found = peakedness(means_KM)
+    found = peakedness(spectrum_of_means(means_KM))
     for k, means_M in enumerate(means_KM):
         known = {q: value for q, value in enumerate(means_M) if not np.isnan(value)}
         mean = np.mean(list(known.values()))
@@ -75,17 +76,17 @@ def test_peakedness_equals_its_definition_and_leaves_empty_groups_out():
 @pytest.mark.parametrize("frequency", [1, 25, 48])
 def test_a_single_wave_is_as_peaked_as_can_be(frequency):
     wave = 5 + np.cos(2 * np.pi * frequency * np.arange(97) / 97 + 0.3)
-    found = peakedness(wave[None])
+    found = peakedness(spectrum_of_means(wave[None]))
     assert found.frequency_K[0] == frequency
     np.testing.assert_allclose(found.peakedness_K, 48, rtol=1e-9)
 
 
 def test_noise_is_as_peaked_as_the_docstring_says():
-    found = peakedness(np.random.default_rng(4).standard_normal((4_000, 97))).peakedness_K
+    found = peakedness(spectrum_of_means(np.random.default_rng(4).standard_normal((4_000, 97)))).peakedness_K
     expected = sum(1 / n for n in range(1, 49))
     assert abs(found.mean() - expected) < 4 * found.std() / np.sqrt(len(found))
 
 
 def test_a_constant_has_no_peak():
-    found = peakedness(np.full((1, 9), 0.1))
+    found = peakedness(spectrum_of_means(np.full((1, 9), 0.1)))
     assert (found.frequency_K[0], found.peakedness_K[0]) == (0, 0)

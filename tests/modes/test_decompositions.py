@@ -61,8 +61,8 @@ def naive_projectors(maps, size):
     return projectors
 
 
-def lines(found, squares=False):
-    a, b = (found.coordinates_N2**2 if squares else found.coordinates_N2).T
+def lines(found):
+    a, b = found.coordinates_N2.T
     order = found.order
     return [("a", a, order), ("b", b, order), ("sum", a + b, order), ("difference", a - b, order)]
 
@@ -82,7 +82,6 @@ def cases():
     for order in (2, 3, 4, 5, 8):
         yield f"grid {order}", pair_basis(grid(order)), lines(grid(order))
     yield "holes", pair_basis(with_holes()), lines(with_holes())
-    yield "squares", pair_basis(grid(7), squares=True), lines(grid(7), squares=True)
     logarithms = of_task("mul", "dlog_sum", 7)
     yield "grid of logarithms", pair_basis(logarithms), lines(logarithms)
     for found in (
@@ -215,16 +214,6 @@ def test_a_plane_wave_is_found_in_its_line(first, second, subspace):
     expected = np.zeros(len(basis.subspaces))
     expected[basis.indices(subspace)] = np.square(response_KND).sum()
     np.testing.assert_allclose(energies_S, expected, atol=1e-10)
-
-
-def test_a_function_of_squares_has_no_rest_only_over_squares():
-    found = grid(13)
-    squares_N = (found.coordinates_N2**2).sum(axis=1) % 13
-    response_KND = np.random.default_rng(0).normal(size=(13, 2))[squares_N][None]
-    over_squares, over_pairs = pair_basis(found, squares=True), pair_basis(found)
-    assert (over_squares.name, over_pairs.name) == ("squares of grid", "pairs of grid")
-    assert over_squares.energies(response_KND)[0, -1] < 1e-9 * np.square(response_KND).sum()
-    assert over_pairs.energies(response_KND)[0, -1] > 0.5 * np.square(response_KND).sum()
 
 
 @given(

@@ -5,12 +5,26 @@ import pytest
 
 from spectraledge.algebra import discrete_logarithms
 from spectraledge.errors import InputError
-from spectraledge.tasks import GROUPINGS, OPERATIONS, Task, grouping, named_task
-from spectraledge.tasks.groupings import default_groupings
+from spectraledge.tasks import (
+    GROUPINGS,
+    OPERATIONS,
+    GroupingRule,
+    Operation,
+    Task,
+    default_groupings,
+    grouping,
+    left_out,
+    named_task,
+    register_grouping,
+    register_operation,
+    task_from_table,
+    why_not,
+)
 
 RESIDUES = ("sum", "difference", "product", "output")
 GAUSSIAN = ("gaussian_norm", "gaussian_angle")
-MODULI = [(name, modulus) for name in GROUPINGS for modulus in (5, 7, 97) if name not in GAUSSIAN or modulus != 7]
+CYCLIC = [name for name, rule in GROUPINGS.items() if rule.characters is None]
+MODULI = [(name, modulus) for name in CYCLIC for modulus in (5, 7, 97) if name not in GAUSSIAN or modulus != 7]
 
 
 def naive_factors(a, b, modulus):
@@ -53,7 +67,7 @@ def test_groups_agree_with_plain_python(name, task_name, modulus):
     assert found.excluded == expected.count(-1)
 
 
-@pytest.mark.parametrize("name", GROUPINGS)
+@pytest.mark.parametrize("name", CYCLIC)
 def test_pairs_with_a_zero_are_outside_where_zero_has_no_place(name):
     without_zeros = {"product", "dlog_sum", "dlog_difference"}
     # a² + b² = 0 on two lines through the origin, a = ±i·b; a + b = 0 on one line.
@@ -62,7 +76,7 @@ def test_pairs_with_a_zero_are_outside_where_zero_has_no_place(name):
     assert grouping(named_task("mul"), name).excluded == (2 * 96 if name in GAUSSIAN else 0)
 
 
-@pytest.mark.parametrize("name", GROUPINGS)
+@pytest.mark.parametrize("name", CYCLIC)
 @pytest.mark.parametrize("task_name", ["add", "div"])
 def test_coordinates_and_signs_give_the_group(name, task_name):
     task = named_task(task_name, modulus=13)
@@ -154,3 +168,71 @@ def test_default_bases_of_a_composite_modulus_need_no_logarithm():
         "product",
         "output",
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "words"),
+    [
+        (named_task("add", modulus=8), "dlog_sum", "needs a prime modulus, got 8"),
+        (named_task("mul", modulus=7), "gaussian_norm", "1 mod 4, got 7"),
+        (named_task("mul", modulus=7), "group", "needs an answer to every pair, task 'mul' leaves out some"),
+        (named_task("sub", modulus=7), "group", "table of a group"),
+        (Task("axes", "?", 5, np.array([[0, 1], [2, 0], [0, 0]]), np.array([1, 2, 0])), "product", "covers no pair"),
+        (Task("few", "?", 5, np.array([[0, 1], [2, 0], [0, 0]]), np.array([1, 2, 0])), "output", "group of its own"),
+        (named_task("add", modulus=7), "dlog_sum", ""),
+        (named_task("maximum", modulus=6), "output", ""),
+    ],
+)
+def test_a_basis_says_whether_and_why_not_it_applies(task, name, words):
+    assert words in why_not(task, name)
+    assert bool(why_not(task, name)) == bool(words)
+
+
+def test_what_is_left_out_is_told_with_its_reason():
+    assert left_out(named_task("add", modulus=13)) == {}
+    (reason,) = left_out(named_task("add", modulus=12)).items()
+    assert reason == ("dlog_sum", why_not(named_task("add", modulus=12), "dlog_sum"))
+
+
+def test_rules_know_their_lines_their_picture_and_their_symmetries():
+    lines = {name: (rule.line((1, 1)), rule.line((1, -1))) for name, rule in GROUPINGS.items()}
+    residues, logarithms = ("sum", "difference"), ("dlog_sum", "dlog_difference")
+    assert lines["difference"] == residues
+    assert lines["dlog_sum"] == lines["output_dlog"] == logarithms
+    assert lines["gaussian_angle"] == GAUSSIAN
+    elsewhere = {name: rule.picture for name, rule in GROUPINGS.items() if rule.picture != name}
+    assert elsewhere == dict.fromkeys(("product", "output", "output_dlog", "group"), "sum")
+    by_powers = {name for name, rule in GROUPINGS.items() if "power" in rule.symmetries}
+    assert by_powers == {"dlog_sum", "dlog_difference", "output_dlog"}
+
+
+def test_a_name_is_registered_once():
+    with pytest.raises(InputError, match="there is a basis 'sum' already"):
+        register_grouping(GroupingRule("sum", "a + b", (1, 1)))
+    with pytest.raises(InputError, match="there is a task 'add' already"):
+        register_operation(Operation("add", "a + b", "sum", lambda a, b, n: a + b))
+
+
+def test_a_restricted_grouping_is_that_of_the_restricted_task():
+    task = named_task("add", modulus=13)
+    kept = np.random.default_rng(0).random(len(task)) < 0.5
+    half = Task("half", "?", 13, task.pairs_N2[kept], task.labels_N[kept])
+    for name in ("dlog_sum", "output", "gaussian_norm"):
+        found, expected = grouping(task, name).restricted(kept), grouping(half, name)
+        np.testing.assert_array_equal(found.groups_N, expected.groups_N)
+        np.testing.assert_array_equal(found.coordinates_N2, expected.coordinates_N2)
+
+
+def test_the_group_of_a_renamed_table_holds_the_functions_of_the_answer():
+    rng = np.random.default_rng(1)
+    names = rng.permutation(7)
+    places = np.argsort(names)
+    task = task_from_table(names[(places[:, None] + places) % 7])
+    found = grouping(task, "group")
+    assert (found.order, found.excluded, found.functions.frequency_M.tolist()) == (7, 0, [0, 1, 1, 2, 2, 3, 3])
+    np.testing.assert_array_equal(found.groups_N, task.labels_N)
+    # A wave of the hidden sum is one frequency in the group, and several of the answer as it is called.
+    wave_KM = np.cos(2 * np.pi * 2 * places / 7)[None]
+    assert found.power(wave_KM).max() > (1 - 1e-12) * found.power(wave_KM).sum()
+    as_called = grouping(task, "output").power(wave_KM)
+    assert as_called.max() < 0.9 * as_called.sum()

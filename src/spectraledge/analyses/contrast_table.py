@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column, StepTable
 from spectraledge.analyses.left_out import without
-from spectraledge.analyses.mode_tables import restricted
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import HasAttention
 from spectraledge.modes import Basis, energy_share, shares
@@ -39,7 +38,7 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         rows.append((seen.step, *where, *what, seen.own, share, energy))
 
     halves = {
-        inputs: (kept_N, restricted(seen.own_grouping, kept_N))
+        inputs: (kept_N, seen.own_grouping.restricted(kept_N))
         for inputs, kept_N in (("train", ~seen.run.test_N), ("test", seen.run.test_N))
     }
     for row, response_ND in seen.kept.items():

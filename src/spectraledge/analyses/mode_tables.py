@@ -25,7 +25,7 @@ def mode_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         places = seen.directions.places(*DIFFERENCE_KINDS)
         moved_KND = seen.network.differences(seen.directions.vectors_KP[places], seen.run.test_N)
         for group in seen.groupings.values():
-            half = restricted(group, seen.run.test_N)
+            half = group.restricted(seen.run.test_N)
             share_K = energy_share(moved_KND, half)
             rows.append(_rows(field(moved_KND), share_K, half, [labels[row] for row in places], "difference"))
     table = pd.concat(rows, ignore_index=True)
@@ -57,12 +57,6 @@ def character_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
 
 def _labels(seen: Observation) -> list[tuple[str, int]]:
     return list(zip(seen.directions.kinds, seen.directions.numbers, strict=True))
-
-
-def restricted(grouping: Grouping, kept_N: NDArray[np.bool_]) -> Grouping:
-    """Restrict a grouping to some pairs of the domain."""
-    groups_N, coordinates_N2 = grouping.groups_N[kept_N], grouping.coordinates_N2[kept_N]
-    return Grouping(grouping.name, grouping.formula, grouping.order, groups_N, coordinates_N2, grouping.signs)
 
 
 def _exact_rows(seen: Observation, group: Grouping, labels: list[tuple[str, int]]) -> pd.DataFrame:

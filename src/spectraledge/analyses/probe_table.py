@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spectraledge.algebra import is_prime, real_characters
+from spectraledge.algebra import real_characters
 from spectraledge.analyses.analysis import DIRECTION, KIND, READOUT, STEP, Column, StepTable
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.observed.observation import Observation
@@ -19,9 +19,12 @@ from spectraledge.statistics import (
     row_column_folds,
 )
 from spectraledge.streams import numpy_generator
-from spectraledge.tasks import Task, grouping
+from spectraledge.tasks import Grouping, Task, grouping, why_not
 
 Float = NDArray[np.float64]
+
+FEATURES = {"additive": "sum", "multiplicative": "dlog_sum"}
+"""The grouping whose waves are features, by what those are called (Xu 2026, §6.6)."""
 
 CROSSED = 10
 """Frequencies of each kind whose products are cross terms (Xu 2026, §6.6)."""
@@ -51,7 +54,7 @@ def probe_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     every function of a + b, so they can look up a sum that was seen and must give 0 on one that was not.
     Features: additive, cos and sin of 2πω(a + b)/p; multiplicative, the same of dlog a + dlog b; both; cross, both and
     the products of the first 10 × 10 frequencies; each against as many random features. All on the same pairs, those
-    without a zero where the modulus is prime; other moduli have additive features only.
+    that both groupings cover; only additive features where the other does not apply.
     The cross-validated R² is of the response's leading principal read-out directions, `COLUMNS` of them, which hold
     `energy_kept` of its energy: not R² of the whole response, which in sample is given.
     Null: random features of equal number, and random directions.
@@ -90,8 +93,7 @@ def probe_responses(
         from features on.
 
     """
-    features = _features(task)
-    kept_N = _kept(task)
+    kept_N, features = _features(task)
     generator = numpy_generator(seed, "probes")
     folds = _folds(task.labels_N[kept_N], task.pairs_N2[kept_N], generator)
     whole_KnD = response_KND[:, kept_N].astype(np.float64)
@@ -115,32 +117,22 @@ def probe_responses(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def _kept(task: Task) -> NDArray[np.bool_]:
-    smallest = 1 if is_prime(task.modulus) else 0
-    return np.asarray(task.pairs_N2.min(axis=1) >= smallest)
-
-
-def _features(task: Task) -> dict[str, Float]:
-    """Features by name at the kept pairs, all of unit mean square."""
-    kept_N = _kept(task)
-    additive = _waves(task, "sum")[kept_N]
-    if not is_prime(task.modulus):
-        return {"additive": additive}
-    multiplicative = _waves(task, "dlog_sum")[kept_N]
+def _features(task: Task) -> tuple[NDArray[np.bool_], dict[str, Float]]:
+    """The pairs that all groupings cover, and features by name at those, all of unit mean square."""
+    groups = {features: grouping(task, name) for features, name in FEATURES.items() if not why_not(task, name)}
+    kept_N = np.all([group.groups_N >= 0 for group in groups.values()], axis=0)
+    waves = {features: _waves(group)[kept_N] for features, group in groups.items()}
+    if len(waves) < len(FEATURES):
+        return kept_N, waves
+    additive, multiplicative = waves.values()
     both = np.hstack([additive, multiplicative])
     left, right = additive[:, : 2 * CROSSED], multiplicative[:, : 2 * CROSSED]
     crossed = (left[:, :, None] * right[:, None, :]).reshape(len(both), -1)
-    return {
-        "additive": additive,
-        "multiplicative": multiplicative,
-        "both": both,
-        "cross": np.hstack([both, crossed]),
-    }
+    return kept_N, {**waves, "both": both, "cross": np.hstack([both, crossed])}
 
 
-def _waves(task: Task, name: str) -> Float:
-    """Waves of every frequency of a grouping at every pair, of unit mean square."""
-    group = grouping(task, name)
+def _waves(group: Grouping) -> Float:
+    """Waves of every frequency of a cyclic grouping at every pair, of unit mean square."""
     waves: Float = real_characters(group.order)[group.groups_N][:, 1:] * np.sqrt(group.order)
     return waves
 

@@ -98,7 +98,7 @@ def _rank_table(at: ChosenStep) -> pd.DataFrame:
     for rows, response_KND in each_response(at.network, at.directions, "residual"):
         for center in (False, True):
             ranks = response_ranks(response_KND, center=center)
-            peaks = peakedness(group_means(ranks.projection_KN, own))
+            peaks = peakedness(own.power(group_means(ranks.projection_KN, own)))
             part = pd.DataFrame(at.labels[rows.start : rows.stop], columns=["step", "kind", "direction"])
             parts.append(
                 part.assign(

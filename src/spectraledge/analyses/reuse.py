@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from spectraledge.algebra import is_prime
 from spectraledge.analyses.analysis import (
     BASIS,
     DIRECTION,
@@ -24,7 +23,7 @@ from spectraledge.analyses.analysis import (
     Column,
     Table,
 )
-from spectraledge.analyses.probe_table import PROBED, probe_responses
+from spectraledge.analyses.probe_table import FEATURES, PROBED, probe_responses
 from spectraledge.analyses.selection_tables import selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.modes import (
@@ -40,7 +39,7 @@ from spectraledge.modes import (
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
-from spectraledge.tasks import Grouping, Task, grouping, joint_task, named_task, part_names
+from spectraledge.tasks import Grouping, Task, grouping, joint_task, named_task, part_names, why_not
 
 Float = NDArray[np.float64]
 
@@ -57,26 +56,12 @@ energy of three directions and 45 hold nine tenths, which are nearly all that th
 MOST = 20
 """Largest rank of a functional subspace (our choice: so that subspaces of a study stay small on disk)."""
 
+BASES = ("output", "sum", "output_dlog", "dlog_sum", "gaussian_angle")
+"""Bases in which reuse is measured: those of Xu 2026, §6.5, and those of addition and multiplication. The paper's other
+Gaussian basis, dlog(a + ib) + dlog(a − ib), is output_dlog, because (a + ib)(a − ib) = a² + b²."""
+
 RESIDUAL = "residual"
 """Read-out before the heads, which all of them share (Xu 2026, §2.4)."""
-
-
-def reuse_bases(task: Task) -> list[str]:
-    """Names of the bases in which reuse is measured, those of Xu 2026, §6.5, and those of addition and multiplication.
-
-    Args:
-        task: The composite task.
-
-    Returns:
-        Names of groupings: output, sum; where the modulus is prime also output_dlog and dlog_sum, and where it is 1
-        mod 4 gaussian_angle. The paper's other Gaussian basis, dlog(a + ib) + dlog(a − ib), is output_dlog, because
-        (a + ib)(a − ib) = a² + b².
-    """
-    names = ["output", "sum"]
-    if is_prime(task.modulus):
-        names += ["output_dlog", "dlog_sum"]
-        names += ["gaussian_angle"] if task.modulus % 4 == 1 else []
-    return names
 
 
 def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
@@ -95,11 +80,12 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
 
     Returns:
         `REUSE_TABLES` by name. a + b's own functions are those of "sum", a·b's of "dlog_sum", a² + b²'s of "output"
-        (and "output_dlog", which lacks only the answer 0). Probes have no rows without a prime modulus. Where the two
-        kinds of waves are orthogonal, as nearly on this domain, R² of both is the sum, so that the published synergy is
-        the smaller R² of the two, and it is not 0 for a response that only adds them: interaction is. Inclusion is of
-        runs of several parts: subspaces are the leading functions of the logits' responses along the draw's
-        directions, each counted alike, as many as hold half of the energy of the edge's (see `HELD`), at most `MOST`.
+        (and "output_dlog", which lacks only the answer 0). Probes have no rows where one of their two bases does not
+        apply. Where the two kinds of waves are orthogonal, as nearly on this domain, R² of both is the sum, so that the
+        published synergy is the smaller R² of the two, and it is not 0 for a response that only adds them: interaction
+        is. Inclusion is of runs of several parts: subspaces are the leading functions of the logits' responses along
+        the draw's directions, each counted alike, as many as hold half of the energy of the edge's (see `HELD`), at
+        most `MOST`.
 
     Raises:
         InputError: if the folder is no run, has fewer than three snapshots, or is of no named task.
@@ -159,7 +145,7 @@ def _heads(run: RecordedRun, step: int, composite: Task, settings: AnalysisConfi
 
 
 def _see(heads: Mapping[str, Network], directions: LabelledDirections, composite: Task) -> _Seen:
-    groupings = {name: grouping(composite, name) for name in reuse_bases(composite)}
+    groupings = {name: grouping(composite, name) for name in BASES if not why_not(composite, name)}
     bases = {name: grouping_basis(group).coarse for name, group in groupings.items()}
     trunk, draw = next(iter(heads.values())), len(directions.places("edge"))
     rows: list[pd.DataFrame] = []
@@ -248,7 +234,7 @@ def _selection(seen: _Seen, directions: LabelledDirections, eigenvalues_K: Float
 def _probes(probed: Mapping[tuple[str, int], NDArray[np.floating]], composite: Task, *, seed: int) -> pd.DataFrame:
     names = ["additive", "multiplicative", "both", "cross", "synergy", "interaction"]
     columns = ["kind", "direction", "held_out", *names, *(f"random_{name}" for name in names)]
-    if not is_prime(composite.modulus):
+    if any(why_not(composite, name) for name in FEATURES.values()):
         return pd.DataFrame(columns=columns)
     labels = list(probed)
     found = probe_responses(composite, np.stack(list(probed.values())), seed=seed, held_out=["rows"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from spectraledge.analyses.selection_tables import described
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
@@ -69,7 +70,7 @@ class RunResult:
     @property
     def selection(self) -> pd.DataFrame:
         """See `selection_table`."""
-        return self.table("selection")
+        return described(self.table("selection"))
 
     @property
     def keys(self) -> pd.DataFrame:

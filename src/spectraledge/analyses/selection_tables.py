@@ -1,5 +1,7 @@
 """Which functions the updates of a window select, against directions at random, and at which frequencies."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from spectraledge.modes import (
     selection_p_values,
     selection_ratio_of_energies,
 )
+from spectraledge.modes.decompositions import Family, line_groupings, part_labels
 from spectraledge.observed.observation import Observation
 from spectraledge.streams import numpy_generator
 
@@ -111,6 +114,7 @@ def selection_rows(
             "basis": basis.name,
             "subspace": ratio.subspaces,
             "part": [name in basis.parts for name in ratio.subspaces],
+            **_described(ratio.subspaces, basis),
             "dimension": dimensions,
             "ratio": ratio.ratio,
             "low": ratio.low,
@@ -122,6 +126,55 @@ def selection_rows(
             "chance": np.array(dimensions) / max(basis.size - 1, 1),
         }
     )
+
+
+def _described(names: Sequence[str], basis: Basis) -> dict[str, object]:
+    """What subspaces and parts of a basis are, by column."""
+    part_of = dict(zip(basis.subspaces, basis.parts, strict=True))
+    frequency_of = dict(zip(basis.subspaces, basis.frequencies_S.tolist(), strict=True))
+    parts = [part_of.get(name, name) for name in names]
+    return {
+        "frequency": [frequency_of.get(name, 0) for name in names],
+        "family": basis.family,
+        "grouping": [basis.groupings.get(part, "") for part in parts],
+        "functions": [basis.labels[part] for part in parts],
+    }
+
+
+def described(selection: pd.DataFrame) -> pd.DataFrame:
+    """A selection table with the columns that tell what its subspaces are.
+
+    Args:
+        selection: See `selection_table`; one of an older version has names only, from which they are made up for.
+
+    Returns:
+        The same rows.
+    """
+    if selection.empty or "family" in selection:
+        return selection
+    tables = []
+    for basis, rows in selection.groupby("basis", sort=False):
+        family, groupings = _named(str(basis))
+        words = rows["subspace"].str.extract(r"^(.*?)(?: (\d+))?$")
+        labels = part_labels(family, list(dict.fromkeys(words[0])), groupings)
+        tables.append(
+            rows.assign(
+                frequency=words[1].fillna("0").astype(int),
+                family=family,
+                grouping=words[0].map(groupings).fillna(""),
+                functions=words[0].map(labels),
+            )
+        )
+    return pd.concat(tables).sort_index()
+
+
+def _named(basis: str) -> tuple[Family, dict[str, str]]:
+    """How a basis of a name is made, and the groupings of its parts."""
+    if basis.startswith("pairs of "):
+        return "pairs", line_groupings(basis.removeprefix("pairs of "))
+    if " then " in basis:
+        return "joint", {name: name for name in basis.split(" then ")}
+    return "grouping", {WHOLE: basis}
 
 
 def key_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
@@ -170,6 +223,10 @@ SELECTION = StepTable(
         "basis": BASIS,
         "subspace": Column("what it adds to those before it in its basis: frequency is all functions of a grouping"),
         "part": Column("whether it is a whole part of the basis"),
+        "frequency": Column("ω, from 1; 0 where it is no single one", optional=True),
+        "family": Column("how the basis is made: grouping, pairs, joint or features", optional=True),
+        "grouping": Column("the grouping whose functions its part holds; empty for none", optional=True),
+        "functions": Column("those of its part, as a person writes them", optional=True),
         "dimension": Column("of the subspace"),
         "ratio": Column("selection ratio S; 1 is no selection", "ratio"),
         "low": Column("lower end of its 95 % interval", "ratio"),

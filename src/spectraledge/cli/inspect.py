@@ -19,6 +19,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import write_table
 from spectraledge.models import READOUTS
 from spectraledge.studies.belonging import check_place
+from spectraledge.tasks import GROUPINGS
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_snapshots, in_hub_cache
 
@@ -149,8 +150,8 @@ def modes(
     basis: Annotated[
         list[str] | None,
         typer.Option(
-            help="sum, difference, product, dlog_sum, dlog_difference or output; may be repeated. "
-            "Default: the paper's five and the task's own."
+            help=f"{', '.join(GROUPINGS)}; may be repeated. Default: those of "
+            f"{', '.join(name for name, rule in GROUPINGS.items() if rule.usual)} that apply, and the task's own."
         ),
     ] = None,
     params: Params = None,

@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spectraledge.cli.options import Json, Out, Seed, progress_console, remark, show, use_threads
-from spectraledge.tasks import task_from_source
+from spectraledge.tasks import OPERATIONS, task_from_source
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
 from spectraledge.trajectory import Manifest
@@ -17,7 +17,7 @@ def train(
     task: Annotated[
         str,
         typer.Argument(
-            help="add, sub, mul, div, square_sum, quadratic, cubic, maximum; several with a head each (add+mul); "
+            help=f"{', '.join(OPERATIONS)}; several with a head each (add+mul); "
             "a table of answers (table.csv, table.npy); or a Python function (module.py:function).",
             show_default=False,
         ),

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import spectrum_of_means
-
 Float = NDArray[np.float64]
 
 
@@ -69,31 +67,30 @@ def response_ranks(response_KND: NDArray[np.floating], *, center: bool = False) 
 
 @dataclass(frozen=True)
 class Peakedness:
-    """How far the largest frequency of a function on a cyclic group stands above the mean of all.
+    """How far the largest frequency of a function on a group stands above the mean of all.
 
     Attributes:
-        frequency_K: Its ω, 1..⌊M/2⌋; 0 for a constant function.
-        peakedness_K: Its power over the mean power, in [1, ⌊M/2⌋]; 0 for a constant function.
+        frequency_K: Its ω, from 1; 0 for a constant function.
+        peakedness_K: Its power over the mean power, from 1 to the number of frequencies; 0 for a constant function.
     """
 
     frequency_K: NDArray[np.int64]
     peakedness_K: Float
 
 
-def peakedness(means_KM: Float) -> Peakedness:
+def peakedness(power_KF: Float) -> Peakedness:
     """Fourier peakedness: the largest power over the mean power, ω = 1..⌊M/2⌋.
 
-    Definition: Xu 2026, §5, of the group means of the `projection_KN` of a response.
+    Definition: Xu 2026, §5, of the power of the group means (`Grouping.power`) of the `projection_KN` of a response.
     Null: for white noise over F frequencies 1 + 1/2 + … + 1/F on average, 4.46 for 48, not 1; and random directions'.
     Law: peakedness over F is the share of the power at the peak.
 
     Args:
-        means_KM: Group means, shape (K, M), M ≥ 2; NaN for a group without members.
+        power_KF: Power at each frequency, of F ≥ 1; entry i belongs to frequency i + 1.
 
     Returns:
         Frequency and peakedness of each.
     """
-    power_KF = spectrum_of_means(means_KM)
     mean_K = power_KF.mean(axis=1)
     varies = mean_K > 0
     ratio_K = np.divide(power_KF.max(axis=1), mean_K, out=np.zeros(len(mean_K)), where=varies)

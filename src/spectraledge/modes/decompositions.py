@@ -1,19 +1,20 @@
 """Bases: exact splits of the functions on a task's domain into named, mutually orthogonal subspaces.
 
-All are made in one way: of an ordered list of maps from inputs to cyclic groups every frequency of every map is a
+All are made in one way: of an ordered list of maps from inputs to finite groups every frequency of every map is a
 subspace, orthogonal to those before it. One grouping, the lines of a grid of pairs and several groupings are its cases.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from spectraledge.algebra import real_characters
+from spectraledge.algebra import Characters, cyclic_characters
 from spectraledge.errors import InputError
-from spectraledge.tasks import Grouping
+from spectraledge.tasks import GROUPINGS, Grouping
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,6 +24,9 @@ VANISHES = 1e-6
 
 _UNUSED = 1e-10
 """Squared length over the largest, below which a sum of functions of the maps is 0 on the inputs, up to rounding."""
+
+Family = Literal["grouping", "pairs", "joint", "features"]
+"""How a basis is made: of one grouping, of the lines of a grid of pairs, of several groupings, of any functions."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,11 @@ class Basis:
 
     Attributes:
         name: What it is a basis of.
+        family: How it is made.
         covered_N: Which inputs it covers, bool (N,); functions on them have n dimensions.
         subspaces: Names of the subspaces, S of them: "mean", "frequency 26", ..., "rest".
         parts: The part that each belongs to: "mean", a map's name ("frequency" for a single one), "rest".
+        groupings: Name of the grouping whose functions a part holds, by part; only parts that have one.
         frequencies_S: Frequency of each subspace; 0 for "mean", "rest" and whole parts.
         dimensions_S: Dimension of each subspace; 0 where those before it already hold its functions.
         indicator_nG: Sparse, 1 where the covered input is in the group; the G groups of all maps side by side.
@@ -45,9 +51,11 @@ class Basis:
     """
 
     name: str
+    family: Family
     covered_N: NDArray[np.bool_]
     subspaces: tuple[str, ...]
     parts: tuple[str, ...]
+    groupings: Mapping[str, str]
     frequencies_S: Ints
     dimensions_S: Ints
     indicator_nG: scipy.sparse.csr_array
@@ -64,17 +72,19 @@ class Basis:
         """The basis whose subspaces are the parts of this one: every map's frequencies together."""
         names = tuple(dict.fromkeys(self.parts))
         place_S = np.array([names.index(part) for part in self.parts])
-        return Basis(
-            self.name,
-            self.covered_N,
-            names,
-            names,
-            np.zeros(len(names), dtype=np.int64),
-            np.bincount(place_S, weights=self.dimensions_S).astype(np.int64),
-            self.indicator_nG,
-            self.coefficients_GR,
-            place_S[self.subspace_R],
+        return replace(
+            self,
+            subspaces=names,
+            parts=names,
+            frequencies_S=np.zeros(len(names), dtype=np.int64),
+            dimensions_S=np.bincount(place_S, weights=self.dimensions_S).astype(np.int64),
+            subspace_R=place_S[self.subspace_R],
         )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Which functions every part holds, as a person writes it, by part."""
+        return part_labels(self.family, tuple(dict.fromkeys(self.parts)), self.groupings)
 
     def indices(self, *names: str) -> Ints:
         """Places of subspaces, each once.
@@ -171,8 +181,17 @@ class Basis:
             )
 
 
+@dataclass(frozen=True)
+class _Map:
+    """A map from the covered inputs to a group, whose functions are a part of a basis."""
+
+    part: str
+    groups_n: Ints
+    functions: Characters
+
+
 def grouping_basis(grouping: Grouping) -> Basis:
-    """Basis of a grouping: the mean, one subspace "frequency ω" for each ω = 1..⌊M/2⌋ of functions of q, the rest.
+    """Basis of a grouping: the mean, one subspace "frequency ω" for each ω = 1, 2, … of functions of q, the rest.
 
     Where groups differ in size, characters are not orthogonal over the inputs; each frequency is then what it adds to
     the frequencies below it (our choice, because then all functions of q are covered once). With equal groups the
@@ -182,17 +201,19 @@ def grouping_basis(grouping: Grouping) -> Basis:
         grouping: The grouping; pairs outside it are not covered.
 
     Returns:
-        The basis: dimension 2 for each frequency, 1 for the Nyquist frequency M/2, fewer where groups are empty.
+        The basis. Of a cyclic group: dimension 2 for each frequency up to ⌊M/2⌋, 1 for the Nyquist frequency M/2. Fewer
+        where groups are empty.
 
     Raises:
         InputError: if no pair is in a group.
     """
     covered_N = grouping.groups_N >= 0
     _require_cover(covered_N, f"groups of grouping {grouping.name!r}")
-    return _ordered(grouping.name, covered_N, [("frequency", grouping.groups_N[covered_N], grouping.order)])
+    maps = [_Map("frequency", grouping.groups_N[covered_N], grouping.functions)]
+    return _ordered(grouping.name, "grouping", covered_N, maps, {"frequency": grouping.name})
 
 
-def pair_basis(grouping: Grouping, *, squares: bool = False) -> Basis:
+def pair_basis(grouping: Grouping) -> Basis:
     """Basis of a grid of pairs Z_M × Z_M: mean, lines "a", "b", "sum" (ω, ω) and "difference" (ω, −ω), the rest.
 
     Definition: the split of the 2-D Fourier transform over (a, b) (Xu 2026, §6.5) that keeps both axes and both
@@ -203,8 +224,6 @@ def pair_basis(grouping: Grouping, *, squares: bool = False) -> Basis:
 
     Args:
         grouping: A grouping whose coordinates are the pairs: residues, or logarithms; pairs without are not covered.
-        squares: Read the squares of the coordinates mod M instead (Xu 2026, §6.5: "over squares"; of residues). The
-            rest then holds also what depends on the signs of a and b.
 
     Returns:
         The basis.
@@ -214,11 +233,18 @@ def pair_basis(grouping: Grouping, *, squares: bool = False) -> Basis:
     """
     covered_N = grouping.coordinates_N2.min(axis=1) >= 0
     _require_cover(covered_N, f"coordinates of grouping {grouping.name!r}")
-    pairs_n2 = grouping.coordinates_N2[covered_N]
-    a, b = (pairs_n2**2 % grouping.order if squares else pairs_n2).T
-    maps = {"a": a, "b": b, "sum": (a + b) % grouping.order, "difference": (a - b) % grouping.order}
-    name = f"{'squares' if squares else 'pairs'} of {grouping.name}"
-    return _ordered(name, covered_N, [(part, groups_n, grouping.order) for part, groups_n in maps.items()])
+    a, b = grouping.coordinates_N2[covered_N].T
+    lines = {"a": a, "b": b, "sum": (a + b) % grouping.order, "difference": (a - b) % grouping.order}
+    functions = cyclic_characters(grouping.order)
+    maps = [_Map(part, groups_n, functions) for part, groups_n in lines.items()]
+    return _ordered(f"pairs of {grouping.name}", "pairs", covered_N, maps, line_groupings(grouping.name))
+
+
+def line_groupings(name: str) -> dict[str, str]:
+    """The groupings whose functions lie on the diagonals of the pairs in another one's coordinates, by part."""
+    rule = GROUPINGS.get(name)
+    found = {"sum": rule.line((1, 1)), "difference": rule.line((1, -1))} if rule else {}
+    return {part: line for part, line in found.items() if line}
 
 
 def joint_basis(groupings: Sequence[Grouping]) -> Basis:
@@ -245,8 +271,33 @@ def joint_basis(groupings: Sequence[Grouping]) -> Basis:
         )
     covered_N = np.stack([grouping.groups_N for grouping in groupings]).min(axis=0) >= 0
     _require_cover(covered_N, f"groupings {', '.join(names)} together")
-    maps = [(grouping.name, grouping.groups_N[covered_N], grouping.order) for grouping in groupings]
-    return _ordered(" then ".join(names), covered_N, maps)
+    maps = [_Map(grouping.name, grouping.groups_N[covered_N], grouping.functions) for grouping in groupings]
+    return _ordered(" then ".join(names), "joint", covered_N, maps, {name: name for name in names})
+
+
+def part_labels(family: Family, parts: Sequence[str], groupings: Mapping[str, str]) -> dict[str, str]:
+    """Which functions the parts of a basis hold, as a person writes it.
+
+    Args:
+        family: How the basis is made.
+        parts: Names of its parts, in their order.
+        groupings: The grouping whose functions each holds, where it is one.
+
+    Returns:
+        Words by part.
+    """
+    labels = {"mean": "the mean", "rest": "the rest"}
+    earlier: list[str] = []
+    for part in parts:
+        name = groupings.get(part, "")
+        formula = GROUPINGS[name].formula if name in GROUPINGS else name or part
+        if family == "pairs" and not name:
+            formula = f"{part} alone"
+        beyond = f", beyond {' and '.join(earlier)}" if family == "joint" and earlier else ""
+        labels.setdefault(part, formula + beyond)
+        if name:
+            earlier.append(formula)
+    return labels
 
 
 def _require_cover(covered_N: NDArray[np.bool_], what: str) -> None:
@@ -254,11 +305,13 @@ def _require_cover(covered_N: NDArray[np.bool_], what: str) -> None:
         raise InputError(f"the {what} cover no pair: choose others")
 
 
-def _ordered(name: str, covered_N: NDArray[np.bool_], maps: Sequence[tuple[str, Ints, int]]) -> Basis:
-    """Make a basis of maps (part name, group of every covered input, order) by Gram–Schmidt in the order given."""
+def _ordered(
+    name: str, family: Family, covered_N: NDArray[np.bool_], maps: Sequence[_Map], groupings: Mapping[str, str]
+) -> Basis:
+    """Make a basis of maps by Gram–Schmidt in the order given."""
     size = int(covered_N.sum())
-    starts = np.cumsum([0, *(order for _, _, order in maps)])
-    columns_nL = np.column_stack([groups + start for (_, groups, _), start in zip(maps, starts, strict=False)])
+    starts = np.cumsum([0, *(len(each.functions.frequency_M) for each in maps)])
+    columns_nL = np.column_stack([each.groups_n + start for each, start in zip(maps, starts, strict=False)])
     indicator_nG = scipy.sparse.csr_array(
         (np.ones(columns_nL.size), columns_nL.ravel(), np.arange(size + 1) * len(maps)), shape=(size, starts[-1])
     )
@@ -272,29 +325,32 @@ def _ordered(name: str, covered_N: NDArray[np.bool_], maps: Sequence[tuple[str, 
     functions_UR = np.zeros((used.sum(), used.sum() + 1))
     functions_UR[:, 0] = scale_UG @ constant_G
     subspaces, parts, frequencies, subspace_R = ["mean"], ["mean"], [0], [0]
-    for (part, _, order), start in zip(maps, starts, strict=False):
-        characters_UM = scale_UG[:, start : start + order] @ real_characters(order)
-        for frequency in range(1, order // 2 + 1):
-            raw_U2 = characters_UM[:, 2 * frequency - 1 : 2 * frequency + 1]
+    for each, start in zip(maps, starts, strict=False):
+        functions_MM, frequency_M = each.functions.functions_MM, each.functions.frequency_M
+        characters_UM = scale_UG[:, start : start + len(frequency_M)] @ functions_MM
+        for frequency in range(1, int(frequency_M[-1]) + 1):
+            raw_UC = characters_UM[:, slice(*np.searchsorted(frequency_M, (frequency, frequency + 1)))]
             before_UR = functions_UR[:, : len(subspace_R)]
-            new_U2 = raw_U2 - before_UR @ (before_UR.T @ raw_U2)
-            new_U2 -= before_UR @ (before_UR.T @ new_U2)  # Once leaves rounding over what remains; twice is enough.
-            left_U2, lengths, _ = np.linalg.svd(new_U2, full_matrices=False)
-            kept = lengths > VANISHES * np.linalg.norm(raw_U2)
+            new_UC = raw_UC - before_UR @ (before_UR.T @ raw_UC)
+            new_UC -= before_UR @ (before_UR.T @ new_UC)  # Once leaves rounding over what remains; twice is enough.
+            left_UC, lengths, _ = np.linalg.svd(new_UC, full_matrices=False)
+            kept = lengths > VANISHES * np.linalg.norm(raw_UC)
             place, count = len(subspace_R), int(kept.sum())
-            functions_UR[:, place : place + count] = left_U2[:, kept]
+            functions_UR[:, place : place + count] = left_UC[:, kept]
             subspace_R += [len(subspaces)] * count
-            subspaces.append(f"{part} {frequency}")
-            parts.append(part)
+            subspaces.append(f"{each.part} {frequency}")
+            parts.append(each.part)
             frequencies.append(frequency)
     coefficients_GR = axes_GG[:, used] @ (functions_UR[:, 1 : len(subspace_R)] / np.sqrt(squares[used])[:, None])
     dimensions_S = np.bincount(subspace_R, minlength=len(subspaces) + 1)
     dimensions_S[-1] = size - len(subspace_R)
     return Basis(
         name,
+        family,
         covered_N,
         (*subspaces, "rest"),
         (*parts, "rest"),
+        groupings,
         np.array([*frequencies, 0], dtype=np.int64),
         dimensions_S.astype(np.int64),
         indicator_nG,

@@ -57,9 +57,11 @@ def feature_basis(name: str, features: Mapping[str, NDArray[np.generic]], *, par
     dimensions_S[-1] = size - len(subspace_R)
     return Basis(
         name,
+        "features",
         np.ones(size, dtype=np.bool_),
         ("mean", *features, "rest"),
         ("mean", *owners, "rest"),
+        {},
         np.zeros(len(features) + 2, dtype=np.int64),
         dimensions_S.astype(np.int64),
         scipy.sparse.csr_array(scipy.sparse.eye_array(size)),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import spectrum_of_means
 from spectraledge.errors import InputError
 from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.modes.shares import shares
@@ -19,7 +18,7 @@ class Peak:
     """The largest frequency of a field's group means.
 
     Attributes:
-        frequency_K: ω of the largest power, 1..⌊M/2⌋; 0 for a field without variation.
+        frequency_K: ω of the largest power, from 1 (to ⌊M/2⌋ in a cyclic group); 0 for a field without variation.
         concentration_K: F, its share of the power over all frequencies; 0 for a field without variation.
     """
 
@@ -49,7 +48,7 @@ def peak(field_KN: Float, grouping: Grouping) -> Peak:
     Definition: Xu 2026, §2.5, with empty groups masked (see `spectrum_of_means`).
     Null: for white noise over 48 frequencies F is .093 on average and .136 at its 95 % point, not 1/48. And F is not
     specific to the edge: on a trained network random directions give the same. It is kept for comparison with the
-    paper; `energy_share` is the statistic to trust.
+    paper; `energy_share` is the statistic to trust. In a group that is not cyclic the power is `Characters.power`.
 
     Args:
         field_KN: Fields over the domain, shape (K, N).
@@ -58,7 +57,7 @@ def peak(field_KN: Float, grouping: Grouping) -> Peak:
     Returns:
         Frequency and concentration of each.
     """
-    power = spectrum_of_means(group_means(field_KN, grouping))
+    power = grouping.power(group_means(field_KN, grouping))
     if power.shape[-1] == 0:
         return Peak(np.zeros(len(power), dtype=np.int64), np.zeros(len(power)))
     total = power.sum(axis=-1)
@@ -81,7 +80,7 @@ def chance_share(grouping: Grouping) -> float:
     """
     inside = grouping.groups_N[grouping.groups_N >= 0]
     groups = len(np.unique(inside))
-    if groups == len(inside):
+    if grouping.separates:
         raise InputError(
             f"basis {grouping.name!r} puts every pair into a group of its own: nothing can be tested in it"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import character_shares, spectrum_of_means, without_rounding
+from spectraledge.algebra import character_shares, without_rounding
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
 
@@ -57,7 +57,7 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     values = response_ND @ axis
     size = np.sqrt(np.mean(np.square(values)))
     values = values / size if size > 0 else values
-    power = spectrum_of_means(group_means(values[None], grouping))[0]
+    power = grouping.power(group_means(values[None], grouping))[0]
     frequency = int(power.argmax()) + 1 if power.max() > 0 else 0
     coordinates = grouping.coordinates_N2
     covered = coordinates.min(axis=1) >= 0

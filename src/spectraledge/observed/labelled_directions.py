@@ -13,13 +13,13 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
 from spectraledge.statistics import (
-    Symmetry,
     block_matched_directions,
     label_permutation,
     random_directions,
     span_directions,
 )
 from spectraledge.streams import numpy_generator, torch_generator
+from spectraledge.tasks import grouping_rule
 
 WINDOW_KINDS = ("edge", "bulk")
 NULL_KINDS = ("span", "random", "block", "run_span")
@@ -119,7 +119,7 @@ def _run_span(run: RecordedRun, step: int, count: int, generator: torch.Generato
 
 def _shuffled(run: RecordedRun, network: Network, count: int, seed: int) -> Tensor:
     generator = numpy_generator(seed, "shuffled")
-    excludes: tuple[Symmetry, ...] = ("affine", "power") if "dlog" in run.task.structure else ("affine",)
+    excludes = grouping_rule(run.task.structure).symmetries
     rows = []
     # Fewer than four labels have no permutation that is no symmetry, so no such direction.
     for _ in range(count if run.task.modulus >= 4 else 0):

@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import is_prime
 from spectraledge.models import ReadoutName
 from spectraledge.modes import Basis, Wave, chance_share, field, grouping_basis, joint_basis, pair_basis, wave
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import Network, check_readout
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
-from spectraledge.tasks import Grouping, grouping
-from spectraledge.tasks.groupings import default_groupings
+from spectraledge.tasks import Grouping, default_groupings, grouping, why_not
 
 Float = NDArray[np.float64]
 
 KEPT_KINDS = ("edge", "random")
 """Kinds whose responses are kept for the tables that need more of them than energies."""
+
+JOINED = ("sum", "dlog_sum")
+"""Groupings of which the second is also read beyond the first (Xu 2026, §6.3, contrasts them)."""
 
 _CHUNK = 16
 """Directions whose responses are held at a time."""
@@ -139,14 +140,14 @@ def make_bases(run: RecordedRun, groupings: Mapping[str, Grouping]) -> dict[str,
 
     Returns:
         A basis for each grouping, the task's own and that of waves included, one of the pairs in the task's own
-        coordinates, and, where the modulus is prime, one of the sum and then the sum of logarithms.
+        coordinates, and one of `JOINED`, where those apply to the task.
     """
     always = {name: grouping(run.task, name) for name in (run.task.structure, run.wave_basis)}
     bases = {name: grouping_basis(group) for name, group in (always | dict(groupings)).items()}
     pairs = pair_basis(grouping(run.task, run.wave_basis))
     bases[pairs.name] = pairs
-    if is_prime(run.task.modulus):
-        joint = joint_basis([grouping(run.task, name) for name in ("sum", "dlog_sum")])
+    if not any(why_not(run.task, name) for name in JOINED):
+        joint = joint_basis([grouping(run.task, name) for name in JOINED])
         bases[joint.name] = joint
     return bases
 

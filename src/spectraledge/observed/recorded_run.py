@@ -14,7 +14,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.spectrum import Directions, window_directions
 from spectraledge.spectrum.windows import check_window
-from spectraledge.tasks import OPERATIONS, Task, joint_task, named_task, part_names
+from spectraledge.tasks import OPERATIONS, Task, grouping_rule, joint_task, named_task, part_names
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
 from spectraledge.training.run_folder import PARTS_FILE, label_column
@@ -116,8 +116,8 @@ class RecordedRun:
 
     @property
     def wave_basis(self) -> str:
-        """Name of the grouping in which its waves are drawn: the task's own, or the sum where it has no group."""
-        return "sum" if self.task.structure == "output" else self.task.structure
+        """Name of the grouping in which its waves are drawn."""
+        return grouping_rule(self.task.structure).picture
 
     def chosen_step(self, step: int | None = None) -> int:
         """Choose a snapshot.

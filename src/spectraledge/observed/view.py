@@ -16,7 +16,7 @@ class View:
         edge: How many directions count as edge; the rest are bulk. Default 3 (Xu 2026, §3).
         nulls: Directions of each null. Default 20 (our choice).
         readout: "residual" (Xu 2026, §2.4), "normed" (behind the final LayerNorm) or "logits" (without their mean).
-        bases: Names of groupings. Default: the paper's five and the task's own.
+        bases: Names of groupings. Default: see `default_groupings`.
         params: Patterns of the watched parameters. Default: those the run was configured with.
         seed: Root seed of everything random; each use has a stream of its own.
         dtype: Precision of responses. Default double; single takes half the time, and shares agree to 1e-5.

@@ -27,14 +27,6 @@ SINGLE_KINDS = ("weights", "gradient", "shuffled")
 OWN = "own functions"
 """All functions of a task's own variable, in figures and tables."""
 
-_PAIRS = "pairs of "
-_LINES = {
-    "sum": ("sum", "difference"),
-    "difference": ("sum", "difference"),
-    "dlog_sum": ("dlog_sum", "dlog_difference"),
-    "dlog_difference": ("dlog_sum", "dlog_difference"),
-}
-
 _PUBLISHED_MODULUS = 97
 _PUBLISHED_DECAY = 1.0
 
@@ -92,18 +84,14 @@ def selected_parts(run: RunResult) -> list[Selected]:
     wholes = run.selection[run.selection["part"]]
     own = wholes[(wholes["basis"] == run.structure) & (wholes["subspace"] == WHOLE)]
     found = [Selected(OWN, True, row) for _, row in own.iterrows()]
-    for _, row in wholes[wholes["basis"].str.startswith(_PAIRS)].iterrows():
-        name = str(row["basis"]).removeprefix(_PAIRS)
-        line = dict(zip(("sum", "difference"), _LINES[name], strict=True)).get(row["subspace"])
-        if line != run.structure:
-            words = {"a": "a alone", "b": "b alone", "rest": "the rest"}.get(row["subspace"])
-            found.append(Selected(words or basis_label(str(line)), False, row))
+    lines = wholes[(wholes["family"] == "pairs") & (wholes["grouping"] != run.structure)]
+    found += [Selected(str(row["functions"]), False, row) for _, row in lines.iterrows()]
     order = ("frequency", "a", "b", "sum", "difference", "rest")
     return sorted(found, key=lambda part: order.index(part.row["subspace"]))
 
 
 def selected_frequencies(run: RunResult) -> pd.DataFrame:
-    """Rows of every frequency of the own variable, with columns `frequency` and `selected`.
+    """Rows of every frequency of the own variable, with a column `selected`.
 
     Selected are those whose interval lies above 1 and of which the updates' share is more than noise has.
 
@@ -115,7 +103,6 @@ def selected_frequencies(run: RunResult) -> pd.DataFrame:
     """
     table = run.selection
     own = table[(table["basis"] == run.structure) & ~table["part"].astype(bool)].copy()
-    own["frequency"] = own["subspace"].str.removeprefix(f"{WHOLE} ").astype(int)
     own["selected"] = (own["low"] > 1) & (own["window_share"] > own["chance"])
     return own.sort_values("frequency")
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.of_runs import ALPHA
 from spectraledge.report.data import OWN, basis_label, selected_parts, titles
 from spectraledge.report.words import (
@@ -27,7 +26,6 @@ from spectraledge.studies.results import StudyResult
 _KEYS = 5
 """Key frequencies that are listed for a direction."""
 
-_THEN = " then "
 _SAME_DIGITS = 9
 _SMALLEST = 0.001
 
@@ -211,12 +209,10 @@ def _selected(run: RunResult) -> Iterator[tuple[str, pd.Series]]:
     for part in selected_parts(run):
         yield (f"{basis_label(run.structure)} ({OWN})" if part.own else part.label), part.row
     wholes = run.selection[run.selection["part"]]
-    for _, row in wholes[(wholes["subspace"] == WHOLE) & (wholes["basis"] != run.structure)].iterrows():
-        yield basis_label(str(row["basis"])), row
-    for _, row in wholes[wholes["basis"].str.contains(_THEN)].iterrows():
-        first, second = str(row["basis"]).split(_THEN)
-        if row["subspace"] == second:
-            yield f"{basis_label(second)}, beyond {basis_label(first)}", row
+    others = wholes[(wholes["family"] == "grouping") & wholes["grouping"].ne("") & (wholes["basis"] != run.structure)]
+    beyond = wholes[(wholes["family"] == "joint") & wholes["grouping"].ne("")].groupby("basis").tail(-1)
+    for _, row in pd.concat([others, beyond]).iterrows():
+        yield str(row["functions"]), row
 
 
 def _key_rows(run: RunResult) -> Rows:

@@ -11,7 +11,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
 from spectraledge.studies.study_config import StudyConfig, analyses_of
-from spectraledge.tasks import OPERATIONS, formula_of, part_names
+from spectraledge.tasks import formula_of, structure_of
 from spectraledge.training import RunConfig
 from spectraledge.training.run_folder import PARTS_FILE
 from spectraledge.trajectory import Manifest
@@ -151,14 +151,12 @@ def load_study(folder: Path) -> StudyResult:
             tables = {name: table for one in measured for name, table in read_tables(place, ANALYSES[one]).items()}
             if (place / PARTS_FILE).is_file():
                 tables[PARTS] = read_table(place / PARTS_FILE)
-            parts = part_names(run.task)
-            structure = OPERATIONS[parts[-1]].structure if parts[-1] in OPERATIONS else "output"
             runs.append(
                 RunResult(
                     config=run,
                     manifest=Manifest.read(place),
                     metrics=read_table(place / "metrics.parquet"),
-                    structure=structure,
+                    structure=structure_of(run.task),
                     formula=formula_of(run.task),
                     after=task_of.get(run.start, "unknown") if run.start else "",
                     parameters=max((stamp.parameters for stamp in progress.stamps.values() if stamp), default=0),

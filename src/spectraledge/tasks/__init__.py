@@ -1,8 +1,20 @@
 """Tasks: a finite domain of input pairs, their labels, and the group structure that the labels have."""
 
-from spectraledge.tasks.groupings import GROUPINGS, Grouping, grouping
-from spectraledge.tasks.joint import JointTask, any_task, formula_of, joint_task, part_names
-from spectraledge.tasks.operations import OPERATIONS, Operation, named_task
+from spectraledge.tasks import known
+from spectraledge.tasks.groupings import (
+    GROUPINGS,
+    Axes,
+    Grouping,
+    GroupingRule,
+    default_groupings,
+    grouping,
+    grouping_rule,
+    left_out,
+    register_grouping,
+    why_not,
+)
+from spectraledge.tasks.joint import JointTask, any_task, formula_of, joint_task, part_names, structure_of
+from spectraledge.tasks.operations import OPERATIONS, Operation, named_task, register_operation
 from spectraledge.tasks.splits import Split, default_split, paper_split
 from spectraledge.tasks.task import Task
 from spectraledge.tasks.user import task_from_function, task_from_source, task_from_table
@@ -10,20 +22,30 @@ from spectraledge.tasks.user import task_from_function, task_from_source, task_f
 __all__ = [
     "GROUPINGS",
     "OPERATIONS",
+    "Axes",
     "Grouping",
+    "GroupingRule",
     "JointTask",
     "Operation",
     "Split",
     "Task",
     "any_task",
+    "default_groupings",
     "default_split",
     "formula_of",
     "grouping",
+    "grouping_rule",
     "joint_task",
+    "known",
+    "left_out",
     "named_task",
     "paper_split",
     "part_names",
+    "register_grouping",
+    "register_operation",
+    "structure_of",
     "task_from_function",
     "task_from_source",
     "task_from_table",
+    "why_not",
 ]

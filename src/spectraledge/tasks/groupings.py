@@ -1,34 +1,37 @@
-"""Groupings: maps from an input pair (a, b) to an element q of a cyclic group, by which functions are read.
+"""Groupings: maps from an input pair (a, b) to an element q of a finite group, by which functions are read.
 
-Each is one of the variables of Xu 2026, §2.5. A pair that the map does not cover (zero has no logarithm) belongs to no
-group and is left out, never put into an arbitrary one.
+They are registered by name, each by the module of `known` that tells of its tasks. A pair that the map does not cover
+(zero has no logarithm) belongs to no group and is left out, never put into an arbitrary one.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import discrete_logarithms, is_prime, root_of_minus_one
+from spectraledge.algebra import Characters, cyclic_characters, spectrum_of_means
 from spectraledge.errors import InputError
+from spectraledge.statistics import Symmetry
 from spectraledge.tasks.task import Task
 
+Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """A map from the pairs of a domain to Z_M.
+    """A map from the pairs of a domain to the M elements of a finite group.
 
     Attributes:
         name: Its key in `GROUPINGS`.
         formula: The map as a person writes it.
-        order: Order M of the cyclic group.
+        order: Order M of the group.
         groups_N: The element of every pair, int64 (N,), in 0..M − 1; −1 for a pair outside the basis.
         coordinates_N2: The coordinates of a and b of which q is the sum or difference, int64 (N, 2), −1 where there is
-            none: the residues themselves, their discrete logarithms, or those of a + ib and a − ib (in place of a, b).
+            none: those of the rule's `Axes`.
         signs: The coefficients (±1) with which the coordinates enter, or (0, 0) if q is no such combination.
+        characters: The functions on the group by frequency; None for the cyclic group Z_M.
     """
 
     name: str
@@ -37,61 +40,131 @@ class Grouping:
     groups_N: Ints
     coordinates_N2: Ints
     signs: tuple[int, int]
+    characters: Characters | None = None
 
     @property
     def excluded(self) -> int:
         """Number of pairs outside the basis."""
         return int((self.groups_N < 0).sum())
 
+    @property
+    def functions(self) -> Characters:
+        """The functions on the group by frequency."""
+        return self.characters or cyclic_characters(self.order)
 
-def _residues(task: Task) -> tuple[Ints, int]:
-    return task.pairs_N2, task.modulus
+    @property
+    def separates(self) -> bool:
+        """Whether every pair is a group of its own, so that any response is a function of the group."""
+        return len(np.unique(self.groups_N[self.groups_N >= 0])) == len(self.groups_N) - self.excluded
 
+    def power(self, means_KM: Float) -> Float:
+        """Power of functions on the group at each frequency, by the published definition for a cyclic one.
 
-def _logarithms(task: Task) -> tuple[Ints, int]:
-    return discrete_logarithms(task.modulus)[task.pairs_N2], task.modulus - 1
+        Args:
+            means_KM: Group means, NaN for a group without members.
 
+        Returns:
+            Shape (K, F); see `spectrum_of_means` and `Characters.power`.
+        """
+        return spectrum_of_means(means_KM) if self.characters is None else self.characters.power(means_KM)
 
-def _gaussian(task: Task) -> tuple[Ints, int]:
-    # Columns: u = a + i·b and v = a − i·b.
-    root = root_of_minus_one(task.modulus)
-    factors = task.pairs_N2 @ np.array([[1, 1], [root, -root]]) % task.modulus
-    return discrete_logarithms(task.modulus)[factors], task.modulus - 1
+    def restricted(self, kept_N: NDArray[np.bool_]) -> "Grouping":
+        """The same map on some of the pairs."""
+        return replace(self, groups_N=self.groups_N[kept_N], coordinates_N2=self.coordinates_N2[kept_N])
 
 
 @dataclass(frozen=True)
-class _Rule:
+class Axes:
+    """Coordinates of the two members of a pair.
+
+    Attributes:
+        formula: Both as a person writes them.
+        read: From a task to the coordinates, int64 (N, 2), −1 where there is none, and the order of their group.
+    """
+
     formula: str
-    signs: tuple[int, int]
-    coordinates: Callable[[Task], tuple[Ints, int]] = _residues
-    of_values: Callable[[Task], Ints] | None = None
+    read: Callable[[Task], tuple[Ints, int]]
 
 
-def _product(task: Task) -> Ints:
-    return np.where((task.pairs_N2 > 0).all(axis=1), task.pairs_N2.prod(axis=1) % task.modulus, -1)
+RESIDUES = Axes("a, b", lambda task: (task.pairs_N2, task.modulus))
 
 
-GROUPINGS: dict[str, _Rule] = {
-    "sum": _Rule("a + b", (1, 1)),
-    "difference": _Rule("a − b", (1, -1)),
-    "product": _Rule("a·b", (0, 0), of_values=_product),
-    "dlog_sum": _Rule("dlog a + dlog b", (1, 1), _logarithms),
-    "dlog_difference": _Rule("dlog a − dlog b", (1, -1), _logarithms),
-    "gaussian_norm": _Rule("dlog(a + ib) + dlog(a − ib)", (1, 1), _gaussian),
-    "gaussian_angle": _Rule("dlog(a + ib) − dlog(a − ib)", (1, -1), _gaussian),
-    "output": _Rule("the answer", (0, 0), of_values=lambda task: task.labels_N),
-    "output_dlog": _Rule(
-        "dlog of the answer", (0, 0), _logarithms, lambda task: discrete_logarithms(task.modulus)[task.labels_N]
-    ),
-}
-"""Every grouping by name. i is the smaller square root of −1 (`root_of_minus_one`)."""
+@dataclass(frozen=True)
+class GroupingRule:
+    """How to read the pairs of any task; what is registered.
+
+    Attributes:
+        name: What it is called, in tables and on the command line.
+        formula: The map as a person writes it.
+        signs: (±1, ±1) where it is a sum or difference of the axes' coordinates, which also gives the picture.
+        axes: The coordinates.
+        elements: The element of every pair otherwise, from the task; −1 for a pair that it does not cover.
+        characters: The functions on its group, from the task; None for the cyclic group of the axes.
+        symmetries: Permutations of the elements that carry its structure over into itself; answers that are shuffled
+            to have none are drawn without them.
+        usual: Whether tasks are read in it when no bases are chosen.
+    """
+
+    name: str
+    formula: str
+    signs: tuple[int, int] = (0, 0)
+    axes: Axes = RESIDUES
+    elements: Callable[[Task], Ints] | None = None
+    characters: Callable[[Task], Characters] | None = None
+    symmetries: tuple[Symmetry, ...] = ("affine",)
+    usual: bool = False
+
+    @property
+    def picture(self) -> str:
+        """Name of the grouping in whose coordinates waves are drawn: its own, or else those of the residues."""
+        return self.name if any(self.signs) else _combination(RESIDUES, (1, 1))
+
+    def line(self, signs: tuple[int, int]) -> str:
+        """Name of the grouping that combines the coordinates of the same axes by some signs; "" if there is none."""
+        return _combination(self.axes, signs)
+
+
+GROUPINGS: dict[str, GroupingRule] = {}
+"""Every grouping by name, in the order in which they are shown."""
+
+
+def _combination(axes: Axes, signs: tuple[int, int]) -> str:
+    return next((rule.name for rule in GROUPINGS.values() if rule.axes is axes and rule.signs == signs), "")
+
+
+def register_grouping(rule: GroupingRule) -> None:
+    """Make a grouping known by its name.
+
+    Args:
+        rule: How to make it for a task.
+
+    Raises:
+        InputError: if there is one of this name.
+    """
+    if rule.name in GROUPINGS:
+        raise InputError(f"there is a basis {rule.name!r} already: choose another name")
+    GROUPINGS[rule.name] = rule
+
+
+def grouping_rule(name: str) -> GroupingRule:
+    """The rule of a grouping by name.
+
+    Args:
+        name: A key of `GROUPINGS`.
+
+    Returns:
+        The rule.
+
+    Raises:
+        InputError: if the name is unknown.
+    """
+    if name not in GROUPINGS:
+        raise InputError(f"unknown basis {name!r}: known bases are {', '.join(GROUPINGS)}")
+    return GROUPINGS[name]
 
 
 def grouping(task: Task, name: str) -> Grouping:
     """Group the pairs of a task by one of the known variables.
-
-    Under the raw product, pairs with a zero are outside the basis, as in Xu 2026, §2.5: they all have q = 0. Zero has
-    no logarithm: outside the Gaussian bases are the pairs with a² + b² = 0, outside "output_dlog" those with answer 0.
 
     Args:
         task: The task whose domain is grouped.
@@ -101,25 +174,46 @@ def grouping(task: Task, name: str) -> Grouping:
         The grouping.
 
     Raises:
-        InputError: if the name is unknown, or it needs logarithms and the modulus is not prime, or a square root of −1
-            and the modulus is not 1 mod 4.
+        InputError: if the name is unknown, or the grouping does not apply to the task: it needs logarithms and the
+            modulus is not prime, or covers no pair.
     """
-    if name not in GROUPINGS:
-        raise InputError(f"unknown basis {name!r}: known bases are {', '.join(GROUPINGS)}")
-    rule = GROUPINGS[name]
-    coordinates, order = rule.coordinates(task)
-    if rule.of_values is None:
+    rule = grouping_rule(name)
+    coordinates, order = rule.axes.read(task)
+    if rule.elements is None:
         groups = np.where((coordinates >= 0).all(axis=1), coordinates @ np.array(rule.signs) % order, -1)
     else:
-        groups = rule.of_values(task)
+        groups = rule.elements(task)
     if (groups < 0).all():
         raise InputError(f"basis {name!r} covers no pair of task {task.name!r}: choose another basis")
-    return Grouping(name, rule.formula, order, groups, coordinates, rule.signs)
+    characters = rule.characters(task) if rule.characters else None
+    order = len(characters.frequency_M) if characters else order
+    return Grouping(name, rule.formula, order, groups, coordinates, rule.signs, characters)
+
+
+def why_not(task: Task, name: str) -> str:
+    """Why functions on the pairs of a task cannot be read in a basis; "" if they can.
+
+    Args:
+        task: The task.
+        name: A key of `GROUPINGS`.
+
+    Returns:
+        What to tell a person.
+    """
+    try:
+        found = grouping(task, name)
+    except InputError as error:
+        return str(error)
+    return f"basis {name!r} puts every pair into a group of its own" if found.separates else ""
 
 
 def default_groupings(task: Task) -> list[str]:
-    """Names of the bases a task is read in when none are chosen: the paper's five, and the task's own."""
-    names = ["sum", "difference", "product", "dlog_sum", "output"]
-    if not is_prime(task.modulus):
-        names.remove("dlog_sum")
+    """Names of the bases a task is read in when none are chosen: the usual ones that apply to it, and its own."""
+    names = [name for name, rule in GROUPINGS.items() if rule.usual and not why_not(task, name)]
     return names if task.structure in names else [*names, task.structure]
+
+
+def left_out(task: Task) -> Mapping[str, str]:
+    """The usual bases that a task is not read in, with the reason."""
+    reasons = {name: why_not(task, name) for name, rule in GROUPINGS.items() if rule.usual}
+    return {name: why for name, why in reasons.items() if why}

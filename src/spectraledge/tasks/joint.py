@@ -119,3 +119,9 @@ def part_names(name: str) -> tuple[str, ...]:
 def formula_of(name: str) -> str:
     """The task of a name as a person writes it; the name itself where it is none of `OPERATIONS`."""
     return " and ".join(OPERATIONS[part].formula if part in OPERATIONS else part for part in part_names(name))
+
+
+def structure_of(name: str) -> str:
+    """The own grouping of the task of a name, of a joint one that of its last part; "output" where it is unknown."""
+    last = part_names(name)[-1]
+    return OPERATIONS[last].structure if last in OPERATIONS else "output"

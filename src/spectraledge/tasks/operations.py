@@ -1,4 +1,4 @@
-"""The operations of Xu 2026, §2, and division, as tasks on any modulus."""
+"""Named operations, as tasks on any modulus that they take."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import require_prime
 from spectraledge.errors import InputError
-from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import Task
 
 Ints = NDArray[np.int64]
@@ -16,9 +15,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Operation:
-    """A named operation.
+    """A named operation; what is registered.
 
     Attributes:
+        name: What it is called, on the command line and in file names.
         formula: As a person writes it.
         structure: Name of its own grouping, "output" if it has no group.
         values: The operation on arrays of a and b, with the modulus; reduced afterwards.
@@ -26,6 +26,7 @@ class Operation:
         needs_prime: What needs the modulus to be prime, or "" if nothing does.
     """
 
+    name: str
     formula: str
     structure: str
     values: Callable[[Ints, Ints, int], Ints]
@@ -33,30 +34,22 @@ class Operation:
     needs_prime: str = ""
 
 
-def _quotient(a: Ints, b: Ints, modulus: int) -> Ints:
-    inverse = np.array([0, *(pow(n, -1, modulus) for n in range(1, modulus))], dtype=np.int64)
-    return a * inverse[b]
+OPERATIONS: dict[str, Operation] = {}
+"""Every operation by name, in the order in which they are shown."""
 
 
-def _permuted(answers: Ints) -> Ints:
-    return numpy_generator(0, "permuted answers").permutation(answers)
+def register_operation(operation: Operation) -> None:
+    """Make an operation known by its name.
 
+    Args:
+        operation: The operation.
 
-OPERATIONS: dict[str, Operation] = {
-    "add": Operation("a + b", "sum", lambda a, b, n: a + b),
-    "sub": Operation("a − b", "difference", lambda a, b, n: a - b),
-    "mul": Operation("a·b", "dlog_sum", lambda a, b, n: a * b, (1, 1), "multiplication without zero"),
-    "div": Operation("a / b", "dlog_difference", _quotient, (0, 1), "division"),
-    "square_sum": Operation("a² + b²", "output", lambda a, b, n: a * a + b * b),
-    "quadratic": Operation("a² + ab + b²", "output", lambda a, b, n: a * a + a * b + b * b),
-    "cubic": Operation("a³ + ab", "output", lambda a, b, n: a * a % n * a + a * b),
-    "maximum": Operation("max(a, b)", "output", lambda a, b, n: np.maximum(a, b)),
-    "permuted_add": Operation("a + b, answers permuted", "output", lambda a, b, n: _permuted((a + b) % n)),
-    "permuted_mul": Operation("a·b, answers permuted", "output", lambda a, b, n: _permuted(a * b % n), (1, 1)),
-}
-"""Every operation by name. The domain of multiplication leaves out zeros (Xu 2026, §2); division by zero is no pair.
-Controls of ours: the maximum, which can be learned and has nothing to do with the group, and answers dealt out anew to
-the pairs, always in the same way, which can only be memorised."""
+    Raises:
+        InputError: if there is one of this name.
+    """
+    if operation.name in OPERATIONS:
+        raise InputError(f"there is a task {operation.name!r} already: choose another name")
+    OPERATIONS[operation.name] = operation
 
 
 def named_task(name: str, *, modulus: int = 97) -> Task:
@@ -71,7 +64,7 @@ def named_task(name: str, *, modulus: int = 97) -> Task:
 
     Raises:
         InputError: if the name is unknown (the message lists the known ones), the modulus is below 2, or the operation
-            needs a prime modulus and this one is not.
+            needs another modulus, such as a prime.
     """
     if name not in OPERATIONS:
         known = ", ".join(f"{key} ({operation.formula})" for key, operation in OPERATIONS.items())

@@ -1,0 +1,37 @@
+"""Multiplication and division, and the group of the units mod p by which they act, cyclic in discrete logarithms.
+
+The domain of multiplication leaves out zeros (Xu 2026, §2); division by zero is no pair. Under the raw product, pairs
+with a zero are outside the basis, as in Xu 2026, §2.5: they all have q = 0.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectraledge.algebra import discrete_logarithms
+from spectraledge.tasks.groupings import Axes, GroupingRule, register_grouping
+from spectraledge.tasks.operations import Operation, register_operation
+from spectraledge.tasks.task import Task
+
+Ints = NDArray[np.int64]
+
+
+def _quotient(a: Ints, b: Ints, modulus: int) -> Ints:
+    inverse = np.array([0, *(pow(n, -1, modulus) for n in range(1, modulus))], dtype=np.int64)
+    return a * inverse[b]
+
+
+def _product(task: Task) -> Ints:
+    return np.where((task.pairs_N2 > 0).all(axis=1), task.pairs_N2.prod(axis=1) % task.modulus, -1)
+
+
+LOGARITHMS = Axes("dlog a, dlog b", lambda task: (discrete_logarithms(task.modulus)[task.pairs_N2], task.modulus - 1))
+
+register_operation(Operation("mul", "a·b", "dlog_sum", lambda a, b, n: a * b, (1, 1), "multiplication without zero"))
+register_operation(Operation("div", "a / b", "dlog_difference", _quotient, (0, 1), "division"))
+
+register_grouping(GroupingRule("product", "a·b", elements=_product, usual=True))
+for name, formula, sign, usual in (
+    ("dlog_sum", "dlog a + dlog b", 1, True),
+    ("dlog_difference", "dlog a − dlog b", -1, False),
+):
+    register_grouping(GroupingRule(name, formula, (1, sign), LOGARITHMS, symmetries=("affine", "power"), usual=usual))
