@@ -12,7 +12,7 @@ from torch import Tensor
 from spectraledge.trajectory.formats.stored import COMPLEX, INTEGERS, REALS
 from spectraledge.trajectory.names import TensorKind, no_weights
 from spectraledge.trajectory.snapshots import Snapshot, open_snapshot, shards_of, snapshot_files
-from spectraledge.trajectory.weights import Weights
+from spectraledge.trajectory.stored_weights import Weights
 
 _PIECE = 1 << 20
 """Numbers read at a time."""

@@ -28,6 +28,26 @@ class Found:
     snapshots: tuple[Snapshot, ...]
     strangers: tuple[str, ...]
 
+    def distinct(self) -> list[Snapshot]:
+        """Return the snapshots, of which no two may have the same step.
+
+        Returns:
+            The snapshots by ascending step.
+
+        Raises:
+            InputError: if two have.
+        """
+        for before, after in pairwise(self.snapshots):
+            if before.step == after.step:
+                both = f"{before.path.name} and {after.path.name} of {after.path.parent}"
+                if before.path.parent != after.path.parent:
+                    both = f"{before.path} and {after.path}"
+                raise InputError(
+                    f"step {after.step} is in both {both}: remove one, or choose one series with --step (step= in "
+                    "Python)"
+                )
+        return list(self.snapshots)
+
 
 def find_snapshots(source: Path, *, step: str | None = None) -> list[Snapshot]:
     """List the snapshots of a series by ascending step.
@@ -51,20 +71,8 @@ def find_snapshots(source: Path, *, step: str | None = None) -> list[Snapshot]:
 
     Returns:
         The snapshots; at least one.
-
-    Raises:
-        InputError: if there are none, a name gives no step, two give the same one, or it is unclear which are meant.
     """
-    found = list(find_series(source, step=step).snapshots)
-    for before, after in pairwise(found):
-        if before.step == after.step:
-            both = f"{before.path.name} and {after.path.name} of {after.path.parent}"
-            if before.path.parent != after.path.parent:
-                both = f"{before.path} and {after.path}"
-            raise InputError(
-                f"step {after.step} is in both {both}: remove one, or choose one series with --step (step= in Python)"
-            )
-    return found
+    return find_series(source, step=step).distinct()
 
 
 def find_series(source: Path, *, step: str | None = None) -> Found:
@@ -78,7 +86,7 @@ def find_series(source: Path, *, step: str | None = None) -> Found:
         The series, and what lies beside it.
 
     Raises:
-        InputError: as `find_snapshots`.
+        InputError: if there are none, a name gives no step, or it is unclear which are meant.
     """
     if source.is_dir() and in_hub_cache(source):
         held = revisions(source)

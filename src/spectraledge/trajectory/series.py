@@ -20,7 +20,7 @@ from spectraledge.trajectory.names import TensorKind, no_weights
 from spectraledge.trajectory.selection import Selection, matches
 from spectraledge.trajectory.snapshots import Snapshot, open_snapshot
 from spectraledge.trajectory.spacing import Spacing, check_spacing
-from spectraledge.trajectory.weights import Weights, select_weights
+from spectraledge.trajectory.stored_weights import Weights, select_weights
 
 
 class Update(NamedTuple):
