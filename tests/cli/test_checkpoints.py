@@ -43,6 +43,7 @@ def test_list(command: Command, series: Path, tmp_path: Path, monkeypatch: pytes
         "tensors": 2,
         "dtypes": ["F32", "BF16"],
         "parameters": 60,
+        "left_out": {},
     }
     shown = command("checkpoints", "list", series)
     assert shown.code == 0

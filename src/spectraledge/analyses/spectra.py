@@ -66,6 +66,7 @@ def analyze_folder(
     block: int | None = None,
     spacing: Spacing = "keep",
     key: str | None = None,
+    step: str | None = None,
 ) -> SpectrumTables:
     """Analyse any folder of snapshots; it is read once, as a stream, with one window in memory.
 
@@ -82,7 +83,8 @@ def analyze_folder(
         block: Parameters to read at a time, for snapshots of which a window does not fit in memory; the files are
             then passed over once per block. Default all.
         spacing: What is done where intervals between snapshots differ; see `Series.open`.
-        key: Where in PyTorch files the weights lie; see `Series.open`.
+        key: Where in the files the weights lie; see `Series.open`.
+        step: A regular expression for the step in names; see `find_snapshots`.
 
     Returns:
         The tables.
@@ -93,7 +95,7 @@ def analyze_folder(
     """
     if surrogates and block:
         raise InputError("a noise floor needs whole windows in memory: leave out either the surrogates or the block")
-    series = Series.open(folder, patterns, spacing=spacing, key=key)
+    series = Series.open(folder, patterns, spacing=spacing, key=key, step=step)
     thinned = Manifest.read(folder).thinned if Manifest.present(folder) else []
     steps = sorted([*(snapshot.step for snapshot in series.snapshots), *thinned])[1:]
     check_window(window, len(steps) + 1)

@@ -9,9 +9,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from spectraledge.cli.options import Json, Key, NoSeed, Out, Params, Seed, progress_console, remark, show
+from spectraledge.cli.options import (
+    Json,
+    Key,
+    NoSeed,
+    Out,
+    Params,
+    Seed,
+    StepPattern,
+    progress_console,
+    remark,
+    remark_strangers,
+    show,
+)
 from spectraledge.files import write_json
-from spectraledge.trajectory import Contents, contents, describe_intervals, find_snapshots, verify_series
+from spectraledge.trajectory import Contents, contents, describe_intervals, find_series, verify_series
 
 checkpoints = typer.Typer(
     help="Look at a series of checkpoints, and for what is wrong with it.",
@@ -30,10 +42,17 @@ _Source = Annotated[
 
 @checkpoints.command(name="list", epilog="Example:  spectraledge checkpoints list runs/gpt2")
 def list_checkpoints(
-    source: _Source, out: Out = None, seed: NoSeed = 42, as_json: Json = False, key: Key = None
+    source: _Source,
+    out: Out = None,
+    seed: NoSeed = 42,
+    as_json: Json = False,
+    key: Key = None,
+    step: StepPattern = None,
 ) -> None:
     """List a series: step, files, size, tensors, types and parameters of every checkpoint; reads headers alone."""
-    found = [contents(snapshot, key=key) for snapshot in find_snapshots(source)]
+    series = find_series(source, step=step)
+    found = [contents(snapshot, key=key) for snapshot in series.distinct()]
+    remark_strangers(series.strangers)
     rows = [
         {
             "step": one.snapshot.step,
@@ -43,6 +62,7 @@ def list_checkpoints(
             "tensors": len(one.tensors),
             "dtypes": list(one.dtypes),
             "parameters": one.parameters,
+            "left_out": dict(one.left_out),
         }
         for one in found
     ]
@@ -65,6 +85,10 @@ def verify(
     as_json: Json = False,
     params: Params = None,
     key: Key = None,
+    step: StepPattern = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Look at names, links and sizes alone; no weights are read.")
+    ] = False,
 ) -> None:
     """Find missing, duplicated, reordered, foreign, broken and not finite checkpoints; exit code 1 if there are any."""
     columns = (TextColumn("reading checkpoints"), BarColumn(), MofNCompleteColumn())
@@ -74,12 +98,19 @@ def verify(
             source,
             params or ["*"],
             key=key,
+            step=step,
+            quick=quick,
             seed=seed,
             on_progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
+    remark_strangers(found.strangers)
+    if found.unread:
+        remark(f"not read, because they are no plain numbers: {', '.join(found.unread)}")
     result = {
         "checkpoints": len(found.snapshots),
+        "left_out": list(found.strangers),
         "tensors": len(found.tensors),
+        "unread": list(found.unread),
         "findings": [asdict(finding) for finding in found.findings],
     }
     if out:
@@ -89,8 +120,9 @@ def verify(
     else:
         for finding in found.findings:
             typer.echo(f"{finding.kind}: {finding.text}")
+        looked = "nothing read" if quick else f"{len(found.tensors)} tensors"
         typer.echo(
-            f"{len(found.snapshots)} checkpoints, {len(found.tensors)} tensors: "
+            f"{len(found.snapshots)} checkpoints, {looked}: "
             f"{len(found.findings) or 'no'} finding{'s' if len(found.findings) != 1 else ''}"
         )
     if found.findings:

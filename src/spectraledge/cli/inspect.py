@@ -14,22 +14,35 @@ from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES, SPECTRUM, analyze_folder
 from spectraledge.analyses.stamps import keep, measure
 from spectraledge.analyses.step import STEP
-from spectraledge.cli.options import Json, Key, Out, Params, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.cli.options import (
+    Json,
+    Key,
+    Out,
+    Params,
+    Seed,
+    StepPattern,
+    Threads,
+    Window,
+    remark,
+    remark_strangers,
+    show,
+    use_threads,
+)
 from spectraledge.errors import InputError
 from spectraledge.files import write_table
 from spectraledge.models import READOUTS
 from spectraledge.studies.belonging import check_place
 from spectraledge.tasks import GROUPINGS
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_snapshots, in_hub_cache
+from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_series, in_hub_cache
 
 
 def analyze(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Snapshots: a folder of files or folders with one integer, the step, in each name; a quoted glob; or "
-            "a repository in Hugging Face's cache. The last two need --out."
+            help="Snapshots: a folder of files or folders with the step in each name; a quoted glob; or a repository "
+            "in Hugging Face's cache. The last two need --out."
         ),
     ],
     out: Out = None,
@@ -51,11 +64,13 @@ def analyze(
         typer.Option(help="Where intervals differ: keep updates, divide them by √(interval/median), or refuse."),
     ] = "keep",
     key: Key = None,
+    step: StepPattern = None,
     threads: Threads = None,
 ) -> None:
     """Compute the spectrum of every window of any folder of snapshots; writes spectrum.parquet and edge.parquet."""
     use_threads(threads)
-    snapshots = find_snapshots(folder)
+    series = find_series(folder, step=step)
+    intervals = describe_intervals([snapshot.step for snapshot in series.distinct()])
     if out is None and (in_hub_cache(folder) or not folder.is_dir()):
         raise InputError(f"no place in {folder} to write to: choose a folder with --out")
     recorded = Manifest.present(folder)
@@ -65,10 +80,10 @@ def analyze(
             window=window, center_spectrum=center, surrogates=surrogates, seed=seed, params=params
         )
         if out is None:
-            if block or key or spacing != "keep":
+            if block or key or step or spacing != "keep":
                 raise InputError(
-                    f"{folder} is a recorded run, whose own tables are made without --block, --spacing and --key: "
-                    "leave these out, or choose a folder with --out"
+                    f"{folder} is a recorded run, whose own tables are made without --block, --spacing, --key and "
+                    "--step: leave these out, or choose a folder with --out"
                 )
             check_place(folder, SPECTRUM, settings)
     began = time.monotonic()
@@ -82,14 +97,18 @@ def analyze(
         block=block,
         spacing=spacing,
         key=key,
+        step=step,
     )
-    intervals = describe_intervals([snapshot.step for snapshot in snapshots])
+    remark_strangers(series.strangers)
     if intervals:
         treated = "scaled to the median" if spacing == "scale" else "kept; --spacing scale makes them comparable"
         remark(f"snapshots are unevenly spaced, their intervals are {intervals}; updates are {treated}")
-    matched, others = tables.selection.matched, tables.selection.others
+    matched = tables.selection.matched
+    left_out = {**dict.fromkeys(tables.selection.others, "no pattern matches"), **tables.selection.left_out}
     remark(f"watched {len(matched)} tensors, {tables.parameters:,} parameters: {', '.join(matched)}")
-    remark(f"left out {len(others)} tensors: {', '.join(others) or 'none'}")
+    for reason in dict.fromkeys(left_out.values()):
+        names = [name for name, why in left_out.items() if why == reason]
+        remark(f"left out {len(names)} tensors ({reason}): {', '.join(names)}")
     place = out or folder
     made = {EIGENVALUES.name: tables.spectrum, EDGE.name: tables.edge}
     if recorded:
@@ -106,7 +125,7 @@ def analyze(
             "center": center,
             "parameters": tables.parameters,
             "matched": list(matched),
-            "left_out": list(others),
+            "left_out": left_out,
             "windows": len(tables.edge),
             "last_step": int(last["step"]),
             "last_k_star": None if pd.isna(last["k_star"]) else int(last["k_star"]),

@@ -1,7 +1,7 @@
 """Options that several commands share, and how results are printed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,8 +24,17 @@ Key = Annotated[
     str | None,
     typer.Option(
         "--key",
-        help="Where the weights lie in .bin, .pt, .pth and .ckpt files, such as 'model' or 'checkpoint/model'. "
-        "Default: at the top, or under model_state_dict, state_dict or model.",
+        help="Where the weights lie in a file, such as 'model' or 'checkpoint/model'. Default: all of it; in .bin, "
+        ".pt, .pth and .ckpt files at the top, or under model_state_dict, state_dict, model or module.",
+    ),
+]
+StepPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--step",
+        metavar="REGEX",
+        help="Regular expression whose first group is the step, such as 'stage1-step(\\d+)', for names that follow no "
+        "one pattern; names that it does not find are left out.",
     ),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of PyTorch. Default: its own choice.")]
@@ -43,6 +52,13 @@ def use_threads(threads: int | None) -> None:
 def remark(text: str) -> None:
     """Print a line for people, on stderr."""
     progress_console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def remark_strangers(names: Sequence[str]) -> None:
+    """Say which names beside a series are no part of it."""
+    if names:
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        remark(f"no part of the series: {shown}")
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:

@@ -1,7 +1,9 @@
 """A run on disk: a folder of snapshots plus a manifest. What trains writes it, what analyses reads it."""
 
 from spectraledge.trajectory.census import Contents, contents
-from spectraledge.trajectory.finding import find_snapshots, in_hub_cache
+from spectraledge.trajectory.faults import Finding
+from spectraledge.trajectory.finding import Found, find_series, find_snapshots
+from spectraledge.trajectory.hub import in_hub_cache
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.manifest import Manifest, environment
 from spectraledge.trajectory.recorded_gram import GramRecorder, RecordedGram
@@ -16,11 +18,12 @@ from spectraledge.trajectory.snapshots import (
 )
 from spectraledge.trajectory.spacing import Spacing, describe_intervals, missing_steps
 from spectraledge.trajectory.spectrum_tables import edge_table, spectrum_table
-from spectraledge.trajectory.verification import Finding, Verification, verify_series
+from spectraledge.trajectory.verification import Verification, verify_series
 
 __all__ = [
     "Contents",
     "Finding",
+    "Found",
     "GramRecorder",
     "Layout",
     "Manifest",
@@ -35,6 +38,7 @@ __all__ = [
     "describe_intervals",
     "edge_table",
     "environment",
+    "find_series",
     "find_snapshots",
     "in_hub_cache",
     "missing_steps",

@@ -2,38 +2,20 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spectraledge.trajectory.snapshots import Snapshot, open_snapshot, snapshot_files
+from spectraledge.trajectory.formats.stored import COMPLEX, INTEGERS, REALS
+from spectraledge.trajectory.names import TensorKind, no_weights
+from spectraledge.trajectory.snapshots import Snapshot, open_snapshot, shards_of, snapshot_files
+from spectraledge.trajectory.stored_weights import Weights
 
 _PIECE = 1 << 20
 """Numbers read at a time."""
-
-
-@dataclass(frozen=True)
-class TensorKind:
-    """Shape and type of a stored tensor.
-
-    Attributes:
-        shape: Its shape.
-        dtype: Its type by the name that safetensors files use, such as "F32".
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def size(self) -> int:
-        """How many numbers it has."""
-        return math.prod(self.shape)
-
-    def __str__(self) -> str:
-        return f"{self.dtype} {self.shape}"
 
 
 @dataclass(frozen=True)
@@ -44,18 +26,22 @@ class Contents:
         snapshot: Which one.
         files: Names of its files.
         bytes: Their size together.
-        tensors: Kind of each tensor by name, in order of name.
+        tensors: Kind of each tensor by plain name, in order of name.
+        left_out: Of those that are no weights, or share the numbers of another one, the reason.
+        shards: Name of its file by name of tensor; empty where there is one file.
     """
 
     snapshot: Snapshot
     files: tuple[str, ...]
     bytes: int
-    tensors: dict[str, TensorKind]
+    tensors: Mapping[str, TensorKind]
+    left_out: Mapping[str, str]
+    shards: Mapping[str, str]
 
     @property
     def parameters(self) -> int:
-        """How many numbers its tensors of a floating type hold."""
-        return sum(kind.size for kind in self.tensors.values() if "F" in kind.dtype)
+        """How many numbers its weights are."""
+        return sum(kind.reals for name, kind in self.tensors.items() if name not in self.left_out)
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -71,14 +57,21 @@ class Digest:
     """What remains of a snapshot's numbers once they were read.
 
     Attributes:
-        sha256: Hex digest of names, types, shapes and bytes of the tensors.
-        not_finite: Names of tensors that hold an infinity or no number.
-        sample_n: float64, the numbers of the tensors of a floating type at the coordinates asked for.
+        hashes: Hex digest of type, shape and bytes of each tensor by name.
+        not_finite: Names of weights that hold an infinity or no number.
+        sample_n: float64, the numbers of the weights at the coordinates asked for.
+        spans: Where in the sample the numbers of each weight lie.
     """
 
-    sha256: str
+    hashes: Mapping[str, str]
     not_finite: tuple[str, ...]
     sample_n: Tensor
+    spans: Mapping[str, slice]
+
+
+def is_read(kind: TensorKind) -> bool:
+    """Tell whether the numbers of a tensor can be read."""
+    return kind.dtype in (*REALS, *COMPLEX, *INTEGERS)
 
 
 def contents(snapshot: Snapshot, *, key: str | None = None) -> Contents:
@@ -90,15 +83,22 @@ def contents(snapshot: Snapshot, *, key: str | None = None) -> Contents:
 
     Returns:
         What it holds.
-
-    Raises:
-        InputError: if it cannot be read.
     """
-    files = snapshot_files(snapshot.path)
+    files, shards = snapshot_files(snapshot.path), shards_of(snapshot.path)
     with open_snapshot(snapshot.path, key=key) as file:
-        stored = {name: file.get_slice(name) for name in sorted(file.keys())}
-        tensors = {name: TensorKind(tuple(part.get_shape()), part.get_dtype()) for name, part in stored.items()}
-    return Contents(snapshot, tuple(path.name for path in files), sum(path.stat().st_size for path in files), tensors)
+        weights = Weights.of(file)
+        kinds = weights.kinds()
+        left_out = {name: reason.text for name, reason in no_weights(kinds).items()}
+        shared = weights.shared([name for name in kinds if name not in left_out])
+    left_out |= {name: f"tied to {other}" for name, other in shared.items()}
+    return Contents(
+        snapshot,
+        tuple(path.name for path in files),
+        sum(path.stat().st_size for path in files),
+        dict(sorted(kinds.items())),
+        left_out,
+        {name: shards[stored] for name, stored in weights.stored.items() if stored in shards},
+    )
 
 
 def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key: str | None = None) -> Digest:
@@ -107,7 +107,7 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
     Args:
         held: The snapshot and its headers.
         names: Tensors to read, in order.
-        sample: Coordinates to keep, ascending, in the vector of the named tensors of a floating type.
+        sample: Coordinates to keep, ascending, in the vector of the weights among them.
         key: See `open_snapshot`.
 
     Returns:
@@ -115,23 +115,28 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
 
     Cost: O(P) time, one piece of 2²⁰ numbers in memory.
     """
-    seen, not_finite, kept, start = hashlib.sha256(), [], [], 0
+    hashes: dict[str, str] = {}
+    spans: dict[str, slice] = {}
+    not_finite, kept, start, taken = [], [torch.empty(0, dtype=torch.float64)], 0, 0
     with open_snapshot(held.snapshot.path, key=key) as file:
+        weights = Weights.of(file)
         for name in names:
-            kind = held.tensors[name]
-            seen.update(repr((name, kind.shape, kind.dtype)).encode())
-            finite = True
-            for piece in read_pieces(file.get_slice(name), kind.shape, 0, kind.size, most=_PIECE):
+            kind, stored, finite = held.tensors[name], weights.get(name), True
+            seen = hashlib.sha256(repr((kind.shape, kind.dtype)).encode())
+            shape = tuple(stored.get_shape())
+            begin = taken
+            for piece in read_pieces(stored, shape, 0, math.prod(shape), most=_PIECE):
                 seen.update(piece.contiguous().view(torch.uint8).numpy().data)
-                if piece.is_floating_point():
+                if name not in held.left_out:
                     numbers = piece.double()
                     finite = finite and not math.isnan(squared_length(numbers))
                     first, last = torch.searchsorted(sample, torch.tensor([start, start + len(piece)])).tolist()
                     kept.append(numbers[sample[first:last] - start])
-                    start += len(piece)
+                    start, taken = start + len(piece), taken + last - first
+            hashes[name], spans[name] = seen.hexdigest(), slice(begin, taken)
             if not finite:
                 not_finite.append(name)
-    return Digest(seen.hexdigest(), tuple(not_finite), torch.cat(kept) if kept else torch.empty(0).double())
+    return Digest(hashes, tuple(not_finite), torch.cat(kept), spans)
 
 
 def squared_length(numbers_n: Tensor) -> float:

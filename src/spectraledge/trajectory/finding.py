@@ -1,154 +1,209 @@
 """Finding the snapshots of a series: folders of files, folders of folders, globs, and the cache of Hugging Face."""
 
 import glob
-import re
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory.readers import PICKLES
-from spectraledge.trajectory.shards import INDEX, is_weights, weights_in
+from spectraledge.trajectory.folders import is_rank, is_shard, is_state, is_weights, snapshots_in
+from spectraledge.trajectory.formats import FILES, stem
+from spectraledge.trajectory.formats.foreign import refused
+from spectraledge.trajectory.formats.sharded import INDEX
+from spectraledge.trajectory.hub import advice, in_hub_cache, only_revision, revisions
 from spectraledge.trajectory.snapshots import Snapshot
-
-_REFUSED = (".pkl", ".pickle")
-_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+from spectraledge.trajectory.steps import assign_steps
 
 
-def find_snapshots(source: Path) -> list[Snapshot]:
+@dataclass(frozen=True)
+class Found:
+    """What was found in a place.
+
+    Attributes:
+        snapshots: The series by ascending step, then by path.
+        strangers: Names of what lies beside it and is no part of it.
+    """
+
+    snapshots: tuple[Snapshot, ...]
+    strangers: tuple[str, ...]
+
+    def distinct(self) -> list[Snapshot]:
+        """Return the snapshots, of which no two may have the same step.
+
+        Returns:
+            The snapshots by ascending step.
+
+        Raises:
+            InputError: if two have.
+        """
+        for before, after in pairwise(self.snapshots):
+            if before.step == after.step:
+                both = f"{before.path.name} and {after.path.name} of {after.path.parent}"
+                if before.path.parent != after.path.parent:
+                    both = f"{before.path} and {after.path}"
+                raise InputError(
+                    f"step {after.step} is in both {both}: remove one, or choose one series with --step (step= in "
+                    "Python)"
+                )
+        return list(self.snapshots)
+
+
+def find_snapshots(source: Path, *, step: str | None = None) -> list[Snapshot]:
     """List the snapshots of a series by ascending step.
 
-    A step is the one integer in a snapshot's name, or in `step<integer>` where the name has several.
+    Steps are in the names; see `assign_steps` for the rule.
 
     Args:
         source: One of
 
             - a folder, or a folder with a subfolder `snapshots`, of .safetensors files; where it has none, of
-              PyTorch files (.pt, .pth, .bin, .ckpt);
+              PyTorch files (.pt, .pth, .bin, .ckpt, .pth.tar);
             - a folder of folders, each with one snapshot (`step_1000/model.safetensors`, `checkpoint-1000/` with shards
-              and their index), where no .safetensors file beside them has a step in its name;
-            - a glob such as `runs/*/model_step*.pt`, whose matches are files or folders; where a match has no integer
-              in its name, the step is in that of the nearest folder that has;
+              and their index, `iter_0000500/mp_rank_00/model_optim_rng.pt`, `step-100/` with .distcp files), where no
+              .safetensors file beside them has a step in its name;
+            - a glob such as `runs/*/model_step*.pt`, whose matches are files, folders or cached repositories; where
+              all matches have one name, the step is in that of the nearest folder that differs;
             - the folder of a repository in Hugging Face's cache (`models--org--name`), whose downloaded revisions with
               a step in their name (`step1000`) are the series; nothing is downloaded.
+        step: A regular expression whose first group is the step, searched in names below the source, for series that
+            the rule does not read.
 
     Returns:
         The snapshots; at least one.
-
-    Raises:
-        InputError: if there are none, a name gives no step, two give the same one, or it is unclear which are meant.
     """
-    found = list_snapshots(source)
-    for before, after in pairwise(found):
-        if before.step == after.step:
-            both = f"{before.path.name} and {after.path.name} of {after.path.parent}"
-            if before.path.parent != after.path.parent:
-                both = f"{before.path} and {after.path}"
-            raise InputError(f"step {after.step} is in both {both}: remove one")
-    return found
+    return find_series(source, step=step).distinct()
 
 
-def list_snapshots(source: Path) -> list[Snapshot]:
-    """List the snapshots of a series as `find_snapshots` does, but with every one where several give the same step.
+def find_series(source: Path, *, step: str | None = None) -> Found:
+    """Find the snapshots of a series as `find_snapshots` does, but with every one where several give the same step.
 
     Args:
         source: See `find_snapshots`.
+        step: See `find_snapshots`.
 
     Returns:
-        The snapshots by ascending step, then by path.
+        The series, and what lies beside it.
 
     Raises:
-        InputError: as `find_snapshots`.
+        InputError: if there are none, a name gives no step, or it is unclear which are meant.
     """
-    if not source.is_dir():
-        if not glob.has_magic(str(source)):
-            raise InputError(f"no folder at {source}: give a folder of snapshots (step_00000100.safetensors, ...)")
-        found = _matches(source)
-    elif in_hub_cache(source):
-        found = _revisions(source.parent if source.name == "snapshots" else source)
+    if source.is_dir() and in_hub_cache(source):
+        held = revisions(source)
+        if step is None and not any(map(_has_digits, held.places)):
+            raise InputError(
+                f"no downloaded revision of {source} has a step in its name, such as step1000 (it has "
+                f"{', '.join([*held.places, *held.others][:8]) or 'no named revisions'}): {advice(source)}; nothing is "
+                "downloaded here"
+            )
+        assigned = assign_steps(list(held.places), str(source), pattern=step, tolerant=True)
+        found = [Snapshot(number, held.places[name]) for name, number in assigned.steps.items()]
+        return _ordered(found, (*assigned.strangers, *held.others))
+    if source.is_dir():
+        root = source / "snapshots" if (source / "snapshots").is_dir() else source
+        places = _entries(root)
+    elif glob.has_magic(str(source)):
+        root, places = _root(source), _matches(source)
+    elif source.is_file():
+        raise InputError(f"{source} is one file: give the folder of its series, or a quoted glob")
     else:
-        paths = _entries(source / "snapshots" if (source / "snapshots").is_dir() else source)
-        found = [Snapshot(_step_of(path), path) for path in paths]
-    return sorted(found, key=lambda snapshot: (snapshot.step, str(snapshot.path)))
+        raise InputError(f"no folder at {source}: give a folder of snapshots (step_00000100.safetensors, ...)")
+    names = {path: path.relative_to(root).as_posix() for path in places} if step else _labels(list(places), root)
+    assigned = assign_steps(list(dict.fromkeys(names.values())), str(source), pattern=step)
+    found = [Snapshot(assigned.steps[name], places[path]) for path, name in names.items() if name in assigned.steps]
+    return _ordered(found, assigned.strangers)
 
 
-def _entries(place: Path) -> list[Path]:
-    """Return the files or the folders of one folder that are its snapshots."""
+def _ordered(snapshots: Sequence[Snapshot], strangers: tuple[str, ...]) -> Found:
+    return Found(tuple(sorted(snapshots, key=lambda snapshot: (snapshot.step, str(snapshot.path)))), strangers)
+
+
+def _entries(place: Path) -> dict[Path, Path]:
+    """Return the files or the folders of one folder that are its snapshots, each with where its weights lie."""
     visible = sorted(path for path in place.iterdir() if not path.name.startswith("."))
-    if any(path.name.endswith(INDEX) for path in visible):
+    if any(path.name.endswith((INDEX, ".distcp")) or is_rank(path) for path in visible):
         raise InputError(f"{place} is one snapshot, in shards with an index: give the folder that holds all snapshots")
-    files = [path for path in visible if path.suffix == ".safetensors" and path.is_file()]
-    if not any(_integers(path) for path in files):
-        folders = [path for path in visible if path.is_dir() and not (path / "snapshots").is_dir()]
-        folders = [path for path in folders if weights_in(path)]
-        if folders:
-            return folders
-    if files:
-        return files
-    pickles = [path for path in visible if path.suffix in PICKLES and is_weights(path)]
-    if pickles:
-        return pickles
-    refused = [path.name for path in visible if path.suffix in _REFUSED]
-    if refused:
+    weights = {path: path for path in visible if is_weights(path)}
+    files = {path: path for path in weights if path.suffix == ".safetensors"}
+    choices = [files] if any(_has_digits(path.name) for path in files) else [_folders(visible), files, weights]
+    named = [choice for choice in choices if any(_has_digits(path.relative_to(place).as_posix()) for path in choice)]
+    chosen = next((choice for choice in [*named, *choices] if choice), {})
+    if not named and (place / ".git").exists():
         raise InputError(
-            f"{place} holds pickles ({refused[0]}) where safetensors files are expected; pickles are not opened: "
-            "where you trust them, write their tensors with safetensors.torch.save_file(tensors, new_path)"
+            f"{place} is a repository at one commit: check each out into a folder that is named by its step, such as "
+            "git worktree add ../checkpoints/step_1000 COMMIT, and give ../checkpoints"
         )
-    raise InputError(f"no snapshots in {place}: expected files like step_00000100.safetensors")
+    if not chosen:
+        held = [path.name for path in visible]
+        there = f", there is {', '.join(held[:8])}{' ...' if len(held) > 8 else ''}" if held else ""
+        why = refused(held) or f"expected files like step_00000100.safetensors{there}"
+        raise InputError(f"no snapshots in {place}: {why}")
+    return chosen
 
 
-def _matches(pattern: Path) -> list[Snapshot]:
+def _folders(visible: Sequence[Path]) -> dict[Path, Path]:
+    """Return the folders that are snapshots; where none with a number is, those one level below."""
+    direct: dict[Path, Path] = {}
+    below: dict[Path, Path] = {}
+    for path in visible:
+        numbered = _has_digits(path.name)
+        if not path.is_dir() or is_state(path) or ((path / "snapshots").is_dir() and not in_hub_cache(path)):
+            continue
+        if in_hub_cache(path):
+            direct |= dict.fromkeys([path], only_revision(path)) if numbered else {}
+            continue
+        try:
+            held = snapshots_in(path)
+        except InputError:
+            if numbered:
+                raise
+            continue
+        if held == [path]:
+            direct[path] = path
+        elif numbered:
+            below |= {inner: inner for inner in held}
+    return direct if any(_has_digits(path.name) for path in direct) else direct | below
+
+
+def _matches(pattern: Path) -> dict[Path, Path]:
     """Return what a glob matches: files of weights and folders that hold some; shards stand for their folder."""
-    found = set()
-    for path in map(Path, glob.glob(str(pattern), recursive=True)):
-        if path.name.endswith(INDEX) or (is_weights(path) and _SHARD.search(path.stem)):
-            found.add(path.parent)
-        elif is_weights(path) or (path.is_dir() and weights_in(path)):
-            found.add(path)
+    found: dict[Path, Path] = {}
+    for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))):
+        if path.name.endswith((INDEX, ".distcp")) or (is_weights(path) and is_shard(path)):
+            found[path.parent] = path.parent
+        elif is_weights(path):
+            found[path] = path
+        elif path.is_dir() and in_hub_cache(path):
+            found[path] = only_revision(path)
+        elif path.is_dir():
+            found |= {inner: inner for inner in snapshots_in(path)}
     if not found:
-        raise InputError(f"{pattern} matches no snapshots: no file .safetensors, {', '.join(PICKLES)} and no folder of")
-    return [Snapshot(_step_of(path, nearest=True), path) for path in sorted(found)]
-
-
-def in_hub_cache(source: Path) -> bool:
-    """Tell whether a folder is a repository in Hugging Face's cache, or its subfolder `snapshots`."""
-    repository = source.parent if source.name == "snapshots" else source
-    return (repository / "refs").is_dir() and (repository / "snapshots").is_dir()
-
-
-def _revisions(repository: Path) -> list[Snapshot]:
-    """Return the downloaded revisions of a cached repository whose names hold a step."""
-    found, names = [], []
-    for reference in sorted(path for path in (repository / "refs").rglob("*") if path.is_file()):
-        names.append(reference.name)
-        place = repository / "snapshots" / reference.read_text().strip()
-        if _integers(reference) and place.is_dir():
-            found.append(Snapshot(_step_of(reference), place))
-    if not found:
-        raise InputError(
-            f"no downloaded revision of {repository} has a step in its name, such as step1000 (it has "
-            f"{', '.join(names[:8]) or 'no named revisions'}): download some; nothing is downloaded here"
-        )
+        raise InputError(f"{pattern} matches no snapshots: no file {', '.join(FILES)} and no folder of such")
     return found
 
 
-def _name(path: Path) -> str:
-    return path.stem if path.suffix in (".safetensors", *PICKLES) else path.name
+def _root(pattern: Path) -> Path:
+    """Return the part of a glob in front of its first star."""
+    fixed = list(takewhile(lambda part: not glob.has_magic(part), pattern.parts[:-1]))
+    return Path(*fixed)
 
 
-def _integers(path: Path) -> list[str]:
-    return re.findall(r"\d+", _name(path))
+def _labels(paths: Sequence[Path], root: Path) -> dict[Path, str]:
+    """Choose the part of each path that names it: the last one that differs among them and holds numbers."""
+    parts = {path: path.relative_to(root).parts for path in paths}
+    depth = 0
+    for candidate in range(min(map(len, parts.values()))):
+        names = {part[-1 - candidate] for part in parts.values()}
+        if (len(names) > 1 or len(paths) == 1) and any(map(_has_digits, names)):
+            depth = candidate
+            break
+    named = {path: part[: len(part) - depth] for path, part in parts.items()}
+    if len({part[:-1] for part in named.values()}) in (1, len(paths)):
+        return {path: part[-1] for path, part in named.items()}
+    # Folders that hold several snapshots each, such as epoch_1/step_100, belong to the name.
+    shared = next(at for at, names in enumerate(zip(*named.values(), strict=False)) if len(set(names)) > 1)
+    return {path: "/".join(part[shared:]) for path, part in named.items()}
 
 
-def _step_of(path: Path, *, nearest: bool = False) -> int:
-    places: Iterable[Path] = (path, *path.parents) if nearest else (path,)
-    place = next((place for place in places if _integers(place)), path)
-    numbers = _integers(place)
-    if len(numbers) != 1:
-        numbers = re.findall(r"step[_=-]?(\d+)", _name(place))
-    if len(numbers) != 1:
-        raise InputError(
-            f"cannot tell the step of {path}: its name must hold exactly one integer (step_00000100.safetensors); "
-            "rename it, move it away, or give a glob that leaves it out"
-        )
-    return int(numbers[0])
+def _has_digits(name: str) -> bool:
+    return any(character.isdecimal() for character in stem(name))

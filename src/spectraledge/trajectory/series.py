@@ -14,10 +14,13 @@ from torch import Tensor
 from spectraledge.errors import InputError
 from spectraledge.trajectory.census import read_pieces, squared_length
 from spectraledge.trajectory.finding import find_snapshots
+from spectraledge.trajectory.formats.stored import REALS
 from spectraledge.trajectory.layout import Layout
-from spectraledge.trajectory.selection import Selection, select_parameters
+from spectraledge.trajectory.names import TensorKind, no_weights
+from spectraledge.trajectory.selection import Selection, matches
 from spectraledge.trajectory.snapshots import Snapshot, open_snapshot
 from spectraledge.trajectory.spacing import Spacing, check_spacing
+from spectraledge.trajectory.stored_weights import Weights, select_weights
 
 
 class Update(NamedTuple):
@@ -42,14 +45,16 @@ class Series:
         snapshots: In order of step.
         selection: Which tensors are watched.
         layout: How they lie in a vector of length P.
+        names: Plain names of all tensors of the first snapshot.
         block: Which of the P coordinates are read, in order; default all.
         interval: Steps to which every update is scaled; default none is.
-        key: Where in PyTorch files the weights lie; see `open_snapshot`.
+        key: Where in the files the weights lie; see `open_snapshot`.
     """
 
     snapshots: tuple[Snapshot, ...]
     selection: Selection
     layout: Layout
+    names: frozenset[str]
     block: range | None = None
     interval: float | None = None
     key: str | None = None
@@ -62,8 +67,14 @@ class Series:
         *,
         spacing: Spacing = "keep",
         key: str | None = None,
+        step: str | None = None,
     ) -> "Series":
         """Find the snapshots of a series and choose tensors by pattern; only the first file's header is read.
+
+        Names are those without wrappers (see `plain_names`). Watched are weights alone: buffers are left out by their
+        names (see `no_weights`), and so is what is not of a floating type. A complex number counts as a pair of reals.
+        Tied tensors count once, under the first of their names that is matched: those that share storage, and matrices
+        under names of embeddings whose numbers are equal in the first and the last snapshot, where these are read.
 
         Updates over a longer interval are longer. With spacing "scale" each is divided by √(interval/median interval):
         where updates sum n independent steps, as the bulk of a spectrum does, their squared length grows as n, so that
@@ -76,29 +87,40 @@ class Series:
 
         Args:
             folder: See `find_snapshots`.
-            patterns: See `select_parameters`; tensors that are not of a floating type are never watched.
+            patterns: See `select_weights`.
             spacing: What is done where intervals between snapshots differ: "keep" leaves updates as they are, "scale"
                 divides them as above, "refuse" raises.
-            key: Where in PyTorch files the weights lie; see `open_snapshot`.
+            key: Where in the files the weights lie; see `open_snapshot`.
+            step: A regular expression for the step in names; see `find_snapshots`.
 
         Returns:
             The series.
 
         Raises:
-            InputError: if a file cannot be read, a pattern matches no tensor of a floating type, or intervals differ
-                and spacing is "refuse".
+            InputError: if a file cannot be read, a pattern matches no weight, the matched ones hold no numbers, or
+                intervals differ and spacing is "refuse".
         """
-        snapshots = find_snapshots(folder)
+        snapshots = find_snapshots(folder, step=step)
         steps = [snapshot.step for snapshot in snapshots]
         check_spacing(steps, spacing)
         intervals = [after - before for before, after in pairwise(steps)]
         interval = statistics.median(intervals) if spacing == "scale" and intervals else None
-        with open_snapshot(snapshots[0].path, key=key) as first:
-            stored = {name: first.get_slice(name) for name in first.keys()}  # noqa: SIM118 (not a mapping)
-            shapes = {name: tuple(part.get_shape()) for name, part in stored.items() if "F" in part.get_dtype()}
-        selection = select_parameters(shapes, patterns)
-        layout = Layout({name: shapes[name] for name in selection.matched})
-        return cls(tuple(snapshots), selection, layout, interval=interval, key=key)
+        with open_snapshot(snapshots[0].path, key=key) as file:
+            weights = Weights.of(file)
+            kinds = weights.kinds()
+            selection = select_weights(kinds, patterns)
+            tied = weights.ties({name: kinds[name] for name in selection.matched})
+        if tied and len(snapshots) > 1:
+            with open_snapshot(snapshots[-1].path, key=key) as file:
+                tied = Weights.of(file).still_tied(tied)
+        selection = selection.without({name: f"tied to {other}" for name, other in tied.items()})
+        layout = Layout({name: _shape(kinds[name]) for name in selection.matched})
+        if not layout.size:
+            raise InputError(
+                f"{snapshots[0].path} has no numbers in {', '.join(selection.matched[:3])}: are its weights in parts "
+                "elsewhere (ZeRO-3)? Convert it into whole ones first"
+            )
+        return cls(tuple(snapshots), selection, layout, frozenset(kinds), interval=interval, key=key)
 
     def until(self, step: int) -> "Series":
         """Return the series up to a step, inclusive."""
@@ -168,14 +190,11 @@ class Series:
         wanted, start, filled, noise = self._coordinates, 0, 0, 0.0
         vector_P = torch.empty(len(wanted), dtype=torch.float64)
         with open_snapshot(snapshot.path, key=self.key) as file:
-            present = set(file.keys())
+            weights = Weights.of(file)
+            self._check_names(snapshot, weights)
             for name, shape in self.layout.shapes.items():
-                if name not in present:
-                    raise InputError(
-                        f"{snapshot.path} has no tensor {name!r}, which other snapshots have: is it from another run?"
-                    )
-                stored = file.get_slice(name)
-                if tuple(stored.get_shape()) != shape or "F" not in stored.get_dtype():
+                stored = weights.get(name)
+                if tuple(stored.get_shape()) != shape or stored.get_dtype() not in REALS:
                     raise InputError(
                         f"{snapshot.path} has {name} of shape {tuple(stored.get_shape())} and type "
                         f"{stored.get_dtype()}, but {self.snapshots[0].path.name} has floats of shape {shape}: all "
@@ -195,6 +214,30 @@ class Series:
                     filled += len(part)
                 start += size
         return vector_P, noise
+
+    def _check_names(self, snapshot: Snapshot, weights: Weights) -> None:
+        """Check that a snapshot has the watched tensors and no others that the patterns would have chosen."""
+        missing = [name for name in self.layout.shapes if name not in weights.stored]
+        new = [name for name in weights.stored if name not in self.names and matches(name, self.selection.patterns)]
+        if new:
+            reasons = no_weights(weights.kinds())
+            new = [name for name in new if name not in reasons]
+        if missing:
+            instead = f", and has {', '.join(new[:3])} instead" if new else ""
+            raise InputError(
+                f"{snapshot.path} has no tensor {missing[0]!r}, which other snapshots have{instead}: is it from "
+                "another run?"
+            )
+        if new:
+            raise InputError(
+                f"{snapshot.path} has {', '.join(new[:3])}, which the first snapshot has not, so that their updates "
+                "have no beginning: give the snapshots from there on, or patterns that leave them out"
+            )
+
+
+def _shape(kind: TensorKind) -> tuple[int, ...]:
+    """Return the shape of a tensor as it is read: a complex number is a pair of reals."""
+    return kind.shape if kind.dtype in REALS else (*kind.shape, 2)
 
 
 def rounding(parts: Sequence[Tensor]) -> float:

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
-from spectraledge.trajectory.readers import open_file
-from spectraledge.trajectory.shards import ShardedFile, shard_map, weights_in
+from spectraledge.trajectory.folders import weights_in
+from spectraledge.trajectory.formats import open_file
+from spectraledge.trajectory.formats.distributed import METADATA
+from spectraledge.trajectory.formats.foreign import refused
+from spectraledge.trajectory.formats.sharded import INDEX, shard_map
+from spectraledge.trajectory.formats.stored import StoredFile
 
 
 @dataclass(frozen=True)
@@ -59,31 +62,27 @@ def read_snapshot(path: Path, names: tuple[str, ...] | None = None, *, key: str 
         InputError: as `open_snapshot`, or if a name is lacking.
     """
     with open_snapshot(path, key=key) as file:
-        present = set(file.keys())
+        present = sorted(file.keys())
         missing = [name for name in names or () if name not in present]
         if missing:
             raise InputError(
                 f"{path} has no tensor {missing[0]!r}, which other snapshots have: is it from another run?"
             )
-        return {name: file.get_tensor(name) for name in (names or sorted(present))}
+        return {name: file.get_tensor(name) for name in (names or present)}
 
 
-def open_snapshot(path: Path, *, key: str | None = None) -> Any:
+def open_snapshot(path: Path, *, key: str | None = None) -> StoredFile:
     """Open one snapshot for reading.
 
     Args:
         path: A file of weights, or a folder that holds one or several with an index (see `weights_in`).
-        key: Where in a PyTorch file the weights lie; see `open_file`.
+        key: Where in it the weights lie; see `open_file`.
 
     Returns:
         A context manager with `keys()`, `get_tensor(name)` and `get_slice(name)`, which reads what is indexed; for a
         .safetensors file the library's own.
-
-    Raises:
-        InputError: if a file is missing, truncated, of another kind, or needs code to be read.
     """
-    place = _place(path)
-    return ShardedFile(place, key=key) if place.suffix == ".json" else open_file(place, key=key)
+    return open_file(_place(path), key)
 
 
 def snapshot_files(path: Path) -> list[Path]:
@@ -94,12 +93,24 @@ def snapshot_files(path: Path) -> list[Path]:
 
     Returns:
         Their paths, sorted.
-
-    Raises:
-        InputError: if a folder has none, several unrelated ones, or lacks one that its index names.
     """
     place = _place(path)
-    return sorted(set(shard_map(place).values())) if place.suffix == ".json" else [place]
+    if place.name == METADATA:
+        return sorted(place.parent.glob("*.distcp"))
+    return sorted(set(shard_map(place).values())) if place.name.endswith(INDEX) else [place]
+
+
+def shards_of(path: Path) -> dict[str, str]:
+    """Tell which file holds each tensor of a snapshot in shards.
+
+    Args:
+        path: See `open_snapshot`.
+
+    Returns:
+        Names of files by name of tensor; empty for a snapshot in one piece.
+    """
+    place = _place(path)
+    return {name: file.name for name, file in shard_map(place).items()} if place.name.endswith(INDEX) else {}
 
 
 def _place(path: Path) -> Path:
@@ -107,5 +118,6 @@ def _place(path: Path) -> Path:
         return path
     place = weights_in(path)
     if place is None:
-        raise InputError(f"no weights in {path}: expected model.safetensors, or shards with their index")
+        why = refused(entry.name for entry in path.iterdir())
+        raise InputError(f"no weights in {path}: {why or 'expected model.safetensors, or shards with their index'}")
     return place

@@ -7,6 +7,8 @@ from typing import Literal
 
 from spectraledge.errors import InputError
 
+_LEAP = 10
+
 Spacing = Literal["keep", "scale", "refuse"]
 """What is done with unevenly spaced snapshots: nothing, updates over √(interval/median), or an error."""
 
@@ -69,6 +71,28 @@ def missing_steps(steps: Sequence[int]) -> list[tuple[int, ...]]:
         if regular:
             gaps.append(tuple(range(steps[index] + regular, steps[index] + interval, regular)))
     return gaps
+
+
+def leaps(steps: Sequence[int]) -> list[tuple[int, int]]:
+    """Find intervals that are out of all proportion to those around them, whether or not steps are regular.
+
+    Rule (ours): at least ten times as long as each of the two intervals before it and the two behind it; an interval at
+    an end needs two on its other side. A spacing that changes for good is none.
+
+    Args:
+        steps: In strictly ascending order.
+
+    Returns:
+        The steps before and behind each.
+    """
+    intervals = [after - before for before, after in pairwise(steps)]
+    found = []
+    for index, interval in enumerate(intervals):
+        around = intervals[max(index - 2, 0) : index] + intervals[index + 1 : index + 3]
+        closed = 0 < index < len(intervals) - 1 or len(around) >= 2
+        if around and closed and interval >= _LEAP * max(around):
+            found.append((steps[index], steps[index + 1]))
+    return found
 
 
 def _regular(intervals: Sequence[int], index: int) -> int:

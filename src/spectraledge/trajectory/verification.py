@@ -4,41 +4,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.streams import torch_generator
-from spectraledge.trajectory.census import Contents, Digest, TensorKind, contents, digest_snapshot
-from spectraledge.trajectory.finding import list_snapshots
+from spectraledge.trajectory.census import Contents, Digest, contents, digest_snapshot, is_read
+from spectraledge.trajectory.copies import StoredFiles, odd_sizes, same_files, same_tensors
+from spectraledge.trajectory.faults import Finding, listed
+from spectraledge.trajectory.finding import find_series
+from spectraledge.trajectory.names import TensorKind
+from spectraledge.trajectory.order import path_findings
 from spectraledge.trajectory.selection import select_parameters
-from spectraledge.trajectory.snapshots import Snapshot
-from spectraledge.trajectory.spacing import missing_steps
-
-Kind = Literal["missing", "unreadable", "foreign", "not finite", "duplicate", "out of order"]
+from spectraledge.trajectory.snapshots import Snapshot, snapshot_files
+from spectraledge.trajectory.spacing import leaps, missing_steps
 
 _SAMPLE, _ALL_SAMPLES = 1 << 16, 1 << 24
 """Coordinates kept of each snapshot, and of all together (128 MiB)."""
-
-_CHEAPER = 0.75
-"""How much shorter a detour to another place must be; see `out_of_order`."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong.
-
-    Attributes:
-        kind: What kind of thing.
-        steps: Steps of the snapshots that it concerns; for "missing" those that are not there.
-        text: The same in plain words.
-    """
-
-    kind: Kind
-    steps: tuple[int, ...]
-    text: str
 
 
 @dataclass(frozen=True)
@@ -47,12 +30,16 @@ class Verification:
 
     Attributes:
         snapshots: The snapshots that were looked at, by ascending step.
+        strangers: Names of what lies beside the series and is no part of it.
         tensors: Names of the tensors that were read.
+        unread: Names of those that were chosen and cannot be read.
         findings: What is wrong, by kind and step; empty where nothing is.
     """
 
     snapshots: tuple[Snapshot, ...]
+    strangers: tuple[str, ...]
     tensors: tuple[str, ...]
+    unread: tuple[str, ...]
     findings: tuple[Finding, ...]
 
 
@@ -61,25 +48,34 @@ def verify_series(
     patterns: Sequence[str] = ("*",),
     *,
     key: str | None = None,
+    step: str | None = None,
+    quick: bool = False,
     seed: int = 42,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Verification:
     """Look for what published series of checkpoints do contain.
 
-    Rules (ours):
+    Rules (ours). From names and the file system alone:
 
-    - missing: see `missing_steps`;
+    - missing: see `missing_steps`; gap: see `leaps`;
+    - duplicate: links to the same files, see `same_files`; in Hugging Face's cache these are all equal files;
+    - foreign, where nothing more is asked for: see `odd_sizes`.
+
+    Then from headers and from every number of the chosen tensors, where not `quick`:
+
     - unreadable: truncated, of another kind, or in need of code to be read;
     - foreign: names, shapes or types of the chosen tensors differ from those that most snapshots have;
-    - not finite: a tensor holds an infinity or no number;
-    - duplicate: two snapshots of one step, or the same chosen tensors, byte for byte, under several steps;
-    - out of order: see `out_of_order`, on distances between at most 2¹⁶ random coordinates of each snapshot, which
-      are right to about 1 %; snapshots with another finding of their own are left out.
+    - not finite: a weight holds an infinity or no number;
+    - duplicate: see `same_tensors`;
+    - broken lineage: see `broken_lineage`; out of order: see `out_of_order`; both on at most 2¹⁶ random coordinates of
+      the weights of each snapshot, which give distances to about 1 %, without snapshots that have another finding.
 
     Args:
         source: See `find_snapshots`.
         patterns: Name patterns of the tensors to read; others are not looked at.
         key: See `open_snapshot`.
+        step: A regular expression for the step in names; see `find_snapshots`.
+        quick: Whether to read nothing of the weights.
         seed: Root seed of the random coordinates.
         on_progress: Called with the number of snapshots read so far and of all.
 
@@ -89,87 +85,90 @@ def verify_series(
     Raises:
         InputError: if there are no snapshots, a name gives no step, or a pattern matches nothing in any of them.
 
-    Cost: every chosen number is read once; O(T²) distances.
+    Cost: every chosen number is read once, of snapshots with the same files together; O(T²) distances.
     """
-    snapshots = list_snapshots(source)
-    findings = _gaps(snapshots)
-    held: list[Contents] = []
-    for snapshot in snapshots:
+    series = find_series(source, step=step)
+    findings, files = _gaps(series.snapshots), []
+    for snapshot in series.snapshots:
         try:
-            held.append(contents(snapshot, key=key))
+            files.append(StoredFiles.of(snapshot, snapshot_files(snapshot.path)))
         except InputError as error:
-            findings.append(Finding("unreadable", (snapshot.step,), f"step {snapshot.step} cannot be read: {error}"))
+            findings.append(_unreadable(snapshot, error))
+    copies = same_files(files)
+    if quick:
+        findings += odd_sizes(files) + copies
+        return Verification(series.snapshots, series.strangers, (), (), tuple(findings))
+    held: list[Contents] = []
+    for one in files:
+        try:
+            held.append(contents(one.snapshot, key=key))
+        except InputError as error:
+            findings.append(_unreadable(one.snapshot, error))
     names = {name: None for one in held for name in one.tensors}
     chosen = select_parameters(sorted(names), patterns).matched if held else ()
     usual, strangers = _foreign(held, chosen)
     findings += strangers
-    digests: list[tuple[Contents, Digest]] = []
-    sample = _coordinates(sum(kind.size for kind in usual.values() if "F" in kind.dtype), len(held), seed)
+    digests = _read(held, files, chosen, usual, key, seed, on_progress)
+    findings += _not_finite(digests)
+    read = same_tensors(digests)
+    # What files say alone of those that could not be read is worth saying, too.
+    findings += [one for one in copies if not any(set(one.steps) <= set(other.steps) for other in read)] + read
+    doubtful = {step for finding in findings if finding.kind not in ("missing", "gap") for step in finding.steps}
+    trusted = [(one, digest) for one, digest in digests if one.snapshot.step not in doubtful]
+    if trusted:
+        findings += path_findings(
+            [one.snapshot.step for one, _ in trusted],
+            [digest.sample_n for _, digest in trusted],
+            list(trusted[0][1].spans.values()),
+        )
+    unread = {name for one in held for name in chosen if name in one.tensors and not is_read(one.tensors[name])}
+    kept = tuple(name for name in chosen if name not in unread)
+    return Verification(series.snapshots, series.strangers, kept, tuple(sorted(unread)), tuple(findings))
+
+
+def _unreadable(snapshot: Snapshot, error: InputError) -> Finding:
+    return Finding("unreadable", (snapshot.step,), f"step {snapshot.step} cannot be read: {error}")
+
+
+def _read(
+    held: Sequence[Contents],
+    files: Sequence[StoredFiles],
+    chosen: Sequence[str],
+    usual: dict[str, TensorKind],
+    key: str | None,
+    seed: int,
+    on_progress: Callable[[int, int], None],
+) -> list[tuple[Contents, Digest]]:
+    """Read the chosen tensors of every snapshot that has some, those of the same files once."""
+    weights = [name for name in usual if any(name in one.tensors and name not in one.left_out for one in held)]
+    sample = _coordinates(sum(usual[name].reals for name in weights), len(held), seed)
+    identity = {id(one.snapshot): frozenset(one.identities.values()) for one in files}
+    found: list[tuple[Contents, Digest]] = []
+    known: dict[frozenset[tuple[int, int]], Digest] = {}
     for number, one in enumerate(held):
-        own = [name for name in chosen if name in one.tensors]
+        own = [name for name in chosen if name in one.tensors and is_read(one.tensors[name])]
         if own:
-            digests.append((one, digest_snapshot(one, own, sample, key=key)))
+            same = identity[id(one.snapshot)]
+            known[same] = known[same] if same in known else digest_snapshot(one, own, sample, key=key)
+            found.append((one, known[same]))
         on_progress(number + 1, len(held))
-    findings += _not_finite(digests) + _duplicates(digests)
-    doubtful = {step for finding in findings if finding.kind != "missing" for step in finding.steps}
-    trusted = [(one.snapshot.step, digest.sample_n) for one, digest in digests if one.snapshot.step not in doubtful]
-    findings += _reordered([step for step, _ in trusted], [sample_n for _, sample_n in trusted])
-    return Verification(tuple(snapshots), tuple(chosen), tuple(findings))
-
-
-def out_of_order(distance_TT: Tensor) -> list[tuple[int, int]]:
-    """Find snapshots that fit much better elsewhere in a series.
-
-    A series is a path; snapshot i costs the detour d(i−1, i) + d(i, i+1) − d(i−1, i+1) (at an end, the distance to its
-    one neighbour). Rule (ours): it is out of order where the same detour between some other neighbours, or at an end,
-    is shorter than 0.75 times its own. The one that would shorten the path most is taken out, and the rest looked at
-    again. Of two swapped snapshots one is thus named. On a straight path detours are 0 where the order is right; for
-    unit steps of a random walk 0.59, against at least 1 elsewhere, and for its ends 1 against 1.41.
-
-    Limits: the order as a whole may be reversed; a swap is invisible where weights do not keep a course over two
-    intervals (noise around a minimum) or where two snapshots are far closer to each other than to the rest; a path that
-    turns back, as with cyclic learning rates or an oscillation from snapshot to snapshot, may look out of order.
-
-    Args:
-        distance_TT: Distances between all snapshots, in the order to be checked.
-
-    Returns:
-        Pairs of a snapshot's index and the index of the one before its better place, −1 for the front.
-
-    Cost: O(T²) per snapshot found.
-    """
-    order = list(range(len(distance_TT)))
-    found = []
-    while len(order) > 3:
-        distance = distance_TT[order][:, order]
-        count = len(order)
-        own, best, place = torch.empty(3, count, dtype=torch.float64).unbind()
-        for i in range(count):
-            rest = [j for j in range(count) if j != i]
-            to_rest = distance[i, rest]
-            between = to_rest[:-1] + to_rest[1:] - distance[rest[:-1], rest[1:]]
-            detour = torch.cat([to_rest[:1], between, to_rest[-1:]])
-            own[i] = detour[i]
-            detour[i] = torch.inf
-            best[i], place[i] = detour.min(), detour.argmin()
-        gain = torch.where(best < _CHEAPER * own, own - best, 0.0)
-        worst = int(gain.argmax())
-        if not gain[worst] > 0:
-            break
-        index = order.pop(worst)
-        before = int(place[worst]) - 1
-        found.append((index, order[before] if before >= 0 else -1))
     return found
 
 
 def _gaps(snapshots: Sequence[Snapshot]) -> list[Finding]:
     steps = sorted({snapshot.step for snapshot in snapshots})
     found = []
+    bounds = set()
     for missing in missing_steps(steps):
         before = max(step for step in steps if step < missing[0])
         after = min(step for step in steps if step > missing[-1])
-        which = f"step {missing[0]} is" if len(missing) == 1 else f"{len(missing)} steps ({_listed(missing)}) are"
+        bounds.add((before, after))
+        which = f"step {missing[0]} is" if len(missing) == 1 else f"{len(missing)} steps ({listed(missing)}) are"
         found.append(Finding("missing", missing, f"{which} missing between steps {before} and {after}"))
+    for before, after in leaps(steps):
+        if (before, after) not in bounds:
+            text = f"nothing is there of the {after - before:,} steps between {before} and {after}, unlike around them"
+            found.append(Finding("gap", (before, after), text))
     return found
 
 
@@ -184,8 +183,8 @@ def _foreign(held: Sequence[Contents], chosen: Sequence[str]) -> tuple[dict[str,
         lacking = [name for name in usual if name not in kind]
         extra = [name for name in kind if name not in usual]
         other = [name for name in kind if name in usual and kind[name] != usual[name]]
-        words = [f"lacks {_listed(lacking)}"] if lacking else []
-        words += [f"has also {_listed(extra)}"] if extra else []
+        words = [f"lacks {listed(lacking)}"] if lacking else []
+        words += [f"has also {listed(extra)}"] if extra else []
         words += [f"has {name} as {kind[name]} instead of {usual[name]}" for name in other[:3]]
         words += [f"and {len(other) - 3} more tensors of another kind"] if len(other) > 3 else []
         if words:
@@ -200,49 +199,11 @@ def _not_finite(digests: Sequence[tuple[Contents, Digest]]) -> list[Finding]:
         Finding(
             "not finite",
             (one.snapshot.step,),
-            f"step {one.snapshot.step} has values that are not finite in {_listed(digest.not_finite)}",
+            f"step {one.snapshot.step} has values that are not finite in {listed(digest.not_finite)}",
         )
         for one, digest in digests
         if digest.not_finite
     ]
-
-
-def _duplicates(digests: Sequence[tuple[Contents, Digest]]) -> list[Finding]:
-    same: dict[str, list[Snapshot]] = {}
-    for one, digest in digests:
-        same.setdefault(digest.sha256, []).append(one.snapshot)
-    found = [
-        Finding(
-            "duplicate",
-            tuple(snapshot.step for snapshot in group),
-            f"steps {_listed([snapshot.step for snapshot in group])} hold the same tensors, byte for byte",
-        )
-        for group in same.values()
-        if len({snapshot.step for snapshot in group}) > 1
-    ]
-    by_step: dict[int, list[str]] = {}
-    for one, _ in digests:
-        by_step.setdefault(one.snapshot.step, []).append(one.snapshot.path.name)
-    found += [
-        Finding("duplicate", (step,), f"step {step} is there {len(paths)} times: {_listed(paths)}")
-        for step, paths in by_step.items()
-        if len(paths) > 1
-    ]
-    return sorted(found, key=lambda finding: finding.steps)
-
-
-def _reordered(steps: Sequence[int], samples: Sequence[Tensor]) -> list[Finding]:
-    if len(steps) < 4:
-        return []
-    sample_Tn = torch.stack(list(samples))
-    # Centred, because distances from inner products lose what the weights have in common.
-    sample_Tn -= sample_Tn.mean(0)
-    found = []
-    for index, before in out_of_order(torch.cdist(sample_Tn, sample_Tn)):
-        place = f"after step {steps[before]}" if before >= 0 else f"before step {steps[0]}"
-        text = f"step {steps[index]} looks out of order: its weights fit better {place} than where they are"
-        found.append(Finding("out of order", (steps[index],), text))
-    return found
 
 
 def _coordinates(size: int, snapshots: int, seed: int) -> Tensor:
@@ -252,7 +213,3 @@ def _coordinates(size: int, snapshots: int, seed: int) -> Tensor:
         return torch.arange(size)
     within = torch.rand(count, dtype=torch.float64, generator=torch_generator(seed, "checkpoints"))
     return ((torch.arange(count) + within) * size / count).long().clamp(max=size - 1)
-
-
-def _listed(things: Sequence[object]) -> str:
-    return ", ".join(map(str, things[:6])) + (f" ... {things[-1]}" if len(things) > 6 else "")

@@ -1,0 +1,115 @@
+"""A snapshot that is a folder: which of its files hold the weights."""
+
+import re
+from pathlib import Path
+
+from spectraledge.errors import InputError
+from spectraledge.trajectory.formats import FILES
+from spectraledge.trajectory.formats.distributed import METADATA
+from spectraledge.trajectory.formats.sharded import INDEX
+
+_USUAL = ("model.safetensors", "pytorch_model.bin")
+"""What Transformers calls an unsharded model, preferred to whatever else a folder holds."""
+
+_STATE = {"optim", "optimizer", "optimizers", "scheduler", "scaler", "rng", "args", "trainer", "train"}
+"""Words in the names of files and folders that trainers write beside the weights."""
+
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
+_RANK = re.compile(r"mp_rank_\d+(_\d+)?")
+_PARTS = re.compile(r"zero_pp_rank_\d+_mp_rank_\d+_model_states|layer_\d+-model_\d+-model_states")
+"""Parts of a network that DeepSpeed writes one by one: of ZeRO-3, and of a pipeline."""
+
+
+def is_weights(path: Path) -> bool:
+    """Tell whether a path is a file of weights by its name, and not of a trainer's other state."""
+    return path.name.endswith(FILES) and not path.name.startswith(".") and not is_state(path) and path.is_file()
+
+
+def is_state(path: Path) -> bool:
+    """Tell whether a file or folder is a trainer's state by its name, and not a model's (model_optim_rng.pt is)."""
+    words = set(re.split(r"[_.\-]", path.name.lower()))
+    return bool(words & _STATE) and "model" not in words
+
+
+def is_shard(path: Path) -> bool:
+    """Tell whether a file is one of several behind an index, by its name."""
+    return bool(_SHARD.search(path.name))
+
+
+def is_rank(path: Path) -> bool:
+    """Tell whether a file is one process's part of a checkpoint of DeepSpeed, by its name."""
+    return bool(_RANK.match(path.name)) and path.is_file()
+
+
+def weights_in(folder: Path) -> Path | None:
+    """Choose the file of weights in the folder of one snapshot, None where there is none.
+
+    In this order: a distributed checkpoint; an index of shards, safetensors before PyTorch; a file that Transformers
+    names so; the only .safetensors file; the only PyTorch file that is no optimiser, scheduler or other state of a
+    trainer.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        An index (`*.index.json`), `.metadata` or a file.
+
+    Raises:
+        InputError: if several files have the same right, or each holds a part of the network.
+    """
+    files = sorted(folder.iterdir())
+    if (folder / METADATA).is_file() and any(path.name.endswith(".distcp") for path in files):
+        return folder / METADATA
+    weights = [path for path in files if is_weights(path)]
+    _check_parts(folder, weights)
+    of_usual_name = [[path for path in weights if path.name == name] for name in _USUAL]
+    choices = [
+        [path for path in files if path.name.endswith(f".safetensors{INDEX}")],
+        of_usual_name[0],
+        [path for path in weights if path.suffix == ".safetensors"],
+        [path for path in files if path.name.endswith(f".bin{INDEX}")],
+        of_usual_name[1],
+        weights,
+    ]
+    chosen = next((choice for choice in choices if choice), [])
+    if any(is_shard(path) for path in chosen):
+        raise InputError(f"{folder} holds shards ({chosen[0].name}) without their index: copy its {INDEX} file, too")
+    if len(chosen) > 1:
+        raise InputError(
+            f"{folder} has several files of weights ({', '.join(path.name for path in chosen[:4])}) and no one index: "
+            f"give a glob that names one, such as '{folder.parent}/*/{chosen[0].name}'"
+        )
+    return chosen[0] if chosen else None
+
+
+def snapshots_in(folder: Path) -> list[Path]:
+    """List the snapshots that a folder is or holds one level below.
+
+    Trainers put weights into a folder of their own beside the optimiser's: `iter_0000500/mp_rank_00`,
+    `step1000/model_and_optim`, `checkpoint_3/pytorch_model_fsdp_0`, `epoch_1/step_100`.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Itself, or folders in it; empty where there are no weights.
+    """
+    if weights_in(folder):
+        return [folder]
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    inner = [path for path in inner if not is_state(path) and weights_in(path)]
+    _check_parts(folder, inner)
+    distributed = [path for path in inner if (path / METADATA).is_file()]
+    return distributed or inner
+
+
+def _check_parts(folder: Path, paths: list[Path]) -> None:
+    parts = [path.name for path in paths if _PARTS.search(path.name)]
+    ranks = [path.name for path in paths if _RANK.match(path.name)]
+    if parts or len(ranks) > 1:
+        shown = (parts or ranks)[:3]
+        raise InputError(
+            f"{folder} holds a network in parts of several processes ({', '.join(shown)}), which are not put together "
+            "here: convert it first, with the zero_to_fp32.py that DeepSpeed leaves beside it or Megatron's tools, "
+            "into one file"
+        )

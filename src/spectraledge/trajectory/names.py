@@ -1,0 +1,168 @@
+"""What the names of stored tensors say: which wrappers they carry, and which tensors are no weights."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from spectraledge.trajectory.formats.stored import COMPLEX, REALS
+
+WRAPPERS = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
+"""Parts that torch.compile, activation checkpointing and FSDP put into names."""
+
+_PARALLEL = "module."
+"""How all names begin of a network within DistributedDataParallel, DataParallel or AveragedModel."""
+
+_COUNTERS = {"n_averaged"}
+"""What a wrapper keeps beside its network."""
+
+_OPTIMIZER = re.compile(r"optim(izers?)?|optimizer_states?|optimizer_state_dict")
+_MOMENTS = re.compile(
+    r"(max_)?exp_avg(_sq)?(_row|_col|_diff)?|exp_inf|momentum_buffer|square_avg|grad_avg|acc_(delta|grad)"
+)
+"""How PyTorch's and Transformers' optimisers name what they keep for each parameter."""
+
+_SHADOWS = re.compile(
+    r"ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
+    r"encoder_(k|momentum)|(target|critic_target|actor_target|q_net_target)(_net|_network|_model)?|"
+    r"embed_avg|_?ema_w|(_?ema_)?cluster_size"
+)
+"""Averages of weights while they train, and networks that follow another one."""
+
+_BUFFERS = re.compile(
+    r"(original_)?inv_freq|masked_bias|(causal|attn|attention|weight|bias)_mask|(cos|sin)_cached|freqs_cis|tril|"
+    r"position_ids|token_type_ids|relative_(position_index|coords_table)"
+)
+_STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+")
+_SPECTRAL = {"weight_u": "weight_orig", "weight_v": "weight_u"}
+"""Vectors that spectral normalisation iterates, and what is beside them there and not in weight normalisation."""
+
+_QUANTISED = re.compile(r"q?weight(_packed)?|base_layer")
+_SCALES = re.compile(
+    r"SCB|scales?|qzeros|zero_point|(nested_)?(absmax|quant_map)|weight_(scale|scale_inv|zero_point)|"
+    r"(input|output)_scale|scale_weight"
+)
+
+_TIED = re.compile(
+    r"(^|[._])(lm_head|head|unembed\w*|embed\w*|emb|wte|tok\w*|word\w*|shared|vocab\w*|logits|output\w*|decoder|encoder|"
+    r"proj_out|generator|classifier|predictions)([._]|$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class TensorKind:
+    """Shape and type of a stored tensor.
+
+    Attributes:
+        shape: Its shape.
+        dtype: Its type by the name that safetensors files use, such as "F32", or what it is instead of plain numbers.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
+    def reals(self) -> int:
+        """How many real numbers those of a floating type are; a complex number is a pair of them."""
+        return self.size * (1 if self.dtype in REALS else 2 if self.dtype in COMPLEX else 0)
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {self.shape}"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a tensor is no weight.
+
+    Attributes:
+        text: In words.
+        certain: Whether it cannot be read as a weight, whatever a pattern says; else its name alone says so.
+    """
+
+    text: str
+    certain: bool
+
+
+def plain_names(stored: Iterable[str]) -> dict[str, str]:
+    """Take from names what wrappers put into them, as far as names stay distinct.
+
+    Args:
+        stored: The names of one file.
+
+    Returns:
+        The stored name by the plain one, in the same order.
+    """
+    names = list(stored)
+    plain = [".".join(part for part in name.split(".") if part not in WRAPPERS) for name in names]
+    while (own := [name for name in plain if name not in _COUNTERS]) and all(n.startswith(_PARALLEL) for n in own):
+        plain = [name.removeprefix(_PARALLEL) for name in plain]
+    found = dict(zip(plain, names, strict=True))
+    return found if len(found) == len(names) else {name: name for name in names}
+
+
+def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
+    """Find the tensors of a snapshot that are no weights: no plain numbers of a floating type, or buffers by name.
+
+    A module's parameters and buffers lie side by side in a file and nothing tells them apart but their names. These
+    (ours) are taken for buffers: running statistics, moving averages and frozen copies of a network, constants of
+    rotary embeddings and attention masks, scales of quantised weights, and whatever an optimiser keeps.
+
+    Args:
+        kinds: Shape and type of every tensor by plain name.
+
+    Returns:
+        The reason by name.
+    """
+    quantised = {
+        name.rpartition(".")[0]
+        for name, kind in kinds.items()
+        if kind.dtype not in REALS + COMPLEX and _QUANTISED.fullmatch(name.rpartition(".")[2])
+    }
+    found = {name: _reason(name, kind, kinds, quantised) for name, kind in kinds.items()}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def may_be_tied(name: str) -> bool:
+    """Tell whether a name is one of those of input and output embeddings, which many networks tie."""
+    return bool(_TIED.search(name.rpartition(".")[0]))
+
+
+def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quantised: set[str]) -> Reason | None:
+    parts = name.split(".")
+    parent, last = name.rpartition(".")[0], parts[-1]
+    if kind.dtype not in REALS + COMPLEX:
+        integer = kind.dtype.startswith(("I", "U", "B"))
+        also = ", quantised" if integer and parent in quantised and _QUANTISED.fullmatch(last) else ""
+        return Reason(
+            f"{kind.dtype}{also}: not of a floating type"
+            if integer
+            else f"{kind.dtype}: no plain numbers that can be read",
+            True,
+        )
+    if _MOMENTS.fullmatch(last) or any(map(_OPTIMIZER.fullmatch, parts[:2])):
+        return Reason("state of an optimiser", True)
+    if _STATISTICS.fullmatch(last):
+        return Reason("running statistics: buffers, no parameters", False)
+    if any(map(_SHADOWS.fullmatch, parts)):
+        return Reason("moving average or copy of a network: no parameters", False)
+    sibling = f"{parent}." if parent else ""
+    spectral = last in _SPECTRAL and f"{sibling}{_SPECTRAL[last]}" in kinds and f"{sibling}weight_orig" in kinds
+    if spectral or (last in ("_u", "_v") and "parametrizations" in parts):
+        return Reason("vector of spectral normalisation: a buffer, no parameter", False)
+    if _BUFFERS.fullmatch(last) or _is_mask(parts, kind):
+        return Reason("mask or constant: a buffer, no parameter", False)
+    if _SCALES.fullmatch(last) and (parent in quantised or parent.rpartition(".")[0] in quantised):
+        return Reason("scale of quantised weights", False)
+    return None
+
+
+def _is_mask(parts: list[str], kind: TensorKind) -> bool:
+    """Tell whether a tensor is an attention mask: a square behind axes of length 1, where a bias would be a vector."""
+    square = len(kind.shape) >= 3 and kind.shape[-1] == kind.shape[-2] and set(kind.shape[:-2]) == {1}
+    return square and parts[-1] in ("bias", "mask")

@@ -1,0 +1,199 @@
+"""The path that a training takes through its weights: snapshots of another run, and snapshots in the wrong place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from spectraledge.trajectory.faults import Finding
+
+_CHEAPER = 0.75
+"""How much shorter a detour to another place must be; see `out_of_order`."""
+
+_STRANGE, _MOST_STRANGE, _KIN = 0.3, 0.5, 0.6
+_ERRORS = 3
+_GROWTH = 4.0
+_FARTHER = 2.0
+"""Settings of `broken_lineage`."""
+
+
+@dataclass(frozen=True)
+class Kinship:
+    """How much snapshots have in common.
+
+    Attributes:
+        share_TT: ⟨θ_i, θ_j⟩ / min(‖θ_i‖², ‖θ_j‖²) of weights without each tensor's mean.
+        error_TT: Standard error that this has for weights that have nothing in common.
+        distance_TT: Distances.
+        norm_T: Squared lengths.
+    """
+
+    share_TT: Tensor
+    error_TT: Tensor
+    distance_TT: Tensor
+    norm_T: Tensor
+
+    @classmethod
+    def of(cls, samples_Tn: Tensor, spans: Sequence[slice]) -> "Kinship":
+        """Compare snapshots by samples of their weights.
+
+        Args:
+            samples_Tn: float64, one row per snapshot.
+            spans: Which columns are of one tensor.
+
+        Returns:
+            The comparison; columns that never change are left out, because other runs may share them.
+        """
+        # A mean, as that of gains, which begin at 1, is common to all runs.
+        own_Tn = torch.cat([samples_Tn[:, span] - samples_Tn[:, span].mean(1, keepdim=True) for span in spans], 1)
+        moving_n = (samples_Tn != samples_Tn[:1]).any(0)
+        own_Tn = own_Tn[:, torch.cat([moving_n[span] for span in spans])]
+        gram_TT, squares_TT = own_Tn @ own_Tn.T, own_Tn.square() @ own_Tn.square().T
+        norm_T = gram_TT.diagonal()
+        least_TT = torch.minimum(norm_T[:, None], norm_T)
+        between = torch.cdist(samples_Tn - samples_Tn.mean(0), samples_Tn - samples_Tn.mean(0))
+        return cls(gram_TT / least_TT, squares_TT.sqrt() / least_TT, between, norm_T)
+
+    def strange(self, i: int, j: int) -> bool:
+        """Tell whether two snapshots have nothing in common that chance would not give, and could have."""
+        lengths = sorted(self.norm_T[[i, j]].tolist())
+        error = float(self.error_TT[i, j])
+        comparable = lengths[0] > 0 and lengths[1] <= _GROWTH * lengths[0] and _ERRORS * error <= _MOST_STRANGE
+        return comparable and float(self.share_TT[i, j]) < max(_STRANGE, _ERRORS * error)
+
+
+def broken_lineage(steps: Sequence[int], kinship: Kinship) -> list[tuple[int, ...]]:
+    """Find snapshots that do not descend from those before them.
+
+    However far an optimiser goes, it adds to the weights that are there; weight decay shrinks them slowly. So the later
+    of two snapshots holds the earlier one, and the share of `Kinship` is near 1, or above where weights grow; of two
+    runs from different beginnings it is 0. Rule (ours): lineage is broken between consecutive snapshots where the share
+    is less than 0.3 (or than three standard errors, up to 0.5; where these are larger nothing is said), while one's
+    squared length is at most four times the other's, the intervals next to it have more than 0.6, each to the power of
+    how much longer this interval is, and are less than half as long in distance. Of a snapshot that is strange on both
+    sides, where these two are kin, only itself is found.
+
+    Limits: runs from one beginning, such as one pretrained network, are kin; so is everything to weights that were lost
+    in a far larger step.
+
+    Args:
+        steps: Of the snapshots, ascending.
+        kinship: Their comparison.
+
+    Returns:
+        Index of a snapshot of another run, or indices of two between which lineage is broken.
+    """
+    count = len(steps)
+    strange = [kinship.strange(i, i + 1) for i in range(count - 1)]
+    found: list[tuple[int, ...]] = []
+    for i in range(count - 1):
+        if not strange[i]:
+            continue
+        alone = i + 2 < count and strange[i + 1] and not kinship.strange(i, i + 2)
+        if alone and _follows(kinship, steps, (i, i + 1), [(i, i + 2)]):
+            found.append((i + 1,))
+            continue
+        if found and found[-1] == (i,):
+            continue
+        beside = [(i - 1, i)] * (i > 0 and not strange[i - 1]) + [(i + 1, i + 2)] * (
+            i + 2 < count and not strange[i + 1]
+        )
+        if beside and _follows(kinship, steps, (i, i + 1), beside):
+            found.append((i, i + 1))
+    return found
+
+
+def _follows(
+    kinship: Kinship, steps: Sequence[int], interval: tuple[int, int], others: Sequence[tuple[int, int]]
+) -> bool:
+    """Tell whether other intervals say that the snapshots at the ends of one should be kin and near each other."""
+    for other in others:
+        longer = max(1.0, (steps[interval[1]] - steps[interval[0]]) / (steps[other[1]] - steps[other[0]]))
+        share = min(1.0, float(kinship.share_TT[other]))
+        far = float(kinship.distance_TT[interval]) > _FARTHER * longer * float(kinship.distance_TT[other])
+        if share**longer < _KIN or not far:
+            return False
+    return True
+
+
+def out_of_order(distance_TT: Tensor) -> list[tuple[int, int]]:
+    """Find snapshots that fit much better elsewhere in a series.
+
+    A series is a path; snapshot i costs the detour d(i−1, i) + d(i, i+1) − d(i−1, i+1) (at an end, the distance to its
+    one neighbour). Rule (ours): it is out of order where the same detour between some other neighbours, or at an end,
+    is shorter than 0.75 times its own. The one that would shorten the path most is taken out, and the rest looked at
+    again. Of two swapped snapshots one is thus named. On a straight path detours are 0 where the order is right; for
+    unit steps of a random walk 0.59, against at least 1 elsewhere, and for its ends 1 against 1.41.
+
+    Limits: the order as a whole may be reversed; a swap is invisible where weights do not keep a course over two
+    intervals (noise around a minimum) or where two snapshots are far closer to each other than to the rest; a path that
+    turns back, as with cyclic learning rates or an oscillation from snapshot to snapshot, may look out of order.
+
+    Args:
+        distance_TT: Distances between all snapshots, in the order to be checked.
+
+    Returns:
+        Pairs of a snapshot's index and the index of the one before its better place, −1 for the front.
+
+    Cost: O(T²) per snapshot found.
+    """
+    order = list(range(len(distance_TT)))
+    found = []
+    while len(order) > 3:
+        distance = distance_TT[order][:, order]
+        count = len(order)
+        own, best, place = torch.empty(3, count, dtype=torch.float64).unbind()
+        for i in range(count):
+            rest = [j for j in range(count) if j != i]
+            to_rest = distance[i, rest]
+            between = to_rest[:-1] + to_rest[1:] - distance[rest[:-1], rest[1:]]
+            detour = torch.cat([to_rest[:1], between, to_rest[-1:]])
+            own[i] = detour[i]
+            detour[i] = torch.inf
+            best[i], place[i] = detour.min(), detour.argmin()
+        gain = torch.where(best < _CHEAPER * own, own - best, 0.0)
+        worst = int(gain.argmax())
+        if not gain[worst] > 0:
+            break
+        index = order.pop(worst)
+        before = int(place[worst]) - 1
+        found.append((index, order[before] if before >= 0 else -1))
+    return found
+
+
+def path_findings(steps: Sequence[int], samples: Sequence[Tensor], spans: Sequence[slice]) -> list[Finding]:
+    """Look along the path of a series for snapshots of another run, then for those in the wrong place.
+
+    Args:
+        steps: Of the snapshots, ascending.
+        samples: float64, of each snapshot the same coordinates of its weights.
+        spans: Which of them are of one tensor.
+
+    Returns:
+        The findings.
+    """
+    if len(steps) < 3 or not len(samples[0]):
+        return []
+    samples_Tn = torch.stack(list(samples))
+    kinship = Kinship.of(samples_Tn, [span for span in spans if span.stop > span.start])
+    broken = broken_lineage(steps, kinship)
+    found = []
+    for place in broken:
+        if len(place) == 1:
+            text = f"step {steps[place[0]]} is of another run: its weights are strange to those before and after it"
+        else:
+            first, then = (steps[index] for index in place)
+            text = f"step {then} does not descend from step {first}: their weights have nothing in common"
+        found.append(Finding("broken lineage", tuple(steps[index] for index in place), text))
+    strangers = {place[0] for place in broken if len(place) == 1}
+    starts = [0, *(place[1] for place in broken if len(place) == 2), len(steps)]
+    for begin, end in pairwise(starts):
+        own = [index for index in range(begin, end) if index not in strangers]
+        for index, before in out_of_order(kinship.distance_TT[own][:, own]):
+            better = f"after step {steps[own[before]]}" if before >= 0 else f"before step {steps[own[0]]}"
+            step = steps[own[index]]
+            text = f"step {step} looks out of order: its weights fit better {better} than where they are"
+            found.append(Finding("out of order", (step,), text))
+    return found

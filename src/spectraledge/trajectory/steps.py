@@ -1,0 +1,269 @@
+"""The step in a name: one rule for all names of a series, so that nothing of another pattern is sorted in."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from spectraledge.errors import InputError
+from spectraledge.trajectory.formats import stem
+from spectraledge.trajectory.name_parts import Name, Number, parse_step
+
+_STEP, _CHECKPOINT, _EPOCH, _NO_WORD = range(4)
+"""How clearly a name says which number is its step: a name with an epoch and a step means the step."""
+
+_WORDS = {
+    _STEP: r"global[-_ ]?steps?|steps?|iter(ation)?s?|itr|updates?|ba|batch(es)?",
+    _CHECKPOINT: r"checkpoint|ckpt|chkpt",
+    _EPOCH: r"epochs?|ep",
+}
+_GROWING = re.compile(r"(^|[^a-z])(epochs?|ep|tokens?|samples?|examples?)[-_=.: ]*$", re.IGNORECASE)
+_MEASURED = re.compile(
+    r"(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|lr|val\w*)[-_=.: ]*$", re.IGNORECASE
+)
+_BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) for rank, words in _WORDS.items()}
+_BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|updates?)(?![a-z])", re.IGNORECASE)
+
+_COPY = re.compile(
+    r"((last|latest|best)([-_ ]?(model|ckpt|checkpoint|weights|rank\d+|v\d+))*|"
+    r"(model|ckpt|checkpoint|weights)[-_ ]?(last|latest|best))",
+    re.IGNORECASE,
+)
+"""Names of what libraries keep beside a series as copies: Lightning's last-v1.ckpt, ImageNet's model_best.pth.tar."""
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The steps of a series, and what lies beside it.
+
+    Attributes:
+        steps: Step by name.
+        strangers: Names that are no part of it.
+    """
+
+    steps: Mapping[str, int]
+    strangers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """Names that differ in nothing but their step and what grows or is measured with it.
+
+    Attributes:
+        names: The names.
+        place: Which of their numbers is the step; −1 if that is unclear.
+        rank: How clearly they say so.
+        fixed: Places of numbers that tell this pattern from others.
+    """
+
+    names: tuple[Name, ...]
+    place: int
+    rank: int
+    fixed: tuple[int, ...]
+
+    def steps(self) -> dict[str, int]:
+        """Return the steps by name."""
+        values = {name.text: name.numbers[self.place].value for name in self.names}
+        return {text: value for text, value in values.items() if value is not None}
+
+    @property
+    def shown(self) -> str:
+        """The pattern, with # for what changes."""
+        first = self.names[0]
+        return first.filled({place: first.numbers[place].text for place in self.fixed}, "#")
+
+    @property
+    def regex(self) -> str:
+        """A regular expression for these names alone, with the step as its group."""
+        first = self.names[0]
+        numbers = {place: _escaped(first.numbers[place].text) for place in self.fixed}
+        units = any(name.numbers[self.place].unit for name in self.names)
+        numbers[self.place % len(first.numbers)] = r"(\d+[kKmM]?)" if units else r"(\d+)"
+        end = "$" if stem(first.text) == first.text else r"\."
+        body = first.filled(numbers, r"\d[\w.]*", _escaped)
+        return f"^{body}{end}"
+
+
+def assign_steps(names: Sequence[str], place: str, *, pattern: str | None = None, tolerant: bool = False) -> Assigned:
+    """Tell the step of every name of a series.
+
+    Rule (ours), for all names together: names are of one pattern where they differ in numbers only. Its step is the
+    number behind (or before) a word for steps; else behind "checkpoint"; else behind "epoch"; else the only number, or
+    the only one that differs. Of the other numbers, epochs and tokens must not fall while steps rise, measured values
+    (loss=0.31) may do as they like, and any other that differs, such as a seed or a stage, makes a series of its own.
+    k and M stand for thousands and millions, 1,000 and 1e3 for 1000.
+
+    Args:
+        names: The names.
+        place: Where they are, for messages.
+        pattern: A regular expression whose first group is the step, in place of the rule; names that it does not find
+            are no part of the series.
+        tolerant: Whether names of no or an unclear step are left beside the series; else only copies are (last.ckpt,
+            model_best.pth.tar).
+
+    Returns:
+        The steps, and the names that are left beside.
+
+    Raises:
+        InputError: if names follow several patterns or the step of one is unclear; it says which regular expression
+            reads what is there.
+    """
+    if pattern is not None:
+        return _by_pattern(names, place, pattern)
+    copies = [name for name in names if _COPY.fullmatch(stem(name))]
+    patterns = _patterns([Name.of(name, stem(name)) for name in names if name not in copies])
+    clear = [one for one in patterns if one.place >= 0]
+    best = min((one.rank for one in clear), default=_NO_WORD)
+    series = [one for one in clear if one.rank <= max(best, _CHECKPOINT)]
+    rest = [name.text for one in patterns if one not in series for name in one.names]
+    if len(series) > 1:
+        raise InputError(_several(series, place))
+    if not series or (rest and not tolerant):
+        raise InputError(_unclear(series, rest or copies, patterns, place))
+    _check_growth(series[0], place)
+    return Assigned(series[0].steps(), tuple(sorted([*copies, *rest])))
+
+
+def _by_pattern(names: Sequence[str], place: str, pattern: str) -> Assigned:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"{pattern!r} is no regular expression ({error}): expected one such as 'step_(\\d+)'"
+        ) from error
+    found = {name: match for name in names if (match := expression.search(name))}
+    if not found:
+        raise InputError(f"{pattern!r} finds nothing in the names in {place}: they are {_listed(names)}")
+    steps = {}
+    for name, match in found.items():
+        text = match.group(1 if expression.groups else 0)
+        value = parse_step(text or "")
+        if value is None:
+            raise InputError(
+                f"{pattern!r} finds {text!r} in {name}, which is no step: let its first group be the number alone"
+            )
+        steps[name] = value
+    return Assigned(steps, tuple(name for name in names if name not in found))
+
+
+def _patterns(names: Sequence[Name]) -> list[_Pattern]:
+    """Sort names into patterns."""
+    alike: dict[tuple[str, ...], list[Name]] = defaultdict(list)
+    for name in names:
+        alike[name.literals].append(name)
+    found = []
+    for group in alike.values():
+        place, rank = _place_of_step(group)
+        others = [at for at in range(len(group[0].numbers)) if at != place]
+        fixed = tuple(at for at in others if place < 0 or not _goes_along(group[0].numbers[at]))
+        apart: dict[tuple[str, ...], list[Name]] = defaultdict(list)
+        for name in group:
+            apart[tuple(name.numbers[at].text for at in fixed)].append(name)
+        parts = list(apart.values()) if place >= 0 else [group]
+        for part in parts:
+            clear = place >= 0 and all(name.numbers[place].value is not None for name in part)
+            found.append(_Pattern(tuple(part), place if clear else -1, rank, fixed if place >= 0 else ()))
+    return found
+
+
+def _place_of_step(group: Sequence[Name]) -> tuple[int, int]:
+    """Return which number of names of one pattern is the step, −1 where that is unclear, and how clearly it is said."""
+    first = group[0]
+    differing = [at for at in range(len(first.numbers)) if len({name.numbers[at].text for name in group}) > 1]
+    for rank in _WORDS:
+        places = [at for at, number in enumerate(first.numbers) if _rank(number) == rank]
+        places = places if len(places) < 2 else [at for at in places if at in differing]
+        if len(places) == 1:
+            return (places[0] if not _runs_on(group, places[0], differing) else -1), rank
+        if any(_rank(number) == rank for number in first.numbers):
+            return -1, rank
+    places = [0] if len(first.numbers) == 1 else differing
+    clear = len(places) == 1 and not _runs_on(group, places[0], differing)
+    return (places[0] if clear else -1), _NO_WORD
+
+
+def _rank(number: Number) -> int:
+    ranks = [rank for rank, words in _BEFORE.items() if words.search(number.before)]
+    behind = _BEHIND.match(number.behind)
+    # In epoch_1_step_100 the word belongs to the number behind it.
+    if behind and (number.last or number.behind[behind.end() :].strip("-_=.: ")):
+        ranks.append(_STEP)
+    return min(ranks, default=_NO_WORD)
+
+
+def _runs_on(group: Sequence[Name], place: int, differing: Sequence[int]) -> bool:
+    """Tell whether a number may be one of several that belong together: 3_1000 (epoch, update) or 1_000 (thousand)."""
+    numbers = group[0].numbers
+    if place + 1 < len(numbers) and numbers[place + 1].bare and not numbers[place + 1].counts_tokens:
+        behind = [name.numbers[place + 1].text for name in group]
+        if place + 1 in differing or all(len(text) == 3 for text in behind):
+            return True
+    if place and numbers[place].bare:
+        texts = [(name.numbers[place - 1].text, name.numbers[place].text) for name in group]
+        return all(len(text) == 3 and not before.startswith("0") for before, text in texts)
+    return False
+
+
+def _goes_along(number: Number) -> bool:
+    """Tell whether a number beside the step belongs to the same moment of the same training."""
+    return _grows(number) or bool(_MEASURED.search(number.before))
+
+
+def _grows(number: Number) -> bool:
+    return number.counts_tokens or bool(_GROWING.search(number.before))
+
+
+def _check_growth(pattern: _Pattern, place: str) -> None:
+    steps = pattern.steps()
+    ordered = sorted(pattern.names, key=lambda name: steps[name.text])
+    growing = [at for at, number in enumerate(ordered[0].numbers) if at != pattern.place and _grows(number)]
+    for at in growing:
+        for before, after in pairwise(ordered):
+            if after.numbers[at].size < before.numbers[at].size:
+                raise InputError(
+                    f"{after.text} of {place} has a higher step than {before.text}, but a lower "
+                    f"{after.numbers[at].before.strip('-_=.: /') or 'number of tokens'}: if steps start anew there, "
+                    f"choose one part with --step (step= in Python), such as --step '{_narrow(pattern, at, before)}'"
+                )
+
+
+def _narrow(pattern: _Pattern, at: int, name: Name) -> str:
+    return _Pattern((name,), pattern.place, pattern.rank, tuple(sorted({*pattern.fixed, at}))).regex
+
+
+def _several(series: Sequence[_Pattern], place: str) -> str:
+    shown = [f"'{one.shown}' ({_listed([name.text for name in one.names], 3)})" for one in series[:4]]
+    more = f" and {len(series) - 4} more" if len(series) > 4 else ""
+    return (
+        f"the names in {place} follow {len(series)} patterns, {', '.join(shown)}{more}: choose one series with --step "
+        f"(step= in Python), such as --step '{max(series, key=lambda one: len(one.names)).regex}'"
+    )
+
+
+def _unclear(series: Sequence[_Pattern], rest: Sequence[str], patterns: Sequence[_Pattern], place: str) -> str:
+    if series:
+        others = f" and {len(rest) - 1} more ({_listed(rest[1:], 6)})" if len(rest) > 1 else ""
+        return (
+            f"cannot tell the step of {place}/{rest[0]}{others}: its name is not like "
+            f"'{series[0].shown}' as the others' are; move it away, or give a glob that leaves it out or --step "
+            f"'{series[0].regex}' (step= in Python)"
+        )
+    unclear = next((one for one in patterns if one.names[0].numbers), None)
+    advice = "rename it, move it away, or give a glob that leaves it out"
+    if unclear:
+        last = _Pattern(unclear.names, len(unclear.names[0].numbers) - 1, unclear.rank, ())
+        advice += f" or --step (step= in Python), such as --step '{last.regex}' if the last number is the step"
+    more = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
+    return (
+        f"cannot tell the step of {place}/{rest[0]}{more}: a name must hold one integer or say step "
+        f"(step_00000100.safetensors); {advice}"
+    )
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", text)
