@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from spectraledge.errors import InputError
 
@@ -28,9 +27,13 @@ def unwrapped(given: object) -> list[Optimizer]:
         Each of them once, in order.
 
     Raises:
-        InputError: if something is no optimiser whose steps can be heard; it says what to give instead.
+        InputError: if something is no optimiser whose steps can be heard, or there is nothing in a list; it says what to
+            give instead.
     """
-    return list({id(optimizer): optimizer for optimizer in _leaves(given)}.values())
+    found = {} if given is None else {id(optimizer): optimizer for optimizer in _leaves(given)}
+    if not found and given is not None:
+        raise InputError(f"expected a torch.optim.Optimizer, or several, got an empty {type(given).__name__}")
+    return list(found.values())
 
 
 def with_inner(optimizers: Iterable[Optimizer]) -> list[Optimizer]:
@@ -57,8 +60,6 @@ def in_optimizers(optimizers: Iterable[Optimizer]) -> dict[int, Tensor]:
 
 def _leaves(given: object) -> Iterator[Optimizer]:
     given = _inner(given)
-    if given is None:
-        return
     if isinstance(given, Optimizer) and _can_be_heard(given):
         yield given
     elif isinstance(given, Mapping):
@@ -80,8 +81,8 @@ def _inner(given: object) -> object:
 
 
 def _can_be_heard(optimizer: Optimizer) -> bool:
-    # A class of optimisers may leave out PyTorch's constructor, which makes room for hooks.
-    return hasattr(optimizer, "_optimizer_step_post_hooks")
+    # A class of optimisers may leave out PyTorch's constructor, which makes room for hooks and has `step` call them.
+    return hasattr(optimizer, "_optimizer_step_post_hooks") and hasattr(type(optimizer).step, "hooked")
 
 
 def _held(holder: object) -> dict[str, list[Optimizer]]:
@@ -101,8 +102,8 @@ def _held(holder: object) -> dict[str, list[Optimizer]]:
 
 def _described(given: object) -> str:
     name = type(given).__name__
-    if isinstance(given, LRScheduler):
-        return f"{name}, which schedules one: pass the optimizer that it schedules, .optimizer"
+    if hasattr(given, "get_last_lr"):
+        return f"{name}, which schedules learning rates: pass the optimizer whose rate it sets"
     manual = "make the tracker with optimizer=None and call tracker.record() after each of its steps"
     held = _held(given)
     if held:

@@ -109,7 +109,7 @@ class Rounds:
             return
         if not self._steps:
             self._missing = set(self._wanted)
-        self._missing -= self._heard[optimizer]
+        self._missing -= self._heard.get(optimizer, frozenset())
         self._steps += 1
         if not self._missing:
             self._steps = 0

@@ -217,7 +217,7 @@ class SpectralEdgeTracker:
 
     def check(self) -> None:
         """Warn if weights have moved since the last step that was heard, or not at all since the first snapshot."""
-        if not self._attached or self._stopped or self._told or self._rounds.resting:
+        if not self._attached or self._stopped or self._habit or self._told or self._rounds.resting:
             return
         names = " or ".join(dict.fromkeys(type(one).__name__ for one in self._optimizers))
         if self._still and self._still == sum(map(len, self._records)):
