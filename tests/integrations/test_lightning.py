@@ -109,14 +109,13 @@ def test_an_exception_detaches(tmp_path):
     with pytest.raises(KeyError, match="mine"):
         fit(tmp_path, callback, 48, module=module)
     assert callback.tracker.results().edge["step"].tolist() == [15, 18]
-    assert not callback._optimizer._optimizer_step_post_hooks
-    assert callback.tracker._handle is None
+    assert not callback._optimizers[0]._optimizer_step_post_hooks
 
 
 def test_the_end_detaches(tmp_path):
     callback = SpectralEdgeCallback(**SETTINGS)
     fit(tmp_path, callback, 20)
-    assert not callback._optimizer._optimizer_step_post_hooks
+    assert not callback._optimizers[0]._optimizer_step_post_hooks
 
 
 def test_steps_are_lightnings_even_where_some_are_skipped(tmp_path):

@@ -38,7 +38,7 @@ def test_every_process_finds_what_one_process_does(folder, name):
 def test_a_snapshot_takes_one_small_sum(folder, name):
     for rank in range(2):
         sums = (folder / name / str(rank) / "sums").read_text().split()
-        assert sums.count(str(WINDOW + 2)) == (0 if name == "replicated" else STEPS // EVERY)
+        assert sums.count(str(WINDOW + 3)) == (0 if name == "replicated" else STEPS // EVERY)
 
 
 @pytest.mark.parametrize("name", PARALLEL)

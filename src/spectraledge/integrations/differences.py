@@ -6,11 +6,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from spectraledge.integrations.weights import drifted_apart
 from spectraledge.spectrum import BandedGram, Sketch
 from spectraledge.trajectory.series import rounding
 
 _BLOCK = 1 << 16
 """Parameters sketched at a time: their copies in wider types stay in the second-level cache."""
+
+
+_NOWHERE = torch.empty(0, dtype=torch.int32, device="cpu")
 
 
 class Difference(Protocol):
@@ -27,6 +31,9 @@ class Difference(Protocol):
 
     def restart(self, parts: Sequence[Tensor]) -> None:
         """Remember a snapshot."""
+
+    def moved(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tell whether parameters have moved since the last snapshot, as far as it is remembered."""
 
     def update(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the flat update since the last snapshot, and remember this one."""
@@ -58,6 +65,17 @@ class ExactDifference:
         self.before = [part.clone() for part in parts]
         self.rounding = rounding(parts)
 
+    def moved(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tell whether parameters have moved since the last snapshot.
+
+        Args:
+            parts: The parameters.
+
+        Returns:
+            A 0-dimensional bool; every number counts.
+        """
+        return drifted_apart([part.reshape(1, -1) for part in parts], [part.reshape(1, -1) for part in self.before])
+
     def update(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the update since the last snapshot, and remember this one.
 
@@ -69,11 +87,18 @@ class ExactDifference:
         """
         sizes = [part.numel() for part in parts]
         update_P = torch.empty(sum(sizes), dtype=self._dtype, device=_device(parts))
-        for piece, part, before in zip(torch.split(update_P, sizes), parts, self.before, strict=True):
+        # They may have been sent to another device, or got another type.
+        self.before = [before.to(part.device) for before, part in zip(self.before, parts, strict=True)]
+        for index, (piece, part, before) in enumerate(
+            zip(torch.split(update_P, sizes), parts, self.before, strict=True)
+        ):
             # Parameters of 16 bits differ by less than they can say.
-            wide = torch.promote_types(part.dtype, torch.float32)
+            wide = torch.promote_types(torch.promote_types(part.dtype, before.dtype), torch.float32)
             piece.copy_((part.to(wide) - before.to(wide)).reshape(-1))
-            before.copy_(part)
+            if part.dtype == before.dtype:
+                before.copy_(part)
+            else:
+                self.before[index] = part.clone()
         self.rounding = rounding(parts)
         return update_P
 
@@ -89,7 +114,7 @@ class SketchedDifference:
 
     def __init__(self, sketch: Sketch, dtype: torch.dtype, *, keep_places: bool) -> None:
         self._sketch, self._dtype, self._keep_places = _SketchWithPlaces(sketch.size, sketch.seed), dtype, keep_places
-        self._places = torch.empty(0, dtype=torch.int32)
+        self._places = _NOWHERE
         self.before: list[Tensor] = []
         self.rounding = 0.0
 
@@ -107,6 +132,17 @@ class SketchedDifference:
         whole, self.rounding = self._of(parts)
         self.before = [whole]
 
+    def moved(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tell nothing: to sketch the parameters once more would cost as much as a snapshot.
+
+        Args:
+            parts: The parameters.
+
+        Returns:
+            A 0-dimensional bool, which is false.
+        """
+        return torch.zeros((), dtype=torch.bool, device="cpu")
+
     def update(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the sketched update since the last snapshot, and remember this one.
 
@@ -118,13 +154,14 @@ class SketchedDifference:
         """
         (before,) = self.before
         self.restart(parts)
-        return (self.before[0] - before).to(self._dtype)
+        return (self.before[0] - before.to(self.before[0].device)).to(self._dtype)
 
     def _of(self, parts: Sequence[Tensor]) -> tuple[Tensor, float]:
         """Return the sketch of the parameters and, from it, an unbiased estimate of ε²‖θ‖²."""
         count = sum(part.numel() for part in parts)
         if self._keep_places and len(self._places) != count:
-            self._places = self._sketch.places(count).to(_device(parts))
+            self._places = self._sketch.places(count)
+        self._places = self._places.to(_device(parts))
         nothing = torch.zeros(self._sketch.size, dtype=torch.float64, device=_device(parts))
         by_type: dict[torch.dtype, Tensor] = {}
         start = 0
@@ -146,7 +183,7 @@ class _SketchWithPlaces(Sketch):
     def places(self, count: int) -> Tensor:
         """Return the places of the first parameters, int32."""
         drawn = [self._hashed(start, min(_BLOCK, count - start)) for start in range(0, count, _BLOCK)]
-        return torch.cat([(2 * bucket + (sign < 0)).int() for bucket, sign in drawn] or [torch.empty(0).int()])
+        return torch.cat([(2 * bucket + (sign < 0)).int() for bucket, sign in drawn] or [_NOWHERE])
 
     def at(self, places_P: Tensor, update_P: Tensor) -> Tensor:
         """Return the sketch of parameters with these places, float64 (d,)."""
@@ -173,7 +210,11 @@ class HeldUpdates(BandedGram):
     def updates(self) -> Tensor:
         """Return a copy of the last W updates, or of all while there are fewer, oldest first."""
         count = min(len(self), self._held)
-        return self._recent[torch.arange(len(self) - count, len(self)) % self._held]
+        return self._recent[torch.arange(len(self) - count, len(self), device="cpu") % self._held]
+
+    def append(self, update_P: Tensor) -> None:
+        """Add the next update, wherever it comes from; see `BandedGram.append`."""
+        super().append(update_P.to(self._recent.device) if len(self) else update_P)
 
     @property
     def nbytes(self) -> int:

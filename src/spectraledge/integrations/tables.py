@@ -61,7 +61,7 @@ class TrackerResults:
         edge: As edge.parquet: one row per window.
         rotation: One row per window, from the second on, and principal angle: step, k (1-based), cosine (between the
             leading directions of the window and those of the window before it; see `window_rotation`).
-        gram: As gram.parquet: one row per update and lag.
+        gram: As gram.parquet: one row per update and lag; products with updates before a break are missing.
         alerts: One row per alarm: step (at which it begins), quantity, change, threshold.
         selection: One row per parameter name: name, parameters, watched, reason, step.
         overhead: Seconds, share and memory.
@@ -74,6 +74,27 @@ class TrackerResults:
     alerts: pd.DataFrame
     selection: pd.DataFrame
     overhead: Overhead
+
+    @classmethod
+    def joined(cls, parts: Sequence["TrackerResults"]) -> "TrackerResults":
+        """Return the results of one training whose series began anew: windows of each part, none across a break.
+
+        Args:
+            parts: In order, with the same choice of parameters and overhead.
+
+        Returns:
+            Their tables one below the other; inner products across a break are missing.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        tables = {name: [getattr(part, name) for part in parts] for name in ("spectrum", "edge", "rotation", "alerts")}
+        grams = [parts[0].gram, *(_without_products_across(part.gram) for part in parts[1:])]
+        return cls(
+            **{name: pd.concat(several, ignore_index=True) for name, several in tables.items()},
+            gram=pd.concat(grams, ignore_index=True),
+            selection=parts[0].selection,
+            overhead=parts[0].overhead,
+        )
 
     def save(self, folder: Path) -> None:
         """Write each table as <name>.parquet and the overhead as overhead.json into a folder, which is made."""
@@ -123,3 +144,9 @@ def gram_table(products: Products) -> pd.DataFrame:
             "storage_noise": products.noise_T.repeat_interleave(lags).numpy(),
         }
     )
+
+
+def _without_products_across(gram: pd.DataFrame) -> pd.DataFrame:
+    """Return the Gram of a series that follows another one, without the zeros that stand for updates before it."""
+    place = np.arange(len(gram)) // (gram["lag"].max() + 1)
+    return gram.assign(product=gram["product"].mask(gram["lag"] > place))

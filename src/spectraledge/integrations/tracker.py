@@ -3,27 +3,29 @@
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
+from torch import nn
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.differences import Difference, ExactDifference, HeldUpdates, SketchedDifference
+from spectraledge.integrations.changes import Changes
+from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
 from spectraledge.integrations.record import Reading, Record
+from spectraledge.integrations.rounds import Rounds
 from spectraledge.integrations.shards import Shards, local_part
 from spectraledge.integrations.tables import Overhead, TrackerResults
-from spectraledge.integrations.watching import describe, in_optimizer, plain_names, row, watch
+from spectraledge.integrations.updates import STORED, Taken, Updates
+from spectraledge.integrations.watching import describe, watch
+from spectraledge.integrations.weights import WatchedWeights, drifted_apart
 from spectraledge.spectrum import Detector, Sketch, noise_floor
 from spectraledge.streams import torch_generator
-from spectraledge.trajectory import select_parameters
 
-_STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_MANUALLY = "make the tracker with optimizer=None and call tracker.record()"
 
 
 class SpectralEdgeTracker:
@@ -36,19 +38,26 @@ class SpectralEdgeTracker:
 
     Definition: Xu 2026, §2.3. It hooks the optimiser, so accumulated gradients count as one step, and steps that a
     gradient scaler skips as none. Every `every` steps it takes the update of the watched parameters since the last
-    snapshot and multiplies it with the W before it.
-    Names are those of the model without `torch.compile`, DistributedDataParallel or checkpoint wrappers. Tied
-    parameters count once; frozen ones and those of other optimisers are skipped. Parameters that come to the optimiser
-    later are not watched, because all updates of a window must cover the same numbers; they are added to the table of
-    choices with the step, as are watched ones that leave. Once weights are not finite, recording stops with a warning.
-    Distributed parameters (DTensor: FSDP2, tensor parallelism): every process makes and attaches a tracker, multiplies
-    its own shards, and one all-reduce of W + 2 numbers per snapshot gives all of them the whole Gram. Shards that
-    several processes hold count once. Whole replicas, as under DistributedDataParallel, need one tracker in any process
-    and no communication.
+    snapshot, right after the step, and multiplies it with the W before it. Of several optimisers a step is a step of
+    each (see `Rounds`). Without one, a step is a call of `record`.
+    Names are those of the model without `torch.compile`, DistributedDataParallel, FSDP or checkpoint wrappers. Tied
+    parameters count once, complex ones as pairs of real numbers; frozen ones and those of other optimisers are skipped.
+    Parameters that come to the optimiser later are not watched, because all updates of a window must cover the same
+    numbers; they are added to the table of choices with the step, as are watched ones that leave. Once weights are not
+    finite, replaced or of another shape, recording stops with a warning.
+    What moves weights outside of the steps is found by comparing them, up to 16 numbers of each parameter at every step
+    and all of them after every snapshot (but not with a sketch); a warning says so. An update that holds such a move is
+    dropped, and the series begins anew; a loop that does it again before a window is full does it by habit, and its
+    moves count. At every call for results weights are compared as well, and a warning says if no step was heard.
+    Distributed parameters (DTensor: FSDP2, tensor parallelism; FSDP1): every process makes and attaches a tracker,
+    multiplies its own shards, and one all-reduce of W + 3 numbers per snapshot gives all of them the whole Gram. Shards
+    that several processes hold count once. Whole replicas, as under DistributedDataParallel, need one tracker in any
+    process and no communication.
 
     Args:
         model: The model, wrapped or not. Shard and wrap it first.
-        optimizer: Its optimiser; the one within, where a library wraps it.
+        optimizer: Its optimiser, wrapped by Accelerate or Lightning or not; several in a list or dictionary; or None,
+            and `record` is called after each step.
         params: Name patterns, one or several.
         window: Updates per window, W. Default 20 (Xu 2026, §2.3).
         every: Steps per update. Default 100 (Xu 2026, scripts).
@@ -70,15 +79,17 @@ class SpectralEdgeTracker:
         on_reading: Called with every full window as soon as it is measured.
 
     Raises:
-        InputError: if nothing trainable is matched, or a number is out of range.
+        InputError: if nothing trainable is matched, a parameter or optimiser cannot be followed, or a number is out of
+            range.
 
-    Cost: O(W·P) time per snapshot, O(P) with a sketch; memory as `Overhead` says.
+    Cost: O(W·P) time per snapshot, O(P) with a sketch; memory as `Overhead` says. A step without a snapshot reads 32
+    numbers of each parameter.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer,
+        optimizer: Optimizers | None,
         *,
         params: str | Sequence[str] = "*attn*weight",
         window: int = 20,
@@ -99,37 +110,52 @@ class SpectralEdgeTracker:
             raise InputError(
                 f"expected every ≥ 1, window ≥ 2 and top ≥ 1, got every={every}, window={window}, top={top}"
             )
-        if store not in _STORED:
-            raise InputError(f"store must be one of {', '.join(_STORED)}, got {store!r}")
+        if store not in STORED:
+            raise InputError(f"store must be one of {', '.join(STORED)}, got {store!r}")
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"expected a model (torch.nn.Module), got {type(model).__name__}: several go in a ModuleDict"
+            )
         self.window, self.every, self.step = window, every, step
-        self._model, self._optimizer = model, optimizer
+        self._model = model
         self._patterns = [params] if isinstance(params, str) else list(params)
         self._surrogates, self._seed = surrogates, seed
-        self._sketch, self._store, self._device, self._on_reading = sketch, store, device, on_reading
-        watched = watch(model, optimizer, self._patterns, step)
+        self._sketch, self._store, self._on_reading = sketch, store, on_reading
+        self._optimizers = with_inner(unwrapped(optimizer))
+        moved = in_optimizers(self._optimizers)
+        watched = watch(model, moved if self._optimizers else None, self._patterns, step)
         self._rows = watched.rows
-        self._seen = set(in_optimizer(optimizer))
-        self._shards = Shards.agree(watched.parameters, model.parameters())
-        self._watched = watched.parameters
-        self._counted = {name: part for name, part in watched.parameters.items() if name in self._shards.counted}
+        self._changes = Changes(model, self._patterns, watched, moved)
+        self._shards = Shards.agree(watched.parameters, model)
+        counted = {name: part for name, part in watched.parameters.items() if name in self._shards.counted}
+        self._shapes = {name: list(local_part(part).shape) for name, part in counted.items()}
         if surrogates:
             if self.distributed:
                 raise InputError("a noise floor needs whole updates in one process: leave out the surrogates")
             # A mistake in these numbers is better found now than in the first full window.
-            noise_floor(torch.eye(window), surrogates=surrogates, generator=torch_generator(seed))
-        places = {part.device for part in self._parts()}
-        if len(places) > 1:
-            raise InputError(f"watched parameters lie on {len(places)} devices: choose those of one by their names")
-        self._difference: Difference = (
-            SketchedDifference(sketch, _STORED[store], keep_places=keep_places)
-            if sketch
-            else ExactDifference(_STORED[store])
+            noise_floor(
+                torch.eye(window, dtype=torch.float64, device="cpu"),
+                surrogates=surrogates,
+                generator=torch_generator(seed),
+            )
+        self._weights = WatchedWeights(counted)
+        self._rounds = Rounds(
+            self._optimizers, watched.parameters, begin=self._begin, end=self._end, stalled=self._stalled
         )
-        self._held = HeldUpdates(window)
-        self._record = Record(window, center=center, top=top, alerts=alerts)
-        self._last = step
-        self._stopped = False
-        self._handle: RemovableHandle | None = None
+        self._updates = Updates(
+            self._weights,
+            self._shards,
+            window=window,
+            sketch=sketch,
+            keep_places=keep_places,
+            store=store,
+            device=device,
+        )
+        self._new_record = partial(Record, window, center=center, top=top, alerts=alerts)
+        self._records = [self._new_record()]
+        self._moved = torch.zeros((), dtype=torch.bool, device="cpu")
+        self._since_snapshot = self._heard = self._still = 0
+        self._attached = self._stopped = self._habit = self._told = False
         self._seconds = self._attached_seconds = self._since = 0.0
 
     def __str__(self) -> str:
@@ -145,28 +171,66 @@ class SpectralEdgeTracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Detach, also after an exception."""
-        self.detach()
+        self.detach(check=error is None)
 
     def attach(self) -> None:
-        """Start following the optimiser; the first time, the weights as they are now become the first snapshot.
+        """Start following the training; the first time, the weights as they are now become the first snapshot.
 
         Raises:
             InputError: if it is attached already.
         """
-        if self._handle is not None:
+        if self._attached:
             raise InputError("this tracker is attached already: detach it first, or make another one")
         self._since = time.perf_counter()
-        if not self._difference.before:
-            self._difference.restart(self._parts())
-            self._seconds += time.perf_counter() - self._since
-        self._handle = self._optimizer.register_step_post_hook(self._after_step)
+        with torch.inference_mode(False), torch.no_grad():
+            if not self._updates.begun:
+                self._updates.begin()
+                self._weights.settle()
+        self._seconds += time.perf_counter() - self._since
+        self._rounds.attach()
+        self._attached = True
 
-    def detach(self) -> None:
-        """Stop following the optimiser, if attached; nothing is lost, and it may be attached again."""
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+    def detach(self, *, check: bool = True) -> None:
+        """Stop following the training, if attached; nothing is lost, and it may be attached again.
+
+        Args:
+            check: Whether to warn if weights have moved since the last step that was heard.
+        """
+        if self._attached:
+            if check:
+                self.check()
+            self._rounds.detach()
+            self._attached = False
             self._attached_seconds += time.perf_counter() - self._since
+
+    def record(self) -> None:
+        """Count a step of a training whose steps cannot be heard; weights are taken as they are now.
+
+        Raises:
+            InputError: if the tracker hears an optimiser, or is not attached.
+        """
+        if self._rounds:
+            raise InputError("this tracker hears its optimizer's steps: make it with optimizer=None to count them")
+        if not self._attached:
+            raise InputError("attach the tracker before the first step that is recorded")
+        self._end()
+
+    def check(self) -> None:
+        """Warn if weights have moved since the last step that was heard, or not at all since the first snapshot."""
+        if not self._attached or self._stopped or self._habit or self._told or self._rounds.resting:
+            return
+        names = " or ".join(dict.fromkeys(type(one).__name__ for one in self._optimizers))
+        if self._still and self._still == sum(map(len, self._records)):
+            self._warn("the watched weights have not moved in any step so far: are they trained by this loop?")
+        elif self._rounds.open:
+            if not self._heard:
+                self._stalled(self._rounds.unstepped)
+        elif bool(self._weights.moved()):
+            what = f"a step() of {names}" if self._rounds else "what tracker.record() has counted"
+            self._warn(
+                f"the watched weights were moved by something else than {what} since step {self.step} (the tracker "
+                f"heard {self._heard} steps): pass the optimizer whose step() moves them, or {_MANUALLY} after each"
+            )
 
     @property
     def selection(self) -> pd.DataFrame:
@@ -181,7 +245,7 @@ class SpectralEdgeTracker:
     @property
     def ready(self) -> bool:
         """Whether a window is full."""
-        return len(self._record) >= self.window
+        return len(self._records[-1]) >= self.window
 
     @property
     def latest(self) -> Reading:
@@ -190,28 +254,31 @@ class SpectralEdgeTracker:
         Raises:
             InputError: if no window is full yet.
         """
+        self.check()
         if not self.ready:
+            count = len(self._records[-1])
             raise InputError(
-                f"a window of {self.window} updates is not full after {len(self._record)}: "
-                f"train {self.every * (self.window - len(self._record))} more steps, or ask `ready` first"
+                f"a window of {self.window} updates is not full after {count}: "
+                f"train {self.every * (self.window - count)} more steps, or ask `ready` first"
             )
-        return self._record.reading()
+        return self._records[-1].reading()
 
     @property
     def overhead(self) -> Overhead:
         """What tracking has cost so far."""
-        training = self._attached() - self._seconds
+        training = self._seconds_attached() - self._seconds
         return Overhead(
             self._seconds,
             training,
             self._seconds / training if training > 0 else 0.0,
-            len(self._record),
-            self._held.nbytes + self._difference.nbytes,
+            sum(map(len, self._records)),
+            self._updates.nbytes,
         )
 
     def results(self) -> TrackerResults:
         """Return tables of all windows so far; without a full window they are empty."""
-        return self._record.results(self.selection, self.overhead)
+        self.check()
+        return TrackerResults.joined([record.results(self.selection, self.overhead) for record in self._records])
 
     def save(self, folder: Path | str) -> None:
         """Write the results into a folder: spectrum.parquet and edge.parquet, as `spectraledge analyze` does, and more.
@@ -230,17 +297,30 @@ class SpectralEdgeTracker:
         """
         return {
             "settings": self._settings(),
+            "weights": self._weights.sample(),
+            "left": list(self._weights.left),
             "step": self.step,
-            "last": self._last,
-            "stopped": self._stopped,
+            "counts": [self._since_snapshot, self._heard, self._still],
+            "flags": [self._stopped, self._habit, bool(self._moved)],
             "seconds": self._seconds,
-            "attached_seconds": self._attached(),
+            "attached_seconds": self._seconds_attached(),
             "rows": [dict(entry) for entry in self._rows],
-            "before": [part.clone() for part in self._difference.before],
-            "rounding": self._difference.rounding,
-            "updates": self._held.updates(),
-            "record": self._record.state_dict(),
+            "updates": self._updates.state_dict(),
+            "records": [record.state_dict() for record in self._records],
         }
+
+    def fits(self, state: Mapping[str, Any]) -> bool:
+        """Tell whether a state was taken of these weights as they are now.
+
+        Args:
+            state: From `state_dict`.
+
+        Returns:
+            Whether the parameters have the same names and shapes, and the numbers kept of each are the same.
+        """
+        if "weights" not in state or state["settings"]["parameters"] != self._shapes:
+            return False
+        return not bool(drifted_apart(self._weights.sample(), state["weights"]))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another tracker of the same settings was when its state was taken.
@@ -249,8 +329,10 @@ class SpectralEdgeTracker:
             state: From `state_dict`. The weights must be those of that moment.
 
         Raises:
-            InputError: if the settings or the watched parameters differ.
+            InputError: if the settings, the watched parameters or their numbers differ.
         """
+        if "weights" not in state:
+            raise InputError("this is no state of a tracker of this version: begin a series anew")
         mine, theirs = self._settings(), state["settings"]
         for name in mine:
             if mine[name] != theirs[name]:
@@ -258,18 +340,24 @@ class SpectralEdgeTracker:
                     f"this tracker has {name} = {mine[name]}, the state has {theirs[name]}: "
                     "make the tracker with the settings of the run that is resumed"
                 )
-        self.step, self._last, self._stopped = state["step"], state["last"], state["stopped"]
+        if not self.fits(state):
+            raise InputError(
+                "the weights are not those of which the tracker's state was taken: load the weights first, and the "
+                "state of the same checkpoint"
+            )
+        self.step = state["step"]
+        self._since_snapshot, self._heard, self._still = state["counts"]
+        self._stopped, self._habit, moved = state["flags"]
+        self._moved = torch.full((), moved, dtype=torch.bool, device="cpu")
         self._seconds, self._attached_seconds = state["seconds"], state["attached_seconds"]
         self._since = time.perf_counter()
         self._rows = [dict(entry) for entry in state["rows"]]
-        parts = self._parts()
-        here = parts[0].device if parts else torch.device("cpu")
-        self._difference.before = [part.to(here, copy=True) for part in state["before"]]
-        self._difference.rounding = state["rounding"]
-        self._held = HeldUpdates(self.window)
-        if len(state["updates"]):
-            self._held.extend(state["updates"].to(self._device or here))
-        self._record.load_state_dict(state["record"])
+        self._weights.left = state["left"]
+        with torch.inference_mode(False):
+            self._updates.load_state_dict(state["updates"])
+        self._records = [self._new_record() for _ in state["records"]]
+        for record, theirs in zip(self._records, state["records"], strict=True):
+            record.load_state_dict(theirs)
 
     def _settings(self) -> dict[str, Any]:
         """Return what a state must share with the tracker that loads it."""
@@ -281,75 +369,106 @@ class SpectralEdgeTracker:
             "surrogates": self._surrogates,
             "seed": self._seed,
             "process": self._shards.process,
-            "parameters": {name: list(local_part(parameter).shape) for name, parameter in self._counted.items()},
+            "parameters": self._shapes,
         }
 
-    def _attached(self) -> float:
+    def _seconds_attached(self) -> float:
         """Return the seconds for which it has been attached."""
-        return self._attached_seconds + (time.perf_counter() - self._since if self._handle else 0.0)
+        return self._attached_seconds + (time.perf_counter() - self._since if self._attached else 0.0)
 
-    def _parts(self) -> list[Tensor]:
-        return [local_part(parameter) for parameter in self._counted.values()]
-
-    def _after_step(self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        # Fused optimisers are called by a gradient scaler even for steps that they then skip.
-        skipped = getattr(optimizer, "found_inf", None)
-        if self._stopped or (skipped is not None and bool(skipped)):
+    def _begin(self) -> None:
+        """Before a step: find out whether the weights are where the last one left them."""
+        if self._stopped or self._habit:
             return
-        self.step += 1
-        if self.step < self._last + self.every:
-            return
-        parts = self._parts()
-        if parts and parts[0].is_cuda:
-            torch.cuda.synchronize(parts[0].device)
         began = time.perf_counter()
-        self._note_changes()
-        self._take(parts)
+        with torch.inference_mode(False), torch.no_grad():
+            moved = self._weights.moved()
+            if not self._since_snapshot:
+                moved = moved | self._updates.moved()
+            if self._heard:
+                self._moved = self._moved | moved
+            elif bool(moved):
+                # Loaded after attaching, most likely; nothing has been counted yet.
+                self._updates.begin()
         self._seconds += time.perf_counter() - began
 
-    def _take(self, parts: Sequence[Tensor]) -> None:
-        """Take the update since the last snapshot."""
-        noise = self._difference.rounding
-        update_P = self._difference.update(parts)
-        noise = (noise + self._difference.rounding) / 2
-        try:
-            self._held.append(update_P.to(self._device or update_P.device))
-            band = self._held.latest.cpu()
-        except InputError:
-            # Every process has to come to the sum, or the others wait for it for ever.
-            band = torch.full((self.window + 1,), torch.nan, dtype=torch.float64)
-        summed = self._shards.total(torch.cat([band, torch.tensor([noise], dtype=torch.float64)]))
-        if not torch.isfinite(summed).all():
-            self._stopped = True
-            warnings.warn(
-                f"weights are not finite at step {self.step}: the tracker records no more", RuntimeWarning, stacklevel=2
-            )
+    def _end(self) -> None:
+        """After a step: remember where it left the weights, and take an update when it is time."""
+        if self._stopped:
             return
-        kept = torch.finfo(_STORED[self._store]).eps / 2
-        self._last = self.step
-        self._record.append(self.step, summed[:-1], float(summed[-1] + kept**2 * summed[0]))
+        began = time.perf_counter()
+        self.step += 1
+        self._heard += 1
+        self._since_snapshot += 1
+        self._told = False
+        with torch.inference_mode(False), torch.no_grad():
+            self._weights.settle()
+            if self._since_snapshot >= self.every:
+                if self._weights.device.type == "cuda":
+                    torch.cuda.synchronize(self._weights.device)
+                    began = time.perf_counter()
+                self._take()
+        self._seconds += time.perf_counter() - began
+
+    def _take(self) -> None:
+        """Take the update since the last snapshot."""
+        if self._rounds:
+            self._rows += self._changes.since(in_optimizers(self._optimizers), self.step)
+            self._rounds.refresh()
+        lost = self._weights.lost(None if self.distributed else self._model)
+        taken = self._updates.take(lost=bool(lost), moved=self._moved)
+        self._moved = torch.zeros((), dtype=torch.bool, device="cpu")
+        if not taken.finite:
+            self._stopped = True
+            self._warn(f"{lost or 'weights are not finite'} at step {self.step}: the tracker records no more")
+            return
+        since, self._since_snapshot = self.step - self._since_snapshot, 0
+        if taken.moved and self._begins_anew(since):
+            return
+        self._append(taken)
+
+    def _begins_anew(self, since: int) -> bool:
+        """Tell whether an update that something else than steps had a part in is where the series begins anew."""
+        what = f"between steps {since} and {self.step} something else than the optimizer moved the watched weights"
+        if len(self._records) > 1 and not self.ready:
+            self._habit = True
+            self._warn(
+                f"{what}, again: from here the tracker counts such moves into its updates, which end right after an "
+                f"optimizer's step; for another moment {_MANUALLY} there"
+            )
+            return False
+        self._warn(
+            f"{what} (a checkpoint loaded, weights clipped or averaged?): the tracker drops this update and begins its "
+            "series anew"
+        )
+        self._updates.forget()
+        self._records.append(self._new_record())
+        return True
+
+    def _append(self, taken: Taken) -> None:
+        """Count an update."""
+        record = self._records[-1]
+        record.append(self.step, taken.band_V, taken.noise)
+        self._still = 0 if taken.band_V[0] else self._still + 1
+        if self._still == self.window:
+            self._warn(f"the watched weights have not moved in {self.window} updates, the last at step {self.step}")
         if self._surrogates and self.ready:
             floor = noise_floor(
-                self._held.updates(),
+                self._updates.held(),
                 surrogates=self._surrogates,
                 generator=torch_generator(self._seed, "surrogates", self.step),
-                storage_noise=self._record.window_noise,
+                storage_noise=record.window_noise,
             )
-            self._record.append_floor(floor.count, float(floor.ratio_W[0]))
+            record.append_floor(floor.count, float(floor.ratio_W[0]))
         if self._on_reading and self.ready:
-            self._on_reading(self.latest)
+            self._on_reading(record.reading())
 
-    def _note_changes(self) -> None:
-        """Record matching parameters that came to the optimiser, and watched ones that left it."""
-        moved = set(in_optimizer(self._optimizer))
-        if moved == self._seen:
-            return
-        names = plain_names(self._model)
-        matched = set(select_parameters([name for name, _ in names], self._patterns).matched)
-        for name, parameter in names:
-            if name in matched and id(parameter) in moved - self._seen:
-                self._rows.append(row(name, parameter, "came to the optimizer later", self.step))
-        for name, parameter in self._watched.items():
-            if id(parameter) in self._seen - moved:
-                self._rows.append(row(name, parameter, "left the optimizer", self.step))
-        self._seen = moved
+    def _stalled(self, names: Sequence[str]) -> None:
+        self._warn(
+            f"no optimizer has stepped {', '.join(names)} since step {self.step}, so the tracker counts no step of the "
+            "others: leave these parameters out, or pass all optimizers"
+        )
+
+    def _warn(self, message: str) -> None:
+        self._told = True
+        warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -1,17 +1,28 @@
-"""Which parameters of a model are watched while an optimiser moves them, and why the others are not."""
+"""Which parameters of a model are watched while optimisers move them, and why the others are not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+import torch
+import torch.distributed as dist
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.distributed.tensor import DTensor
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from spectraledge.errors import InputError
 from spectraledge.trajectory import select_parameters
 
-_WRAPPERS = {"_orig_mod", "_checkpoint_wrapped_module"}
-"""Parts that torch.compile and activation checkpointing put into names."""
+_WRAPPERS = {"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"}
+"""Parts that torch.compile, activation checkpointing and FSDP1 put into names."""
+
+_WRAPPED = ("_orig_mod", "_original_module")
+"""Where torch.compile and Lightning's Fabric keep the module that they wrap."""
+
+
+Row = dict[str, str | int | bool]
+"""One row of the table of choices."""
 
 
 @dataclass(frozen=True)
@@ -20,29 +31,32 @@ class Watched:
 
     Attributes:
         parameters: The watched ones by name.
+        frozen: Those that patterns match too, but nothing moves, by name.
         rows: For every name of the model: name, parameters (how many numbers), watched, reason (why it is not), step
             (when that was found).
     """
 
     parameters: dict[str, Tensor]
-    rows: list[dict[str, str | int | bool]]
+    frozen: dict[str, Tensor]
+    rows: list[Row]
 
 
 def plain_names(model: nn.Module) -> list[tuple[str, Tensor]]:
     """List the parameters of a model under the names they have without wrappers, tied ones under each of theirs.
 
     Args:
-        model: May be wrapped by torch.compile, DistributedDataParallel or DataParallel, in any order.
+        model: May be wrapped by torch.compile, DistributedDataParallel, DataParallel or Fabric, in any order.
 
     Returns:
         Names and parameters in the order of the model.
     """
     inner = model
     while True:
+        wrapped = [part for name in _WRAPPED if isinstance(part := getattr(inner, name, None), nn.Module)]
         if isinstance(inner, nn.parallel.DistributedDataParallel | nn.DataParallel):
             inner = inner.module
-        elif isinstance(compiled := getattr(inner, "_orig_mod", None), nn.Module):
-            inner = compiled
+        elif wrapped:
+            inner = wrapped[0]
         else:
             break
     return [
@@ -51,17 +65,12 @@ def plain_names(model: nn.Module) -> list[tuple[str, Tensor]]:
     ]
 
 
-def in_optimizer(optimizer: Optimizer) -> dict[int, Tensor]:
-    """Return the parameters of an optimiser by identity."""
-    return {id(parameter): parameter for group in optimizer.param_groups for parameter in group["params"]}
-
-
-def watch(model: nn.Module, optimizer: Optimizer, patterns: Sequence[str], step: int) -> Watched:
-    """Choose the parameters that patterns match and the optimiser moves; tied ones once, under their first such name.
+def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequence[str], step: int) -> Watched:
+    """Choose the parameters that patterns match and optimisers move; tied ones once, under their first such name.
 
     Args:
         model: The model.
-        optimizer: The optimiser.
+        moved: Parameters of the optimisers by identity; None where there is no optimiser and all are moved.
         patterns: See `select_parameters`; matched against names without wrappers.
         step: Recorded beside each reason.
 
@@ -69,37 +78,76 @@ def watch(model: nn.Module, optimizer: Optimizer, patterns: Sequence[str], step:
         The watched parameters and a row for every name.
 
     Raises:
-        InputError: if a pattern matches nothing, or nothing that it matches is moved by the optimiser.
+        InputError: if a pattern matches nothing, or nothing that it matches is moved, or what would be watched lies on
+            several devices or has no plain numbers to subtract.
     """
     names = plain_names(model)
     matched = set(select_parameters([name for name, _ in names], patterns).matched)
-    moved = in_optimizer(optimizer)
     watched: dict[str, Tensor] = {}
-    first_name: dict[int, str] = {}
-    rows: list[dict[str, str | int | bool]] = []
+    first_name: dict[tuple[object, ...], str] = {}
+    rows: list[Row] = []
     for name, parameter in names:
+        place = _place(parameter)
         if name not in matched:
             reason = "no pattern matches"
-        elif id(parameter) in first_name:
-            reason = f"tied to {first_name[id(parameter)]}"
+        elif place in first_name:
+            reason = f"tied to {first_name[place]}"
         elif not parameter.requires_grad:
             reason = "frozen"
-        elif id(parameter) not in moved:
+        elif moved is not None and id(parameter) not in moved:
             reason = "not in this optimizer"
         else:
             reason = ""
             watched[name] = parameter
-            first_name[id(parameter)] = name
+            first_name[place] = name
         rows.append(row(name, parameter, reason, step))
     if not watched:
+        by = "" if moved is None else " by this optimizer"
         found = ", ".join(f"{entry['name']} ({entry['reason']})" for entry in rows if entry["name"] in matched)
-        raise InputError(f"nothing that the patterns match is trained by this optimizer: {found}")
-    return Watched(watched, rows)
+        raise InputError(f"nothing that the patterns match is trained{by}: {found}")
+    devices = {parameter.device for parameter in watched.values()}
+    if len(devices) > 1:
+        raise InputError(f"watched parameters lie on {len(devices)} devices: choose those of one by their names")
+    unread = [f"{name} {reason}" for name, parameter in watched.items() if (reason := _unreadable(parameter))]
+    if unread:
+        raise InputError(f"a tracker cannot subtract {'; '.join(unread)}: choose other parameters by their names")
+    frozen = {name: parameter for name, parameter in names if name in matched and not parameter.requires_grad}
+    return Watched(watched, frozen, rows)
 
 
-def row(name: str, parameter: Tensor, reason: str, step: int) -> dict[str, str | int | bool]:
-    """Return one row of the table of choices."""
-    return {"name": name, "parameters": parameter.numel(), "watched": not reason, "reason": reason, "step": step}
+def _place(parameter: Tensor) -> tuple[object, ...]:
+    """Return what tells parameters apart: two that share their memory are one."""
+    if type(parameter) is not nn.Parameter or is_lazy(parameter) or parameter.layout != torch.strided:
+        return (id(parameter),)
+    if parameter.is_meta or not parameter.numel() or is_traceable_wrapper_subclass(parameter):
+        return (id(parameter),)
+    return parameter.device, parameter.data_ptr(), parameter.shape, parameter.stride()
+
+
+def _unreadable(parameter: Tensor) -> str:
+    """Say why the numbers of a parameter cannot be read and subtracted; nothing where they can."""
+    if is_lazy(parameter):
+        return "(it has no numbers before the first forward pass)"
+    if hasattr(parameter, "ds_id"):
+        return "(DeepSpeed spreads it over processes)"
+    if getattr(parameter, "tensor_model_parallel", False) and dist.is_initialized() and dist.get_world_size() > 1:
+        return "(it is one process's part of a tensor-parallel weight of Megatron)"
+    if not isinstance(parameter, DTensor) and is_traceable_wrapper_subclass(parameter):
+        return f"(it is a {type(parameter).__name__})"
+    if parameter.is_meta:
+        return "(it is on the meta device)"
+    if parameter.layout != torch.strided:
+        return f"(it is sparse: {parameter.layout})"
+    numbers = parameter.is_complex() or parameter.is_floating_point()
+    if parameter.is_quantized or not numbers or parameter.dtype.itemsize < 2:
+        return f"(its numbers are {parameter.dtype})"
+    return ""
+
+
+def row(name: str, parameter: Tensor, reason: str, step: int) -> Row:
+    """Return one row of the table of choices; a complex number counts as two."""
+    numbers = 0 if is_lazy(parameter) else parameter.numel() * (2 if parameter.is_complex() else 1)
+    return {"name": name, "parameters": numbers, "watched": not reason, "reason": reason, "step": step}
 
 
 def describe(selection: pd.DataFrame) -> str:
