@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import pandas as pd
 from torch import Tensor
@@ -116,7 +116,8 @@ class RunFolder:
             self._manifest(run, []).write(self.folder)
             self._write_domain(run)
             return []
-        with open_snapshot(state) as file:
+        with open_snapshot(state) as opened:
+            file: Any = opened  # Safetensors' own, which holds metadata too.
             run.restore({name: file.get_tensor(name) for name in file.keys()}, file.metadata())  # noqa: SIM118
         self._gram.resume(run.step)
         return self._read_evaluations(run.step)
