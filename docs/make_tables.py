@@ -1,9 +1,12 @@
-"""Write the tables of analyses into docs/files.md, between its two marks, from what the code declares."""
+"""Write tables of analyses, kinds, bases and tasks into docs/files.md, between its marks, from what the code says."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.registry import ANALYSES
+from spectraledge.observed.labelled_directions import KINDS
+from spectraledge.tasks import GROUPINGS, OPERATIONS, GroupingRule
 
 PAGE = Path(__file__).with_name("files.md")
 BEGIN, END = "<!-- made by docs/make_tables.py -->\n", "<!-- end -->\n"
@@ -17,6 +20,17 @@ def described(table: Table) -> str:
     return "\n".join(lines)
 
 
+def named(words: Mapping[str, str]) -> str:
+    """A list of names and what each is."""
+    rows = [f"| `{name}` | {what} |" for name, what in words.items()]
+    return "\n".join(["| name | what it is |", "|---|---|", *rows])
+
+
+def usual(rule: GroupingRule) -> str:
+    """A basis as a person writes it, and whether tasks are read in it without asking."""
+    return rule.formula + (", by default where it applies" if rule.usual else "")
+
+
 def page(text: str) -> str:
     """The page with what stands between its marks made anew."""
     before, rest = text.split(BEGIN)
@@ -26,6 +40,11 @@ def page(text: str) -> str:
         names = ", ".join(f"`{name}`" for name in analysis.settings)
         parts.append(f"### {analysis.name}\n\nSettings: {names}.")
         parts += [described(table) for table in analysis.tables]
+    parts += ["## Kinds of directions", named(KINDS)]
+    bases = {name: usual(rule) for name, rule in GROUPINGS.items()}
+    parts += ["## Bases", "A task is also read in its own.", named(bases)]
+    tasks = {name: f"{each.formula}; own basis `{each.structure}`" for name, each in OPERATIONS.items()}
+    parts += ["## Tasks", named(tasks)]
     return before + BEGIN + "\n" + "\n\n".join(parts) + "\n\n" + END + after
 
 

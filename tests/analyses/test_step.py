@@ -183,7 +183,7 @@ def test_agreement_is_of_ranks() -> None:
 
 def test_features_span_the_waves_they_name() -> None:
     task = named_task("add", modulus=11)
-    features = _features(task)
+    _, features = _features(task)
     logarithm = {pow(2, k, 11): k for k in range(10)}
     pairs = [(a, b) for a, b in task.pairs_N2 if a and b]
     angle = 2 * np.pi * np.arange(1, 6)

@@ -1,6 +1,7 @@
 """What every command does when all is well."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from cli_support import TINY, Command
 from safetensors.torch import save_file
 
+from spectraledge.tasks import GROUPINGS, OPERATIONS
 from spectraledge.trajectory import Manifest
 
 COMMANDS = [
@@ -33,6 +35,15 @@ def test_help_has_an_example_and_the_shared_options(command: Command, names: tup
     assert f"Example:  spectraledge {' '.join(names)}" in shown.out
     for option in ("--out", "--seed", "--json"):
         assert option in shown.out
+
+
+@pytest.mark.parametrize(("name", "registry"), [("train", OPERATIONS), ("modes", GROUPINGS)])
+def test_help_lists_all_that_is_registered(
+    command: Command, name: str, registry: dict[str, object], monkeypatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    words = set(re.findall(r"\w+", command(name, "--help").out))
+    assert set(registry) <= words
 
 
 def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:

@@ -47,7 +47,7 @@ COMPOSITE = "square_sum"
 """The task whose structure is in question (Xu 2026, §6.5); its answers are the output."""
 
 COMPARED = ("edge", "bulk", "span", "random")
-"""Kinds of directions that are measured (see `directions.KINDS`)."""
+"""Kinds of directions that are measured (see `labelled_directions.KINDS`)."""
 
 HELD = 0.5
 """Share of the energy that a functional subspace holds (our choice: on trained runs 13 functions hold half of the

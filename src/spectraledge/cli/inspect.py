@@ -31,8 +31,9 @@ from spectraledge.cli.options import (
 from spectraledge.errors import InputError
 from spectraledge.files import write_table
 from spectraledge.models import READOUTS
+from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.studies.belonging import check_place
-from spectraledge.tasks import GROUPINGS
+from spectraledge.tasks import GROUPINGS, left_out
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_series, in_hub_cache
 
@@ -190,6 +191,9 @@ def modes(
         params=params,
         stride=stride,
     )
+    if not basis:
+        for name, why in left_out(RecordedRun.open(folder).task).items():
+            remark(f"not read in basis {name}: {why}")
     chosen = (STEP, COURSE) if stride else (STEP,)
     for analysis in chosen:
         if out is None:

@@ -1,6 +1,6 @@
 """Directions of every kind at a step of a run: those of its window, and those they are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import prod
 
@@ -21,13 +21,18 @@ from spectraledge.statistics import (
 from spectraledge.streams import numpy_generator, torch_generator
 from spectraledge.tasks import grouping_rule
 
-WINDOW_KINDS = ("edge", "bulk")
-NULL_KINDS = ("span", "random", "block", "run_span")
-SINGLE_KINDS = ("weights", "gradient")
-KINDS = (*WINDOW_KINDS, *NULL_KINDS, *SINGLE_KINDS, "shuffled")
-"""edge, bulk: the window's own directions. span, run_span: random in the span of those, or of all updates of the run up
-to the step. random: isotropic. block: random, with the edge's norm in every tensor. weights: the watched weights
-themselves. gradient: of the loss on all training pairs. shuffled: the same with permuted answers."""
+KINDS = {
+    "edge": "the window's leading directions",
+    "bulk": "the rest of the window's directions",
+    "span": "random in the span of the window's directions",
+    "random": "isotropic",
+    "block": "random, with the edge's norm in every tensor",
+    "run_span": "random in the span of all updates of the run up to the step",
+    "weights": "the watched weights themselves",
+    "gradient": "of the loss on all training pairs",
+    "shuffled": "the same with permuted answers",
+}
+"""Every kind of directions, and what it is."""
 
 SHUFFLES = 5
 """Permutations of the answers, at most (our choice: each needs a gradient over all training pairs)."""
@@ -58,7 +63,7 @@ def collect_directions(
     network: Network,
     view: View,
     *,
-    kinds: Sequence[str] = KINDS,
+    kinds: Collection[str] = KINDS,
 ) -> LabelledDirections:
     """Collect directions of every kind at the step at which a window ends.
 
