@@ -126,12 +126,13 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
                 if piece.is_floating_point():
                     numbers = piece.double()
                     finite = finite and not math.isnan(squared_length(numbers))
-                    first, last = torch.searchsorted(sample, torch.tensor([start, start + len(piece)])).tolist()
+                    ends = torch.tensor([start, start + len(piece)], dtype=torch.int64, device="cpu")
+                    first, last = torch.searchsorted(sample, ends).tolist()
                     kept.append(numbers[sample[first:last] - start])
                     start += len(piece)
             if not finite:
                 not_finite.append(name)
-    return Digest(seen.hexdigest(), tuple(not_finite), torch.cat(kept) if kept else torch.empty(0).double())
+    return Digest(seen.hexdigest(), tuple(not_finite), torch.cat(kept) if kept else sample[:0].double())
 
 
 def squared_length(numbers_n: Tensor) -> float:

@@ -1,7 +1,8 @@
 """Reading one file of weights: safetensors, or a PyTorch file that holds nothing but data; mapped, never run."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def open_file(path: Path, *, key: str | None = None) -> Any:
     if path.suffix in PICKLES:
         return PickledFile.open(path, key)
     try:
-        return safe_open(path, framework="pt")
+        return _on_host(safe_open(path, framework="pt"))
     except SafetensorError as error:
         start = _start(path)
         if start.startswith((_BARE, _ZIP)):
@@ -51,6 +52,13 @@ def open_file(path: Path, *, key: str | None = None) -> Any:
         raise InputError(
             f"{path} is truncated or is not a safetensors file ({error}): delete it, or copy it again from its source"
         ) from error
+
+
+@contextmanager
+def _on_host(file: Any) -> Iterator[Any]:
+    """Open a safetensors file for its numbers: under another default device its library would read into that."""
+    with torch.device("cpu"), file as opened:
+        yield opened
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def out_of_order(distance_TT: Tensor) -> list[tuple[int, int]]:
     while len(order) > 3:
         distance = distance_TT[order][:, order]
         count = len(order)
-        own, best, place = torch.empty(3, count, dtype=torch.float64).unbind()
+        own, best, place = torch.empty(3, count, dtype=torch.float64, device="cpu").unbind()
         for i in range(count):
             rest = [j for j in range(count) if j != i]
             to_rest = distance[i, rest]
@@ -249,9 +249,10 @@ def _coordinates(size: int, snapshots: int, seed: int) -> Tensor:
     """Draw one coordinate from each of equal stretches; all where there are few."""
     count = min(_SAMPLE, max(_ALL_SAMPLES // max(snapshots, 1), 1 << 10))
     if size <= count:
-        return torch.arange(size)
-    within = torch.rand(count, dtype=torch.float64, generator=torch_generator(seed, "checkpoints"))
-    return ((torch.arange(count) + within) * size / count).long().clamp(max=size - 1)
+        return torch.arange(size, device="cpu")
+    generator = torch_generator(seed, "checkpoints")
+    within = torch.rand(count, dtype=torch.float64, device="cpu", generator=generator)
+    return ((torch.arange(count, device="cpu") + within) * size / count).long().clamp(max=size - 1)
 
 
 def _listed(things: Sequence[object]) -> str:
