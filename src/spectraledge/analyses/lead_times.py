@@ -84,7 +84,7 @@ class AlarmRun:
         config = RunConfig.of_run(folder)
         metrics = read_table(folder / "metrics.parquet")
         series = {
-            (name, 0): (metrics["step"].tolist(), torch.tensor(metrics[name].to_numpy(np.float64, copy=True)))
+            (name, 0): (metrics["step"].tolist(), torch.from_numpy(metrics[name].to_numpy(np.float64, copy=True)))
             for name in BASELINES
             if name in metrics
         }

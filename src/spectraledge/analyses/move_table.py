@@ -64,7 +64,7 @@ def _row(
     adam, decay = centred(adam_WP), centred(decay_WP)
     if along is None:
         squares = [float(adam.square().sum()), float(decay.square().sum()), 2 * float((adam * decay).sum())]
-        weights_W = torch.ones(len(adam)).double()
+        weights_W = torch.ones(len(adam), dtype=torch.float64, device="cpu")
     else:
         vector_P, weights_W = along
         adam_W, decay_W = adam @ vector_P, decay @ vector_P

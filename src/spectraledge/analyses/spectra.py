@@ -131,7 +131,8 @@ def analyze_folder(
     noise_N1 = torch.from_numpy(noise).unfold(0, window, 1).sum(-1, keepdim=True)
     eigenvalues = window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1)
     spectrum, ends = Spectrum(eigenvalues, window, center), steps[window - 1 :]
-    floors_N2 = torch.tensor([(floor.count, float(floor.ratio_W[0])) for floor in floors], dtype=torch.float64)
+    above = [(floor.count, float(floor.ratio_W[0])) for floor in floors]
+    floors_N2 = torch.tensor(above, dtype=torch.float64, device="cpu")
     return SpectrumTables(
         spectrum_table(ends, spectrum), edge_table(ends, spectrum, floors_N2), series.selection, series.layout.size
     )

@@ -91,13 +91,14 @@ def train_autoencoder(
     if not scale > 0:
         raise InputError("an autoencoder needs inputs that vary: this residual stream is the same for all")
     x_ND = (centred_ND / scale).float()
-    start = F.normalize(torch.randn(features, x_ND.shape[1], generator=generator), dim=1).to(x_ND.device)
+    drawn = torch.randn(features, x_ND.shape[1], dtype=torch.float32, device="cpu", generator=generator)
+    start = F.normalize(drawn, dim=1).to(x_ND.device)
     encoder, decoder = start.clone(), start
     encoder_bias, decoder_bias = x_ND.new_zeros(features), x_ND.new_zeros(x_ND.shape[1])
     adam = torch.optim.Adam([encoder, encoder_bias, decoder, decoder_bias], lr=learning_rate, fused=True)
     with torch.no_grad():
         for _ in range(epochs):
-            order = torch.randperm(len(x_ND), generator=generator).to(x_ND.device)
+            order = torch.randperm(len(x_ND), device="cpu", generator=generator).to(x_ND.device)
             for rows in torch.split(x_ND.index_select(0, order), batch_size):
                 _set_gradients(rows, encoder, encoder_bias, decoder, decoder_bias, active)
                 adam.step()

@@ -39,7 +39,7 @@ def moved_features(autoencoder: Autoencoder, residual_ND: Tensor, shift_KND: Ten
     Raises:
         InputError: if a move changes no feature.
     """
-    change_KF = torch.zeros(len(shift_KND), len(autoencoder.encoder_FD), dtype=torch.float64)
+    change_KF = torch.zeros(len(shift_KND), len(autoencoder.encoder_FD), dtype=torch.float64, device="cpu")
     for still, moved_K in zip(torch.split(residual_ND, _ROWS), torch.split(shift_KND, _ROWS, dim=1), strict=True):
         before = autoencoder.encode(still)
         for change_F, shift in zip(change_KF, moved_K, strict=True):

@@ -25,7 +25,8 @@ class Alarms:
         self.detectors, self._window = list(detectors), window
         known: list[str] = []
         if self.detectors:
-            known += gram_series(range(window + 1), torch.eye(window + 1), torch.zeros(window + 1), window=window)
+            gram = torch.eye(window + 1, dtype=torch.float64, device="cpu")
+            known += gram_series(range(window + 1), gram, gram.new_zeros(window + 1), window=window)
         for detector in self.detectors:
             if detector.quantity not in known:
                 raise InputError(
@@ -55,22 +56,20 @@ class Alarms:
 
     def standing(self) -> dict[str, bool]:
         """Return whether each alarm stands at the last update, by the detector's name."""
-        return {
-            detector.name: detector.stands(torch.tensor(self._values[detector.quantity], dtype=torch.float64))
-            for detector in self.detectors
-        }
+        return {detector.name: detector.stands(self._values_of(detector)) for detector in self.detectors}
 
     def table(self) -> pd.DataFrame:
         """Return one row per alarm, at the step at which it begins: step, quantity, change, threshold."""
         rows = [
             (step, detector.quantity, detector.change, detector.threshold)
             for detector in self.detectors
-            for step in detector.alarm_steps(
-                self._steps[detector.quantity], torch.tensor(self._values[detector.quantity], dtype=torch.float64)
-            )
+            for step in detector.alarm_steps(self._steps[detector.quantity], self._values_of(detector))
         ]
         table = pd.DataFrame(rows, columns=["step", "quantity", "change", "threshold"])
         return table.astype({"step": "int64", "threshold": "float64"}).sort_values("step", ignore_index=True)
+
+    def _values_of(self, detector: Detector) -> torch.Tensor:
+        return torch.tensor(self._values[detector.quantity], dtype=torch.float64, device="cpu")
 
     def _series(self, products: Products) -> dict[str, tuple[list[int], torch.Tensor]]:
         return gram_series(products.steps, products.band_TV, products.noise_T, window=self._window)

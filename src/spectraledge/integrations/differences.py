@@ -6,13 +6,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from spectraledge.integrations.weights import drifted_apart
+from spectraledge.integrations.watched_weights import drifted_apart
 from spectraledge.spectrum import BandedGram, Sketch
 from spectraledge.trajectory.series import rounding
 
 _BLOCK = 1 << 16
 """Parameters sketched at a time: their copies in wider types stay in the second-level cache."""
-
 
 _NOWHERE = torch.empty(0, dtype=torch.int32, device="cpu")
 

@@ -27,8 +27,8 @@ def unwrapped(given: object) -> list[Optimizer]:
         Each of them once, in order.
 
     Raises:
-        InputError: if something is no optimiser whose steps can be heard, or there is nothing in a list; it says what to
-            give instead.
+        InputError: if something is no optimiser whose steps can be heard, or there is nothing in a list; it says what
+            to give instead.
     """
     found = {} if given is None else {id(optimizer): optimizer for optimizer in _leaves(given)}
     if not found and given is not None:

@@ -105,7 +105,7 @@ class Record:
 
     def append_floor(self, above: int, ratio: float) -> None:
         """Add how many leading eigenvalues of the last window are above its noise floor, and the first over its."""
-        self._floors.append(torch.tensor([above, ratio], dtype=torch.float64))
+        self._floors.append(torch.tensor([above, ratio], dtype=torch.float64, device="cpu"))
 
     def reading(self) -> Reading:
         """Return the reading of the last window, which must be full."""
@@ -118,7 +118,7 @@ class Record:
             int(spectrum.k_star_T[-1]),
             float(spectrum.trace_T[-1]),
             int(self._floors[-1][0]) if self._floors else None,
-            cosines_NK[-1] if len(cosines_NK) else torch.full((self._top,), torch.nan, dtype=torch.float64),
+            cosines_NK[-1] if len(cosines_NK) else cosines_NK.new_full((self._top,), torch.nan),
             self._alarms.standing(),
         )
 
@@ -170,7 +170,7 @@ class Record:
         band = self._band[-last:]
         return Products(
             self._steps[-last:],
-            torch.stack(band) if band else torch.empty(0, self._window + 1, dtype=torch.float64),
-            torch.tensor(self._noise[-last:], dtype=torch.float64),
-            torch.stack(self._floors) if self._floors else torch.empty(0, 2, dtype=torch.float64),
+            torch.stack(band) if band else torch.empty(0, self._window + 1, dtype=torch.float64, device="cpu"),
+            torch.tensor(self._noise[-last:], dtype=torch.float64, device="cpu"),
+            torch.stack(self._floors) if self._floors else torch.empty(0, 2, dtype=torch.float64, device="cpu"),
         )

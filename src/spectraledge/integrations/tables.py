@@ -106,7 +106,7 @@ class TrackerResults:
 def spectrum_of(products: Products, window: int, *, center: bool) -> Spectrum:
     """Return the spectrum of every full window; none where there are fewer updates than that."""
     if len(products.steps) < window:
-        return Spectrum(torch.empty(0, window, dtype=torch.float64), window, center)
+        return Spectrum(torch.empty(0, window, dtype=torch.float64, device="cpu"), window, center)
     gram_NWW = band_windows(products.band_TV, window)
     noise_N1 = products.noise_T.unfold(0, window, 1).sum(-1, keepdim=True)
     return Spectrum(window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1), window, center)
@@ -115,7 +115,7 @@ def spectrum_of(products: Products, window: int, *, center: bool) -> Spectrum:
 def rotation_of(products: Products, window: int, *, top: int, center: bool) -> Tensor:
     """Return the cosines of every full window but the first, shape (N − 1, top); see `window_rotation`."""
     if len(products.steps) <= window:
-        return torch.empty(0, top, dtype=torch.float64)
+        return torch.empty(0, top, dtype=torch.float64, device="cpu")
     gram_NVV = band_windows(products.band_TV, window + 1)
     noise_N1 = products.noise_T.unfold(0, window + 1, 1).sum(-1, keepdim=True)
     return window_rotation(gram_NVV, top=top, center=center, storage_noise=noise_N1)

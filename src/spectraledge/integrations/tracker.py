@@ -20,8 +20,8 @@ from spectraledge.integrations.rounds import Rounds
 from spectraledge.integrations.shards import Shards, local_part
 from spectraledge.integrations.tables import Overhead, TrackerResults
 from spectraledge.integrations.updates import STORED, Taken, Updates
+from spectraledge.integrations.watched_weights import WatchedWeights, drifted_apart
 from spectraledge.integrations.watching import describe, watch
-from spectraledge.integrations.weights import WatchedWeights, drifted_apart
 from spectraledge.spectrum import Detector, Sketch, noise_floor
 from spectraledge.streams import torch_generator
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from spectraledge.errors import InputError
 from spectraledge.integrations.differences import Difference, ExactDifference, HeldUpdates, SketchedDifference
 from spectraledge.integrations.shards import Shards
-from spectraledge.integrations.weights import WatchedWeights
+from spectraledge.integrations.watched_weights import WatchedWeights
 from spectraledge.spectrum import Sketch
 
 STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -177,7 +177,7 @@ def span_cosines(before_KP: Tensor, after_KP: Tensor) -> Float:
         )
     for rows_KP in (before_KP, after_KP):
         gram_KK = rows_KP @ rows_KP.T
-        if not torch.allclose(gram_KK, torch.eye(len(gram_KK)).to(gram_KK), atol=1e-4):
+        if not torch.allclose(gram_KK, torch.eye(len(gram_KK), dtype=gram_KK.dtype, device=gram_KK.device), atol=1e-4):
             raise InputError("directions must be orthonormal rows: pass those of `window_directions`")
     cosines: Float = torch.linalg.svdvals(before_KP @ after_KP.T).clamp(max=1.0).double().cpu().numpy()
     return cosines

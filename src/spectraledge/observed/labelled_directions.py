@@ -115,9 +115,9 @@ def collect_directions(
 
 def _run_span(run: RecordedRun, step: int, count: int, generator: torch.Generator) -> Tensor:
     """Random unit vectors in the span of all updates up to a step, each update at unit length, mixed by Gaussians."""
-    mixed_KP = torch.zeros(count, run.series.layout.size, dtype=torch.float64)
+    mixed_KP = torch.zeros(count, run.series.layout.size, dtype=torch.float64, device="cpu")
     for update in run.series.until(step).updates():
-        weights_K = torch.randn(count, dtype=torch.float64, generator=generator)
+        weights_K = torch.randn(count, dtype=torch.float64, device="cpu", generator=generator)
         mixed_KP.addr_(weights_K, F.normalize(update.update_P, dim=0))
     return F.normalize(mixed_KP, dim=1)
 
@@ -131,4 +131,5 @@ def _shuffled(run: RecordedRun, network: Network, count: int, seed: int) -> Tens
         permutation = label_permutation(run.task.modulus, generator, excludes=excludes)
         labels = torch.from_numpy(permutation[run.task.labels_N].astype(np.int64))
         rows.append(network.gradient(~run.test_N, labels).double())
-    return F.normalize(torch.stack(rows), dim=1) if rows else torch.empty(0, run.series.layout.size).double()
+    nothing = torch.empty(0, run.series.layout.size, dtype=torch.float64, device="cpu")
+    return F.normalize(torch.stack(rows), dim=1) if rows else nothing

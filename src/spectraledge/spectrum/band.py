@@ -81,7 +81,7 @@ def _compiled_band(
     addresses += [_address(updates_TP, i) for i in range(count)]
     rows = (ctypes.c_void_p * len(addresses))(*addresses)
     parts = min(max(size // _PART_COLUMNS, 1), _PARTS)
-    sums = torch.zeros(parts, count, held + 1, dtype=torch.float64)
+    sums = torch.zeros(parts, count, held + 1, dtype=torch.float64, device="cpu")
 
     def add(part: int) -> None:
         begin, end = size * part // parts, size * (part + 1) // parts

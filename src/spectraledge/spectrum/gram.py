@@ -22,7 +22,8 @@ class BandedGram:
     def __init__(self, window: int) -> None:
         self.window = _checked(window)
         self._held = window - 1
-        self._recent = torch.empty(0, 0)  # A ring of the last W − 1 updates; its oldest row is len(self) % (W − 1).
+        # A ring of the last W − 1 updates; its oldest row is len(self) % (W − 1).
+        self._recent = torch.empty(0, 0, dtype=torch.float64, device="cpu")
         self._bands: list[Tensor] = []
         self._count = 0
 
@@ -83,7 +84,8 @@ class BandedGram:
         Raises:
             InputError: if fewer than W updates were appended.
         """
-        band_TW = torch.cat(self._bands) if self._bands else torch.empty(0, self.window)
+        nothing = torch.empty(0, self.window, dtype=torch.float64, device="cpu")
+        band_TW = torch.cat(self._bands) if self._bands else nothing
         return band_windows(band_TW, self.window)
 
 
@@ -122,8 +124,8 @@ def band_windows(band_TW: Tensor, window: int) -> Tensor:
             f"window must be in [2, {count}] for {count} updates, got {window}: "
             "record more snapshots or pass a smaller window"
         )
-    last = torch.arange(window - 1, count)
-    offset = torch.arange(window) - (window - 1)
+    last = torch.arange(window - 1, count, device="cpu")
+    offset = torch.arange(window, device="cpu") - (window - 1)
     time_NW = last[:, None] + offset
     later = torch.maximum(time_NW[:, :, None], time_NW[:, None, :])
     lag = (time_NW[:, :, None] - time_NW[:, None, :]).abs()
@@ -169,7 +171,7 @@ def _checked(window: int) -> int:
 
 def _batches(updates: Iterable[Tensor], most: int) -> Iterator[Tensor]:
     """Yield (at most `most`, size) updates at a time, each time the same memory."""
-    rows, filled = torch.empty(0, 0), 0
+    rows, filled = torch.empty(0, 0, dtype=torch.float64, device="cpu"), 0
     for update in updates:
         if not len(rows):
             rows = update.new_empty((most, *update.shape))

@@ -174,7 +174,7 @@ def _null(null: Null, gram_WW: Tensor) -> tuple[Tensor, Tensor, _Randomise]:
     if null not in ("lengths", "stationary", "phase", "sign"):
         raise InputError(f"unknown null {null!r}: expected 'lengths', 'stationary', 'phase' or 'sign'")
     if null == "sign":
-        identity_WW = torch.eye(len(gram_WW)).to(gram_WW)
+        identity_WW = torch.eye(len(gram_WW), dtype=gram_WW.dtype, device=gram_WW.device)
         return identity_WW, identity_WW, _flip_signs
     waves_WW = _waves(len(gram_WW)).to(gram_WW)
     length_W = gram_WW.diagonal().sqrt()
@@ -186,8 +186,8 @@ def _null(null: Null, gram_WW: Tensor) -> tuple[Tensor, Tensor, _Randomise]:
 
 def _waves(width: int) -> Tensor:
     """Orthonormal Fourier basis over time, in columns: constant, cosines, sines, and for even W the sign change."""
-    time_W1 = torch.arange(width, dtype=torch.float64)[:, None]
-    angle = 2 * math.pi / width * time_W1 * torch.arange(1, (width - 1) // 2 + 1)
+    time_W1 = torch.arange(width, dtype=torch.float64, device="cpu")[:, None]
+    angle = 2 * math.pi / width * time_W1 * torch.arange(1, (width - 1) // 2 + 1, device="cpu")
     alternating = (1 - 2 * (time_W1 % 2)) if width % 2 == 0 else time_W1[:, :0]
     waves = torch.cat([torch.ones_like(time_W1), angle.cos(), angle.sin(), alternating], 1)
     return torch.nn.functional.normalize(waves, dim=0)
@@ -217,7 +217,8 @@ def _randomise_phases(waves_WC: Tensor, count: int, generator: torch.Generator) 
     amplitude = torch.hypot(waves_WC[cosines], waves_WC[sines])
     for _ in range(count):
         surrogate = waves_WC.clone()
-        angle = (2 * math.pi * torch.rand(amplitude.shape, dtype=torch.float64, generator=generator)).to(amplitude)
+        turns = torch.rand(amplitude.shape, dtype=torch.float64, device="cpu", generator=generator)
+        angle = (2 * math.pi * turns).to(amplitude)
         torch.mul(amplitude, angle.cos(), out=surrogate[cosines])
         torch.mul(amplitude, angle.sin(), out=surrogate[sines])
         surrogate[1 + 2 * pairs :] *= _signs(surrogate[1 + 2 * pairs :], generator)
@@ -230,4 +231,4 @@ def _flip_signs(updates_WC: Tensor, count: int, generator: torch.Generator) -> I
 
 
 def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randint(2, like.shape, generator=generator).to(like) * 2 - 1
+    return torch.randint(2, like.shape, device="cpu", generator=generator).to(like) * 2 - 1

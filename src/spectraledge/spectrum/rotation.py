@@ -34,7 +34,7 @@ def window_rotation(
     across = gram_NVV[..., :-1, 1:].double()
     across = center_gram(across) if center else across
     cosines = torch.linalg.svdvals(scaled_earlier.transpose(-1, -2) @ across @ scaled_later).clamp(max=1)
-    exists = torch.arange(top) < torch.minimum(rank_earlier, rank_later)
+    exists = torch.arange(top, device=cosines.device) < torch.minimum(rank_earlier, rank_later)
     return torch.where(exists, cosines, torch.nan)
 
 

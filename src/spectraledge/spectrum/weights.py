@@ -22,6 +22,6 @@ def gaussian_singular_values(rows: int, columns: int, count: int, generator: tor
 
     Cost: O(rows·columns·min(rows, columns)) time per matrix.
     """
-    drawn = torch.randn(count, rows, columns, dtype=torch.float64, generator=generator)
+    drawn = torch.randn(count, rows, columns, dtype=torch.float64, device="cpu", generator=generator)
     values: Tensor = torch.linalg.svdvals(drawn / drawn.flatten(1).norm(dim=1)[:, None, None])
     return values

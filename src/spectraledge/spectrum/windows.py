@@ -26,7 +26,9 @@ def window_eigenvalues(gram_NWW: Tensor, *, center: bool = False, storage_noise:
     gram = gram_NWW.double()
     trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     values = torch.linalg.eigvalsh(center_gram(gram) if center else gram).flip(-1)
-    floor = torch.maximum(_ROUNDING * gram.shape[-1] * trace, torch.as_tensor(storage_noise).to(trace))
+    if isinstance(storage_noise, Tensor):
+        storage_noise = storage_noise.to(trace)
+    floor = torch.maximum(_ROUNDING * gram.shape[-1] * trace, trace.new_zeros(()) + storage_noise)
     return torch.where(values > floor, values, 0.0)
 
 

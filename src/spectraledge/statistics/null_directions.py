@@ -19,7 +19,9 @@ def random_directions(count: int, size: int, generator: torch.Generator) -> Tens
     Returns:
         float64 tensor (K, P), unit rows.
     """
-    return torch.nn.functional.normalize(torch.randn(count, size, dtype=torch.float64, generator=generator), dim=-1)
+    return torch.nn.functional.normalize(
+        torch.randn(count, size, dtype=torch.float64, device="cpu", generator=generator), dim=-1
+    )
 
 
 def span_directions(vectors_KP: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -47,4 +47,4 @@ def keep_freed_memory() -> None:
     GNU's gives them back to the system and faults them in again, an eighth of a step's time, until a large block has
     been freed once: from then on it keeps what is smaller.
     """
-    torch.empty(31 << 20, dtype=torch.uint8)
+    torch.empty(31 << 20, dtype=torch.uint8, device="cpu")

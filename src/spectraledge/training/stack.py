@@ -228,7 +228,7 @@ class Stack:
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the runs only; the others keep no weights."""
         self.members = [self.members[i] for i in places]
-        chosen = torch.tensor(list(places), device=self.flat.weights.device)
+        chosen = torch.tensor(list(places), dtype=torch.int64, device=self.flat.weights.device)
         self.flat = Flat(*(getattr(self.flat, field.name)[chosen] for field in fields(Flat)))
         self._place_members()
 
@@ -297,7 +297,7 @@ class Stack:
 
 def _usable(device: torch.device | str) -> torch.device:
     try:
-        return torch.empty(0, device=device).device
+        return torch.empty(0, dtype=torch.float32, device=device).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {str(device)!r} cannot be used here ({reason}): use cpu, or see `doctor`") from error

@@ -117,7 +117,7 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
     """
     hashes: dict[str, str] = {}
     spans: dict[str, slice] = {}
-    not_finite, kept, start, taken = [], [torch.empty(0, dtype=torch.float64)], 0, 0
+    not_finite, kept, start, taken = [], [torch.empty(0, dtype=torch.float64, device="cpu")], 0, 0
     with open_snapshot(held.snapshot.path, key=key) as file:
         weights = Weights.of(file)
         for name in names:
@@ -130,7 +130,8 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
                 if name not in held.left_out:
                     numbers = piece.double()
                     finite = finite and not math.isnan(squared_length(numbers))
-                    first, last = torch.searchsorted(sample, torch.tensor([start, start + len(piece)])).tolist()
+                    ends = torch.tensor([start, start + len(piece)], dtype=torch.int64, device="cpu")
+                    first, last = torch.searchsorted(sample, ends).tolist()
                     kept.append(numbers[sample[first:last] - start])
                     start, taken = start + len(piece), taken + last - first
             hashes[name], spans[name] = seen.hexdigest(), slice(begin, taken)

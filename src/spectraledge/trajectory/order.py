@@ -144,7 +144,7 @@ def out_of_order(distance_TT: Tensor) -> list[tuple[int, int]]:
     while len(order) > 3:
         distance = distance_TT[order][:, order]
         count = len(order)
-        own, best, place = torch.empty(3, count, dtype=torch.float64).unbind()
+        own, best, place = torch.empty(3, count, dtype=torch.float64, device="cpu").unbind()
         for i in range(count):
             rest = [j for j in range(count) if j != i]
             to_rest = distance[i, rest]

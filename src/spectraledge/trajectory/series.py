@@ -188,7 +188,7 @@ class Series:
     def _read(self, snapshot: Snapshot) -> tuple[Tensor, float]:
         """Read this series' coordinates of one snapshot, checked, and the squared length of one rounding of them."""
         wanted, start, filled, noise = self._coordinates, 0, 0, 0.0
-        vector_P = torch.empty(len(wanted), dtype=torch.float64)
+        vector_P = torch.empty(len(wanted), dtype=torch.float64, device="cpu")
         with open_snapshot(snapshot.path, key=self.key) as file:
             weights = Weights.of(file)
             self._check_names(snapshot, weights)

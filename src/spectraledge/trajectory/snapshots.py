@@ -1,6 +1,7 @@
 """Snapshots on disk: one file or one folder per step, ours or other people's."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def read_snapshot(path: Path, names: tuple[str, ...] | None = None, *, key: str 
         return {name: file.get_tensor(name) for name in (names or present)}
 
 
-def open_snapshot(path: Path, *, key: str | None = None) -> StoredFile:
+def open_snapshot(path: Path, *, key: str | None = None) -> AbstractContextManager[StoredFile]:
     """Open one snapshot for reading.
 
     Args:

@@ -210,6 +210,6 @@ def _coordinates(size: int, snapshots: int, seed: int) -> Tensor:
     """Draw one coordinate from each of equal stretches; all where there are few."""
     count = min(_SAMPLE, max(_ALL_SAMPLES // max(snapshots, 1), 1 << 10))
     if size <= count:
-        return torch.arange(size)
-    within = torch.rand(count, dtype=torch.float64, generator=torch_generator(seed, "checkpoints"))
-    return ((torch.arange(count) + within) * size / count).long().clamp(max=size - 1)
+        return torch.arange(size, device="cpu")
+    within = torch.rand(count, dtype=torch.float64, generator=torch_generator(seed, "checkpoints"), device="cpu")
+    return ((torch.arange(count, device="cpu") + within) * size / count).long().clamp(max=size - 1)

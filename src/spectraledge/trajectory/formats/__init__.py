@@ -3,8 +3,11 @@
 A new format is one module with an opener and one line in `OPENERS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+import torch
 
 from spectraledge.errors import InputError
 from spectraledge.trajectory.formats.distributed import METADATA, open_distributed
@@ -21,7 +24,7 @@ FILES = (".safetensors", *PICKLES)
 """How files end that hold weights by themselves."""
 
 
-def open_file(path: Path, key: str | None = None) -> StoredFile:
+def open_file(path: Path, key: str | None = None) -> AbstractContextManager[StoredFile]:
     """Open one file of weights for reading; nothing in it is ever run.
 
     Args:
@@ -30,7 +33,7 @@ def open_file(path: Path, key: str | None = None) -> StoredFile:
             are taken as paths, so that "model" chooses those that begin with "model.".
 
     Returns:
-        The file, a context manager.
+        A context manager of the file; within it tensors are made on the CPU, whatever device the program has chosen.
 
     Raises:
         InputError: if it is missing, truncated, of another kind, needs code to be read, or has nothing under the key.
@@ -40,7 +43,13 @@ def open_file(path: Path, key: str | None = None) -> StoredFile:
     opener = next((opener for end, opener in OPENERS.items() if path.name.endswith(end)), None)
     if opener is None:
         raise InputError(f"{path} is of no format that is read here: {conversion(path.name) or 'give ' + _known()}")
-    return opener(path, key)
+    return _on_host(opener(path, key))
+
+
+@contextmanager
+def _on_host(file: StoredFile) -> Iterator[StoredFile]:
+    with torch.device("cpu"), file as opened:
+        yield opened
 
 
 def _known() -> str:

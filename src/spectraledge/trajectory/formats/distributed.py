@@ -146,7 +146,7 @@ class DistributedFile:
             def read_metadata(self, *args: Any, **kwargs: Any) -> Any:
                 return metadata
 
-        read = {name: torch.empty(described.size, dtype=described.properties.dtype)}
+        read = {name: torch.empty(described.size, dtype=described.properties.dtype, device="cpu")}
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "torch.distributed is disabled")

@@ -1,7 +1,7 @@
 """Weights spread over several files behind an index, as Transformers writes them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,14 +45,14 @@ class ShardedFile:
         open_file: Opens a shard.
     """
 
-    def __init__(self, index: Path, *, open_file: Callable[[Path], StoredFile]) -> None:
+    def __init__(self, index: Path, *, open_file: Callable[[Path], AbstractContextManager[StoredFile]]) -> None:
         self._places = shard_map(index)
         self._open_file = open_file
         self._open: dict[Path, StoredFile] = {}
         self._stack = ExitStack()
 
     @classmethod
-    def open(cls, index: Path, key: str | None, *, open_file: Callable[[Path], StoredFile]) -> StoredFile:
+    def open(cls, index: Path, key: str | None, *, open_file: Callable[[Path], AbstractContextManager[StoredFile]]) -> StoredFile:
         """Open the shards of an index, or a part of them.
 
         Args:

@@ -56,7 +56,7 @@ def _share(part: Tensor, whole: Tensor) -> float:
         return 0.0
     if part.dtype == whole.dtype and _geometry(part) == _geometry(whole):
         return 1.0
-    held = torch.zeros(max(last, end) - min(first, begin), dtype=torch.bool)
+    held = torch.zeros(max(last, end) - min(first, begin), dtype=torch.bool, device="cpu")
     held[_places(whole) - min(first, begin)] = True
     return float(held[_places(part) - min(first, begin)].double().mean())
 
@@ -76,7 +76,7 @@ def _geometry(tensor: Tensor) -> tuple[int, list[tuple[int, int]]]:
 
 def _places(tensor: Tensor) -> Tensor:
     """Return the places of all bytes of a view."""
-    places = torch.tensor([tensor.storage_offset()])
+    places = torch.tensor([tensor.storage_offset()], device="cpu")
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
-        places = (places[:, None] + stride * torch.arange(size)).flatten()
-    return (places[:, None] * tensor.itemsize + torch.arange(tensor.itemsize)).flatten()
+        places = (places[:, None] + stride * torch.arange(size, device="cpu")).flatten()
+    return (places[:, None] * tensor.itemsize + torch.arange(tensor.itemsize, device="cpu")).flatten()
