@@ -4,9 +4,10 @@ import contextlib
 import hashlib
 import json
 import os
-import runpy
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -110,11 +111,16 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
     """
     if not path.is_file():
         raise InputError(f"no Python file at {path}: give module.py:function")
+    source = path.read_bytes()
+    # A module that is known by its name, for what looks classes up there; one of each content.
+    module = ModuleType(f"{path.stem}_{hashlib.sha256(source).hexdigest()[:12]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
     try:
-        namespace = runpy.run_path(str(path))
+        exec(compile(source, str(path), "exec"), module.__dict__)
     except Exception as error:
         raise InputError(f"{path} could not be run: {type(error).__name__}: {error}") from error
-    function = namespace.get(name)
+    function = getattr(module, name, None)
     if not callable(function):
         raise InputError(f"{path} has no function {name!r}")
     found: Callable[..., Any] = function

@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spectraledge.analyses.analysis import EIGENVALUE, STEP, Column, StepTable
+from spectraledge.analyses.left_out import without
 from spectraledge.observed.recorded_run import RecordedRun, Window
-from spectraledge.trajectory import moves_path, read_snapshot
+from spectraledge.trajectory import Series, moves_path, read_snapshot
 
 
 def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
@@ -24,14 +25,13 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
         window: The window.
 
     Returns:
-        See `MOVES`. No rows if the run does not say what moved it.
+        See `MOVES`. No rows if the run does not say what moved it, or says it of other parameters.
     """
     files = [moves_path(run.folder, snapshot.step) for snapshot in window.series.snapshots[1:]]
-    if not all(file.is_file() for file in files):
-        return MOVES.frame().astype(
-            {name: "int64" if name in ("step", "direction") else "float64" for name in MOVES.columns}
-        )
-    layout = window.series.layout
+    layout, recorded = window.series.layout, Series.open(run.folder, run.config.watched).layout
+    if not all(file.is_file() for file in files) or not set(layout.shapes) <= set(recorded.shapes):
+        kinds = {name: "int64" if name in ("step", "direction") else "float64" for name in MOVES.columns}
+        return without(MOVES.frame().astype(kinds), f"what moved {', '.join(layout.shapes)} was not recorded")
     names = tuple(f"{part}/{name}" for part in ("decay", "gradient", "clipped") for name in layout.shapes)
     parts: dict[str, list[Tensor]] = {"decay": [], "gradient": [], "clipped": []}
     for file in files:

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spectraledge.analyses.analysis import Analysis
+from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table, write_json, write_table
@@ -24,6 +25,7 @@ class Stamp(BaseModel):
         seconds: How long it took.
         parameters: How many numbers of the run are watched, P; 0 where it could not be carried out.
         run_step: Last step of the run when it was measured; a run that went on is measured again.
+        left_out: What there is none of for such a network, and why.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +35,7 @@ class Stamp(BaseModel):
     seconds: float = 0.0
     parameters: int = 0
     run_step: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def stamp_path(folder: Path, name: str) -> Path:
@@ -122,7 +125,9 @@ def keep(
         write_table(place / f"{table.name}.parquet", made)
     parameters = Series.open(folder, settings.params or RunConfig.of_run(folder).watched).layout.size
     step, hash_ = Manifest.read(folder).step, analysis.hash(settings)
-    _write(place, analysis, Stamp(hash=hash_, seconds=seconds, parameters=parameters, run_step=step))
+    lacks = reasons(tables)
+    stamp = Stamp(hash=hash_, seconds=seconds, parameters=parameters, run_step=step, left_out=lacks)
+    _write(place, analysis, stamp)
 
 
 def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Stamp:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spectraledge.analyses.course import COURSE
+from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES, SPECTRUM, analyze_folder
 from spectraledge.analyses.stamps import keep, measure
@@ -199,6 +200,8 @@ def modes(
         if out is None:
             check_place(folder, analysis, settings)
     tables = {name: table for one in chosen for name, table in measure(folder, one, settings, into=out).items()}
+    for reason in reasons(tables):
+        remark(f"left out {reason}")
     place = out or folder
     exact = tables["modes"].query("method == 'jvp'")
     at = int(exact["step"].iloc[0])

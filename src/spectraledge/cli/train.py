@@ -35,10 +35,20 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-3,
     batch_size: Annotated[int, typer.Option(help="Pairs per step.")] = 512,
     train_fraction: Annotated[float, typer.Option(help="Share of the pairs that trains.")] = 0.5,
-    width: Annotated[int, typer.Option(help="Width of the residual stream.")] = 128,
-    depth: Annotated[int, typer.Option(help="Layers.")] = 2,
-    heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
-    hidden: Annotated[int, typer.Option(help="Width of the feed-forward layers.")] = 256,
+    model: Annotated[
+        str,
+        typer.Option(help="transformer; mlp; or a Python function that builds a torch module (module.py:function)."),
+    ] = "transformer",
+    width: Annotated[
+        int | None, typer.Option(help="Width of the residual stream, or of an mlp's embedding. [default: 128]")
+    ] = None,
+    depth: Annotated[int | None, typer.Option(help="Layers. [default: 2, of an mlp 1]")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads. [default: 4]")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Width of hidden layers. [default: 256]")] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help="What an mlp reads of a token: one_hot, embedded. [default: one_hot]")
+    ] = None,
+    activation: Annotated[str | None, typer.Option(help="Of an mlp: relu, gelu, square. [default: relu]")] = None,
     engine: Annotated[
         Literal["eager", "compiled"],
         typer.Option(
@@ -55,10 +65,19 @@ def train(
     """Train one network on one task, recording a snapshot at every interval; a killed run goes on where it stopped."""
     use_threads(threads)
     chosen = task_from_source(task, modulus=modulus)
+    sizes = {
+        "width": width,
+        "depth": depth,
+        "heads": heads,
+        "hidden": hidden,
+        "inputs": inputs,
+        "activation": activation,
+    }
+    network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
     configs = [
         RunConfig.for_task(
             chosen,
-            model={"width": width, "depth": depth, "heads": heads, "hidden": hidden},
+            model=network,
             protocol=protocol,
             seed=seed + index,
             steps=steps,

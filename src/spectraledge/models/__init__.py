@@ -12,6 +12,7 @@ from spectraledge.models.architecture import (
 )
 from spectraledge.models.kinds import ModelConfig, architecture_of, model_config
 from spectraledge.models.transformer import Transformer, TransformerConfig
+from spectraledge.models.user_modules import ModuleConfig
 
 __all__ = [
     "READOUTS",
@@ -21,6 +22,7 @@ __all__ = [
     "HasTangents",
     "HasTokenTable",
     "ModelConfig",
+    "ModuleConfig",
     "Parameters",
     "ReadoutName",
     "Transformer",

@@ -73,7 +73,9 @@ class MLP(nn.Module):
         if self.config.inputs == "embedded":
             hidden = self.embedding(pairs_N2).flatten(1)
         else:
-            hidden = F.one_hot(pairs_N2, self.config.tokens).flatten(1).to(self.head.weight.dtype)
+            # `F.one_hot` checks its values, which `torch.func.vmap` does not allow.
+            tokens_V = torch.arange(self.config.tokens, device=pairs_N2.device)
+            hidden = (pairs_N2.unsqueeze(-1) == tokens_V).flatten(1).to(self.head.weight.dtype)
         for layer in self.layers:
             hidden = ACTIVATIONS[self.config.activation](layer(hidden))
         logits: Tensor = self.head(hidden)

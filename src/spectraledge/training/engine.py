@@ -31,7 +31,7 @@ def compiled_if(function: Callable[..., Any], engine: Engine, device_type: str) 
     def run(*operands: object) -> object:
         try:
             return compiled(*operands)
-        except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as error:
+        except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
                 f"engine 'compiled' cannot be built here ({reason}): install a C++ compiler and Python's headers, "

@@ -2,7 +2,7 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_table
-from spectraledge.models import architecture_of
+from spectraledge.models import ModuleConfig, architecture_of
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation, PartEvaluation
@@ -73,9 +73,8 @@ class RunFolder:
         if Manifest.present(folder):
             known = Manifest.read(folder)
             if known.config_hash != config.hash:
-                changed = sorted(k for k, v in config.model_dump(mode="json").items() if known.config.get(k) != v)
                 raise InputError(
-                    f"{folder} holds a run with another configuration (different: {', '.join(changed)}): "
+                    f"{folder} holds a run with another configuration (different: {_changed(known.config, config)}): "
                     "choose another folder, or repeat the run's own settings"
                 )
         elif folder.exists() and (
@@ -275,6 +274,19 @@ def _trunk(folder: Path, config: RunConfig) -> dict[str, Tensor] | None:
         f"{config.run_id} starts from the run with hash {config.start[:8]}…, which is not there or not finished in "
         f"{folder.parent}: train that one first, in a folder beside named by its run id"
     )
+
+
+def _changed(known: Mapping[str, Any], config: RunConfig) -> str:
+    """Name the settings that differ from known ones; of a network's, one by one."""
+    own = config.model_dump(mode="json")
+    changed = {name for name, value in own.items() if known.get(name) != value}
+    before, now = known.get("model", {}), own["model"]
+    if "model" in changed:
+        changed -= {"model"}
+        changed |= {f"model.{name}" for name in {*before, *now} if before.get(name) != now.get(name)}
+    if isinstance(config.model, ModuleConfig) and "model.digest" in changed:
+        changed = changed - {"model.digest"} | {f"what {config.model.path} holds"}
+    return ", ".join(sorted(changed))
 
 
 def _is_over(folder: Path) -> bool:
