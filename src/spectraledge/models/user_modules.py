@@ -104,7 +104,7 @@ def user_architecture(config: ModuleConfig) -> ModuleArchitecture:
     build = partial(_build, _source(config), make)
     network = seeded(build, 0)
     _check_weights(_source(config), build, network)
-    first_N = torch.arange(_TRIED) % config.tokens
+    first_N = torch.arange(_TRIED, device="cpu") % config.tokens
     pairs_N2 = torch.stack([first_N, (3 * first_N + 1) % config.tokens], 1)
     head = _check_answers(config, network, pairs_N2)
     found = ModuleArchitecture(_source(config), build, network, config.tokens, config.answers, head)
@@ -196,7 +196,7 @@ def _is_stackable(architecture: ModuleArchitecture, pairs_N2: Tensor) -> bool:
     """Tell whether gradients of two stacked networks can be taken at once; refuse where not even one can be."""
     weights = architecture.draw(0, published=False)
     inputs = architecture.encode(pairs_N2[None])
-    labels = torch.zeros(1, len(pairs_N2), architecture.answers, dtype=torch.int64)
+    labels = torch.zeros(1, len(pairs_N2), architecture.answers, dtype=torch.int64, device="cpu")
     try:
         architecture.loss_and_gradient({name: value[None] for name, value in weights.items()}, inputs, labels)
     except Exception as error:

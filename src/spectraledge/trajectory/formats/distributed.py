@@ -134,7 +134,9 @@ class DistributedFile:
         Raises:
             InputError: if a part is missing or cannot be read.
         """
-        from torch.distributed import checkpoint
+        from torch.distributed.checkpoint.api import CheckpointException
+        from torch.distributed.checkpoint.filesystem import FileSystemReader
+        from torch.distributed.checkpoint.state_dict_loader import load
 
         described = self.metadata.state_dict_metadata[name]
         parts = sum(math.prod(chunk.sizes) for chunk in described.chunks)
@@ -142,7 +144,7 @@ class DistributedFile:
             raise InputError(f"{self.folder} holds {parts} of the {math.prod(described.size)} numbers of {name}")
         metadata = self.metadata
 
-        class Reader(checkpoint.FileSystemReader):
+        class Reader(FileSystemReader):
             def read_metadata(self, *args: Any, **kwargs: Any) -> Any:
                 return metadata
 
@@ -150,8 +152,8 @@ class DistributedFile:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "torch.distributed is disabled")
-                checkpoint.load(read, storage_reader=Reader(self.folder), no_dist=True)
-        except (checkpoint.CheckpointException, OSError, RuntimeError, ValueError, KeyError, AssertionError) as error:
+                load(read, storage_reader=Reader(self.folder), no_dist=True)
+        except (CheckpointException, OSError, RuntimeError, ValueError, KeyError, AssertionError) as error:
             raise InputError(
                 f"{self.folder} lacks a part of {name}, or it is truncated: copy the .distcp files again from their "
                 "source"

@@ -20,7 +20,7 @@ NESTED = ("model_state_dict", "state_dict", "model", "module")
 
 _ZIP, _BARE = b"PK\x03\x04", b"\x80"
 
-_SAFE = [argparse.Namespace]
+_SAFE: list[Any] = [argparse.Namespace]
 """Types beside PyTorch's own that a file may hold: restoring a namespace sets its attributes and runs nothing."""
 
 

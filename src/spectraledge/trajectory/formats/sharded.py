@@ -13,6 +13,8 @@ from spectraledge.trajectory.formats.stored import Below, StoredFile, StoredTens
 
 INDEX = ".index.json"
 
+Opener = Callable[[Path], AbstractContextManager[StoredFile]]
+
 
 def shard_map(index: Path) -> dict[str, Path]:
     """Read which file holds each tensor.
@@ -45,14 +47,14 @@ class ShardedFile:
         open_file: Opens a shard.
     """
 
-    def __init__(self, index: Path, *, open_file: Callable[[Path], AbstractContextManager[StoredFile]]) -> None:
+    def __init__(self, index: Path, *, open_file: Opener) -> None:
         self._places = shard_map(index)
         self._open_file = open_file
         self._open: dict[Path, StoredFile] = {}
         self._stack = ExitStack()
 
     @classmethod
-    def open(cls, index: Path, key: str | None, *, open_file: Callable[[Path], AbstractContextManager[StoredFile]]) -> StoredFile:
+    def open(cls, index: Path, key: str | None, *, open_file: Opener) -> StoredFile:
         """Open the shards of an index, or a part of them.
 
         Args:

@@ -65,13 +65,13 @@ def _span(tensor: Tensor) -> tuple[int, int]:
     """Return the first byte of a view and the one behind its last."""
     reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     first = tensor.storage_offset() * tensor.itemsize
-    return first, first + (reach + 1) * tensor.itemsize
+    return int(first), int(first + (reach + 1) * tensor.itemsize)
 
 
 def _geometry(tensor: Tensor) -> tuple[int, list[tuple[int, int]]]:
     """Return what two views have alike that hold the same numbers in an order of axes of their own."""
-    axes = [(stride, size) for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size > 1]
-    return tensor.storage_offset(), sorted(axes)
+    axes = [(int(stride), int(size)) for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size > 1]
+    return int(tensor.storage_offset()), sorted(axes)
 
 
 def _places(tensor: Tensor) -> Tensor:
