@@ -76,7 +76,7 @@ def _geometry(tensor: Tensor) -> tuple[int, list[tuple[int, int]]]:
 
 def _places(tensor: Tensor) -> Tensor:
     """Return the places of all bytes of a view."""
-    places = torch.tensor([tensor.storage_offset()], device="cpu")
+    places = torch.tensor([tensor.storage_offset()], dtype=torch.int64, device="cpu")
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         places = (places[:, None] + stride * torch.arange(size, device="cpu")).flatten()
     return (places[:, None] * tensor.itemsize + torch.arange(tensor.itemsize, device="cpu")).flatten()
