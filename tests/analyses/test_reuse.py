@@ -9,7 +9,7 @@ from spectraledge.algebra import real_characters
 from spectraledge.analyses.reuse import BASES, COMPARED, HELD, inclusion_table, reuse
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
-from spectraledge.modes import energy_share, field, inclusion, leading_functions, peak, selection_ratio
+from spectraledge.modes import energy_share, field, inclusion, leading_functions, peak, selection_ratio_of_energies
 from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.observed.labelled_directions import collect_directions
 from spectraledge.observed.network import Network
@@ -87,10 +87,10 @@ def test_shares_and_peaks_are_those_of_the_responses(tables, responses, composit
 def test_selection_is_that_of_the_whole_grouping(tables, responses, composite, readout, name):
     found, directions, window = responses
     basis = grouping_basis(grouping(composite, name))
-    expected = selection_ratio(
-        found[readout][directions.places("edge", "bulk")],
+    expected = selection_ratio_of_energies(
+        basis.energies(found[readout][directions.places("edge", "bulk")]),
         window.directions.eigenvalues_K.numpy(),
-        found[readout][directions.places("random")],
+        basis.energies(found[readout][directions.places("random")]),
         basis,
     )
     place = expected.subspaces.index("frequency")

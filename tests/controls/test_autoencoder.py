@@ -1,15 +1,11 @@
 """The autoencoder by hand against PyTorch's autograd, its laws, a planted dictionary, and the files SAELens reads."""
 
-import json
-
-import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
 from torch.nn import functional as F
 
 from spectraledge.controls import autoencoder as module
-from spectraledge.controls import train_autoencoder, write_autoencoder
+from spectraledge.controls import train_autoencoder
 from spectraledge.errors import InputError
 from spectraledge.streams import torch_generator
 
@@ -108,28 +104,6 @@ def test_the_generator_decides():
     )
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert float((first - other).abs().max()) > 0.1
-
-
-def test_files_hold_what_saelens_computes_with(tmp_path):
-    found = train_autoencoder(rows(), features=20, active=4, epochs=3, generator=torch_generator(0))
-    write_autoencoder(tmp_path / "sae", found)
-    tensors = load_file(tmp_path / "sae" / "sae_weights.safetensors")
-    config = json.loads((tmp_path / "sae" / "cfg.json").read_text())
-    assert {name: value.shape for name, value in tensors.items()} == {
-        "W_enc": (6, 20),
-        "b_enc": (20,),
-        "W_dec": (20, 6),
-        "b_dec": (6,),
-    }
-    assert (config["architecture"], config["d_in"], config["d_sae"], config["k"]) == ("topk", 6, 20, 4)
-    # By SAELens's definition of a "topk" autoencoder with `apply_b_dec_to_input`.
-    x = rows().float().numpy()
-    before = (x - tensors["b_dec"]) @ tensors["W_enc"] + tensors["b_enc"]
-    features = np.where(before >= np.sort(before, axis=1)[:, -4:-3], np.maximum(before, 0), 0)
-    np.testing.assert_allclose(found.encode(rows()).numpy(), features, atol=1e-5)
-    np.testing.assert_allclose(
-        found.decode(found.encode(rows())).numpy(), features @ tensors["W_dec"] + tensors["b_dec"], atol=1e-5
-    )
 
 
 @pytest.mark.parametrize("active", [0, 9])

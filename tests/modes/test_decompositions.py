@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from basis_support import project
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,7 +121,7 @@ def test_energies_projections_and_dimensions_agree_with_explicit_projectors(basi
     expected = [[np.square(p @ response).sum() for p in projectors.values()] for response in response_KND]
     np.testing.assert_allclose(basis.energies(response_KND), expected, rtol=1e-9, atol=1e-10)
     for name, projector in projectors.items():
-        np.testing.assert_allclose(basis.project(response_KND[0], name), projector @ response_KND[0], atol=1e-10)
+        np.testing.assert_allclose(project(basis, response_KND[0], name), projector @ response_KND[0], atol=1e-10)
 
 
 @pytest.mark.parametrize(("basis", "maps"), CASES)
@@ -136,10 +137,10 @@ def test_parseval_and_orthonormality(basis, maps):
 @pytest.mark.parametrize(("basis", "maps"), CASES)
 def test_projectors_are_idempotent_orthogonal_and_complete(basis, maps):
     response_ND = np.random.default_rng(3).normal(size=(basis.size, 2)) + 1.0
-    parts = {name: basis.project(response_ND, name) for name in basis.subspaces}
+    parts = {name: project(basis, response_ND, name) for name in basis.subspaces}
     np.testing.assert_allclose(sum(parts.values()), response_ND, atol=1e-10)
     for index, (name, part_nD) in enumerate(parts.items()):
-        np.testing.assert_allclose(basis.project(part_nD, name), part_nD, atol=1e-10)
+        np.testing.assert_allclose(project(basis, part_nD, name), part_nD, atol=1e-10)
         own = np.zeros(len(parts))
         own[index] = np.square(part_nD).sum()
         np.testing.assert_allclose(basis.energies(part_nD[None])[0], own, atol=1e-10)
@@ -171,7 +172,7 @@ def test_frequencies_of_unequal_groups_are_orthonormal_and_hold_every_function_o
     response_ND = rng.normal(size=(order, 2))[groups_N]
     energies_S = basis.energies(response_ND[None])[0]
     np.testing.assert_allclose(energies_S[:-1].sum(), np.square(response_ND).sum(), rtol=1e-10)
-    np.testing.assert_allclose(basis.project(response_ND, "rest"), 0.0, atol=1e-9)
+    np.testing.assert_allclose(project(basis, response_ND, "rest"), 0.0, atol=1e-9)
 
 
 @pytest.mark.parametrize("order", [96, 97])
@@ -275,7 +276,7 @@ def test_only_covered_inputs_count():
     for basis in (grouping_basis(found), pair_basis(found), joint_basis([of_task("add", "sum", 7), found])):
         assert basis.size == 36
         np.testing.assert_array_equal(basis.energies(disturbed), basis.energies(response_KND))
-        assert basis.project(disturbed[0], "rest").shape == (36, 3)
+        assert project(basis, disturbed[0], "rest").shape == (36, 3)
 
 
 def test_single_precision_responses_are_measured_in_double():
@@ -309,11 +310,11 @@ def test_coarse_keeps_energies_and_projections():
     for index, part in enumerate(basis.coarse.subspaces):
         np.testing.assert_allclose(coarse_KS[:, index], fine_KS[:, basis.indices(part)].sum(axis=1), rtol=1e-10)
         np.testing.assert_allclose(
-            basis.coarse.project(response_KND[0], part), basis.project(response_KND[0], part), atol=1e-12
+            project(basis.coarse, response_KND[0], part), project(basis, response_KND[0], part), atol=1e-12
         )
     np.testing.assert_allclose(
-        basis.project(response_KND[0], "a 1", "b"),
-        basis.project(response_KND[0], "a 1") + basis.project(response_KND[0], "b"),
+        project(basis, response_KND[0], "a 1", "b"),
+        project(basis, response_KND[0], "a 1") + project(basis, response_KND[0], "b"),
         atol=1e-12,
     )
 
@@ -329,8 +330,6 @@ def test_responses_of_another_domain_are_refused():
     basis = grouping_basis(of_task("add", "sum", 5))
     with pytest.raises(InputError, match="is over 25 inputs, got responses of 24: take responses over the whole"):
         basis.energies(np.zeros((1, 24, 2)))
-    with pytest.raises(InputError, match="is over 25 inputs, got responses of 26"):
-        basis.project(np.zeros((26, 2)), "rest")
 
 
 def test_joint_bases_refuse_what_cannot_be_joined():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from basis_support import project
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,6 @@ from spectraledge.modes import (
     isotropy_p_values,
     pair_basis,
     selection_p_values,
-    selection_ratio,
     selection_ratio_of_energies,
 )
 from spectraledge.spectrum import window_directions
@@ -47,7 +47,7 @@ def naive_trace(projector, jacobian_NDP, second_PP):
 def naive_ratio(basis, names, jacobian_NDP, second_PP):
     covered = np.eye(len(basis.covered_N))
     jacobian_nDP = jacobian_NDP[basis.covered_N]
-    projector, varying = basis.project(covered, *names), basis.project(covered, *basis.subspaces[1:])
+    projector, varying = project(basis, covered, *names), project(basis, covered, *basis.subspaces[1:])
     projector, varying = projector[:, basis.covered_N], varying[:, basis.covered_N]
     shares = [
         naive_trace(projector, jacobian_nDP, second) / naive_trace(varying, jacobian_nDP, second)
@@ -65,6 +65,11 @@ def window(seed=0, updates=6, parameters=PARAMETERS, center=True):
 
 def orthonormal(parameters=PARAMETERS, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(parameters, parameters)))[0]
+
+
+def selection_ratio(window_KND, eigenvalues_K, random_BND, basis, **options):
+    energies = (basis.energies(response_KND) for response_KND in (window_KND, random_BND))
+    return selection_ratio_of_energies(next(energies), eigenvalues_K, next(energies), basis, **options)
 
 
 @pytest.mark.parametrize("name", ["sum", "dlog_sum"])
@@ -300,8 +305,8 @@ def test_isotropy_p_values_are_uniform_for_isotropic_windows():
 def test_isotropy_p_values_find_what_a_dominant_eigenvalue_hides():
     basis, jacobian_NDP = basis_of(), jacobian(parameters=400)
     rng = np.random.default_rng(2)
-    groups = basis.project(
-        respond(jacobian_NDP, np.eye(400)).transpose(1, 0, 2).reshape(len(basis.covered_N), -1), "frequency"
+    groups = project(
+        basis, respond(jacobian_NDP, np.eye(400)).transpose(1, 0, 2).reshape(len(basis.covered_N), -1), "frequency"
     )
     # The direction of most energy among functions of the grouping.
     selected = np.linalg.svd(groups.reshape(len(groups), 400, -1).transpose(0, 2, 1).reshape(-1, 400))[2][0]

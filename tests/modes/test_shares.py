@@ -101,29 +101,13 @@ def test_a_planted_frequency_has_all_of_the_share():
     found = of_task("add", "sum", 13)
     seen = measured(planted(found, {4: 2.0}), grouping_basis(found))
     np.testing.assert_allclose(seen.corrected("frequency 4"), 1.0, rtol=1e-12)
-    np.testing.assert_allclose(seen.effective_number("frequency"), 1.0, rtol=1e-10)
 
 
-@given(energies=st.lists(st.floats(0.01, 1), min_size=6, max_size=6))
-def test_the_effective_number_is_the_participation_ratio(energies):
-    found = of_task("add", "sum", 13)
-    amplitudes = {frequency: math.sqrt(energy) for frequency, energy in enumerate(energies, start=1)}
-    seen = measured(planted(found, amplitudes), grouping_basis(found))
-    expected = math.fsum(energies) ** 2 / math.fsum(energy**2 for energy in energies)
-    np.testing.assert_allclose(seen.effective_number("frequency"), expected, rtol=1e-9)
-    np.testing.assert_allclose(
-        seen.effective_number("frequency 2", "frequency 3", "frequency 2"),
-        (energies[1] + energies[2]) ** 2 / (energies[1] ** 2 + energies[2] ** 2),
-        rtol=1e-9,
-    )
-
-
-def test_a_response_without_variation_has_neither_share_nor_number():
+def test_a_response_without_variation_has_no_share():
     basis = grouping_basis(of_task("add", "sum", 7))
     seen = measured(np.full((2, 49, 3), 0.1), basis)
     np.testing.assert_array_equal(seen.share_KS, 0.0)
     np.testing.assert_array_equal(seen.corrected("frequency"), 0.0)
-    np.testing.assert_array_equal(seen.effective_number("frequency"), 0.0)
 
 
 def test_a_union_of_everything_cannot_be_tested():

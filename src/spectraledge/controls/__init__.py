@@ -2,9 +2,7 @@
 
 from spectraledge.controls.autoencoder import (
     Autoencoder,
-    saelens_tensors,
     train_autoencoder,
-    write_autoencoder,
 )
 from spectraledge.controls.blocks import GRAINS, MATRICES, BlockShares, Grain, block_shares
 from spectraledge.controls.cousage import diagonal_dominance, sharedness, usage, usage_correlations
@@ -29,12 +27,10 @@ __all__ = [
     "pair_p",
     "peakedness",
     "response_ranks",
-    "saelens_tensors",
     "sharedness",
     "tilted",
     "train_autoencoder",
     "two_sided_p",
     "usage",
     "usage_correlations",
-    "write_autoencoder",
 ]

@@ -1,7 +1,6 @@
 """A TopK sparse autoencoder of the residual stream, trained in seconds, written with the names that SAELens reads."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,9 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spectraledge.errors import InputError
-from spectraledge.files import write_json
 from spectraledge.products import multiply
-from spectraledge.trajectory import write_tensors
 
 
 @dataclass(frozen=True)
@@ -105,39 +102,6 @@ def train_autoencoder(
                 decoder.div_(decoder.norm(dim=1, keepdim=True))
     shift_D = (mean_D + scale * decoder_bias.double()).float()
     return Autoencoder(encoder, scale * encoder_bias, decoder, shift_D, active)
-
-
-def write_autoencoder(folder: Path, autoencoder: Autoencoder) -> None:
-    """Write an autoencoder as SAELens reads it: `sae_weights.safetensors` and `cfg.json`.
-
-    Args:
-        folder: Where they go; made if missing.
-        autoencoder: The autoencoder.
-    """
-    write_tensors(folder / "sae_weights.safetensors", saelens_tensors(autoencoder))
-    width, features = autoencoder.encoder_FD.shape[1], autoencoder.encoder_FD.shape[0]
-    config = {
-        "architecture": "topk",
-        "d_in": width,
-        "d_sae": features,
-        "k": autoencoder.active,
-        "dtype": "float32",
-        "device": "cpu",
-        "apply_b_dec_to_input": True,
-        "normalize_activations": "none",
-        "reshape_activations": "none",
-    }
-    write_json(folder / "cfg.json", config)
-
-
-def saelens_tensors(autoencoder: Autoencoder) -> dict[str, Tensor]:
-    """Return the tensors by their names in SAELens: W_enc (D, F), b_enc, W_dec (F, D), b_dec."""
-    return {
-        "W_enc": autoencoder.encoder_FD.t().contiguous(),
-        "b_enc": autoencoder.encoder_bias_F,
-        "W_dec": autoencoder.decoder_FD,
-        "b_dec": autoencoder.decoder_bias_D,
-    }
 
 
 def _set_gradients(

@@ -17,7 +17,6 @@ from spectraledge.modes.selection_ratio import (
     SelectionRatio,
     isotropy_p_values,
     selection_p_values,
-    selection_ratio,
     selection_ratio_of_energies,
 )
 from spectraledge.modes.shares import KeyFrequencies, Shares, key_frequencies, shares
@@ -25,8 +24,6 @@ from spectraledge.modes.subspaces import (
     functions_holding,
     inclusion,
     leading_functions,
-    principal_angles,
-    random_inclusions,
     span_cosines,
 )
 from spectraledge.modes.waves import Wave, wave
@@ -61,10 +58,7 @@ __all__ = [
     "module_readout",
     "pair_basis",
     "peak",
-    "principal_angles",
-    "random_inclusions",
     "selection_p_values",
-    "selection_ratio",
     "selection_ratio_of_energies",
     "shares",
     "span_cosines",

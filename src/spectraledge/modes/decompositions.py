@@ -133,29 +133,6 @@ class Basis:
                     energies_S[-1] = max(total - inner_S.sum(), 0.0)
         return energies_KS
 
-    def project(self, response_ND: NDArray[np.floating], *names: str) -> Float:
-        """Part of a response that lies in a subspace, or in the union of several.
-
-        Args:
-            response_ND: Response over the domain, shape (N, D).
-            names: Names of subspaces or parts.
-
-        Returns:
-            Values at the covered inputs, float64, shape (n, D).
-        """
-        self._check(len(response_ND))
-        chosen_S = np.isin(np.arange(len(self.subspaces)), self.indices(*names))
-        mean_D, centred_nD = self.centred(response_ND)
-        values_RD = self.coefficients_GR.T @ self.group_sums(centred_nD)
-        projected_nD = np.zeros_like(centred_nD)
-        if chosen_S[-1]:
-            projected_nD += centred_nD - self.indicator_nG @ (self.coefficients_GR @ values_RD)
-        if chosen_S[0]:
-            projected_nD += mean_D
-        inner_R = chosen_S[self.subspace_R]
-        projected_nD += self.indicator_nG @ (self.coefficients_GR[:, inner_R] @ values_RD[inner_R])
-        return projected_nD
-
     def centred(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float]:
         """Mean of a response over the covered inputs, (D,), and what varies about it there, (n, D); float64."""
         kept_nD = np.asarray(response_ND if self.covered_N.all() else response_ND[self.covered_N], dtype=np.float64)

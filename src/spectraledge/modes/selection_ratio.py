@@ -34,38 +34,6 @@ class SelectionRatio:
     denominator_share: Float
 
 
-def selection_ratio(
-    window_response_KND: NDArray[np.floating],
-    eigenvalues_K: Float,
-    random_response_BND: NDArray[np.floating],
-    basis: Basis,
-    *,
-    level: float = 0.95,
-    unions: Mapping[str, Sequence[str]] | None = None,
-) -> SelectionRatio:
-    """Selection ratio from responses; see `selection_ratio_of_energies`.
-
-    Args:
-        window_response_KND: Responses along the window's directions, shape (K, N, D).
-        eigenvalues_K: Their eigenvalues.
-        random_response_BND: Responses along isotropic random directions of one length, shape (B, N, D).
-        basis: The basis.
-        level: Confidence of the intervals. Default 0.95.
-        unions: Further unions by name, each a list of subspaces or parts.
-
-    Returns:
-        The ratios.
-    """
-    return selection_ratio_of_energies(
-        basis.energies(window_response_KND),
-        eigenvalues_K,
-        basis.energies(random_response_BND),
-        basis,
-        level=level,
-        unions=unions,
-    )
-
-
 def selection_ratio_of_energies(
     window_energies_KS: Float,
     eigenvalues_K: Float,

@@ -58,24 +58,6 @@ class Shares:
         corrected_K: Float = np.where(varies_K, (self.share_KS[:, indices].sum(axis=1) - chance) / (1 - chance), 0.0)
         return corrected_K
 
-    def effective_number(self, *names: str) -> Float:
-        """Effective number of subspaces that hold the union's energy: the participation ratio (Σs)² / Σs².
-
-        Laws: 1 if one holds all, m if m hold it equally. Null: nearly their number for noise over many coordinates
-        (raw shares are used), so read it beside the corrected share.
-
-        Args:
-            names: Names of subspaces or parts, for instance "frequency".
-
-        Returns:
-            Shape (K,); 0 where the union holds no energy.
-        """
-        share_KU = self.share_KS[:, self.basis.indices(*names)]
-        squares_K = np.square(share_KU).sum(axis=1)
-        squared_sum_K = share_KU.sum(axis=1) ** 2
-        number_K: Float = np.divide(squared_sum_K, squares_K, out=np.zeros(len(share_KU)), where=squares_K > 0)
-        return number_K
-
 
 def shares(energies_KS: Float, basis: Basis) -> Shares:
     """Divide the energies of every response by their sum without the mean.

@@ -83,26 +83,13 @@ def functions_holding(response_KND: NDArray[np.floating], *, share: float) -> in
     return int((held < share - 1e-12).sum()) + 1
 
 
-def principal_angles(a_NK: Float, b_NK: Float) -> Float:
-    """Principal angles between the spans of two sets of columns, smallest first.
-
-    Args:
-        a_NK: Columns that span the first, shape (N, any number), linearly independent.
-        b_NK: The same of the second.
-
-    Returns:
-        Angles in radians, 0..π/2, as many as the smaller number of columns.
-    """
-    angles: Float = scipy.linalg.subspace_angles(a_NK, b_NK)[::-1]
-    return angles
-
-
 def inclusion(target_NK: Float, *others_NK: Float) -> float:
     """How much of a subspace lies in the sum of others: I = tr(P_T P_O) / rank(P_T).
 
     Definition: P_O projects on the span of all columns of the others together, the reading of Xu 2026's second
     conjecture as a number. Against one other of equal rank it is the symmetric overlap, the mean squared cosine of the
-    principal angles. Null: see `random_inclusions`; subspaces of other seeds are the null for "more than a seed would".
+    principal angles. Null: the rank of the others over N − 1, on average,
+    for random functions without mean on N inputs; subspaces of other seeds are the null for "more than a seed would".
     Laws: 1 if the target lies inside, 0 if it is orthogonal; adding to the others never lowers it.
 
     Args:
@@ -121,38 +108,6 @@ def inclusion(target_NK: Float, *others_NK: Float) -> float:
     # Each made orthonormal first, so that the scale of one cannot hide another.
     joined = scipy.linalg.orth(np.hstack([scipy.linalg.orth(other) for other in others_NK]))
     return float(np.square(target.T @ joined).sum() / target.shape[1])
-
-
-def random_inclusions(
-    inputs: int, target_rank: int, others_rank: int, *, count: int, generator: np.random.Generator
-) -> Float:
-    """Inclusion of a subspace in random ones: the null of `inclusion` for functions without mean on N inputs.
-
-    Law: others_rank/(inputs − 1) on average, exactly. It depends on the ranks alone, so no target is needed.
-
-    Args:
-        inputs: Number of inputs N; functions without mean have N − 1 dimensions.
-        target_rank: Rank of the target.
-        others_rank: Rank of the span of all others together.
-        count: Number of draws.
-        generator: Source of randomness.
-
-    Returns:
-        Shape (count,).
-
-    Raises:
-        InputError: if a rank is not in [1, N − 1].
-
-    Cost: count·N·others_rank² time.
-    """
-    if not (0 < target_rank < inputs and 0 < others_rank < inputs):
-        raise InputError(f"ranks must be in [1, {inputs - 1}] for {inputs} inputs, got {target_rank} and {others_rank}")
-    drawn = np.empty(count)
-    for index in range(count):
-        # In coordinates whose first axes span the target.
-        orthonormal = np.linalg.qr(generator.normal(size=(inputs - 1, others_rank)))[0]
-        drawn[index] = np.square(orthonormal[:target_rank]).sum() / target_rank
-    return drawn
 
 
 def span_cosines(before_KP: Tensor, after_KP: Tensor) -> Float:

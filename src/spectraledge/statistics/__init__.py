@@ -1,15 +1,13 @@
 """What a claim rests on: nulls, p-values, intervals over seeds, and linear probes."""
 
 from spectraledge.statistics.auc import Discrimination, discrimination
-from spectraledge.statistics.bootstrap import Interval, bootstrap_interval, paired_difference
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
-from spectraledge.statistics.fisher import fisher_g, fisher_g_null, fisher_g_p, fisher_g_quantile
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import Symmetry, label_permutation
 from spectraledge.statistics.null_directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
-from spectraledge.statistics.permutation import PermutationTest, permutation_test, rank_agreement
+from spectraledge.statistics.permutation import PermutationTest, rank_agreement
 from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
 from spectraledge.statistics.seed_estimates import SeedEstimate, mean_estimate, rate_estimate
 
@@ -18,14 +16,12 @@ __all__ = [
     "Comparison",
     "Discrimination",
     "Fold",
-    "Interval",
     "PermutationTest",
     "SeedEstimate",
     "Symmetry",
     "at_least",
     "block_matched_directions",
     "blocked_folds",
-    "bootstrap_interval",
     "change_point",
     "compare",
     "cross_validated_r2",
@@ -33,15 +29,9 @@ __all__ = [
     "empirical_p",
     "equivalence_p",
     "false_discovery_rate",
-    "fisher_g",
-    "fisher_g_null",
-    "fisher_g_p",
-    "fisher_g_quantile",
     "in_sample_r2",
     "label_permutation",
     "mean_estimate",
-    "paired_difference",
-    "permutation_test",
     "random_directions",
     "random_features",
     "rank_agreement",

@@ -1,8 +1,7 @@
-"""Permutation tests: the same statistic after the labels that carry the effect have been shuffled."""
+"""Rank agreement, tested by permutations: the same statistic after the pairing that carries the effect is shuffled."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import scipy.stats
@@ -13,7 +12,6 @@ from spectraledge.statistics.p_values import empirical_p
 
 Float = NDArray[np.float64]
 Alternative = Literal["greater", "two-sided"]
-Data = TypeVar("Data")
 
 _ROUNDING = 100 * np.finfo(np.float64).eps
 _ENTRIES = 1 << 20
@@ -22,6 +20,9 @@ _ENTRIES = 1 << 20
 @dataclass(frozen=True)
 class PermutationTest:
     """A statistic among its values on permuted data.
+
+    Law: under the null P(p ≤ α) ≤ α for every α, with (1 + b)/(1 + B). Values that differ from the observed one by
+    rounding count as ties, against the effect. Two-sided is twice the smaller tail, at most 1.
 
     Attributes:
         observed: The statistic of the data as they are.
@@ -32,41 +33,6 @@ class PermutationTest:
     observed: float
     null_B: Float
     p: float
-
-
-def permutation_test(
-    statistic: Callable[[Data], float],
-    data: Data,
-    permute: Callable[[Data, np.random.Generator], Data],
-    *,
-    count: int = 9_999,
-    alternative: Alternative = "greater",
-    generator: np.random.Generator,
-) -> PermutationTest:
-    """Test a statistic against random permutations of the data.
-
-    Null: the data are as likely after `permute` as before (they are exchangeable under it).
-    Law: under the null P(p ≤ α) ≤ α for every α, whatever the statistic, with (1 + b)/(1 + B). Values that differ from
-    the observed one by rounding count as ties, against the effect. Two-sided is twice the smaller tail, at most 1.
-
-    Args:
-        statistic: Maps data to a number; large means effect ("two-sided": or small).
-        data: What it is computed from.
-        permute: Draws one permuted version of the data, uniformly from the group that the null allows.
-        count: Number of permutations, B. Default 9,999 (ours): p down to 1e-4.
-        alternative: Which values speak against the null.
-        generator: Source of randomness.
-
-    Returns:
-        The observed value, those under the null, and the p-value.
-
-    Raises:
-        InputError: if there are no permutations, or the statistic is NaN.
-
-    Cost: B + 1 evaluations of the statistic.
-    """
-    null = np.array([statistic(permute(data, generator)) for _ in range(count)], dtype=np.float64)
-    return _ranked(float(statistic(data)), null, alternative)
 
 
 def rank_agreement(

@@ -39,7 +39,7 @@ def mean_estimate(values_S: ArrayLike, *, null: float = 0.0, level: float = 0.95
     """Mean over seeds, by Student's t.
 
     Definition: mean ± t·s/√S with S − 1 degrees of freedom. Exact for normal values whatever their number, where the
-    bootstrap is too short (see `bootstrap_interval`); an effect that is a ratio is closer to that in logarithms.
+    bootstrap is too short; an effect that is a ratio is closer to that in logarithms.
     Null: the mean over all seeds is `null`.
     Law: shifting or scaling values and null does the same to value and ends, and leaves p-values as they are.
     Values without any spread tell nothing of the spread over other seeds (a ceiling, or rounding): the interval is
