@@ -10,7 +10,9 @@ from spectraledge.models.architecture import (
     Parameters,
     ReadoutName,
 )
+from spectraledge.models.kernels import differentiable_kernels
 from spectraledge.models.kinds import ModelConfig, architecture_of, model_config
+from spectraledge.models.module_tensors import ModuleTensors
 from spectraledge.models.transformer import Transformer, TransformerConfig
 from spectraledge.models.user_modules import ModuleConfig
 
@@ -23,10 +25,12 @@ __all__ = [
     "HasTokenTable",
     "ModelConfig",
     "ModuleConfig",
+    "ModuleTensors",
     "Parameters",
     "ReadoutName",
     "Transformer",
     "TransformerConfig",
     "architecture_of",
+    "differentiable_kernels",
     "model_config",
 ]
