@@ -20,9 +20,10 @@ def blocks(page: str, language: str) -> list[str]:
 
 def test_python_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     code = blocks("docs/python.md", "python")
-    assert len(code) == 5
+    assert len(code) == 6
     exec(compile("\n".join(code), "docs/python.md", "exec"), {})
-    assert "Peak(" in capsys.readouterr().out
+    assert "Peak(" in (printed := capsys.readouterr().out)
+    assert printed.splitlines()[-1].startswith("forward ")
 
 
 def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,14 @@ from spectraledge.analyses.selection_tables import selection_table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.models import Transformer
-from spectraledge.modes import feature_basis, selection_ratio_of_energies
+from spectraledge.modes import feature_basis, jvp_responses, module_readout, selection_ratio_of_energies
 from spectraledge.observed.observation import observe_run
 from spectraledge.observed.view import View
 from spectraledge.spectrum import window_directions
+from spectraledge.statistics import span_directions
+from spectraledge.streams import torch_generator
 from spectraledge.studies import functional_modes
+from spectraledge.trajectory import Layout
 
 INPUTS = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
 
@@ -163,6 +166,98 @@ def test_a_recorded_run_gives_what_its_study_gives(run):
     np.testing.assert_allclose(table["window_share"], expected["window_share"], rtol=1e-9)
 
 
+class Attending(nn.Module):
+    """Attention and a layer that is shared between tokens and answers."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(7, 8)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(8, 7, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens, mask=None):
+        padded = None if mask is None else mask == 0
+        return {"logits": self.head(self.layer(self.embedding(tokens), src_key_padding_mask=padded)[:, 0])}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_compiled_module_of_fused_attention_gives_what_a_plain_one_does(compiled):
+    torch.manual_seed(0)
+    module = Attending().eval()
+    snapshots = wandering(module)
+    tokens = torch.randint(7, (30, 5), generator=torch.Generator().manual_seed(0))
+    inputs = {"tokens": tokens, "mask": (torch.arange(5) < 2 + torch.arange(30).unsqueeze(1) % 4).long()}
+    options = {"readout": lambda output: output["logits"], "params": ["embedding.weight", "layer.*weight"]}
+    plain = modes(module, snapshots, inputs, **options)
+    assert (plain.derivative, plain.remarks, plain.unmoved) == ("forward", (), ())
+    assert plain.derivative_error < 1e-6
+    assert plain.watched[0] == "embedding.weight"
+    if compiled:
+        wrapped = torch.compile(module, backend="eager")
+        renamed = [{f"_orig_mod.{name}": value for name, value in snapshot.items()} for snapshot in snapshots]
+    else:
+        wrapped = nn.DataParallel(module)
+        renamed = [{f"module.{name}": value for name, value in snapshot.items()} for snapshot in snapshots]
+    found = modes(wrapped, renamed, inputs, **options)
+    assert found.watched == plain.watched
+    assert found.components.equals(plain.components)
+    assert modes(module, snapshots, inputs, **options | {"params": "head*"}).watched == ("embedding.weight",)
+
+
+def test_responses_in_the_span_are_mixtures_of_the_windows():
+    module = network()
+    snapshots = wandering(module)
+    basis = feature_basis("linear", {"inputs": INPUTS.numpy()})
+    found = modes(module, snapshots, bases=[basis], nulls=3)
+    last = {name: value.double() for name, value in (dict(module.named_buffers()) | snapshots[-1]).items()}
+    watched = torch.stack(
+        [torch.cat([snapshot[name].double().flatten() for name in found.watched]) for snapshot in snapshots[-7:]]
+    )
+    directions = window_directions(watched.diff(dim=0))
+    span_BP = span_directions(directions.vectors_KP, 3, torch_generator(42, "span"))
+    layout = Layout({name: tuple(last[name].shape) for name in found.watched})
+    response_BND = jvp_responses(
+        module_readout(module, lambda output: output), last, layout.split(span_BP), INPUTS.double()
+    )
+    energies_BS = basis.energies(response_BND.numpy())
+    expected = energies_BS[:, 1] / energies_BS[:, 1:].sum(1)
+    np.testing.assert_allclose(found.shares.query("kind == 'span' and part == 'inputs'")["share"], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "bert", "llama"])
+def test_modules_of_transformers_run_as_they_come(architecture):
+    transformers = pytest.importorskip("transformers")
+    sizes = {
+        "vocab_size": 20,
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    torch.manual_seed(0)
+    if architecture == "gpt2":
+        config = transformers.GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=2, n_positions=16)
+        module, pick = transformers.GPT2LMHeadModel(config), lambda output: output.logits[:, -1]
+    elif architecture == "bert":
+        module, pick = transformers.BertModel(transformers.BertConfig(**sizes)), lambda out: out.last_hidden_state[:, 0]
+    else:
+        module = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, num_key_value_heads=1))
+        pick = lambda output: output.logits[:, -1]  # noqa: E731
+    module.eval()
+    tokens = torch.randint(20, (12, 6), generator=torch.Generator().manual_seed(0))
+    inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    snapshots, options = wandering(module, scale=0.01), {"readout": pick, "params": "*weight", "components": 1}
+    if architecture == "llama":
+        with pytest.raises(InputError, match=r"rounds to torch.float32 inside.*pass dtype=torch.float32"):
+            modes(module, snapshots, inputs, **options)
+        options["dtype"] = torch.float32
+    found = modes(module, snapshots, inputs, **options)
+    assert found.derivative == "forward"
+    assert found.derivative_error < (1e-2 if "dtype" in options else 1e-6)
+    assert found.response_KND.dtype == np.float64
+
+
 def test_nothing_of_the_module_changes():
     module = network()
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -181,7 +276,11 @@ def test_mistakes():
     with pytest.raises(InputError, match="'attention' matches nothing"):
         modes(module, snapshots, params="attention")
     with pytest.raises(InputError, match="do not move"):
-        modes(module, [snapshots[0]] * 8)
+        modes(module, [{name: value.clone() for name, value in snapshots[0].items()} for _ in range(8)])
+    with pytest.raises(InputError, match=r"one and the same memory for 0.weight"):
+        modes(module, [module.state_dict() for _ in range(8)])
+    with pytest.raises(InputError, match="does not move along the window's directions"):
+        modes(module, snapshots, readout=lambda output: 0 * output)
     with pytest.raises(InputError, match=r"must have shape \(N, D\), got \(40,\)"):
         modes(module, snapshots, readout=lambda output: output[:, 0])
     with pytest.raises(InputError, match="is over 3 inputs"):

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
 from spectraledge.models import Transformer, TransformerConfig
-from spectraledge.modes import difference_responses, jvp_responses, module_readout, responses
+from spectraledge.modes import (
+    difference_responses,
+    double_backward_responses,
+    dual_responses,
+    jvp_responses,
+    module_readout,
+)
 
 INPUTS = torch.cartesian_prod(torch.arange(7), torch.arange(7))
 WATCHED = ("layers.0.attention.qkv.weight", "layers.1.attention.output.weight")
@@ -52,11 +58,15 @@ def moved(model, directions, k, size):
         return other(INPUTS)
 
 
+exact_ones = pytest.mark.parametrize("respond", [jvp_responses, dual_responses, double_backward_responses])
+
+
+@exact_ones
 @read_outs
 @pytest.mark.parametrize("names", [None, WATCHED], ids=["all", "watched"])
-def test_exact_responses_are_central_differences(network, names, select):
+def test_exact_responses_are_central_differences(network, names, select, respond):
     directions = random_directions(network, 3, names)
-    found = jvp_responses(module_readout(network, select), parameters_of(network), directions, INPUTS)
+    found = respond(module_readout(network, select), parameters_of(network), directions, INPUTS)
     size = 1e-5
     for k in range(3):
         forth, back = (select(moved(network, directions, k, sign * size)) for sign in (1, -1))
@@ -103,13 +113,14 @@ def test_a_parameter_left_out_is_one_that_does_not_move(network):
     )
 
 
-@pytest.mark.parametrize("entries", [1, 5, 30, 49 * 3, 10**6])
-def test_the_size_of_a_pass_changes_nothing(network, monkeypatch, entries):
+@exact_ones
+@pytest.mark.parametrize("entries", [5, 30, 49 * 3, 10**6])
+def test_the_size_of_a_pass_changes_nothing(network, entries, respond):
     readout, parameters = module_readout(network, lambda out: out.residual_ND), parameters_of(network)
     directions = random_directions(network, 3, WATCHED)
     expected = jvp_responses(readout, parameters, directions, INPUTS)
-    monkeypatch.setattr(responses, "_ENTRIES", entries)
-    torch.testing.assert_close(jvp_responses(readout, parameters, directions, INPUTS), expected, rtol=1e-12, atol=1e-12)
+    found = respond(readout, parameters, directions, INPUTS, entries=entries)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
@@ -153,6 +164,20 @@ def test_small_differences_become_the_exact_response(network):
     np.testing.assert_allclose(errors[0] / errors[1], 10, rtol=0.05)
 
 
+def test_a_part_that_is_registered_twice_moves_twice_and_is_put_back():
+    torch.manual_seed(0)
+    part = torch.nn.Linear(3, 3).double()
+    module, inputs = torch.nn.Sequential(part, torch.nn.Tanh(), part), torch.eye(3, dtype=torch.float64)
+    weight, along = part.weight, torch.randn(2, 3, 3, dtype=torch.float64)
+    readout = module_readout(module, lambda output: output)
+    found = jvp_responses(readout, {"0.weight": weight.detach()}, {"0.weight": along}, inputs)
+    assert part.weight is weight
+    size = 1e-5
+    for k in range(2):
+        forth, back = (readout({"0.weight": weight.detach() + s * along[k]}, inputs) for s in (size, -size))
+        torch.testing.assert_close(found[k], ((forth - back) / (2 * size)).detach(), rtol=1e-6, atol=1e-8)
+
+
 def test_responses_leave_the_network_alone(network):
     before = {name: value.clone() for name, value in parameters_of(network).items()}
     readout, directions = module_readout(network, lambda out: out.residual_ND), random_directions(network, 2)
@@ -170,8 +195,13 @@ def test_a_read_out_uses_the_parameters_it_is_given(network):
 
 @pytest.mark.parametrize(
     "respond",
-    [jvp_responses, lambda *arguments: difference_responses(*arguments, size=0.1)],
-    ids=["exact", "difference"],
+    [
+        jvp_responses,
+        dual_responses,
+        double_backward_responses,
+        lambda *arguments: difference_responses(*arguments, size=0.1),
+    ],
+    ids=["exact", "one by one", "double backward", "difference"],
 )
 @pytest.mark.parametrize(
     ("shapes", "message"),

@@ -11,21 +11,23 @@ from torch import Tensor, nn
 
 from spectraledge.analyses.selection_tables import selection_rows
 from spectraledge.errors import InputError
+from spectraledge.models import ModuleTensors
 from spectraledge.modes import (
     Basis,
     FunctionalComponents,
+    Inputs,
+    Method,
+    ModuleWindow,
     component_test,
     functional_components,
     held_shares,
-    jvp_responses,
-    module_readout,
+    responses_of_module,
     shares,
     split_half,
 )
 from spectraledge.spectrum import window_directions
-from spectraledge.statistics import random_directions, span_directions
+from spectraledge.statistics import random_directions
 from spectraledge.streams import numpy_generator, torch_generator
-from spectraledge.trajectory import Layout, select_parameters
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class FunctionalModes:
         response_KND: Responses along the window's directions, units of the read-out per unit of the parameters.
         eigenvalues_K: Their eigenvalues.
         watched: Names of the parameters that the updates are of.
+        unmoved: Names of those that patterns match as well, left out because they do not change in the window.
+        derivative: How responses were found: "forward", "double backward" (both exact) or "central difference".
+        derivative_error: Relative error that central differences leave open, over the largest row (see
+            `ModuleResponses`).
+        remarks: Sentences on how the module was differentiated, where there is something to say.
     """
 
     components: pd.DataFrame
@@ -57,12 +64,16 @@ class FunctionalModes:
     response_KND: NDArray[np.float64]
     eigenvalues_K: NDArray[np.float64]
     watched: tuple[str, ...]
+    unmoved: tuple[str, ...]
+    derivative: Method
+    derivative_error: float
+    remarks: tuple[str, ...]
 
 
 def functional_modes(
     module: nn.Module,
     snapshots: Sequence[Mapping[str, Tensor]],
-    inputs_N: Tensor,
+    inputs_N: Inputs,
     *,
     readout: Callable[[object], Tensor],
     bases: Sequence[Basis] = (),
@@ -74,23 +85,29 @@ def functional_modes(
     nulls: int = 20,
     permutations: int = 99,
     seed: int = 42,
+    dtype: torch.dtype = torch.float64,
 ) -> FunctionalModes:
     """Measure which functions of the input the last updates of a network move.
 
     Definition: responses (Xu 2026, §2.4) of the read-out at the last snapshot along the directions of the window that
-    ends there, in double precision; their energies, weighted by eigenvalue, divided among the subspaces of candidate
-    bases (`selection_ratio_of_energies`) and among principal components (`functional_components`).
+    ends there; their energies, weighted by eigenvalue, divided among the subspaces of candidate bases
+    (`selection_ratio_of_energies`) and among principal components (`functional_components`).
     Nulls: isotropic random directions, and random ones in the window's span.
+    Responses are exact where the module has a derivative, and confirmed by central differences (`ModuleResponses`);
+    attention runs without its fused kernels meanwhile. The module is used in place, and put back as it was.
 
     Args:
         module: The network, in evaluation mode; it is called with a batch of inputs. Parameters that snapshots leave
-            out, and buffers, are its own unless a snapshot has them.
+            out, and buffers, are its own unless a snapshot has them. What torch.compile, DataParallel and
+            DistributedDataParallel wrap around it is left out, and so are their parts of names.
         snapshots: Parameters by name at equal distances in the training, oldest first, at least window + 1.
-        inputs_N: All inputs, or a sample of them, first axis N. Floats are made double.
+        inputs_N: All inputs, or a sample of them, first axis N: one tensor, or arguments by name, as a tokenizer gives
+            them; arguments that are no tensors are passed on. Moved to the module's device and to `dtype`.
         readout: Picks the (N, D) tensor out of what the module returns. It may give several rows per input, as for
             every position of a text; bases are then over the rows.
         bases: Candidate bases over the inputs, such as `feature_basis` and `walsh_basis` give.
-        params: Name patterns of the watched parameters, one or several.
+        params: Name patterns of the watched parameters, one or several. Parameters that do not move in the window are
+            left out. Tied ones count once, and move in all their uses.
         window: Updates in the window, W. Default 20 (Xu 2026, §2.3).
         center: Remove the window's mean update. Default no (Xu 2026, §2.3).
         edge: How many directions count as edge. Default 3 (Xu 2026, §3).
@@ -98,42 +115,48 @@ def functional_modes(
         nulls: Directions of each null.
         permutations: Of the tests of components, and ten times as many of those of subspaces.
         seed: Root seed of directions, permutations and the split of the inputs.
+        dtype: Precision in which the module runs. Default float64; float32 for modules that make tensors of that
+            precision themselves. Responses are then good to about 1e-6 where they are exact.
 
     Returns:
         The tables.
 
     Raises:
-        InputError: if the module is in training mode, there are too few snapshots or nulls, names match nothing, the
-            weights do not move, the read-out is not (N, D), a basis is over other inputs, or the responses span too few
-            functions.
+        InputError: if the module or a part of it is in training mode, quantised, sharded or without shapes, fails or
+            does not answer alike each time; there are too few snapshots or nulls; snapshots do not fit the module or
+            share their memory; names match nothing; the weights do not move; the read-out is not (N, D), real and
+            finite, has no derivative that can be confirmed or does not move; a basis is over other inputs; or the
+            responses span too few functions.
 
-    Cost: (W + 2·nulls) forward derivatives of all inputs, and the tests. Responses take 8·(W + 2·nulls)·N·D bytes.
+    Cost: (W + nulls) forward derivatives of all inputs, and the tests. Updates and directions take 8·(3W + 2·nulls)·P
+    bytes, responses 8·(W + 2·nulls)·N·D.
     """
-    if module.training:
-        raise InputError("the module is in training mode, where its answers may be random: call module.eval() first")
     if nulls < 2:
         raise InputError(f"expected at least 2 directions of each null, got {nulls}: 20 are usual")
-    if len(snapshots) < window + 1:
-        raise InputError(f"a window of {window} updates needs {window + 1} snapshots, got {len(snapshots)}")
-    parameters = dict(module.named_parameters())
+    tensors = ModuleTensors.of(module)
     patterns = [params] if isinstance(params, str) else list(params)
-    watched = select_parameters([name for name in snapshots[-1] if name in parameters], patterns).matched
-    layout = Layout({name: tuple(snapshots[-1][name].shape) for name in watched})
-    theta_TP = torch.stack([layout.join(snapshot).detach().double() for snapshot in snapshots[-window - 1 :]])
-    found = window_directions(theta_TP.diff(dim=0), center=center)
+    watched = ModuleWindow.of(snapshots, tensors, patterns=patterns, window=window)
+    found = window_directions(watched.updates_WP, center=center)
     count = len(found.vectors_KP)
     if count == 0:
         raise InputError("the watched parameters do not move in the window: choose others, or an earlier window")
-    random_BP = random_directions(nulls, layout.size, torch_generator(seed, "random"))
-    span_BP = span_directions(found.vectors_KP.cpu(), nulls, torch_generator(seed, "span"))
-    own = parameters | dict(module.named_buffers())
-    state = {name: _double(snapshots[-1].get(name, value).detach()) for name, value in own.items()}
-    directions_KP = torch.cat([found.vectors_KP, random_BP.to(theta_TP.device), span_BP.to(theta_TP.device)])
-    responses = jvp_responses(module_readout(module, readout), state, layout.split(directions_KP), _double(inputs_N))
-    if responses.dim() != 3:
-        raise InputError(f"the read-out must have shape (N, D), got {tuple(responses.shape[1:])}: add or pick an axis")
-    all_KND = responses.cpu().numpy()
-    window_KND, random_BND, span_BND = np.split(all_KND, [count, count + nulls])
+    moved = responses_of_module(
+        tensors,
+        watched.state,
+        inputs_N,
+        [found.vectors_KP, random_directions(nulls, watched.layout.size, torch_generator(seed, "random"))],
+        layout=watched.layout,
+        select=readout,
+        signs_K=torch.from_numpy(numpy_generator(seed, "signs").choice([-1.0, 1.0], count + nulls)),
+        dtype=dtype,
+    )
+    window_KND, random_BND = np.split(moved.response_KND.cpu().numpy(), [count])
+    if not window_KND.any():
+        raise InputError("the read-out does not move along the window's directions: it does not depend on the weights")
+    # Responses are linear in the direction: those in the window's span need no further pass.
+    mixing_BK = random_directions(nulls, count, torch_generator(seed, "span")).numpy()
+    span_BND = np.einsum("bk,knd->bnd", mixing_BK, window_KND)
+    all_KND = np.concatenate([window_KND, random_BND, span_BND])
     eigenvalues_K = found.eigenvalues_K.cpu().numpy()
     functions = functional_components(window_KND, eigenvalues_K, count=components)
     leading = min(edge, count)
@@ -170,12 +193,12 @@ def functional_modes(
         functions,
         window_KND,
         eigenvalues_K,
-        watched,
+        tuple(watched.layout.shapes),
+        watched.unmoved,
+        moved.method,
+        moved.error,
+        moved.remarks,
     )
-
-
-def _double(value: Tensor) -> Tensor:
-    return value.double() if value.is_floating_point() else value
 
 
 def _part_shares(energies_KS: NDArray[np.float64], basis: Basis, kinds: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,17 @@ from spectraledge.modes.functional_pca import (
     split_half,
 )
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
-from spectraledge.modes.responses import ReadOut, difference_responses, jvp_responses, module_readout
+from spectraledge.modes.module_responses import Method, ModuleResponses, responses_of_module
+from spectraledge.modes.module_snapshots import ModuleWindow
+from spectraledge.modes.reading import Inputs
+from spectraledge.modes.responses import (
+    ReadOut,
+    difference_responses,
+    double_backward_responses,
+    dual_responses,
+    jvp_responses,
+    module_readout,
+)
 from spectraledge.modes.selection_ratio import (
     SelectionRatio,
     isotropy_p_values,
@@ -32,7 +42,11 @@ __all__ = [
     "Basis",
     "ComponentTest",
     "FunctionalComponents",
+    "Inputs",
     "KeyFrequencies",
+    "Method",
+    "ModuleResponses",
+    "ModuleWindow",
     "Peak",
     "ReadOut",
     "SelectionRatio",
@@ -42,6 +56,8 @@ __all__ = [
     "chance_share",
     "component_test",
     "difference_responses",
+    "double_backward_responses",
+    "dual_responses",
     "energy_share",
     "feature_basis",
     "field",
@@ -58,6 +74,7 @@ __all__ = [
     "module_readout",
     "pair_basis",
     "peak",
+    "responses_of_module",
     "selection_p_values",
     "selection_ratio_of_energies",
     "shares",
