@@ -10,7 +10,7 @@ from torch import nn
 
 from spectraledge.native import instruction_set, load
 
-pytest_plugins = ["recorded_runs"]
+pytest_plugins = ["network_cases", "recorded_runs"]
 
 torch.set_num_threads(1)
 settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)

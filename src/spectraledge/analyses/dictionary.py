@@ -56,7 +56,7 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
     Cost: about half a minute on one core for 9,409 pairs, most of it for training.
     """
     at = at_chosen_step(folder, settings.residual_view, "edge", "bulk", "random")
-    residual_ND = at.network.still["residual"]
+    residual_ND = at.network.residual_ND
     generator = torch_generator(settings.seed, "autoencoder")
     trained = train_autoencoder(residual_ND, features=DICTIONARY, active=ACTIVE, epochs=EPOCHS, generator=generator)
     alive = int((trained.encode(residual_ND) > 0).any(0).sum())
@@ -76,7 +76,7 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
 def _overlaps(at: ChosenStep, trained: Autoencoder) -> Float:
     """Jaccard indices of what every direction moves and, behind these, what the moves at 45° to random ones move."""
     size = DIFFERENCE_SIZE * float(at.network.weights_P.norm())
-    residual_ND = at.network.still["residual"]
+    residual_ND = at.network.residual_ND
     random = at.directions.places("random")
     moved, random_shifts = [], []
     orthogonal = replace(at.directions, vectors_KP=_orthonormal(at.directions.vectors_KP))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from spectraledge.analyses.selection_tables import described
+from spectraledge.models import TransformerConfig
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
@@ -120,7 +121,9 @@ class RunResult:
     @property
     def title(self) -> str:
         """The run in a few words."""
-        return f"{self.formula} mod {self.config.model.tokens}, weight decay {self.config.weight_decay:g}"
+        model = self.config.model
+        kind = "" if isinstance(model, TransformerConfig) else f", {model.label}"
+        return f"{self.formula} mod {model.tokens}, weight decay {self.config.weight_decay:g}{kind}"
 
     @property
     def grokked(self) -> bool:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spectraledge.models.transformer import Transformer, TransformerConfig
+from spectraledge.streams import seeded_torch
 
 _ENCODER_NAMES = {
     "attention.qkv.weight": "self_attn.in_proj_weight",
@@ -37,20 +38,19 @@ def drawn_transformer(config: TransformerConfig, seed: int, *, shared_layers: bo
     Returns:
         The network.
     """
-    with torch.random.fork_rng(devices=[]):
+    with seeded_torch(seed):
         model = Transformer(config)
-        torch.default_generator.manual_seed(seed)
-        with torch.no_grad():
-            nn.init.normal_(model.token_embedding.weight)
-            nn.init.normal_(model.position_embedding).div_(config.width**0.5)
-            drawn: Mapping[str, Tensor] = {}
-            for layer in model.layers:
-                if not drawn or not shared_layers:
-                    drawn = nn.TransformerEncoderLayer(config.width, config.heads, config.hidden).state_dict()
-                for ours, theirs in _ENCODER_NAMES.items():
-                    layer.get_parameter(ours).copy_(drawn[theirs])
-            # Heads one after another, each its weight and then its bias.
-            heads = [nn.Linear(config.width, config.tokens) for _ in range(config.answers)]
-            model.head.weight.copy_(torch.cat([head.weight for head in heads]))
-            model.head.bias.copy_(torch.cat([head.bias for head in heads]))
+    with seeded_torch(seed), torch.no_grad():
+        nn.init.normal_(model.token_embedding.weight)
+        nn.init.normal_(model.position_embedding).div_(config.width**0.5)
+        drawn: Mapping[str, Tensor] = {}
+        for layer in model.layers:
+            if not drawn or not shared_layers:
+                drawn = nn.TransformerEncoderLayer(config.width, config.heads, config.hidden).state_dict()
+            for ours, theirs in _ENCODER_NAMES.items():
+                layer.get_parameter(ours).copy_(drawn[theirs])
+        # Heads one after another, each its weight and then its bias.
+        heads = [nn.Linear(config.width, config.tokens) for _ in range(config.answers)]
+        model.head.weight.copy_(torch.cat([head.weight for head in heads]))
+        model.head.bias.copy_(torch.cat([head.bias for head in heads]))
     return model

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spectraledge.models.architecture import Parameters
-from spectraledge.models.modules import ModuleArchitecture, seeded
+from spectraledge.models.modules import ModuleArchitecture
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "square": torch.square}
 
@@ -89,10 +89,9 @@ class MLPArchitecture(ModuleArchitecture):
     @classmethod
     def of(cls, config: MLPConfig) -> "MLPArchitecture":
         """Make it for a configuration; no weights are allocated."""
-        build = partial(MLP, config)
         with torch.device("meta"):
-            network = seeded(build, 0)
-        return cls(config.label, build, network, config.tokens, config.answers)
+            network = MLP(config).eval()
+        return cls(config.label, partial(MLP, config), network, config.tokens, config.answers)
 
     @property
     def watched(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from spectraledge.errors import InputError
 from spectraledge.models.architecture import Parameters, ReadOut, ReadoutName
 from spectraledge.models.readouts import centred_logit_response
+from spectraledge.streams import seeded_torch
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,5 @@ class ModuleArchitecture:
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build a module whose weights come from PyTorch's stream, which is as before afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded_torch(seed):
         return build().eval()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.models.modules import ModuleArchitecture, seeded
+from spectraledge.streams import seeded_torch
 
 _TRIED = 8
 """Pairs on which a network is tried."""
@@ -149,7 +150,7 @@ def _check_answers(config: ModuleConfig, network: nn.Module, pairs_N2: Tensor) -
     head, logits = _answered(label, network, pairs_N2)
     if logits.shape != shape:
         raise InputError(f"{label} must give logits of shape {shape} for {shape[0]} pairs, got {tuple(logits.shape)}")
-    with torch.random.fork_rng(devices=[]):
+    with seeded_torch(0):
         trained = _answered(label, network.train(), pairs_N2)[1]
         same = trained.equal(_answered(label, network.eval(), pairs_N2)[1]) and trained.equal(logits)
     if not same or not all(value.equal(buffers[name]) for name, value in network.named_buffers()):

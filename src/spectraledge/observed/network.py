@@ -95,6 +95,17 @@ class Network:
             seen = [self.architecture.still(self.parameters, inputs) for inputs in torch.split(self.inputs_N2, 1024)]
         return {name: torch.cat([part[name] for part in seen]) for name in seen[0]}
 
+    @property
+    def residual_ND(self) -> Tensor:
+        """The residual on the whole domain.
+
+        Raises:
+            InputError: if the network has none.
+        """
+        if "residual" not in self.still:
+            self.architecture.read("residual")  # Says why, and what to do.
+        return self.still["residual"]
+
     def gradient(self, kept_N: NDArray[np.bool_], labels_N: Tensor | None = None) -> Tensor:
         """Gradient of the mean cross-entropy over some pairs, with respect to the watched parameters.
 
@@ -174,7 +185,7 @@ class Network:
     def _following(self, residual_KND: Tensor, readout: ReadoutName) -> Float:
         if readout == "residual":
             return residual_KND.numpy()
-        return self.architecture.follow(self.parameters, self.still["residual"], residual_KND, readout).numpy()
+        return self.architecture.follow(self.parameters, self.residual_ND, residual_KND, readout).numpy()
 
     def _split(self, vectors_KP: Tensor) -> dict[str, Tensor]:
         return self.layout.split(vectors_KP.to(self.dtype))

@@ -10,6 +10,7 @@ import pandas as pd
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.published import MODES, PublishedMode
+from spectraledge.models import TransformerConfig
 from spectraledge.report.charts import Band, Float
 from spectraledge.report.words import listing
 from spectraledge.studies.results import StudyResult
@@ -123,8 +124,10 @@ def white_noise_concentration(run: RunResult) -> float:
 
 def published_modes(run: RunResult) -> list[PublishedMode]:
     """Published modes of a run's task; none for runs of another kind than the published ones (Xu 2026, §2)."""
-    same = run.config.model.tokens == _PUBLISHED_MODULUS and run.config.weight_decay == _PUBLISHED_DECAY
-    return [mode for mode in MODES if mode.task == run.config.task] if same and run.grokked else []
+    model = run.config.model
+    same = model.tokens == _PUBLISHED_MODULUS and run.config.weight_decay == _PUBLISHED_DECAY
+    alike = same and isinstance(model, TransformerConfig)
+    return [mode for mode in MODES if mode.task == run.config.task] if alike and run.grokked else []
 
 
 def curve(table: pd.DataFrame, column: str, *, positive: bool = False) -> Float:

@@ -30,8 +30,11 @@ class Trainer(Member):
     @cached_property
     def model(self) -> nn.Module:
         """The network; its parameters are the run's weights and change as training goes on."""
-        network = self.stack.architecture.module()
-        network.load_state_dict(self.weights(), strict=False, assign=True)
+        network, weights = self.stack.architecture.module(), self.weights()
+        names = {id(parameter): name for name, parameter in network.named_parameters()}
+        # A tied parameter has several names, and the run one of them.
+        tied = {name: weights[names[id(same)]] for name, same in network.named_parameters(remove_duplicate=False)}
+        network.load_state_dict(tied, strict=False, assign=True)
         return network
 
     def advance(self, steps: int) -> None:

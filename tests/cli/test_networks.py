@@ -1,0 +1,54 @@
+"""Other networks than the transformer, from the command line."""
+
+import json
+from pathlib import Path
+
+from cli_support import Command
+
+from network_cases import SOURCE
+from spectraledge.training import RunConfig
+
+SMALL = ("--modulus", 5, "--batch-size", 8, "--steps", 24, "--every", 3, "--json")
+
+
+def test_an_mlp_is_trained_and_analysed(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    sizes = ("--hidden", 6, "--inputs", "embedded", "--width", 4, "--activation", "square")
+    trained = command("train", "add", "--model", "mlp", *sizes, *SMALL, "--out", folder)
+    assert trained.code == 0
+    model = RunConfig.of_run(folder).model.model_dump()
+    assert (model["kind"], model["hidden"], model["width"], model["activation"]) == ("mlp", 6, 4, "square")
+    spectrum = command("analyze", folder, "--window", 4, "--json")
+    assert json.loads(spectrum.out)["matched"] == ["layers.0.weight"]
+    measured = command("modes", folder, "--window", 4, "--nulls", 2, "--stride", 4, "--json")
+    assert measured.code == 0
+    assert "left out contrasts: the network has no attention heads" in measured.err
+    assert json.loads(measured.out)["step"] == 24
+
+
+def test_a_module_of_ones_own_is_trained_and_analysed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(SOURCE)
+    folder, model = tmp_path / "run", f"{tmp_path / 'net.py'}:sums"
+    assert command("train", "add+mul", "--model", model, "--hidden", 4, *SMALL, "--out", folder).code == 0
+    assert RunConfig.of_run(folder).model.options == {"hidden": 4}
+    measured = command("modes", folder, "--window", 4, "--nulls", 2, "--json")
+    assert measured.code == 0
+    assert "left out frequencies: embedding and neurons of the network unknown" in measured.err
+
+
+def test_what_does_not_fit_a_network_is_refused(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(SOURCE)
+    own = f"{tmp_path / 'net.py'}:sums"
+    for arguments, message in (
+        (("--model", "mlp", "--heads", 2), "heads: Extra inputs are not permitted, got 2"),
+        (("--activation", "relu"), "activation: Extra inputs are not permitted"),
+        (("--model", "mlp", "--activation", "tanh"), "activation: Input should be 'relu', 'gelu' or 'square'"),
+        (("--model", own, "--depth", 2), "net.py:sums failed: TypeError"),
+        (("--model", own + "s"), "has no function 'sumss'"),
+        (("--model", tmp_path / "none.py:sums"), "no Python file at"),
+        (("--model", "cnn"), "unknown model 'cnn': give transformer, mlp or module.py:function"),
+    ):
+        refused = command("train", "add", *arguments, *SMALL, "--out", tmp_path / "run")
+        assert refused.code == 2
+        assert message in refused.err
+        assert not (tmp_path / "run").exists()
