@@ -12,14 +12,8 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from spectraledge.errors import InputError
+from spectraledge.models.module_tensors import plain_name, unwrapped
 from spectraledge.trajectory import select_parameters
-
-_WRAPPERS = {"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"}
-"""Parts that torch.compile, activation checkpointing and FSDP1 put into names."""
-
-_WRAPPED = ("_orig_mod", "_original_module")
-"""Where torch.compile and Lightning's Fabric keep the module that they wrap."""
-
 
 Row = dict[str, str | int | bool]
 """One row of the table of choices."""
@@ -50,19 +44,8 @@ def plain_names(model: nn.Module) -> list[tuple[str, Tensor]]:
     Returns:
         Names and parameters in the order of the model.
     """
-    inner = model
-    while True:
-        wrapped = [part for name in _WRAPPED if isinstance(part := getattr(inner, name, None), nn.Module)]
-        if isinstance(inner, nn.parallel.DistributedDataParallel | nn.DataParallel):
-            inner = inner.module
-        elif wrapped:
-            inner = wrapped[0]
-        else:
-            break
-    return [
-        (".".join(part for part in name.split(".") if part not in _WRAPPERS), parameter)
-        for name, parameter in inner.named_parameters(remove_duplicate=False)
-    ]
+    named = unwrapped(model).named_parameters(remove_duplicate=False)
+    return [(plain_name(name), parameter) for name, parameter in named]
 
 
 def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequence[str], step: int) -> Watched:

@@ -13,8 +13,11 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from spectraledge.errors import InputError
 
-_WRAPPERS = {"_orig_mod", "_checkpoint_wrapped_module"}
-"""Parts that torch.compile and activation checkpointing put into names."""
+_WRAPPERS = {"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"}
+"""Parts that torch.compile, activation checkpointing and FSDP1 put into names."""
+
+_WRAPPED = ("_orig_mod", "_original_module")
+"""Where torch.compile and Lightning's Fabric keep the module that they wrap."""
 
 _SHOWN = 6
 """Names in an error message."""
@@ -28,7 +31,7 @@ class ModuleTensors:
     """Parameters and buffers of a module, each once.
 
     Attributes:
-        module: The module without what torch.compile, DataParallel and DistributedDataParallel wrap around it.
+        module: The module without what torch.compile, DataParallel, DistributedDataParallel and Fabric wrap around it.
         tensors: Parameters and buffers by plain name: the first of the names that tied ones have, without wrappers.
         own: The name that the module itself has for each.
         aliases: The plain name behind every name without wrappers, that of tied ones included.
@@ -56,7 +59,7 @@ class ModuleTensors:
         """
         if not isinstance(module, nn.Module):
             raise InputError(f"expected a torch.nn.Module, got {type(module).__name__}")
-        module = _unwrapped(module)
+        module = unwrapped(module)
         _check(module)
         tensors: dict[str, Tensor] = {}
         own: dict[str, str] = {}
@@ -177,8 +180,20 @@ def substituted(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[Non
             held[key] = tensor  # type: ignore[assignment]
 
 
+def unwrapped(module: nn.Module) -> nn.Module:
+    """Return a module without torch.compile, DistributedDataParallel, DataParallel and Fabric around it."""
+    while True:
+        wrapped = [part for name in _WRAPPED if isinstance(part := getattr(module, name, None), nn.Module)]
+        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            module = module.module
+        elif wrapped:
+            module = wrapped[0]
+        else:
+            return module
+
+
 def plain_name(name: str) -> str:
-    """Return a name without the parts that torch.compile and activation checkpointing put into it."""
+    """Return a name without the parts that torch.compile, activation checkpointing and FSDP1 put into it."""
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
@@ -187,16 +202,6 @@ def in_precision(value: Tensor, dtype: torch.dtype, device: torch.device) -> Ten
     if value.is_floating_point():
         return value.to(device, dtype)
     return value.to(device, dtype.to_complex() if value.is_complex() else value.dtype)
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    while True:
-        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
-            module = module.module
-        elif isinstance(compiled := getattr(module, "_orig_mod", None), nn.Module):
-            module = compiled
-        else:
-            return module
 
 
 def _holders(part: nn.Module) -> Iterator[dict[str, object]]:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from spectraledge.errors import InputError
 from spectraledge.models.architecture import Parameters, ReadOut, ReadoutName
+from spectraledge.models.module_tensors import substituted
 from spectraledge.models.readouts import centred_logit_response
 from spectraledge.streams import seeded_torch
 
@@ -175,7 +176,8 @@ class ModuleArchitecture:
             name: value.to(like if value.is_floating_point() else like.device)
             for name, value in self.network.named_buffers()
         }
-        logits: Tensor = torch.func.functional_call(self.network, {**buffers, **parameters}, (pairs_N2,))
+        with substituted(self.network, {**buffers, **parameters}):
+            logits: Tensor = self.network(pairs_N2)
         return logits
 
 
