@@ -7,7 +7,6 @@ from spectraledge.algebra import discrete_logarithms
 from spectraledge.errors import InputError
 from spectraledge.tasks import (
     GROUPINGS,
-    OPERATIONS,
     GroupingRule,
     Operation,
     Task,
@@ -151,7 +150,7 @@ def test_a_basis_that_covers_nothing_is_refused(name):
         grouping(task, name)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "square_sum", "maximum", "permuted_mul"])
 def test_default_bases_are_known_unique_and_hold_the_tasks_own(name):
     task = named_task(name)
     names = default_groupings(task)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spectraledge.errors import InputError
-from spectraledge.tasks import OPERATIONS, named_task, task_from_function, task_from_source, task_from_table
+from spectraledge.tasks import named_task, task_from_function, task_from_source, task_from_table
 
 ADD_5 = [[(a + b) % 5 for b in range(5)] for a in range(5)]
 
@@ -220,7 +220,7 @@ def test_a_missing_file_is_refused(tmp_path):
         task_from_source(f"{tmp_path / 'mine.py'}:f")
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", ["add", "mul", "permuted_add"])
 def test_a_known_name_is_a_source(name):
     assert task_from_source(name, modulus=7).digest == named_task(name, modulus=7).digest
 
