@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from spectraledge.integrations.watched_weights import drifted_apart
+from spectraledge.integrations.watched_weights import UNMOVED, drifted
 from spectraledge.spectrum import BandedGram, Sketch
 from spectraledge.trajectory.series import rounding
 
@@ -73,7 +73,8 @@ class ExactDifference:
         Returns:
             A 0-dimensional bool; every number counts.
         """
-        return drifted_apart([part.reshape(1, -1) for part in parts], [part.reshape(1, -1) for part in self.before])
+        pairs = zip(parts, self.before, strict=True)
+        return drifted((part.reshape(1, -1), before.reshape(1, -1)) for part, before in pairs)
 
     def update(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the update since the last snapshot, and remember this one.
@@ -140,7 +141,7 @@ class SketchedDifference:
         Returns:
             A 0-dimensional bool, which is false.
         """
-        return torch.zeros((), dtype=torch.bool, device="cpu")
+        return UNMOVED
 
     def update(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the sketched update since the last snapshot, and remember this one.

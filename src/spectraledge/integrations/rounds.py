@@ -42,6 +42,7 @@ class Rounds:
     ) -> None:
         self._given, self._begin, self._end, self._stalled = list(optimizers), begin, end, stalled
         self._names = {id(parameter): name for name, parameter in watched.items()}
+        self._on_gpu = any(parameter.is_cuda for parameter in watched.values())
         self._handles: list[RemovableHandle] = []
         self._running: list[Optimizer] = []
         self._missing: set[int] = set()
@@ -93,6 +94,8 @@ class Rounds:
         self._running, self._steps = [], 0
 
     def _before(self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if self._captured():
+            return
         # Of a step that ended in an exception there is no end to hear.
         if optimizer in self._running:
             del self._running[self._running.index(optimizer) :]
@@ -105,7 +108,7 @@ class Rounds:
             del self._running[self._running.index(optimizer) :]
         # Fused optimisers are called by a gradient scaler even for steps that they then skip.
         skipped = getattr(optimizer, "found_inf", None)
-        if self._running or (skipped is not None and bool(skipped)):
+        if self._running or self._captured() or (skipped is not None and bool(skipped)):
             return
         if not self._steps:
             self._missing = set(self._wanted)
@@ -116,3 +119,7 @@ class Rounds:
             self._end()
         elif self._steps == STALLED * len(self._heard):
             self._stalled(self.unstepped)
+
+    def _captured(self) -> bool:
+        """Return whether a step is only recorded into a CUDA graph, which moves nothing and must not be waited for."""
+        return self._on_gpu and torch.cuda.is_current_stream_capturing()

@@ -24,6 +24,16 @@ def local_part(parameter: Tensor) -> Tensor:
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
+def whole_sizes(model: nn.Module) -> dict[int, int]:
+    """Return how many numbers there are in the parameters that FSDP1 has flattened, over all processes, by identity."""
+    sizes: dict[int, int] = {}
+    for handle in _handles(model):
+        flat = handle.flat_param
+        sizes[id(flat)] = sum(flat._numels)
+        sizes |= {id(part): size for part, size in zip(flat._params or [], flat._numels, strict=False)}
+    return sizes
+
+
 @dataclass(frozen=True)
 class Shards:
     """An agreement of processes on which of them counts which shard.
@@ -59,8 +69,7 @@ class Shards:
 
         Cost: one exchange of names and places.
         """
-        modules = FullyShardedDataParallel.fsdp_modules(model)
-        handles = [module._handle for module in modules if module._handle is not None]
+        handles = _handles(model)
         flat = {id(parameter) for handle in handles for parameter in _flattened(handle)}
         astray = [name for name, part in watched.items() if hasattr(part, "_fsdp_flattened") and id(part) not in flat]
         if astray:
@@ -91,6 +100,11 @@ class Shards:
         summed = values.to(self.device, copy=True)
         dist.all_reduce(summed)
         return summed.cpu()
+
+
+def _handles(model: nn.Module) -> list[FlatParamHandle]:
+    modules = FullyShardedDataParallel.fsdp_modules(model)
+    return [module._handle for module in modules if module._handle is not None]
 
 
 def _flattened(handle: FlatParamHandle) -> list[Tensor]:

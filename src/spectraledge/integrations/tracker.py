@@ -20,7 +20,7 @@ from spectraledge.integrations.rounds import Rounds
 from spectraledge.integrations.shards import Shards, local_part
 from spectraledge.integrations.tables import Overhead, TrackerResults
 from spectraledge.integrations.updates import STORED, Taken, Updates
-from spectraledge.integrations.watched_weights import WatchedWeights, drifted_apart
+from spectraledge.integrations.watched_weights import UNMOVED, WatchedWeights
 from spectraledge.integrations.watching import describe, watch
 from spectraledge.spectrum import Detector, Sketch, noise_floor
 from spectraledge.streams import torch_generator
@@ -114,7 +114,7 @@ class SpectralEdgeTracker:
             raise InputError(f"store must be one of {', '.join(STORED)}, got {store!r}")
         if not isinstance(model, nn.Module):
             raise InputError(
-                f"expected a model (torch.nn.Module), got {type(model).__name__}: several go in a ModuleDict"
+                f"expected a torch.nn.Module, got {type(model).__name__}: several models go in one ModuleDict"
             )
         self.window, self.every, self.step = window, every, step
         self._model = model
@@ -153,7 +153,7 @@ class SpectralEdgeTracker:
         )
         self._new_record = partial(Record, window, center=center, top=top, alerts=alerts)
         self._records = [self._new_record()]
-        self._moved = torch.zeros((), dtype=torch.bool, device="cpu")
+        self._moved = UNMOVED
         self._since_snapshot = self._heard = self._still = 0
         self._attached = self._stopped = self._habit = self._told = False
         self._seconds = self._attached_seconds = self._since = 0.0
@@ -320,7 +320,7 @@ class SpectralEdgeTracker:
         """
         if "weights" not in state or state["settings"]["parameters"] != self._shapes:
             return False
-        return not bool(drifted_apart(self._weights.sample(), state["weights"]))
+        return not bool(self._weights.differ_from(state["weights"]))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another tracker of the same settings was when its state was taken.
@@ -381,15 +381,16 @@ class SpectralEdgeTracker:
         if self._stopped or self._habit:
             return
         began = time.perf_counter()
-        with torch.inference_mode(False), torch.no_grad():
-            moved = self._weights.moved()
-            if not self._since_snapshot:
+        moved = self._weights.moved()
+        if not self._since_snapshot:
+            with torch.inference_mode(False), torch.no_grad():
                 moved = moved | self._updates.moved()
-            if self._heard:
-                self._moved = self._moved | moved
-            elif bool(moved):
-                # Loaded after attaching, most likely; nothing has been counted yet.
-                self._updates.begin()
+                if not self._heard and bool(moved):
+                    # Loaded after attaching, most likely; nothing has been counted yet.
+                    self._updates.begin()
+                    moved = UNMOVED
+        if moved is not UNMOVED:
+            self._moved = self._moved | moved
         self._seconds += time.perf_counter() - began
 
     def _end(self) -> None:
@@ -401,12 +402,12 @@ class SpectralEdgeTracker:
         self._heard += 1
         self._since_snapshot += 1
         self._told = False
-        with torch.inference_mode(False), torch.no_grad():
-            self._weights.settle()
-            if self._since_snapshot >= self.every:
-                if self._weights.device.type == "cuda":
-                    torch.cuda.synchronize(self._weights.device)
-                    began = time.perf_counter()
+        self._weights.settle()
+        if self._since_snapshot >= self.every:
+            if self._weights.device.type == "cuda":
+                torch.cuda.synchronize(self._weights.device)
+                began = time.perf_counter()
+            with torch.inference_mode(False), torch.no_grad():
                 self._take()
         self._seconds += time.perf_counter() - began
 
@@ -417,7 +418,7 @@ class SpectralEdgeTracker:
             self._rounds.refresh()
         lost = self._weights.lost(None if self.distributed else self._model)
         taken = self._updates.take(lost=bool(lost), moved=self._moved)
-        self._moved = torch.zeros((), dtype=torch.bool, device="cpu")
+        self._moved = UNMOVED
         if not taken.finite:
             self._stopped = True
             self._warn(f"{lost or 'weights are not finite'} at step {self.step}: the tracker records no more")

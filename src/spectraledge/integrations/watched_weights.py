@@ -1,6 +1,6 @@
 """The watched weights as they are now, and whether they are where the last step left them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,30 +11,32 @@ _SAMPLED = 16
 """Numbers of each parameter that are compared at every step (our choice: what moves weights moves most of them)."""
 
 
-def drifted(now: Tensor, then: Tensor) -> Tensor:
+UNMOVED = torch.zeros((), dtype=torch.bool, device="cpu")
+"""What `drifted` says where it need not compute."""
+
+
+def drifted(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Tell whether numbers have moved by more than it takes to move them away and back, as a 0-dimensional bool.
 
-    Definition: by more than four roundings of the largest of their row. Law: not finite numbers count as unmoved.
+    Definition: by more than four roundings of the largest of their row. Laws: not finite numbers count as unmoved;
+    those of another shape or type as moved.
 
     Args:
-        now: Numbers, in rows.
-        then: As they were, of the same shape and type.
+        pairs: Numbers now, in rows, and as they were, wherever they are kept.
 
     Returns:
-        Whether any has moved, on their device.
+        Whether any has moved, on their device; it is `UNMOVED` where none has and that is known at once.
     """
-    if now.device.type == "cpu" and torch.equal(now, then):
-        return torch.zeros((), dtype=torch.bool, device="cpu")
-    least = 4 * torch.finfo(then.dtype).eps * then.abs().amax(-1, keepdim=True)
-    return ((now - then).abs() > least).any()
-
-
-def drifted_apart(now: Sequence[Tensor], then: Sequence[Tensor]) -> Tensor:
-    """Tell whether two samples of weights differ by more than that; those of other shapes or types always do."""
-    if [(part.shape, part.dtype) for part in now] != [(part.shape, part.dtype) for part in then]:
-        return torch.ones((), dtype=torch.bool, device="cpu")
-    verdicts = [drifted(part, before.to(part.device)) for part, before in zip(now, then, strict=True)]
-    return torch.stack(verdicts).any() if verdicts else torch.zeros((), dtype=torch.bool, device="cpu")
+    verdicts = []
+    for now, then in pairs:
+        if now.is_cpu and then.is_cpu and torch.equal(now, then):
+            continue
+        if (now.shape, now.dtype) != (then.shape, then.dtype):
+            return torch.ones((), dtype=torch.bool, device="cpu")
+        before = then.to(now.device)
+        least = 4 * torch.finfo(now.dtype).eps * before.abs().amax(-1, keepdim=True)
+        verdicts.append(((now - before).abs() > least).any())
+    return torch.stack(verdicts).any() if verdicts else UNMOVED
 
 
 class WatchedWeights:
@@ -46,14 +48,15 @@ class WatchedWeights:
 
     def __init__(self, counted: Mapping[str, Tensor]) -> None:
         self._counted = dict(counted)
+        self._parameters = list(self._counted.values())
         self._shapes = [part.shape for part in self.parts()]
         self._pointers: list[int] = []
-        self._views: list[Tensor] = []
+        self._groups: list[list[Tensor]] = []
         self._left: list[Tensor] = []
 
     def parts(self) -> list[Tensor]:
         """Return the numbers of each parameter that lie here, as views; complex ones as pairs."""
-        return [local_part(parameter) for parameter in self._counted.values()]
+        return [local_part(parameter) for parameter in self._parameters]
 
     @property
     def device(self) -> torch.device:
@@ -84,18 +87,26 @@ class WatchedWeights:
 
     def moved(self) -> Tensor:
         """Tell whether these numbers have moved since, as a 0-dimensional bool."""
-        return drifted_apart(self.sample(), self._left)
+        return self.differ_from(self._left)
+
+    def differ_from(self, sample: Sequence[Tensor]) -> Tensor:
+        """Tell whether these numbers are others than in a sample, as a 0-dimensional bool."""
+        now = self.sample()
+        if len(now) != len(sample):
+            return torch.ones((), dtype=torch.bool, device="cpu")
+        return drifted(zip(now, sample, strict=True))
 
     def sample(self) -> list[Tensor]:
         """Return a copy of up to 16 numbers of every parameter, in a matrix for each type and length."""
-        pointers = [parameter.data_ptr() for parameter in self._counted.values()]
+        pointers = [parameter.data_ptr() for parameter in self._parameters]
         # Those of sharded parameters say nothing of where their shards lie.
         if pointers != self._pointers or 0 in pointers:
-            self._pointers, self._views = pointers, [_spread(part) for part in self.parts() if part.numel()]
-        groups: dict[str, list[Tensor]] = {}
-        for view in self._views:
-            groups.setdefault(f"{view.dtype} {len(view)}", []).append(view)
-        return [torch.cat(groups[key]).reshape(len(groups[key]), -1) for key in sorted(groups)]
+            groups: dict[str, list[Tensor]] = {}
+            for part in self.parts():
+                if part.numel():
+                    groups.setdefault(f"{part.dtype} {_count(part)}", []).append(_spread(part))
+            self._pointers, self._groups = pointers, [groups[key] for key in sorted(groups)]
+        return [torch.cat(views) for views in self._groups]
 
     @property
     def left(self) -> Sequence[Tensor]:
@@ -107,11 +118,16 @@ class WatchedWeights:
         self._left = list(sample)
 
 
+def _count(part: Tensor) -> int:
+    """Return how many numbers of a tensor are looked at."""
+    return min(_SAMPLED, part.numel() if part.is_contiguous() else max(part.shape))
+
+
 def _spread(part: Tensor) -> Tensor:
-    """Return a view of numbers all over a tensor."""
-    count = min(_SAMPLED, part.numel() if part.is_contiguous() else max(part.shape))
+    """Return a view of numbers all over a tensor, as a row."""
+    count = _count(part)
     if part.is_contiguous():
         stride = max(1, (part.numel() - 1) // count)
     else:
         stride = sum(size // count * step for size, step in zip(part.shape, part.stride(), strict=True))
-    return part.as_strided((count,), (stride,), part.storage_offset())
+    return part.as_strided((1, count), (0, stride), part.storage_offset())

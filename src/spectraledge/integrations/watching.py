@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from spectraledge.errors import InputError
+from spectraledge.integrations.shards import whole_sizes
 from spectraledge.models.module_tensors import plain_name, unwrapped
 from spectraledge.trajectory import select_parameters
 
@@ -64,7 +65,7 @@ def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequen
         InputError: if a pattern matches nothing, or nothing that it matches is moved, or what would be watched lies on
             several devices or has no plain numbers to subtract.
     """
-    names = plain_names(model)
+    names, sizes = plain_names(model), whole_sizes(model)
     matched = set(select_parameters([name for name, _ in names], patterns).matched)
     watched: dict[str, Tensor] = {}
     first_name: dict[tuple[object, ...], str] = {}
@@ -83,7 +84,8 @@ def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequen
             reason = ""
             watched[name] = parameter
             first_name[place] = name
-        rows.append(row(name, parameter, reason, step))
+        whole = {"parameters": sizes[id(parameter)]} if id(parameter) in sizes else {}
+        rows.append(row(name, parameter, reason, step) | whole)
     if not watched:
         by = "" if moved is None else " by this optimizer"
         found = ", ".join(f"{entry['name']} ({entry['reason']})" for entry in rows if entry["name"] in matched)
