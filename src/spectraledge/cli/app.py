@@ -16,7 +16,7 @@ _COMMANDS = {
     "analyze": ("inspect", "spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20"),
     "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
     "doctor": ("doctor", "spectraledge doctor --json"),
-    "study": ("study", None),
+    "study": ("study_commands", None),
     "checkpoints": ("checkpoints", None),
 }
 """The module of each command, and an example where it has no commands of its own."""
