@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.models import ModuleTensors, differentiable_kernels
-from spectraledge.modes.differences import Ladder, Moved, central_responses
+from spectraledge.modes.central_differences import Ladder, Moved, central_responses
 from spectraledge.modes.reading import Inputs, ModuleFailedError, Reading, reading
 from spectraledge.modes.responses import double_backward_responses, dual_responses, jvp_responses
 from spectraledge.trajectory import Layout

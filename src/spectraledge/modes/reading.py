@@ -10,8 +10,8 @@ from torch.utils._pytree import tree_leaves
 
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import in_precision, substituted
-from spectraledge.modes.operations import Sizes
 from spectraledge.modes.responses import ENTRIES
+from spectraledge.modes.tensor_sizes import Sizes
 
 Inputs = Tensor | Mapping[str, object]
 """All inputs of a module: one tensor, or arguments by name, each tensor among them with one row per input."""

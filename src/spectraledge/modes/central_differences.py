@@ -7,8 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from spectraledge.modes.operations import Roundings
 from spectraledge.modes.reading import FEW, Reading
+from spectraledge.modes.tensor_sizes import Roundings
 
 SIZES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
 """Steps over the norm of the watched parameters: large ones for modules that round to single precision inside, small
