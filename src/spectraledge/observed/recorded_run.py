@@ -1,7 +1,7 @@
 """A recorded run, read from its folder: configuration, task, split, snapshots and the window of updates at a step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,8 @@ class RecordedRun:
     Attributes:
         folder: The run folder.
         config: How it was trained.
-        task: Its task, with its structure where the table is that of a known operation; of a joint one, one part.
+        task: Its task, with the structure that it was recorded with, or else that of a known operation with the same
+            table; of a joint one, one part.
         head: Place of that part among the network's heads.
         test_N: Which pairs of the domain are for testing.
         series: Its snapshots, and the parameters that are watched.
@@ -81,7 +82,8 @@ class RecordedRun:
             The run.
 
         Raises:
-            InputError: if the folder is no run, a pattern matches nothing, or the task has no such part.
+            InputError: if the folder is no run, a pattern matches nothing, the task has no such part, or its own basis
+                is unknown here.
         """
         config = RunConfig.of_run(folder)
         domain = read_table(folder / "domain.parquet")
@@ -96,6 +98,9 @@ class RecordedRun:
             known = named_task(name, modulus=config.model.tokens)
             for candidate in (known, *joint_task([known]).parts):
                 task = candidate if candidate.digest == task.digest else task
+        if name in (structures := Manifest.read(folder).structures):
+            grouping_rule(structures[name])
+            task = replace(task, structure=structures[name])
         is_test = np.array(domain["split"] == "test")
         return cls(folder, config, task, names.index(name), is_test, Series.open(folder, patterns or config.watched))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spectraledge.algebra import require_prime
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
+from spectraledge.tasks.groupings import grouping
 from spectraledge.tasks.joint import JointTask, any_task
 from spectraledge.tasks.operations import all_pairs
 from spectraledge.tasks.task import Task
@@ -23,7 +23,7 @@ def task_from_function(
 
     Args:
         function: Maps (a, b) to the answer, an integer that is reduced mod the modulus, or to None to exclude the pair.
-        modulus: A prime. Default 97 (Xu 2026, §2).
+        modulus: Number of residues. Default 97 (Xu 2026, §2).
         name: Identifier. Default: the function's name.
         structure: Name of the task's own grouping, if it has one (see `GROUPINGS`).
 
@@ -31,10 +31,12 @@ def task_from_function(
         The task over all pairs for which the function gives an answer.
 
     Raises:
-        InputError: if the modulus is not prime, or the function fails or returns something that is no integer.
+        InputError: if the modulus is below 2, the function fails or returns something that is no integer, or the
+            structure does not apply.
     """
     label = name or str(getattr(function, "__name__", "function"))
-    require_prime(modulus, f"task {label!r}")
+    if modulus < 2:
+        raise InputError(f"modulus must be at least 2, got {modulus}")
     table = np.full((modulus, modulus), -1, dtype=np.int64)
     for a, b in all_pairs(modulus).tolist():
         try:
@@ -49,32 +51,42 @@ def task_from_function(
     return task_from_table(table, name=label, structure=structure)
 
 
-def task_from_table(table_MM: ArrayLike, *, name: str = "table", structure: str = "output") -> Task:
+def task_from_table(table_AB: ArrayLike, *, name: str = "table", structure: str = "output") -> Task:
     """Make a task from its table of answers.
 
     Args:
-        table_MM: Square, one row per a, one column per b; answers 0..modulus − 1. Negative or NaN excludes the pair.
+        table_AB: One row per a, one column per b, any number of either; answers are numbered from 0. Negative or NaN
+            excludes the pair.
         name: Identifier.
         structure: Name of the task's own grouping, if it has one (see `GROUPINGS`).
 
     Returns:
-        The task; its modulus is the number of rows.
+        The task; its modulus is the largest of the numbers of rows, columns and answers.
 
     Raises:
-        InputError: if the table is not square with a prime number of rows, or an entry is no residue.
+        InputError: if the table is no matrix of integers, answers are not numbered from 0, or the structure does not
+            apply.
     """
-    table = np.asarray(table_MM)
-    if table.ndim != 2 or table.shape[0] != table.shape[1] or table.dtype.kind not in "biuf":
-        raise InputError(f"a task table must be square and numeric, got shape {table.shape} of {table.dtype}")
-    modulus = table.shape[0]
-    require_prime(modulus, f"task {name!r} (its table has {modulus} rows)")
+    table = np.asarray(table_AB)
+    if table.ndim != 2 or table.dtype.kind not in "biuf":
+        raise InputError(
+            f"a task table must have rows and columns of numbers, got shape {table.shape} of {table.dtype}"
+        )
     filled = np.where(np.isnan(table), -1, table)
     if np.isinf(filled).any() or (filled != np.floor(filled)).any():
-        raise InputError(f"task {name!r} has answers that are not integers: every answer must be in 0..{modulus - 1}")
-    # Clipped first: a number too large for an integer is too large for the modulus as well.
-    labels = np.clip(filled, -1, modulus).astype(np.int64).ravel()
-    kept = labels >= 0
-    return Task(name, f"table of {name}", modulus, all_pairs(modulus)[kept], labels[kept], structure)
+        raise InputError(f"task {name!r} has answers that are not integers: number them from 0")
+    # A network has an output for every answer up to the largest, so a number far too large must not pass for one.
+    if table.size and filled.max() >= table.size:
+        raise InputError(
+            f"task {name!r} has an answer {filled.max():.0f} in a table of {table.size} cells, which has fewer answers "
+            "than that: number them from 0"
+        )
+    labels_AB = filled.astype(np.int64)
+    modulus = max(*labels_AB.shape, int(labels_AB.max(initial=0)) + 1)
+    pairs_N2 = np.argwhere(labels_AB >= 0)
+    task = Task(name, f"table of {name}", modulus, pairs_N2, labels_AB[labels_AB >= 0], structure)
+    grouping(task, structure)
+    return task
 
 
 def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:

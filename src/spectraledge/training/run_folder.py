@@ -176,6 +176,7 @@ class RunFolder:
             wall_seconds=self._before + time.monotonic() - self._began,
             seeds=PROTOCOLS[self._config.protocol].seeds(self._config.seed),
             environment=environment(run.device),
+            structures={part.name: part.structure for part in self._task.parts},
         )
 
     def _write_domain(self, run: Member) -> None:

@@ -31,6 +31,7 @@ class Manifest(BaseModel):
         wall_seconds: Time spent, over all sittings.
         seeds: Seed of each named stream.
         environment: Versions, device and threads.
+        structures: Name of the own basis of each part of the task, by part; empty in runs of earlier versions.
         thinned: Steps whose snapshots were removed after the run was analysed, to save space.
     """
 
@@ -47,6 +48,7 @@ class Manifest(BaseModel):
     wall_seconds: float = 0.0
     seeds: dict[str, int]
     environment: dict[str, Any]
+    structures: dict[str, str] = {}
     thinned: list[int] = []
 
     def write(self, folder: Path) -> None:
