@@ -84,7 +84,7 @@ def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequen
             reason = ""
             watched[name] = parameter
             first_name[place] = name
-        whole = {"parameters": sizes[id(parameter)]} if id(parameter) in sizes else {}
+        whole: dict[str, str | int | bool] = {"parameters": sizes[id(parameter)]} if id(parameter) in sizes else {}
         rows.append(row(name, parameter, reason, step) | whole)
     if not watched:
         by = "" if moved is None else " by this optimizer"
