@@ -234,6 +234,7 @@ HEAD = "self.head = nn.Linear(2, task.modulus)"
             "return self.w * self.head(pairs.to(self.head.weight))",
             "'w' from another stream",
         ),
+        (HEAD, "x = self.head(pairs.to(self.head.weight)); return x + x.detach().square()", "another derivative than"),
         ("self.none = 0", "return torch.zeros(len(pairs), 5)", "has no parameters"),
         ("raise KeyError('x')", "return pairs", "failed: KeyError"),
     ],

@@ -90,7 +90,7 @@ class MLPArchitecture(ModuleArchitecture):
     def of(cls, config: MLPConfig) -> "MLPArchitecture":
         """Make it for a configuration; no weights are allocated."""
         with torch.device("meta"):
-            network = MLP(config).eval()
+            network = MLP(config)
         return cls(config.label, partial(MLP, config), network, config.tokens, config.answers)
 
     @property

@@ -1,6 +1,7 @@
 """Any module on pairs of tokens as an architecture, by `torch.func`."""
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from spectraledge.errors import InputError
 from spectraledge.models.architecture import Parameters, ReadOut, ReadoutName
+from spectraledge.models.kernels import differentiable_kernels
 from spectraledge.models.module_tensors import substituted
 from spectraledge.models.readouts import centred_logit_response
 from spectraledge.streams import seeded_torch
@@ -23,7 +25,8 @@ class ModuleArchitecture:
         label: What to call them in messages.
         build: Makes a network, its weights drawn from PyTorch's stream. It takes int64 pairs (N, 2) to logits
             (N, answers · tokens), answer by answer, and every pair for itself.
-        network: One such network in evaluation mode; of its tensors only buffers are used.
+        network: One such network; of its tensors only buffers are used. It stays in training mode, which differs from
+            the other by fast paths alone.
         tokens: Classes of every answer.
         answers: Answers per pair.
         head_module: Name of the linear layer that gives the logits, so that what it reads is the residual; "" if there
@@ -133,6 +136,11 @@ class ModuleArchitecture:
 
     def _each(self, function: Callable[..., Any], parameters: Parameters, *stacked: Tensor) -> Any:
         """Apply a function of one network's tensors to S stacked ones."""
+        # The compiler chooses kernels itself.
+        with nullcontext() if torch.compiler.is_compiling() else differentiable_kernels(stacked[0].device):
+            return self._stacked(function, parameters, *stacked)
+
+    def _stacked(self, function: Callable[..., Any], parameters: Parameters, *stacked: Tensor) -> Any:
         count = len(stacked[0])
         if count > 1 and self.stackable:
             return torch.func.vmap(function)(dict(parameters), *stacked)
@@ -158,16 +166,16 @@ class ModuleArchitecture:
 
     def _seen(self, parameters: Parameters, pairs_N2: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return logits, and what the head reads."""
-        if not self.head_module:
-            return self._shaped(self._call(parameters, pairs_N2)), None
-        read: list[Tensor] = []
-        hook = self.network.get_submodule(self.head_module).register_forward_pre_hook(
-            lambda _, inputs: read.append(inputs[0])
-        )
-        try:
-            logits = self._call(parameters, pairs_N2)
-        finally:
-            hook.remove()
+        with differentiable_kernels(pairs_N2.device):
+            if not self.head_module:
+                return self._shaped(self._call(parameters, pairs_N2)), None
+            read: list[Tensor] = []
+            head = self.network.get_submodule(self.head_module)
+            hook = head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+            try:
+                logits = self._call(parameters, pairs_N2)
+            finally:
+                hook.remove()
         return self._shaped(logits), read[-1]
 
     def _call(self, parameters: Parameters, pairs_N2: Tensor) -> Tensor:
@@ -184,4 +192,4 @@ class ModuleArchitecture:
 def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Build a module whose weights come from PyTorch's stream, which is as before afterwards."""
     with seeded_torch(seed):
-        return build().eval()
+        return build().train()

@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.models.modules import ModuleArchitecture, seeded
-from spectraledge.streams import seeded_torch
+from spectraledge.streams import seeded_torch, torch_generator
 
 _TRIED = 8
 """Pairs on which a network is tried."""
+
+_SMALL = 1e-5
+"""Step of the central differences that confirm derivatives."""
 
 
 class ModelTask(NamedTuple):
@@ -104,12 +107,14 @@ def user_architecture(config: ModuleConfig) -> ModuleArchitecture:
     make = partial(load_function(path, config.function), ModelTask(config.tokens, config.answers), **config.options)
     build = partial(_build, _source(config), make)
     network = seeded(build, 0)
-    _check_weights(_source(config), build, network)
-    first_N = torch.arange(_TRIED, device="cpu") % config.tokens
-    pairs_N2 = torch.stack([first_N, (3 * first_N + 1) % config.tokens], 1)
-    head = _check_answers(config, network, pairs_N2)
-    found = ModuleArchitecture(_source(config), build, network, config.tokens, config.answers, head)
-    return replace(found, stackable=_is_stackable(found, pairs_N2))
+    with seeded_torch(0):
+        _check_weights(_source(config), build, network)
+        first_N = torch.arange(_TRIED, device="cpu") % config.tokens
+        pairs_N2 = torch.stack([first_N, (3 * first_N + 1) % config.tokens], 1)
+        head = _check_answers(config, network, pairs_N2)
+        found = ModuleArchitecture(_source(config), build, network, config.tokens, config.answers, head)
+        _check_derivatives(found, pairs_N2)
+        return replace(found, stackable=_is_stackable(found, pairs_N2))
 
 
 def _build(label: str, make: Callable[[], object]) -> nn.Module:
@@ -147,12 +152,12 @@ def _check_answers(config: ModuleConfig, network: nn.Module, pairs_N2: Tensor) -
     """Check that every pair has an answer of its own; return the name of the linear layer that gives it, if any."""
     label, shape = _source(config), (len(pairs_N2), config.answers * config.tokens)
     buffers = {name: value.clone() for name, value in network.named_buffers()}
-    head, logits = _answered(label, network, pairs_N2)
+    (head, logits), (_, again), (_, evaluated) = (
+        _answered(label, part, pairs_N2) for part in (network, network, copy.deepcopy(network).eval())
+    )
     if logits.shape != shape:
         raise InputError(f"{label} must give logits of shape {shape} for {shape[0]} pairs, got {tuple(logits.shape)}")
-    with seeded_torch(0):
-        trained = _answered(label, network.train(), pairs_N2)[1]
-        same = trained.equal(_answered(label, network.eval(), pairs_N2)[1]) and trained.equal(logits)
+    same = logits.equal(again) and torch.allclose(logits, evaluated, rtol=1e-4, atol=1e-5)
     if not same or not all(value.equal(buffers[name]) for name, value in network.named_buffers()):
         raise InputError(
             f"{label} answers differently in training, or at random (dropout, batch normalisation): leave that out, as "
@@ -191,6 +196,37 @@ def _answered(label: str, network: nn.Module, pairs_N2: Tensor) -> tuple[str, Te
     name, given, out = seen[-1] if seen else ("", (), logits)
     is_head = bool(name) and given[0].dim() == 2 and out.data_ptr() == logits.data_ptr() and out.shape == logits.shape
     return name if is_head else "", logits
+
+
+def _check_derivatives(architecture: ModuleArchitecture, pairs_N2: Tensor) -> None:
+    """Refuse what has no derivative, or another one than its values have, as where a part is detached."""
+    generator = torch_generator(0, "derivatives")
+    drawn = architecture.draw(0, published=False)
+    near, along = (
+        {name: torch.empty_like(v, dtype=torch.float64).normal_(generator=generator) for name, v in drawn.items()}
+        for _ in range(2)
+    )
+    # Beside the initial weights, which may lie where a slope jumps.
+    weights = {name: value + 0.1 * near[name] for name, value in drawn.items()}
+    read = architecture.read(architecture.readouts[0])
+    try:
+        found = torch.func.jvp(lambda moved: read(moved, pairs_N2), (weights,), (along,))[1]
+        gradient = torch.func.grad(lambda moved: read(moved, pairs_N2).square().sum())(weights)
+    except Exception as error:
+        raise InputError(f"{architecture.label} has no derivative: {type(error).__name__}: {error}") from error
+    ahead, behind = (
+        read({name: value + size * along[name] for name, value in weights.items()}, pairs_N2)
+        for size in (_SMALL, -_SMALL)
+    )
+    slope = sum((gradient[name] * along[name]).sum() for name in gradient)
+    squares = ahead.square().sum() - behind.square().sum()
+    pairs = ((found, (ahead - behind) / (2 * _SMALL)), (torch.as_tensor(slope), squares / (2 * _SMALL)))
+    for derivative, difference in pairs:
+        if not torch.allclose(derivative, difference, rtol=1e-3, atol=1e-4 * float(difference.abs().max())):
+            raise InputError(
+                f"{architecture.label} has another derivative than its answers have (detached parts, custom backward): "
+                "responses would be of another network"
+            )
 
 
 def _is_stackable(architecture: ModuleArchitecture, pairs_N2: Tensor) -> bool:
