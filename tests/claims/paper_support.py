@@ -87,7 +87,10 @@ def single(world, task, seed, weight_decay):
         ),
         "ranks": pd.concat(
             [
-                world.directions(lambda kind: {"effective_rank": like_random(world, kind, 40)}, centered=centered)
+                world.directions(
+                    lambda kind: {"effective_rank": like_random(world, kind, 40), "peakedness": world.near(20)},
+                    centered=centered,
+                )
                 for centered in (True, False)
             ]
         ),
@@ -101,7 +104,9 @@ def single(world, task, seed, weight_decay):
                 tables["reuse"],
                 *(
                     world.directions(
-                        lambda kind: {"concentration": like_random(world, kind, 0.1)}, readout="residual", basis=basis
+                        lambda kind: {"concentration": like_random(world, kind, 0.1), "energy_share": world.near(0.1)},
+                        readout="residual",
+                        basis=basis,
                     )
                     for basis in ("output", "gaussian_angle")
                 ),
@@ -177,7 +182,7 @@ def declines(world, groks):
     published = {"definition": "since_peak", "window": 10, "centered": False}
     return pd.DataFrame(
         [
-            {"quantity": quantity, **kind, "step": step, "value": value(size, small, step)}
+            {"quantity": quantity, **kind, "step": step, "value": value(size, small, step), "null": 1.0}
             for quantity, kind, size, small in (
                 ("floor_ratio", floors, 1.6, 1.0),
                 ("g23_share", published, 4.0, 1.0),
@@ -191,7 +196,10 @@ def declines(world, groks):
 
 def agreement(world, groks):
     spread = world.either(200, 1_500) if groks else world.near(1_500)
-    own = {"window": 20, "spread": spread, "null_spread": world.near(1_500)}
+    changes = {name: world.near(2_000) for name in ("updates", "displacement", "weights")}
+    nulls = {f"{name}_null": world.near(2_000) for name in ("updates", "displacement")}
+    grokked = {"grokked_step": float(GROKKED_STEP) if groks else np.nan}
+    own = {"window": 20, "spread": spread, "null_spread": world.near(1_500), **changes, **nulls, **grokked}
     return pd.DataFrame([own, {**own, "window": 10, "spread": 9_000.0}])
 
 
@@ -243,7 +251,13 @@ def reuse(world, *, more):
         ),
         "inclusion": pd.DataFrame(
             [
-                {"target": "square_sum", "others": "add+mul", "kind": kind, "inclusion": of(kind, 0.6, 0.1)}
+                {
+                    "target": "square_sum",
+                    "others": "add+mul",
+                    "kind": kind,
+                    "inclusion": of(kind, 0.6, 0.1),
+                    "chance": 0.01,
+                }
                 for kind in ("edge", "random", "random")
             ]
         ),

@@ -5,12 +5,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from paper_support import GROKKING, TRI, World, a_run, a_study, planted, single
+from paper_support import GROKKING, World, a_run, a_study, planted, single
 
+from spectraledge.claims.design import CONDITIONS
+from spectraledge.claims.effects import OWN, Effect, Reading, RunReader, compared_kinds, measure
 from spectraledge.claims.paper_claims import PAPER_CLAIMS, evaluate_study
-from spectraledge.claims.paper_edge import matched_values
-from spectraledge.claims.paper_runs import joint_runs, kinds_compared, over_tasks, paired
+from spectraledge.claims.paper_effects import PAPER_EFFECTS, measure_paper
 from spectraledge.claims.published import MODES, VALUES, published, published_modes
+from spectraledge.claims.summaries import MeasuredEffects
+from spectraledge.claims.training_effects import PUBLISHED_DECLINE
 
 SEEDS = 8
 GROK_OR_NEVER = {"never-without-decay", "never-quadratic-cubic", "groks-dual", "groks-tri"}
@@ -48,13 +51,13 @@ def test_two_seeds_conclude_nothing():
 def test_what_was_not_measured_is_said_not_dropped(true_study):
     bare = a_study(*(dataclasses.replace(run, tables={}) for run in true_study.runs))
     found = evaluate_study(bare.runs)
-    assert found.claims["claim"].tolist() == [claim.id for claim, _ in PAPER_CLAIMS]
+    assert found.claims["claim"].tolist() == [claim.id for claim in PAPER_CLAIMS]
     of_manifests = found.claims["section"].eq("§2") | found.claims["statistic"].str.startswith("steps until")
     assert set(found.claims.loc[~of_manifests, "verdict"]) == {"not measured"}
     assert set(found.claims.loc[of_manifests, "verdict"]) == {"replicates"}
     nothing = evaluate_study(a_study().runs)
     assert set(nothing.claims["verdict"]) == {"not measured"}
-    assert len(nothing.effects) == 0
+    assert len(nothing.by_seed) == 0
 
 
 def test_a_run_without_one_table_costs_only_its_seed(true_study):
@@ -69,9 +72,9 @@ def test_a_run_without_one_table_costs_only_its_seed(true_study):
 
 
 def test_every_seed_of_every_claim_is_in_the_second_table(true_verdicts):
-    counts = true_verdicts.effects.groupby("claim").size()
+    counts = true_verdicts.by_seed.groupby("claim").size()
     assert counts.to_dict() == dict.fromkeys(true_verdicts.claims["claim"], SEEDS)
-    means = true_verdicts.effects.groupby("claim")["effect"].mean()
+    means = true_verdicts.by_seed.groupby("claim")["effect"].mean()
     claims = true_verdicts.claims.set_index("claim")
     plain = claims["scale"].isin(["difference", "rate"])
     np.testing.assert_allclose(claims.loc[plain, "value"], means[claims.index[plain]], rtol=1e-12)
@@ -106,7 +109,7 @@ def test_one_run_that_groks_breaks_never(task, decay, claim):
 def test_runs_are_read_at_like_steps():
     def table(at):
         steps = np.arange(100, 3_700, 100)
-        return {"declines": pd.DataFrame({"quantity": "g23", "step": steps, "value": steps + at})}
+        return {"declines": pd.DataFrame({**PUBLISHED_DECLINE, "step": steps, "value": steps + at})}
 
     study = a_study(
         a_run("add", 1, grokked_step=2_000, tables=table(0)),
@@ -115,52 +118,80 @@ def test_runs_are_read_at_like_steps():
         a_run("add", 1, weight_decay=0.0),
         a_run("cubic", 2, tables=table(0)),
     )
-    found = matched_values(study.runs, "declines", quantity="g23")
+    effects = measure_paper(study.runs)
+    found = pd.concat([effects.of("decline", group) for group in ("generalised", "not-generalised")])
     # 2,320 is the median of the seed's two; a seed in which nothing groks has no such step.
-    assert found.to_numpy().tolist() == [[1, 2_000.0, True], [1, 2_600.0, True], [1, 2_300.0, False]]
+    assert found[["seed", "value", "learned"]].to_numpy().tolist() == [
+        [1, 2_000.0, True],
+        [1, 2_600.0, True],
+        [1, 2_300.0, False],
+    ]
 
 
-def test_means_over_tasks_are_of_whole_seeds():
+def from_column(name, scale="difference"):
+    """An effect that is a number of a run's table `t`, against 1."""
+    return Effect(name, name, "ratio", scale, "1", lambda reader: Reading(reader.mean("t", "v"), 1.0))
+
+
+def test_means_over_tasks_are_of_whole_seeds(monkeypatch):
     def run(task, seed, value):
         return a_run(task, seed, grokked_step=9, tables={"t": pd.DataFrame({"v": [value]})})
 
-    study = a_study(run("add", 1, 4.0), run("sub", 1, 1.0), run("add", 2, 9.0), run("add", 3, 2.0), run("sub", 3, 0.0))
+    runs = (run("add", 1, 4.0), run("sub", 1, 1.0), run("add", 2, 9.0), run("add", 3, 2.0), run("sub", 3, 0.0))
+    both = dataclasses.replace(CONDITIONS["learned"], tasks=("add", "sub"))
+    monkeypatch.setitem(CONDITIONS, "both", both)
+    declared = {name: from_column(name, name) for name in ("difference", "ratio")}
+    effects = MeasuredEffects(declared, measure(declared.values(), runs))
+    assert effects.by_seed("difference", "both").to_numpy().tolist() == [[1, 2.5, 1.0, 1.5], [3, 1.0, 1.0, 0.0]]
+    np.testing.assert_allclose(effects.by_seed("ratio", "both"), [[1, 2.0, 1.0, 2.0], [3, np.nan, 1.0, np.nan]])
+    whole = effects.summary("ratio", "both")
+    assert (whole.seeds, whole.left_out, whole.measured) == (1, 1, pytest.approx(2.0))
 
-    def effect(found):
-        return float(found.table("t")["v"].iloc[0]), 1.0
 
-    plain = over_tasks(("add", "sub"), effect)(study.runs)
-    assert plain.to_numpy().tolist() == [[1, 2.5, 1.0], [3, 1.0, 1.0]]
-    logarithms = over_tasks(("add", "sub"), effect, logarithms=True)(study.runs)
-    np.testing.assert_allclose(logarithms.to_numpy(), [[1, 2.0, 1.0], [3, np.nan, 1.0]])
+def test_a_number_that_is_missing_in_one_task_costs_its_seed(monkeypatch):
+    tables = {"t": pd.DataFrame({"v": [4.0]})}
+    runs = (
+        a_run("add", 1, grokked_step=9, tables=tables),
+        a_run("sub", 1, grokked_step=9, tables={"t": pd.DataFrame({"v": [np.nan]})}),
+    )
+    monkeypatch.setitem(CONDITIONS, "both", dataclasses.replace(CONDITIONS["learned"], tasks=("add", "sub")))
+    declared = {"difference": from_column("difference")}
+    found = MeasuredEffects(declared, measure(declared.values(), runs)).summary("difference", "both")
+    assert (found.seeds, found.left_out) == (0, 1)
 
 
 def test_only_runs_that_grok_count_where_a_claim_is_about_them():
-    world = World(holds=True, seed=0)
-    grokked = single(world, "add", 1, 1.0)
-    failed = a_run("add", 2, tables=grokked.tables)
-    effect = kinds_compared("modes", "energy_share", "bulk", method="jvp", basis="own")
-    assert over_tasks(("add",), effect)((grokked, failed))["seed"].tolist() == [1]
-    assert over_tasks(("add",), effect, grokked=False)((grokked, failed))["seed"].tolist() == [1, 2]
+    grokked = single(World(holds=True, seed=0), "add", 1, 1.0)
+    effects = measure_paper((grokked, a_run("add", 2, tables=grokked.tables)))
+    assert effects.of("share:edge-bulk", "add-decay-learned")["seed"].tolist() == [1]
+    assert effects.of("share:edge-bulk", "add-decay")["seed"].tolist() == [1, 2]
 
 
 def test_a_kind_is_compared_by_its_mean():
     table = pd.DataFrame({"kind": ["edge", "edge", "bulk", "random"], "basis": ["sum"] * 4, "x": [1.0, 3.0, 5.0, 7.0]})
-    run = a_run("add", 1, tables={"t": table})
-    assert kinds_compared("t", "x", "random", basis="own")(run) == (2.0, 7.0)
-    assert kinds_compared("t", "x", "random", basis="difference")(run) is None
-    assert kinds_compared("other", "x", "random")(run) is None
+    reader = RunReader(a_run("add", 1, tables={"t": table}), ())
+
+    def read(name, **where):
+        (effect,) = compared_kinds(
+            "e", "e", "F", "ratio", None, table=name, column="x", pairs=("edge-random",), where=where
+        )
+        return effect.read(reader)
+
+    assert read("t", basis=OWN) == Reading(2.0, 7.0)
+    assert read("t", basis="difference") is None
+    assert read("other") is None
 
 
-def test_joint_runs_are_told_apart_by_what_they_start_from(true_study):
-    alone, after = joint_runs(true_study.runs, "square_sum+"), joint_runs(true_study.runs, "square_sum+", "add+mul")
-    assert sorted(alone) == sorted(after) == list(range(SEEDS))
-    by_hash = {run.config.hash: run.config for run in true_study.runs}
-    for seed in alone:
-        assert alone[seed].config.start == ""
-        first = by_hash[after[seed].config.start]
-        assert (first.task, first.seed) == ("add+mul", seed)
-    assert joint_runs(true_study.runs, TRI, "add+mul") == {}
+def test_arms_are_told_apart_by_what_they_start_from(true_study):
+    effects = measure_paper(true_study.runs)
+    arms = {name: effects.of("steps", name) for name in ("alone", "after-both", "after-permuted")}
+    assert {name: sorted(rows["seed"]) for name, rows in arms.items()} == {key: list(range(SEEDS)) for key in arms}
+    assert len({run for rows in arms.values() for run in rows["run"]}) == 3 * SEEDS
+    assert {name: set(rows["after"]) for name, rows in arms.items()} == {
+        "alone": {""},
+        "after-both": {"add+mul"},
+        "after-permuted": {"permuted_add+permuted_mul"},
+    }
 
 
 def test_arms_that_never_learn_have_steps_but_select_nothing():
@@ -178,19 +209,26 @@ def test_arms_that_never_learn_have_steps_but_select_nothing():
 
 
 def test_pairs_need_both_runs_and_both_numbers():
-    first = {1: a_run("add", 1, grokked_step=100), 2: a_run("add", 2, grokked_step=100), 3: a_run("add", 3)}
-    second = {1: a_run("sub", 1, grokked_step=400), 3: a_run("sub", 3, grokked_step=300)}
-    found = paired(first, second, lambda run: run.manifest.grokked_step or np.nan)
-    assert found.to_numpy().tolist() == [[1, 100, 400]]
-    assert paired({}, second, lambda run: 1.0).empty
+    def run(task, seed, value):
+        return a_run(task, seed, tables={"t": pd.DataFrame({"v": [value]})})
+
+    runs = [run("square_sum+", seed, float(value)) for seed, value in ((1, 4), (3, 3), (4, 5))]
+    runs += [run("add+square_sum", seed, value) for seed, value in ((1, 1.0), (2, 1.0), (4, np.nan))]
+    declared = {"e": from_column("e")}
+    effects = MeasuredEffects(declared, measure(declared.values(), runs))
+    found = effects.by_seed("e", "beside-add", against="alone")
+    assert found.to_numpy().tolist() == [[1, 1.0, 4.0, -3.0]]
+    assert effects.by_seed("e", "beside-mul", against="alone").empty
 
 
 def test_declarations_are_complete_and_distinct():
-    claims = [claim for claim, _ in PAPER_CLAIMS]
+    claims = PAPER_CLAIMS
     assert len({claim.id for claim in claims}) == len(claims)
     assert len({(claim.statement, claim.statistic, claim.null) for claim in claims}) == len(claims)
     for claim in claims:
         assert all((claim.section, claim.statement.endswith("."), claim.statistic, claim.null))
+        assert {claim.of, claim.against} <= {*CONDITIONS, ""}
+        assert PAPER_EFFECTS[claim.effect.id] is claim.effect
     first = {claim.section: claim.method for claim in reversed(claims)}
     both = {section for section in first if {c.method for c in claims if c.section == section} > {"sound"}}
     assert {section: first[section] for section in both} == dict.fromkeys(both, "sound")

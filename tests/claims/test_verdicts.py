@@ -1,7 +1,6 @@
 """Verdicts on planted effects, the errors they make, and claims that cannot be measured."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,27 +9,43 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from spectraledge.claims.effects import EFFECT_COLUMNS, Effect
+from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.claims.verdicts import SeedClaim, judge, verdict
 from spectraledge.statistics import discrimination, mean_estimate
 from spectraledge.streams import numpy_generator
-from spectraledge.studies.results import StudyResult
-from spectraledge.studies.study_config import StudyConfig
 
-STUDY = StudyResult(StudyConfig(name="none", runs=()), Path("none"), (), {}, ())
+LEARNED = "add-decay-learned"
 
 
-def a_claim(scale="difference", side="above", **fields):
-    return SeedClaim("planted", "§0", "sound", "It is so.", "a value", "its null", scale, side, **fields)
+def a_claim(scale="difference", side="above", *, margin=None, name="planted", **fields):
+    effect = Effect(name, "a value", "ratio", "ratio" if scale == "area" else scale, "its null", lambda _: None, margin)
+    area = {"separates": True, "of": "generalised", "against": "not-generalised"} if scale == "area" else {}
+    return SeedClaim(name, "§0", "sound", "It is so.", effect, **{"of": LEARNED, "side": side, **area, **fields})
 
 
 def effects(values, nulls=0.0, seeds=None):
     seeds = range(len(values)) if seeds is None else seeds
-    return pd.DataFrame({"seed": list(seeds), "value": values, "null": nulls})
+    return pd.DataFrame({"seed": list(seeds), "value": values, "null": nulls, "learned": True})
+
+
+def measured(**tables):
+    """Effects by name, as if all their runs were of addition with weight decay."""
+    rows = [
+        table.assign(effect_id=name, run=range(len(table)), task="add", weight_decay=1.0, after="")
+        for name, table in tables.items()
+        if len(table)
+    ]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=EFFECT_COLUMNS)
 
 
 def judged(claim, table):
-    found = judge([(claim, lambda study: table)], STUDY)
-    return found.claims.iloc[0], found.effects
+    found = judge([claim], MeasuredEffects({claim.effect.id: claim.effect}, measured(planted=table)))
+    return found.claims.iloc[0], found.by_seed
+
+
+def judged_together(claims, **tables):
+    return judge(claims, MeasuredEffects({claim.effect.id: claim.effect for claim in claims}, measured(**tables)))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +76,15 @@ def test_planted_effects_get_their_verdict(side, margin, values, expected):
 )
 def test_difference_is_a_paired_t_test(rng, count, side):
     values, nulls = rng.normal(1, 1, count), rng.normal(0, 1, count)
-    row, table = judged(a_claim(side=side, limit=0.25), effects(values, nulls))
+    row, table = judged(a_claim(side=side), effects(values, nulls))
     alternative = {"above": "greater", "below": "less"}[side]
-    test = scipy.stats.ttest_1samp(values - nulls, 0.25, alternative=alternative)
+    test = scipy.stats.ttest_1samp(values - nulls, 0.0, alternative=alternative)
     ends = scipy.stats.ttest_rel(values, nulls).confidence_interval(0.95)
     np.testing.assert_allclose([row["p"], row["q"]], test.pvalue, rtol=1e-8)
     np.testing.assert_allclose([row["low"], row["high"]], ends, rtol=1e-8)
     np.testing.assert_allclose([row["measured"], row["measured_null"]], [values.mean(), nulls.mean()], rtol=1e-12)
     np.testing.assert_allclose(table["effect"], values - nulls, rtol=0)
-    assert (row["seeds"], row["limit"]) == (count, 0.25)
+    assert (row["seeds"], row["limit"]) == (count, 0.0)
 
 
 def test_ratio_is_a_difference_of_logarithms():
@@ -109,7 +124,8 @@ def test_rates_are_exact(happens, expected):
 def test_fewer_than_three_seeds_conclude_nothing(seeds, scale):
     if scale == "area":
         table = pd.DataFrame({"seed": [0, 0, 1, 1][: 2 * seeds], "value": [2.0, 1.0, 3.0, 0.5][: 2 * seeds]})
-        table["first"] = [True, False] * seeds
+        table["learned"] = [True, False] * seeds
+        table["null"] = np.nan
     else:
         table = effects([1.0, 1.0 if scale == "rate" else 1.001][:seeds], 0.5)
     row, found = judged(a_claim(scale), table)
@@ -119,14 +135,14 @@ def test_fewer_than_three_seeds_conclude_nothing(seeds, scale):
 
 def runs_of_seeds(rng, seeds, shift):
     rows = [(seed, rng.normal(shift * first), bool(first)) for seed in range(seeds) for first in (1, 1, 0, 0, 0)]
-    return pd.DataFrame(rows, columns=["seed", "value", "first"])
+    return pd.DataFrame(rows, columns=["seed", "value", "learned"]).assign(null=np.nan)
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(5, "replicates"), (-5, "does not"), (0.2, "inconclusive")])
 def test_areas_tell_groups_of_runs_apart(shift, expected):
     table = runs_of_seeds(np.random.default_rng(3), 8, shift)
     row, found = judged(a_claim("area"), table)
-    first, second = table[table["first"]], table[~table["first"]]
+    first, second = table[table["learned"]], table[~table["learned"]]
     area = discrimination(
         first["value"],
         second["value"],
@@ -140,7 +156,7 @@ def test_areas_tell_groups_of_runs_apart(shift, expected):
     assert row["measured_null"] == second["value"].median()
     # Every seed has as many runs of each group, but pairs across seeds are compared too.
     within = [
-        np.mean([x > y for x in one.loc[one["first"], "value"] for y in one.loc[~one["first"], "value"]])
+        np.mean([x > y for x in one.loc[one["learned"], "value"] for y in one.loc[~one["learned"], "value"]])
         for _, one in table.groupby("seed")
     ]
     np.testing.assert_allclose(found["effect"], within)
@@ -149,7 +165,7 @@ def test_areas_tell_groups_of_runs_apart(shift, expected):
 
 def test_seeds_without_both_groups_are_left_out_of_areas():
     table = runs_of_seeds(np.random.default_rng(4), 5, 3)
-    row, found = judged(a_claim("area"), table[~((table["seed"] == 2) & table["first"])])
+    row, found = judged(a_claim("area"), table[~((table["seed"] == 2) & table["learned"])])
     assert (row["seeds"], row["left_out"], list(found["seed"])) == (4, 1, [0, 1, 3, 4])
 
 
@@ -166,27 +182,23 @@ def test_values_without_spread_conclude_nothing():
 
 
 def test_what_is_not_measured_stays_in_the_table():
-    measured, empty = (
-        a_claim(),
-        SeedClaim("other", "§1", "published", "So.", "s", "n", "area", "above", published="12/12"),
-    )
-    declared = [(empty, lambda study: pd.DataFrame()), (measured, lambda study: effects([1.0, 1.1, 0.9, 1.05]))]
-    found = judge(declared, STUDY)
+    claims = [a_claim("area", name="other", published="12/12"), a_claim()]
+    found = judged_together(claims, planted=effects([1.0, 1.1, 0.9, 1.05]))
     assert list(found.claims["claim"]) == ["other", "planted"]
     assert list(found.claims["verdict"]) == ["not measured", "replicates"]
     assert list(found.claims["published"]) == ["12/12", ""]
     assert math.isnan(found.claims.loc[0, "p"])
-    assert set(found.effects["claim"]) == {"planted"}
-    none = judge(declared[:1], STUDY)
-    assert len(none.effects) == 0
-    assert "effect" in none.effects
+    assert set(found.by_seed["claim"]) == {"planted"}
+    none = judged_together(claims[:1])
+    assert len(none.by_seed) == 0
+    assert "effect" in none.by_seed
 
 
 def test_q_adjusts_for_all_claims():
     one = effects([1.0, 1.4, 0.6, 2.1])
     alone, _ = judged(a_claim(), one)
-    others = [(a_claim(), lambda study, k=k: effects(np.random.default_rng(k).normal(size=4))) for k in range(8)]
-    found = judge([(a_claim(), lambda study: one), *others], STUDY).claims
+    others = {f"noise{k}": effects(np.random.default_rng(k).normal(size=4)) for k in range(8)}
+    found = judged_together([a_claim(), *(a_claim(name=name) for name in others)], planted=one, **others).claims
     np.testing.assert_allclose(found["q"], scipy.stats.false_discovery_control(found["p"]))
     assert alone["verdict"] == "replicates"
     assert found.loc[0, "verdict"] == "inconclusive"
@@ -247,10 +259,8 @@ def test_the_rule_says_what_decides(claim, rule):
     "fields",
     [
         {"side": "equal"},
-        {"side": "equal", "margin": 0.1, "limit": 0.2},
-        {"scale": "rate", "margin": 0.1},
         {"scale": "area", "side": "below"},
-        {"scale": "area", "limit": 0.7},
+        {"scale": "area", "against": ""},
     ],
 )
 def test_declarations_that_cannot_be_decided_are_refused(fields):

@@ -9,6 +9,9 @@ from report_support import GROKKED_STEP, make_run
 
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.claims.effects import Effect
+from spectraledge.claims.paper_effects import measure_paper
+from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.claims.verdicts import SeedClaim, Verdicts, judge
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.study_config import StudyConfig
@@ -18,7 +21,10 @@ from spectraledge.training import RunConfig
 SEEDS = (42, 137, 2024)
 EFFECT = 0.2
 SINGLE = ("add", "mul", "sub", "square_sum")
-CONTROLS = (("add", 0.0), ("cubic", 1.0), ("cubic", 0.0))
+CONTROLS = (
+    *((task, 0.0) for task in SINGLE),
+    *((task, decay) for task in ("quadratic", "cubic") for decay in (1.0, 0.0)),
+)
 ARM_STEPS = {"square_sum+": 2600, "add+square_sum": 1300, "permuted_add+square_sum": None}
 DECLINE = {True: 40.0, False: 1.2}
 STEPS = np.arange(2000, 3100, 100)
@@ -83,22 +89,25 @@ def bare(study: StudyResult) -> StudyResult:
 
 
 def verdicts(study: StudyResult) -> Verdicts:
-    """Claims with known verdicts: replicates, does not, inconclusive, not measured."""
-    declared = [
-        ("published-first", "Table 1", "published", [3.0, 3.1, 2.9]),
-        ("sound-second", "Table 1", "sound", [2.0, 2.1, 1.9]),
-        ("fails", "§5", "sound", [0.5, 0.51, 0.49]),
-        ("open", "§7", "sound", [0.5, 2.0, 1.1]),
-        ("absent", "§6.5", "sound", []),
-    ]
-    claims = []
-    for name, section, method, values in declared:
-        claim = SeedClaim(
-            name, section, method, f"Statement of {name}.", "a ratio", "its null", "ratio", "above", published="9 × |x|"
-        )
-        frame = pd.DataFrame({"seed": SEEDS[: len(values)], "value": values, "null": 1.0})
-        claims.append((claim, lambda _, frame=frame: frame))
-    return judge(claims, study)
+    """The study's effects, and claims with known verdicts: replicates, does not, inconclusive, not measured."""
+    planted = {
+        ("published-first", "Table 1", "published"): [3.0, 3.1, 2.9],
+        ("sound-second", "Table 1", "sound"): [2.0, 2.1, 1.9],
+        ("rank", "§5", "sound"): [0.5, 0.51, 0.49],
+        ("open", "§7", "sound"): [0.5, 2.0, 1.1],
+        ("absent", "§6.5", "sound"): [],
+    }
+    claims, rows = [], []
+    for (name, section, method), values in planted.items():
+        effect = Effect(name, "a ratio", "ratio", "ratio", "its null", lambda _: None)
+        statement = f"Statement of {name}."
+        claims.append(SeedClaim(name, section, method, statement, effect, "add-decay", published="9 × |x|"))
+        labels = {"effect_id": name, "run": "r", "task": "add", "weight_decay": 1.0, "after": "", "learned": True}
+        rows += [
+            {**labels, "seed": seed, "value": value, "null": 1.0} for seed, value in zip(SEEDS, values, strict=False)
+        ]
+    effects = MeasuredEffects({claim.id: claim.effect for claim in claims}, pd.DataFrame(rows))
+    return replace(judge(claims, effects), effects=measure_paper(study.runs))
 
 
 def declines(rng: np.random.Generator, grokked: bool) -> pd.DataFrame:

@@ -2,25 +2,24 @@
 
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
-from planted_paper import ARM_STEPS, EFFECT, SEEDS, bare, paper_run, paper_study, verdicts
+from planted_paper import EFFECT, SEEDS, bare, paper_run, paper_study, verdicts
 from report_support import ERROR, Reader
 
-from spectraledge.claims.paper_claims import PAPER_CLAIMS
-from spectraledge.claims.verdicts import SeedClaim, Verdicts
+from spectraledge.claims.paper_claims import evaluate_study
+from spectraledge.claims.paper_effects import measure_paper
+from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report import write_report, write_results
 from spectraledge.report.paper.contents import NOT_MEASURED, Report, compose
 from spectraledge.report.paper.deviations import SHORT_CONTROLS, deviations
 from spectraledge.report.paper.methods import method_rows
 from spectraledge.report.paper.model import Table
-from spectraledge.report.paper.over_seeds import over_seeds
-from spectraledge.report.paper.verdict_words import claim_groups, counts, headline
+from spectraledge.report.paper.verdict_words import counts, headline
 from spectraledge.studies.results import StudyResult
 
 LARGEST_IMAGE, LARGEST_FOLDER = 150_000, 1_000_000
@@ -59,46 +58,10 @@ def numbers(report: Report) -> dict[str, pd.DataFrame]:
     return {table.key: table.numbers for table in report.tables}
 
 
-class TestOverSeeds:
-    def test_means_and_ends_are_those_of_student_t(self):
-        values = np.array([0.2, 0.5, 0.3, 0.9])
-        table = pd.DataFrame({"of": "x", "seed": range(4), "value": values, "null": [0.0, 0.1, 0.2, 0.3]})
-        (row,) = over_seeds(table, ["of"]).to_dict("records")
-        low, high = scipy.stats.t.interval(0.95, 3, values.mean(), scipy.stats.sem(values))
-        np.testing.assert_allclose(
-            [row["value"], row["low"], row["high"], row["null"]], [values.mean(), low, high, 0.15]
-        )
-        assert row["seeds"] == 4
-
-    def test_the_seed_is_the_unit(self):
-        # Ten rows of one seed weigh as much as the single row of another.
-        table = pd.DataFrame({"of": "x", "seed": [1] * 10 + [2], "value": [1.0] * 10 + [3.0]})
-        (row,) = over_seeds(table, ["of"]).to_dict("records")
-        assert (row["seeds"], row["value"]) == (2, 2.0)
-
-    def test_logarithmic_means_are_geometric(self):
-        table = pd.DataFrame({"of": "x", "seed": [1, 2], "value": [1.0, 4.0], "null": [1.0, 9.0]})
-        (row,) = over_seeds(table, ["of"], logarithmic=True).to_dict("records")
-        np.testing.assert_allclose([row["value"], row["null"]], [2.0, 3.0])
-        np.testing.assert_allclose(row["low"] * row["high"], 4.0)
-
-    def test_missing_values_are_no_seeds_and_one_seed_has_no_interval(self):
-        table = pd.DataFrame({"of": ["x", "x", "y"], "seed": [1, 2, 1], "value": [1.0, np.nan, np.nan]})
-        (row,) = over_seeds(table, ["of"]).to_dict("records")
-        assert (row["of"], row["seeds"], row["value"]) == ("x", 1, 1.0)
-        assert np.isnan(row["low"])
-
-
 def test_repeated_labels_are_left_out_from_the_left_only():
     rows = (("a", "x", "1"), ("a", "x", "2"), ("b", "x", "3"), ("b", "y", "3"))
     table = Table("k", "t", ("l", "m", "n"), rows, (False, False, True), "", pd.DataFrame())
     assert table.sparse == [("a", "x", "1"), ("", "", "2"), ("b", "x", "3"), ("", "y", "3")]
-
-
-def judged_row(claim: SeedClaim) -> dict[str, object]:
-    """A row of the table of verdicts for a claim that was not measured."""
-    missing = dict.fromkeys(("measured", "measured_null", "value", "low", "high", "p", "q"), np.nan)
-    return {**asdict(claim), "rule": claim.rule, "seeds": 0, "verdict": "not measured", **missing}
 
 
 class TestClaims:
@@ -113,17 +76,17 @@ class TestClaims:
         assert words.startswith("Over up to 3 seeds, 2 of 5 claims replicate")
         assert "1 does not, 1 inconclusive and 1 not measured" in words
 
-    def test_a_claim_leads_to_its_section(self, report):
-        targets = {group.section: group.target for group in report.claims}
-        assert targets == {"Table 1": "table-1", "§5": "section-5", "§7": "section-7", "§6.5": "section-6-5"}
+    def test_every_declared_claim_has_a_section(self, study):
+        report = compose(study, evaluate_study(study.runs))
+        named = [name for section in report.sections for name in section.claims]
+        assert sorted(named) == sorted(row.id for group in report.claims for row in group.rows)
+        assert [group.section for group in report.claims if not group.target] == []
+        assert {group.section: group.target for group in report.claims}["Conjecture 2"] == "table-4"
 
-    def test_every_declared_claim_has_a_section(self, report):
-        rows = pd.DataFrame([{**judged_row(claim), "claim": claim.id} for claim, _ in PAPER_CLAIMS])
-        assert [group.section for group in claim_groups(rows, report.sections) if not group.target] == []
-
-    def test_a_claim_without_a_section_stays(self, study, judged, report):
-        (group,) = claim_groups(judged.claims.head(1).assign(section="Appendix Z"), report.sections)
-        assert (group.target, len(group.rows)) == ("", 1)
+    def test_a_claim_without_a_section_stays(self, report):
+        assert {group.section: group.target for group in report.claims if group.section != "§5"} == dict.fromkeys(
+            ("Table 1", "§7", "§6.5"), ""
+        )
 
     def test_an_unmeasured_claim_shows_no_numbers(self, report):
         (row,) = [row for group in report.claims for row in group.rows if row.id == "absent"]
@@ -132,7 +95,7 @@ class TestClaims:
 
 class TestNumbers:
     def test_declines_stand_beside_sound_quantities(self, numbers):
-        table = numbers["table-1"].set_index(["words", "group"])
+        table = numbers["table-1"].set_index(["quantity", "runs"])
         decline = table.loc["decline of g₂₃ since its peak, W = 10 (published script)"]
         grokking, rest = "grokking tasks, weight decay 1", "grokking tasks, weight decay 0"
         assert decline.loc[grokking, "value"] == pytest.approx(40, rel=0.15)
@@ -148,14 +111,14 @@ class TestNumbers:
             for run in study.runs
             if len(run.table("declines"))
         ]
-        report = compose(replace(study, runs=tuple(late)), verdicts(study))
+        report = compose(replace(study, runs=tuple(late)), verdicts(replace(study, runs=tuple(late))))
         table = next(table for table in report.tables if table.key == "table-1").numbers
-        trace = table[table["words"].str.startswith("decline of g₂₃ /")]
+        trace = table[table["quantity"].str.startswith("decline of g₂₃ /")]
         np.testing.assert_allclose(trace["value"], 2600)
 
     def test_directions_have_random_ones_as_their_null(self, study, numbers):
         table = numbers["table-2"]
-        edge = table[(table["task"] == "sub") & (table["unit"] == "share") & (table["directions"] == "v1")]
+        edge = table[(table["of"] == "sub-decay-learned") & (table["effect_id"] == "share:v1-random")]
         (row,) = edge.to_dict("records")
         random = [
             run.modes[
@@ -171,46 +134,44 @@ class TestNumbers:
     def test_published_values_stand_beside_published_statistics_only(self, numbers):
         table = numbers["table-2"]
         assert set(table.loc[table["unit"] == "share", "published"]) == {""}
-        first = table[(table["task"] == "add") & (table["unit"] == "F") & (table["directions"] == "v1")]
+        first = table[(table["of"] == "add-decay-learned") & (table["effect_id"] == "f:v1-random")]
         assert list(first["published"]) == ["0.33, ω 26"]
 
-    def test_the_wrong_basis_loses_and_one_with_the_same_groups_is_not_compared(self, numbers):
-        table = numbers["section-6-3-gains"]
-        share = table[(table["unit"] == "ratio") & table["statistic"].str.startswith("energy")]
-        assert set(share["task"]) == {"add"}
-        assert (share["value"] < 0.1).all()
-        np.testing.assert_allclose(share["null"], 1, rtol=0.2)
-        assert set(table.loc[table["task"] == "mul", "published"]) == {"5.9×", "2.7×"}
+    def test_the_wrong_basis_loses(self, numbers):
+        (share,) = numbers["section-6-3-shares"].to_dict("records")
+        assert share["value"] < 0.1 * share["null"]
+        gains = numbers["section-6-3-gains"]
+        assert list(gains.loc[gains["of"] == "mul-decay-learned", "published"]) == ["5.9×", "2.7×"]
 
-    def test_arms_that_never_generalise_are_named_and_left_out_of_means(self, report, numbers):
+    def test_arms_that_never_generalise_count_with_their_last_step_and_say_so(self, report, numbers):
         table = next(table for table in report.tables if table.key == "table-4-steps")
         rows = {row[0]: row for row in table.rows}
         never = rows["a² + b² with a + b, answers permuted"]
         assert never[1] == "0 of 3"
         assert never[2].count("not by 3,000") == len(SEEDS)
-        assert never[3:5] == ("–", "–")
+        assert never[3] == "at least 3,000 (seeds alike)"
         beside = rows["a² + b² with a + b"]
         assert beside[1] == "3 of 3"
         ratio = np.mean([np.log((1300 + seed % 100) / (2600 + seed % 100)) for seed in SEEDS])
         assert beside[4].startswith(f"{np.exp(ratio):.2f}")
-        assert len(numbers["table-4-steps"]) == len(ARM_STEPS) * len(SEEDS)
+        assert list(numbers["table-4-steps"]["never"]) == [0, 0, 3]
 
     def test_inclusion_stands_beside_random_directions_and_chance(self, numbers):
         table = numbers["table-4-inclusion"]
         assert table["value"].between(0.4, 0.45).all()
         np.testing.assert_allclose(table["null"], 0.1)
-        assert set(table["chance"]) == {"0.11%"}
+        np.testing.assert_allclose(table["chance of random functions"], 10 / 9215)
 
     def test_r2_has_as_many_random_features_as_its_null(self, numbers):
-        table = numbers["table-3"].set_index(["task", "held_out", "features"]).sort_index()
-        assert table.loc[("add", "rows", "additive"), "value"] == pytest.approx(EFFECT)
-        np.testing.assert_allclose(table.loc[("add", "none"), "null"], 0.1)
-        assert table.loc[("add", "none", "additive"), "published"] == "0.17–0.29"
-        assert table.loc[("add", "rows", "additive"), "published"] == ""
+        table = numbers["table-3"].query("of == 'add-decay-learned'").set_index("effect_id")
+        held, fitted = (f"r2-additive-{pairs}:edge-features" for pairs in ("rows", "none"))
+        assert table.loc[held, "value"] == pytest.approx(EFFECT)
+        assert table.loc[fitted, "null"] == pytest.approx(0.1)
+        assert list(table.loc[[held, fitted], "published"]) == ["", "0.17–0.29"]
 
     def test_every_measured_number_has_seeds_and_an_interval(self, report):
         for table in report.tables:
-            if {"low", "high", "seeds"} <= set(table.numbers) and table.key != "table-1-areas":
+            if table.key != "table-1-areas":
                 several = table.numbers[table.numbers["seeds"] > 1]
                 assert (several["low"] <= several["high"]).all(), table.key
                 assert (several["low"] <= several["value"]).all(), table.key
@@ -225,7 +186,7 @@ class TestPage:
     def test_every_anchor_is_there(self, page):
         wanted = set(re.findall(r'href="#([^"]+)"', page))
         assert wanted <= set(re.findall(r'id="([^"]+)"', page))
-        assert {"claims", "table-1", "claim-fails", "methods"} <= wanted
+        assert {"claims", "table-1", "claim-rank", "methods"} <= wanted
 
     def test_figures_and_tables_are_in_it_and_beside_it(self, page, study, report):
         for drawing in report.drawings:
@@ -281,7 +242,7 @@ def test_the_card_says_in_its_head_what_was_run_and_found(page, study):
     _, head, words = (study.folder / "card.md").read_text().split("---\n", 2)
     fields = {name: json.loads(value) for name, value in (line.split(": ", 1) for line in head.splitlines())}
     assert fields["seeds"] == list(SEEDS)
-    assert fields["runs"] == {"planned": 31, "finished": 30, "failed": 1, "missing": 0}
+    assert fields["runs"] == {"planned": 46, "finished": 45, "failed": 1, "missing": 0}
     assert fields["claims"]["replicates"] == 2
     assert fields["licence"] == "MIT"
     assert fields["command"] == "spectraledge study run paper --seeds 3"
@@ -290,14 +251,14 @@ def test_the_card_says_in_its_head_what_was_run_and_found(page, study):
 
 class TestWhatIsMissing:
     def test_sections_without_tables_say_so_and_nothing_breaks(self, study, tmp_path):
-        page = write_report(bare(study), verdicts(study), out=tmp_path).read_text()
+        page = write_report(bare(study), verdicts(bare(study)), out=tmp_path).read_text()
         # What is known without any analysis: when runs generalised.
         assert page.count(f"<p>{NOT_MEASURED}</p>") == 10
         assert "Not measured" in (tmp_path / "report.md").read_text()
 
     def test_a_study_without_runs(self, study, tmp_path):
         empty = replace(study, runs=(), missing=tuple(run.run_id for run in study.config.runs), failed={})
-        none = Verdicts(pd.DataFrame(), pd.DataFrame())
+        none = replace(verdicts(study), claims=pd.DataFrame(), by_seed=pd.DataFrame(), effects=measure_paper(()))
         page = write_report(empty, none, out=tmp_path).read_text()
         assert "no claim has been evaluated yet" in page
         assert "did not finish" in page
@@ -306,10 +267,10 @@ class TestWhatIsMissing:
     @pytest.mark.parametrize(
         "names", [("waves", "declines", "probes", "ranks", "inclusion"), ("decomposition_agreement", "reuse", "modes")]
     )
-    def test_single_tables_may_be_missing(self, study, judged, names):
+    def test_single_tables_may_be_missing(self, study, names):
         none = dict.fromkeys(names, pd.DataFrame())
         lacking = replace(study, runs=tuple(run.with_tables(**none) for run in study.runs))
-        measured = {section.key for section in compose(lacking, judged).sections if section.measured}
+        measured = {section.key for section in compose(lacking, verdicts(lacking)).sections if section.measured}
         assert {"section-2", "table-1", "decompositions", "table-4", "table-5", "section-5", "section-7"} <= measured
 
     def test_one_seed_has_values_without_intervals(self, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.analyses.step import STEP_TABLES
-from spectraledge.claims.of_runs import _above, evaluate_claims
+from spectraledge.claims.of_runs import evaluate_claims, second_largest
 from spectraledge.studies import (
     AnalysisConfig,
     RunResult,
@@ -148,14 +148,15 @@ def test_the_claim_on_selection_is_one_family_over_runs(finished: Path) -> None:
 def test_two_of_three_rule_keeps_its_false_alarm_rate() -> None:
     rng = np.random.default_rng(0)
     p = [
-        _above({"edge": rng.standard_normal(3), "random": rng.standard_normal(20)}, ("random",)).p for _ in range(4000)
+        second_largest({"edge": rng.standard_normal(3), "random": rng.standard_normal(20)}, ("random",)).p
+        for _ in range(4000)
     ]
     # Three standard errors of a share of 4,000 draws.
     assert np.mean(np.array(p) <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)
-    planted = _above({"edge": np.array([9.0, 8.0, 0.0]), "random": rng.standard_normal(20)}, ("random",))
+    planted = second_largest({"edge": np.array([9.0, 8.0, 0.0]), "random": rng.standard_normal(20)}, ("random",))
     assert planted.p < 0.01
     assert planted.value == 8.0
-    alone = _above({"edge": np.array([9.0, 8.0, 7.0]), "random": np.zeros(20)}, ("bulk",))
+    alone = second_largest({"edge": np.array([9.0, 8.0, 7.0]), "random": np.zeros(20)}, ("bulk",))
     assert (alone.p, np.isnan(alone.value)) == (1.0, True), "a window without bulk directions shows nothing about them"
-    one = _above({"edge": np.array([9.0, -9.0, -9.0]), "random": rng.standard_normal(20)}, ("random",))
+    one = second_largest({"edge": np.array([9.0, -9.0, -9.0]), "random": rng.standard_normal(20)}, ("random",))
     assert one.p > 0.5

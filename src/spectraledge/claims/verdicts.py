@@ -1,36 +1,27 @@
-"""Verdicts over seeds: what a declared claim's effects, one per seed, support."""
+"""Verdicts over seeds: what the effects that a declared claim is about support."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from spectraledge.analyses.run_result import Runs
-from spectraledge.statistics import discrimination, equivalence_p, false_discovery_rate, mean_estimate, rate_estimate
+from spectraledge.claims.design import CONDITIONS
+from spectraledge.claims.effects import Effect
+from spectraledge.claims.summaries import LEVEL, NO_EFFECT, MeasuredEffects, Summary, Within
+from spectraledge.statistics import equivalence_p, false_discovery_rate
 from spectraledge.streams import numpy_generator
 
-Float = NDArray[np.float64]
-Scale = Literal["difference", "ratio", "rate", "area"]
 Side = Literal["above", "below", "equal"]
 Method = Literal["sound", "published"]
 Verdict = Literal["replicates", "does not", "inconclusive", "not measured"]
-
-LEVEL = 0.95
-"""Coverage of intervals over seeds."""
 
 ALPHA = 0.05
 """Expected share of false findings among the claims that replicate."""
 
 FEWEST = 3
 """Seeds below which nothing is concluded (our choice: two give a t interval 13 standard errors long on either side)."""
-
-NO_EFFECT: dict[Scale, float] = {"difference": 0.0, "ratio": 1.0, "rate": 0.5, "area": 0.5}
-"""Effect of each scale where there is none."""
-
-EFFECT_COLUMNS = ("claim", "seed", "value", "null", "effect")
 
 
 @dataclass(frozen=True)
@@ -42,15 +33,13 @@ class SeedClaim:
         section: Where Xu 2026 makes it, or has what it answers.
         method: Whether the statistic is the published one, or one that is specific to the claim ("sound").
         statement: The claim in a sentence.
-        statistic: What is measured in each seed.
-        null: What it is compared with in the same seed.
-        scale: What an effect is. difference: the statistic less its null. ratio: over its null, averaged in logarithms.
-            rate: seeds in which something happens. area: of the ROC curve by which the statistic tells groups of runs
-            apart, see `discrimination`.
-        side: Where the claim says that the effect lies: above or below the limit, or equal to no effect.
-        limit: The effect that must be exceeded. Default: no effect, see `NO_EFFECT`.
-        margin: The largest effect that does not matter, a difference or a factor; "equal" is within it. Chosen before
-            looking.
+        effect: What is measured, and beside what.
+        of: Key of the condition whose runs it is about.
+        side: Where the claim says that the effect lies: above or below no effect, or equal to it.
+        against: Key of a condition whose runs of the same seed are compared with, in place of the effect's own null.
+        separates: Whether the claim is that values of the first runs are larger than those of the second; the effect
+            then is the area under the ROC curve, see `discrimination`.
+        within: What the runs of a seed say together.
         published: What Xu 2026 reports, as text; nothing is decided from it.
     """
 
@@ -58,24 +47,33 @@ class SeedClaim:
     section: str
     method: Method
     statement: str
-    statistic: str
-    null: str
-    scale: Scale
-    side: Side
-    limit: float | None = None
-    margin: float | None = None
+    effect: Effect
+    of: str
+    side: Side = "above"
+    against: str = ""
+    separates: bool = False
+    within: Within = "mean"
     published: str = ""
 
     def __post_init__(self) -> None:
-        of_means = self.scale in ("difference", "ratio")
-        assert (self.margin is None) if not of_means else (self.margin or self.side != "equal"), self.id
-        assert self.limit is None or self.side != "equal", self.id
-        assert self.scale != "area" or (self.side == "above" and self.limit is None), self.id
+        assert self.side != "equal" or self.margin, f"{self.id} needs a margin"
+        assert not self.separates or (self.side, bool(self.against)) == ("above", True), self.id
+        assert self.against or self.effect.null, f"{self.id} has no null"
+
+    @property
+    def scale(self) -> str:
+        """What an effect is: a difference, a ratio, a rate, or an area under the ROC curve."""
+        return "area" if self.separates else self.effect.scale
+
+    @property
+    def margin(self) -> float | None:
+        """The largest effect that does not matter; "equal" is within it."""
+        return None if self.separates else self.effect.margin
 
     @property
     def at(self) -> float:
         """The effect that the interval is compared with."""
-        return NO_EFFECT[self.scale] if self.limit is None else self.limit
+        return NO_EFFECT[self.scale]
 
     @property
     def harmless(self) -> tuple[float, float]:
@@ -83,6 +81,20 @@ class SeedClaim:
         if self.margin is None:
             return self.at, self.at
         return (1 / self.margin, self.margin) if self.scale == "ratio" else (-self.margin, self.margin)
+
+    @property
+    def statistic(self) -> str:
+        """What is measured, and in which runs."""
+        runs = CONDITIONS[self.of].words + (f", against {CONDITIONS[self.against].words}" if self.separates else "")
+        words = {"mean": "", "all": "whether so in all: ", "none": "whether so in none: "}[self.within]
+        return f"{words}{self.effect.words} ({runs})"
+
+    @property
+    def null(self) -> str:
+        """What it is compared with."""
+        if self.separates:
+            return "an area of one half"
+        return f"the same: {CONDITIONS[self.against].words}" if self.against else self.effect.null
 
     @property
     def rule(self) -> str:
@@ -103,81 +115,69 @@ class SeedClaim:
         )
 
 
-Measure = Callable[[Runs], pd.DataFrame]
-"""Effects of a claim in a study. One row per seed: seed, value, null; for a rate value is 1 where it happens, else 0.
-For an area one row per run: seed, value, first (whether the run is of the group that should have the larger values). No
-rows where what it needs was not measured."""
-
-Declared = tuple[SeedClaim, Measure]
-
-
 @dataclass(frozen=True)
 class Verdicts:
     """Claims evaluated on a study.
 
     Attributes:
-        claims: One row per claim, in the order of declaration: claim and all that it declares (`rule` in words),
-            seeds (with a finite effect), left_out (seeds without), measured, measured_null (means over seeds; geometric
-            for ratios; for areas medians of the two groups of runs), value (the effect on the claim's scale), low, high
+        claims: One row per claim, in the order of declaration: claim, section, method, statement, statistic, null,
+            effect_id, of and against (conditions), unit, scale, side, limit (no effect), margin, published, rule, seeds
+            (with a finite effect), left_out (seeds without), measured, measured_null (means over seeds; geometric for
+            ratios; for areas medians of the two groups of runs), value (the effect on the claim's scale), low, high
             (its 95 % interval; missing for a single seed), p (one-sided, against all effects that the claim excludes),
             q (Benjamini–Hochberg over all claims), verdict.
-        effects: One row per claim and seed: claim, seed, value, null, effect; for areas the one within the seed.
+        by_seed: One row per claim and seed: claim, seed, value, null, effect; for areas the one within the seed.
+        effects: What was measured in every run; claims and tables have their numbers from here.
     """
 
     claims: pd.DataFrame
-    effects: pd.DataFrame
+    by_seed: pd.DataFrame
+    effects: MeasuredEffects
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What seeds say of one claim; ends and effect on its own scale."""
-
-    seeds: int = 0
-    left_out: int = 0
-    measured: float = np.nan
-    measured_null: float = np.nan
-    value: float = np.nan
-    low: float = np.nan
-    high: float = np.nan
-    p: float = np.nan
-
-
-def judge(declared: Sequence[Declared], runs: Runs) -> Verdicts:
+def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
     """Evaluate claims over the seeds of a study.
 
     The seed is the unit: whatever a claim measures within one is first averaged. q adjusts for all claims together.
     Law: where no claim is true and effects of seeds are normal, a claim replicates with probability at most .025.
 
     Args:
-        declared: The claims and how each is measured.
-        runs: The finished runs.
+        claims: The claims.
+        effects: What was measured.
 
     Returns:
         The verdicts; a claim that cannot be measured in any seed is "not measured" and stays in the table.
     """
-    found, tables = [], []
-    for claim, measure in declared:
-        table = measure(runs)
-        one, of_seeds = _areas(claim, table) if claim.scale == "area" else _means(claim, table)
-        found.append(one)
-        tables.append(of_seeds.assign(claim=claim.id)[list(EFFECT_COLUMNS)])
-    q_values = false_discovery_rate([one.p for one in found])
+    found = [_summarised(claim, effects) for claim in claims]
+    p_values = [_p(claim, one, by_seed) for claim, (one, by_seed) in zip(claims, found, strict=True)]
     rows = [
         {
             "claim": claim.id,
-            **{name: value for name, value in asdict(claim).items() if name != "id"},
+            **{name: getattr(claim, name) for name in ("section", "method", "statement", "statistic", "null")},
+            "effect_id": claim.effect.id,
+            **{name: getattr(claim, name) for name in ("of", "against")},
+            "unit": claim.effect.unit,
+            **{name: getattr(claim, name) for name in ("scale", "side")},
             "limit": claim.at,
-            "rule": claim.rule,
-            **asdict(one),
+            **{name: getattr(claim, name) for name in ("margin", "published", "rule")},
+            **{
+                name: getattr(one, name)
+                for name in ("seeds", "left_out", "measured", "measured_null", "value", "low", "high")
+            },
+            "p": p,
             "q": q,
             "verdict": verdict(claim, value=one.value, low=one.low, high=one.high, q=float(q), seeds=one.seeds),
         }
-        for (claim, _), one, q in zip(declared, found, q_values, strict=True)
+        for claim, (one, _), p, q in zip(claims, found, p_values, false_discovery_rate(p_values), strict=True)
     ]
-    measured = [table for table in tables if len(table)]
-    none = pd.DataFrame(columns=list(EFFECT_COLUMNS))
-    effects = pd.concat(measured, ignore_index=True).astype({"seed": np.int64}) if measured else none
-    return Verdicts(pd.DataFrame(rows), effects)
+    tables = [
+        by_seed.assign(claim=claim.id)[["claim", "seed", "value", "null", "effect"]]
+        for claim, (_, by_seed) in zip(claims, found, strict=True)
+        if len(by_seed)
+    ]
+    none = pd.DataFrame(columns=["claim", "seed", "value", "null", "effect"])
+    by_seed = pd.concat(tables, ignore_index=True).astype({"seed": np.int64}) if tables else none
+    return Verdicts(pd.DataFrame(rows), by_seed, effects)
 
 
 def verdict(claim: SeedClaim, *, value: float, low: float, high: float, q: float, seeds: int) -> Verdict:
@@ -214,74 +214,25 @@ def verdict(claim: SeedClaim, *, value: float, low: float, high: float, q: float
     return "replicates" if holds and q <= ALPHA else "inconclusive"
 
 
-def _means(claim: SeedClaim, table: pd.DataFrame) -> tuple[_Found, pd.DataFrame]:
-    """Estimate a difference, ratio or rate."""
-    if table.empty:
-        return _Found(), pd.DataFrame(columns=list(EFFECT_COLUMNS))
-    assert table["seed"].is_unique, claim.id
-    values, nulls = (table[name].to_numpy(np.float64) for name in ("value", "null"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effects = {"difference": values - nulls, "ratio": values / nulls, "rate": values}[claim.scale]
-        # On the logarithmic scale a ratio of 0 is as far away as one without a null.
-        scored = np.log(effects) if claim.scale == "ratio" else effects
-    kept = np.isfinite(scored)
-    rows = table.assign(effect=effects)[kept]
-    scored, back = scored[kept], np.exp if claim.scale == "ratio" else np.asarray
-    count = len(scored)
-    if count == 0:
-        return _Found(left_out=len(table)), rows
-    levels = np.array([values[kept], nulls[kept]])
-    logarithmic = claim.scale == "ratio" and (levels > 0).all()
-    measured, measured_null = np.exp(np.log(levels).mean(axis=1)) if logarithmic else levels.mean(axis=1)
-    found = _Found(count, int((~kept).sum()), float(measured), float(measured_null), float(back(scored.mean())))
-    if claim.scale == "rate":
-        rate = rate_estimate(int(scored.sum()), count, null=claim.at, level=LEVEL)
-        return replace(found, low=rate.low, high=rate.high, p=_on(claim.side, rate.p_above, rate.p_below)), rows
-    if count < 2:
-        return found, rows
-    at = np.log(claim.at) if claim.scale == "ratio" else claim.at
-    mean = mean_estimate(scored, null=float(at), level=LEVEL)
-    p = _on(claim.side, mean.p_above, mean.p_below)
-    if claim.side == "equal":
-        assert claim.margin
-        p = equivalence_p(scored, margin=float(np.log(claim.margin)) if claim.scale == "ratio" else claim.margin)
-    return replace(found, low=float(back(mean.low)), high=float(back(mean.high)), p=p), rows
+def _summarised(claim: SeedClaim, effects: MeasuredEffects) -> tuple[Summary, pd.DataFrame]:
+    """What seeds say of a claim, and the effect of each seed that has a finite one."""
+    name = claim.effect.id
+    if claim.separates:
+        return effects.separation(name, claim.of, claim.against, numpy_generator(0, "area", claim.id))
+    by_seed = effects.by_seed(name, claim.of, against=claim.against, within=claim.within)
+    kept = np.isfinite(by_seed["effect"].to_numpy(np.float64))
+    if claim.scale == "ratio":
+        kept &= by_seed["effect"].to_numpy(np.float64) > 0
+    return effects.summary(name, claim.of, against=claim.against, within=claim.within), by_seed[kept]
 
 
-def _on(side: Side, p_above: float, p_below: float) -> float:
-    return p_below if side == "below" else p_above
-
-
-def _areas(claim: SeedClaim, table: pd.DataFrame) -> tuple[_Found, pd.DataFrame]:
-    """Estimate an area from the seeds that have runs of both groups."""
-    none = pd.DataFrame(columns=list(EFFECT_COLUMNS))
-    if table.empty:
-        return _Found(), none
-    finite = table[np.isfinite(table["value"])]
-    both = finite.groupby("seed")["first"].nunique() == 2
-    kept = finite[finite["seed"].map(both)]
-    count, left_out = kept["seed"].nunique(), table["seed"].nunique() - kept["seed"].nunique()
-    if count == 0:
-        return _Found(left_out=left_out), none
-    rows = []
-    for seed, part in kept.groupby("seed"):
-        rows.append((seed, _area(part), NO_EFFECT["area"], _area(part)))
-    effects = pd.DataFrame(rows, columns=["seed", "value", "null", "effect"])
-    first, second = kept[kept["first"]], kept[~kept["first"]]
-    found = _Found(count, left_out, float(first["value"].median()), float(second["value"].median()), _area(kept))
-    if count < 2:
-        return found, effects
-    area = discrimination(
-        first["value"],
-        second["value"],
-        seeds=(first["seed"], second["seed"]),
-        level=LEVEL,
-        alternative="greater",
-        generator=numpy_generator(0, "area", claim.id),
-    )
-    return replace(found, low=area.low, high=area.high, p=area.p), effects
-
-
-def _area(table: pd.DataFrame) -> float:
-    first, second = (table.loc[table["first"] == group, "value"].to_numpy() for group in (True, False))
-    return float(((first[:, None] > second) + 0.5 * (first[:, None] == second)).mean())
+def _p(claim: SeedClaim, found: Summary, by_seed: pd.DataFrame) -> float:
+    if claim.side == "below":
+        return found.p_below
+    if claim.side == "above" or found.seeds < 2:
+        return found.p_above
+    assert claim.margin
+    scored = by_seed["effect"].to_numpy(np.float64)
+    if claim.scale == "ratio":
+        return equivalence_p(np.log(scored), margin=float(np.log(claim.margin)))
+    return equivalence_p(scored, margin=claim.margin)

@@ -116,7 +116,8 @@ def _evaluate(result: StudyResult, folder: Path) -> None:
     if result.config.name in OVER_SEEDS:
         verdicts = OVER_SEEDS[result.config.name](result.runs)
         write_table(folder / "claims.parquet", verdicts.claims)
-        write_table(folder / "claims_by_seed.parquet", verdicts.effects)
+        write_table(folder / "claims_by_seed.parquet", verdicts.by_seed)
+        write_table(folder / "effects.parquet", verdicts.effects.rows)
     elif measured.runs:
         write_table(folder / "claims.parquet", evaluate_claims(measured.runs))
 

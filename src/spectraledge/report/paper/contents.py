@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.paper.bases import basis_section
-from spectraledge.report.paper.composition import composition_section
-from spectraledge.report.paper.contrasts import multiplication_section, squares_section, subtraction_section
-from spectraledge.report.paper.decomposition import decomposition_section
+from spectraledge.report.paper.basis_sections import (
+    basis_section,
+    multiplication_section,
+    squares_section,
+    subtraction_section,
+)
 from spectraledge.report.paper.deviations import Deviation, deviations
-from spectraledge.report.paper.edge import edge_section
-from spectraledge.report.paper.learning import learning_section
+from spectraledge.report.paper.joint_sections import cousage_section, reuse_section
 from spectraledge.report.paper.methods import environment_rows, method_rows
 from spectraledge.report.paper.model import Drawing, Section, Table
-from spectraledge.report.paper.overview import overview_section
-from spectraledge.report.paper.reuse import reuse_section
-from spectraledge.report.paper.tools import cousage_section, tools_section
+from spectraledge.report.paper.tool_sections import composition_section, overview_section, tools_section
+from spectraledge.report.paper.training_sections import decomposition_section, edge_section, learning_section
 from spectraledge.report.paper.verdict_words import ClaimGroup, claim_groups, headline
 from spectraledge.report.words import counted
 from spectraledge.studies.results import StudyResult
@@ -29,6 +29,8 @@ CLAIMS, CLAIMS_BY_SEED = "claims", "claims-by-seed"
 NOT_MEASURED = "Not measured in this study."
 
 _SECTIONS = (
+    learning_section,
+    edge_section,
     decomposition_section,
     basis_section,
     multiplication_section,
@@ -101,8 +103,7 @@ def compose(study: StudyResult, verdicts: Verdicts) -> Report:
     Returns:
         The report.
     """
-    first = (learning_section(study), edge_section(study, verdicts.claims))
-    sections = (*first, *(make(study) for make in _SECTIONS))
+    sections = tuple(make(study, verdicts) for make in _SECTIONS)
     return Report(
         name=study.config.name,
         hash=study.config.hash,

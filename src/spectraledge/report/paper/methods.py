@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from spectraledge.claims.design import arm_words
 from spectraledge.models import TransformerConfig
-from spectraledge.report.paper.conditions import arm_label
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import formula_of
@@ -80,7 +80,10 @@ def _conditions(study: StudyResult) -> list[tuple[str, str]]:
             ),
         )
     ]
-    joint = Counter((arm_label(run, study), run.steps) for run in study.config.runs if JOIN in run.task)
+    task_of = {run.hash: run.task for run in study.config.runs}
+    joint = Counter(
+        (arm_words(run.task, task_of.get(run.start, "")), run.steps) for run in study.config.runs if JOIN in run.task
+    )
     arms = [f"{label} (at most {steps:,} steps, {counted(count, 'seed')})" for (label, steps), count in joint.items()]
     return [row for row in (*rows, ("tasks together, one trunk and a head each", "; ".join(arms))) if row[1]]
 

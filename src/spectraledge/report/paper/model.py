@@ -72,7 +72,7 @@ class Section:
         tables: Its tables.
         drawings: Its figures.
         notes: What limits it.
-        places: Words in the sections of claims that are shown with it.
+        claims: Ids of the claims that are shown with it.
     """
 
     key: str
@@ -81,7 +81,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     drawings: tuple[Drawing, ...] = ()
     notes: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
     @property
     def measured(self) -> bool:

@@ -35,7 +35,7 @@ def page(report: Report, images: Mapping[str, bytes]) -> str:
         lstrip_blocks=True,
     )
     downloads = {table.key: _csv(table.numbers) for table in report.tables}
-    downloads |= {CLAIMS: _csv(report.verdicts.claims), CLAIMS_BY_SEED: _csv(report.verdicts.effects)}
+    downloads |= {CLAIMS: _csv(report.verdicts.claims), CLAIMS_BY_SEED: _csv(report.verdicts.by_seed)}
     return environment.get_template("paper.html.j2").render(
         report=report,
         claims_of=lambda section: claims_of(section, report.claims),

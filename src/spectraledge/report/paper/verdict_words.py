@@ -8,7 +8,7 @@ import pandas as pd
 
 from spectraledge.claims.verdicts import Verdict
 from spectraledge.report.paper.model import Section
-from spectraledge.report.paper.over_seeds import Form, interval
+from spectraledge.report.paper.rows import Form, interval
 from spectraledge.report.words import NONE, counted, figures, hundredths, listing, probability, ratio
 from spectraledge.studies.results import StudyResult
 
@@ -127,24 +127,19 @@ def claim_groups(claims: pd.DataFrame, sections: Sequence[Section]) -> list[Clai
         part = claims[claims["section"] == name].sort_values(
             "method", key=lambda kinds: kinds != "sound", kind="stable"
         )
-        groups.append(ClaimGroup(str(name), _target(str(name), sections), tuple(map(_row, part.to_dict("records")))))
+        rows = tuple(map(_row, part.to_dict("records")))
+        groups.append(ClaimGroup(str(name), _target(rows, sections), rows))
     return groups
 
 
 def claims_of(section: Section, groups: Sequence[ClaimGroup]) -> list[ClaimRow]:
-    """Claims that a section of the report is about."""
-    return [row for group in groups if group.target == section.key for row in group.rows]
+    """Claims that a section of the report names."""
+    return [row for group in groups for row in group.rows if row.id in section.claims]
 
 
-def _target(name: str, sections: Sequence[Section]) -> str:
-    """The section with the longest place that the name begins with, or else holds."""
-    found = [
-        (not name.startswith(place), -len(place), section.key)
-        for section in sections
-        for place in section.places
-        if place in name
-    ]
-    return min(found)[2] if found else ""
+def _target(rows: Sequence[ClaimRow], sections: Sequence[Section]) -> str:
+    """The section of the report that names the first of a group's claims; "" if none does."""
+    return next((section.key for section in sections if rows[0].id in section.claims), "")
 
 
 def _row(row: dict[str, object]) -> ClaimRow:

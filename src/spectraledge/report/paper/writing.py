@@ -84,7 +84,7 @@ def _write_small(report: Report, study: StudyResult, folder: Path, images: dict[
     write_bytes(folder / TEXT, markdown(report, command=command).encode())
     write_bytes(folder / CARD, card(report, study, command=command).encode())
     tables = {f"{TABLES}/{table.key}": table.numbers for table in report.tables}
-    tables |= {CLAIMS: report.verdicts.claims, CLAIMS_BY_SEED: report.verdicts.effects}
+    tables |= {CLAIMS: report.verdicts.claims, CLAIMS_BY_SEED: report.verdicts.by_seed}
     for name, table in tables.items():
         write_bytes(folder / f"{name}.csv", table.to_csv(index=False, float_format=_DIGITS).encode())
     for name, image in images.items():

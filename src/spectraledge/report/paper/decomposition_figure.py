@@ -1,15 +1,13 @@
-"""§4.2: three decompositions of training, and whether they change together."""
+"""§4.2 as a figure: three decompositions of a run that grokked, and of a control, over training."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.report.paper.conditions import GROKKING, GROUPS, group_of, joined, single_runs
+from spectraledge.claims.design import GROKKING
 from spectraledge.report.paper.drawing import TWO_COLUMNS, canvas, finish, key, log_axis, percent_axis, step_axis
-from spectraledge.report.paper.model import Drawing, Section, Table
-from spectraledge.report.paper.over_seeds import Words, over_seeds, seeds_table
+from spectraledge.report.paper.model import Drawing
 from spectraledge.report.style import BLUE, DASHED, DOTTED, GREEN, INK, QUIET, SOLID, VERMILLION, Dash
 from spectraledge.report.words import spectrum_window
 from spectraledge.studies.results import StudyResult
@@ -29,72 +27,18 @@ _PANELS = (
     ("weights", _WEIGHTS, "weight matrices", "σ₁/σ₂ (log)", "ratio"),
 )
 _NULL_COLOUR = QUIET
-_QUANTITIES = {
-    "spread": "first to last of the three changes (steps)",
-    "updates": "change of g₂₃ after 0.95 (steps)",
-    "displacement": "change of the first component's share after 0.95 (steps)",
-    "weights": "change of σ₁/σ₂ after 0.95 (steps)",
-}
 
 
-def decomposition_section(study: StudyResult) -> Section:
-    """The three decompositions of one run that grokked and of a control, and how well changes agree in all runs."""
-    tables: tuple[Table, ...] = ()
-    drawings: tuple[Drawing, ...] = ()
-    if (numbers := _agreement(study)) is not None:
-        tables = (
-            seeds_table(
-                "decompositions",
-                "When the three decompositions change",
-                numbers,
-                Words({"words": "quantity", "group": "runs"}, "null: changes anywhere", published=False),
-                note="One change of level per series; windows of the study's own size. Spread: last less first of the "
-                "three. Its null: three independent changes, each anywhere in its own series. The steps after 0.95 "
-                "exist only where test accuracy reached it; their null is when the null of the same run changes "
-                "(updates of the same lengths at right angles; a random walk with the same steps).",
-            ),
-        )
-    if pair := _pair(study):
-        drawings = (_drawing(pair, study),)
-    return Section(
-        key="decompositions",
-        title="§4.2. Three decompositions of training",
-        lead="The Gram matrix of updates, principal components of the path since the first weights, and the singular "
-        "values of W_Q and W_K: do they change at the same time, and in controls not?",
-        tables=tables,
-        drawings=drawings,
-        notes=(
-            "A series that drifts changes best near its middle, so changes agree about as well where nothing happens; "
-            "and a random walk with the same steps has a large first component too.",
-        ),
-        places=("§4.2",),
-    )
-
-
-def _agreement(study: StudyResult) -> pd.DataFrame | None:
-    runs = single_runs(study)
-    table = joined(runs, "decomposition_agreement")
-    if table.empty:
-        return None
-    groups = {run.run_id: group_of(run) for run in runs}
-    table = table[table["window"] == study.config.analysis.window]
-    table = table.assign(group=table["run"].map(groups))
-    parts = []
-    for name, words in _QUANTITIES.items():
-        after = table["grokked_step"] if name != "spread" else 0.0
-        nulls = table["null_spread"] if name == "spread" else table.get(f"{name}_null", np.nan)
-        rows = table.assign(value=table[name] - after, null=nulls - after)
-        for group in GROUPS:
-            numbers = over_seeds(rows[rows["group"] == group], ["group"])
-            numbers.insert(0, "words", words)
-            parts.append(numbers)
-    return pd.concat([part for part in parts if len(part)], ignore_index=True).assign(unit="steps")
+def decomposition_figure(study: StudyResult) -> Drawing | None:
+    """Draw the three decompositions; None where no run has them."""
+    pair = _pair(study)
+    return _drawing(pair, study) if pair else None
 
 
 def _pair(study: StudyResult) -> list[RunResult]:
     """The first run that grokked, and the same task and seed without weight decay, or another that never grokked."""
-    runs = [run for run in single_runs(study) if len(run.table("decompositions"))]
-    grokked = [run for run in runs if run.grokked and group_of(run) == GROKKING]
+    runs = [run for run in study.runs if len(run.table("decompositions"))]
+    grokked = [run for run in runs if run.grokked and run.config.task in GROKKING and run.config.weight_decay == 1.0]
     if not grokked:
         return runs[:1]
     first = grokked[0]
