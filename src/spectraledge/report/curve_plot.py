@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.report.document import Chart
-from spectraledge.report.marks import DOTTED, SOLID, Mark
+from spectraledge.report.marks import DOTTED, Mark
 from spectraledge.report.plots import (
     POINTER,
     REFERENCE_WIDTH,
@@ -54,7 +54,7 @@ def curve_plot(
     """Draw values over steps.
 
     Args:
-        table: One row per value, with columns `curve` (its name), `mark`, `place` (where on the horizontal axis) and
+        table: One row per value, with columns `name` (of its curve), `mark`, `place` (where on the horizontal axis) and
             `value` (NaN where there is none, which parts a line), and `low` and `high` where values have intervals.
         marks: How the rows of each mark are drawn, bottom to top: with `dash` as a line, with `shape` as points that
             are not joined.
@@ -75,9 +75,7 @@ def curve_plot(
     Returns:
         The chart.
     """
-    drawn = table.assign(name=table["curve"]) if "name" not in table else table
-    if "low" not in drawn:
-        drawn = drawn.assign(low=np.nan, high=np.nan)
+    drawn = table if "low" in table else table.assign(low=np.nan, high=np.nan)
     if log:
         drawn = drawn.assign(**{name: drawn[name].where(drawn[name] > 0) for name in ("value", "low", "high")})
     ends = drawn[["value", "low", "high"]].to_numpy(np.float64).ravel()
@@ -90,6 +88,7 @@ def curve_plot(
         ticks=_whole_ticks(ends) if whole else (),
     )
     up["axis"].minExtent = _LABEL_PIXELS
+    up["axis"].labelOverlap = False
     first, last = float(drawn["place"].min()), float(drawn["place"].max())
     room = _STEP_ROOM * max(last - first, 1.0)
     along = value_axis((first - room, last + room), across)
@@ -102,17 +101,13 @@ def curve_plot(
         layers.append(dotted.encode(y=y, size=alt.value(REFERENCE_WIDTH)))
     if changes is not None and len(changes):
         layers += _changes(changes, marks, height, along)
+    ends_known = ["low", "high"] if drawn["low"].notna().any() else []
+    says = tooltip({name: name for name in ("value", *ends_known)}, form=form, places=places)
+    seen = rounded(drawn[["mark", "name", "place", "value", *ends_known]])
     layers += _intervals(drawn, marks, x, up)
-    layers += _lines(drawn, marks, x, y, whole=whole)
-    columns = ["mark", "name", "place", "value", *(["low", "high"] if drawn["low"].notna().any() else [])]
-    says = tooltip({name: name for name in columns[3:]}, form=form, places=places)
-    seen = drawn[drawn["value"].notna()][columns]
+    layers += _lines(seen, marks, whole=whole, x=x, y=y, tooltip=says)
     shapes = {name: one for name, one in marks.items() if one.shape}
-    layers += points(seen, shapes, size=_POINT_SIZE, x=x, y=y, tooltip=says)
-    joined = seen[~seen["mark"].isin(list(shapes))]
-    if len(joined):
-        pointer = alt.Chart(rounded(joined), name=POINTER).mark_point(size=90, opacity=0, filled=True)
-        layers.append(pointer.encode(x=x, y=y, tooltip=says))
+    layers += points(seen[seen["value"].notna()], shapes, size=_POINT_SIZE, x=x, y=y, tooltip=says)
     if mark is not None:
         layers += _marked(mark, along, right=mark > (first + last) / 2)
     if labels is not None and len(labels):
@@ -125,23 +120,34 @@ def _whole_ticks(values: NDArray[np.float64]) -> list[float]:
     return [float(tick) for tick in range(0, top + 1, -(-top // _WHOLE_TICKS))]
 
 
-def _lines(table: pd.DataFrame, marks: Mapping[str, Mark], x: alt.X, y: alt.Y, *, whole: bool) -> Sequence[alt.Chart]:
-    layers = []
-    for name, mark in marks.items():
-        part = table[table["mark"] == name]
-        if mark.dash is None or part.empty:
-            continue
-        settings: dict[str, Any] = {"strokeWidth": mark.width, "interpolate": "step-after" if whole else "linear"}
-        if mark.dash != SOLID:
-            settings["strokeDash"] = list(mark.dash)
-        line = alt.Chart(rounded(part[["curve", "place", "value", "mark"]])).mark_line(clip=True, **settings)
-        layers.append(line.encode(x=x, y=y, detail="curve:N", color=marked(marks)))
-    return layers
+def _lines(table: pd.DataFrame, marks: Mapping[str, Mark], *, whole: bool, **channels: Any) -> Sequence[alt.Chart]:
+    """One layer of lines, those of later marks on top."""
+    lines = {name: mark for name, mark in marks.items() if mark.dash is not None}
+    order = {name: place for place, name in enumerate(lines)}
+    drawn = table[table["mark"].isin(list(lines))].sort_values(
+        "mark", key=lambda names: names.map(order), kind="stable"
+    )
+    if drawn.empty:
+        return []
+    dashes = alt.Scale(domain=list(lines), range=[list(mark.dash or (1, 0)) for mark in lines.values()])
+    widths = alt.Scale(type="ordinal", domain=list(lines), range=[mark.width for mark in lines.values()])
+    style: dict[str, Any] = {"interpolate": "step-after", "point": {"size": 14}} if whole else {}
+    layer = alt.Chart(drawn).mark_line(clip=True, **style)
+    return [
+        layer.encode(
+            detail="name:N",
+            color=marked(marks),
+            strokeDash=alt.StrokeDash("mark", type="nominal", scale=dashes, legend=None),
+            strokeWidth=alt.StrokeWidth("mark", type="ordinal", scale=widths, sort=list(lines), legend=None),
+            **channels,
+        ),
+        alt.Chart(drawn, name=POINTER).mark_point(size=90, opacity=0, filled=True).encode(**channels),
+    ]
 
 
 def _intervals(table: pd.DataFrame, marks: Mapping[str, Mark], x: alt.X, up: dict[str, Any]) -> Sequence[alt.Chart]:
     """Ribbons around lines, bars at points."""
-    part = table[table["low"].notna() & table["high"].notna()][["curve", "mark", "place", "low", "high"]]
+    part = table[table["low"].notna() & table["high"].notna()][["name", "mark", "place", "low", "high"]]
     joined = part["mark"].map({name: mark.dash is not None for name, mark in marks.items()}).astype(bool)
     channels: dict[str, Any] = {
         "x": x,
@@ -152,9 +158,9 @@ def _intervals(table: pd.DataFrame, marks: Mapping[str, Mark], x: alt.X, up: dic
     layers = []
     if joined.any():
         ribbon = alt.Chart(rounded(part[joined])).mark_area(opacity=RIBBON, clip=True)
-        layers.append(ribbon.encode(detail="curve:N", **channels))
+        layers.append(ribbon.encode(detail="name:N", **channels))
     if (~joined).any():
-        bars = alt.Chart(rounded(part[~joined].drop(columns="curve"))).mark_rule(strokeWidth=1.1)
+        bars = alt.Chart(rounded(part[~joined].drop(columns="name"))).mark_rule(strokeWidth=1.1)
         layers.append(bars.encode(**channels))
     return layers
 

@@ -3,7 +3,7 @@
 Words are plain text; the writers escape what their format reads otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Literal
@@ -93,6 +93,11 @@ class Rows:
     rows: tuple[Row, ...]
     note: str = ""
     target: str = ""
+
+    @classmethod
+    def of(cls, heading: str, cells: Iterable[Sequence[str | Cell]], *, note: str = "") -> "Rows":
+        """Make rows from the cells of each."""
+        return cls(heading, tuple(Row(tuple(row)) for row in cells), note)
 
 
 @dataclass(frozen=True)
@@ -309,7 +314,7 @@ class Page:
         headline: The answer in a sentence.
         sections: Its parts, in order.
         version: Of this package.
-        summary: What else belongs to the question and its answer; paragraphs.
+        question: The question in more words; "" for none.
         warning: What is lacking; "" for nothing.
         command: What makes the study again; "" if that is not known.
         claims: All claims that it names.
@@ -322,7 +327,7 @@ class Page:
     headline: str
     sections: tuple[Section, ...]
     version: str
-    summary: tuple[str, ...] = ()
+    question: str = ""
     warning: str = ""
     command: str = ""
     claims: tuple[Claim, ...] = ()

@@ -187,7 +187,7 @@ def _backgrounds(placed: list[_Placed], down: dict[str, Any], emphasised: Collec
     ):
         if chosen:
             table = pd.DataFrame({"row": [one.top for one in chosen], "end": [one.bottom for one in chosen]})
-            layer = alt.Chart(table).mark_rect(color=colour, opacity=0.6)
+            layer = alt.Chart(table).mark_rect(color=colour, opacity=0.5)
             layers.append(layer.encode(y=alt.Y("row", type="quantitative", **down), y2="end"))
     if headed:
         table = pd.DataFrame({"row": [one.top + 0.5 for one in headed], "words": [one.title for one in headed]})

@@ -1,9 +1,9 @@
 """A report as one HTML page that opens without a network: figures, tables and files are inside it."""
 
-import base64
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import vl_convert
@@ -87,5 +87,5 @@ def _in_script(content: Any) -> str:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    content = table.to_csv(index=False, float_format=_DIGITS).encode()
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(content).decode()
+    # Most of a table is digits and commas: written as it is, it is a quarter shorter than in base 64.
+    return "data:text/csv;charset=utf-8," + quote(table.to_csv(index=False, float_format=_DIGITS), safe=",:;()=+")

@@ -1,13 +1,13 @@
 """Values over a grid as a picture: one cell per value, white at zero."""
 
 import base64
-import struct
-import zlib
+from io import BytesIO
 
 import altair as alt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
 from spectraledge.report.document import Chart
 from spectraledge.report.plots import specification
@@ -81,8 +81,11 @@ def colour_scale(words: str, *, width: int = 300) -> Chart:
 
 def _address(shades: NDArray[np.uint8]) -> str:
     """An image inside an address, from places in the palette."""
-    large = shades.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1)
-    return "data:image/png;base64," + base64.b64encode(_png(large, _palette())).decode()
+    image = Image.fromarray(shades.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1))
+    image.putpalette(_palette().tobytes())
+    content = BytesIO()
+    image.save(content, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
 def _palette() -> NDArray[np.uint8]:
@@ -90,19 +93,3 @@ def _palette() -> NDArray[np.uint8]:
     known = np.linspace(0, _SHADES - 1, len(SIGNED))
     parts = [np.interp(np.arange(_SHADES), known, np.array(SIGNED)[:, part]) for part in range(3)]
     return np.vstack([np.stack(parts, axis=1).round(), [255, 255, 255]]).astype(np.uint8)
-
-
-def _png(shades: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
-    """A PNG file with a palette (ISO/IEC 15948)."""
-    rows, columns = shades.shape
-    lines = np.hstack([np.zeros((rows, 1), np.uint8), shades])
-    parts = (
-        (b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
-        (b"PLTE", palette.tobytes()),
-        (b"IDAT", zlib.compress(lines.tobytes(), 9)),
-        (b"IEND", b""),
-    )
-    chunks = (
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

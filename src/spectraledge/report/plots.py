@@ -16,7 +16,7 @@ POINTER = "pointer"
 REFERENCE_WIDTH = 1.2
 """Width of the line where nothing would lie."""
 
-_SIZE = 62
+_SIZE = 78
 _TICKS = 7
 _FEW_DECADES = 2.3
 _SOME = 6.0
@@ -91,9 +91,9 @@ def value_axis(
         if len(chosen) < _FEWEST_TICKS:
             powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
             chosen = [float(tick) for tick in np.outer(powers, (1, 2, 5)).ravel() if low <= tick <= high]
-    axis: dict[str, Any] = {"format": ".2~%" if percent else ",.6~g", "tickCount": 5, "labelOverlap": "greedy"}
-    if chosen:
-        axis["values"] = chosen
+    # Of given values, a count would leave out every second one.
+    ticks_or_count: dict[str, Any] = {"values": chosen} if chosen else {"tickCount": 5}
+    axis = {"format": ".2~%" if percent else ",.6~g", "labelOverlap": "greedy", **ticks_or_count}
     return {
         "title": title,
         "axis": alt.Axis(**axis),
@@ -201,7 +201,7 @@ def specification(layers: list[alt.Chart], *, height: float) -> dict[str, Any]:
     Returns:
         The specification.
     """
-    made: dict[str, Any] = alt.layer(*layers).properties(height=round(height)).to_dict()
+    made: dict[str, Any] = alt.layer(*layers).properties(height=round(height)).to_dict(validate=False)
     for name in ("$schema", "config"):
         made.pop(name, None)
     return made

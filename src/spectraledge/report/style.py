@@ -6,8 +6,8 @@ from typing import Literal
 INK = "#222222"
 QUIET = "#5f5f5f"
 GRID = "#e4e4e4"
-TINT = "#fff6dc"
-STRIPE = "#f6f7f8"
+TINT = "#ffe7a3"
+STRIPE = "#e2e6eb"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 BLUE = "#0072B2"

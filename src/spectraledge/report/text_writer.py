@@ -38,7 +38,7 @@ def page_markdown(page: Page) -> str:
     blocks = [
         f"# {_text(page.title)}",
         f"**{_text(page.headline)}**",
-        *(_text(words) for words in (*page.summary, page.warning) if words),
+        *(_text(words) for words in (page.question, page.warning) if words),
         f"{made}Study “{_text(page.study)}”, configuration `{page.hash[:16]}`. Paper: {paper}.",
     ]
     for section in page.sections:
@@ -90,6 +90,8 @@ def _table(table: Table, page: Page) -> Iterator[str]:
         yield _details([about])
     elif table.title:
         yield f"### {_text(table.title)}"
+    if table.caption:
+        yield _text(table.caption)
     rows: list[list[str]] = []
     for group in table.groups:
         if group.heading:
@@ -97,9 +99,8 @@ def _table(table: Table, page: Page) -> Iterator[str]:
         rows += [_cells(row, page) for row, _ in table.shown(group.rows)]
     yield _grid(table.columns, rows)
     yield from (f"{_text(group.heading)}: {_text(group.note)}" for group in table.groups if group.note)
-    numbers = [] if table.numbers is None else [f"Numbers: [{table.key}.csv]({TABLES}/{table.key}.csv)."]
-    if table.caption or numbers:
-        yield " ".join([*([_text(table.caption)] if table.caption else []), *numbers])
+    if table.numbers is not None:
+        yield f"Numbers: [{table.key}.csv]({TABLES}/{table.key}.csv)."
     if claims:
         yield _details(claims)
 
