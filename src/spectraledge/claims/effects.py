@@ -164,9 +164,7 @@ def measure(effects: Iterable[Effect], runs: Runs) -> pd.DataFrame:
         reader, config = RunReader(run, runs), run.config
         labels = (run.run_id, config.task, config.weight_decay, run.after, config.seed, run.grokked)
         found = [(effect.id, reading) for effect in declared if (reading := effect.read(reader)) is not None]
-        rows += [
-            (name, *labels, one.value, one.null, one.low, one.high, one.null_high, one.p) for name, one in found
-        ]
+        rows += [(name, *labels, one.value, one.null, one.low, one.high, one.null_high, one.p) for name, one in found]
     numbers = dict.fromkeys(("value", "null", "low", "high", "null_high", "p"), np.float64)
     return pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype({"learned": np.bool_, **numbers})
 

@@ -1,22 +1,29 @@
 """What the updates select over training, and the steps at which that changes: a figure and a table."""
 
-from math import ceil, factorial
+import numpy as np
+import pandas as pd
 
+from spectraledge.analyses.comparisons import fewest_windows
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.of_runs import ALPHA
-from spectraledge.report.charts import Change, Chart, Curve, CurveChart, FigureSpec, KeyEntry, Panel
-from spectraledge.report.curves import FLOOR, MARK, count_chart, count_entries, mark
-from spectraledge.report.data import curve, own_variables, titles
-from spectraledge.report.measurements import Measurement, Rows, run_groups
+from spectraledge.report.curve_plot import curve_plot
+from spectraledge.report.curves import MARK, count_chart, count_marks
+from spectraledge.report.document import Chart, Column, Figure, Panel, Rows, Table
+from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
+from spectraledge.report.measurements import run_groups
+from spectraledge.report.names import own_variables, titles
 from spectraledge.report.selected import ratio_limits
-from spectraledge.report.style import DASHED, DOTTED, KIND_COLOURS, SOLID, VERMILLION, Dash
+from spectraledge.report.style import KIND_COLOURS, VERMILLION
 from spectraledge.report.words import counted, figures, listing, modes_window, percent, probability, spread, whole
 from spectraledge.studies.results import StudyResult
 
-_PIXELS = 200
+_PIXELS = 140
 _DASHES = (SOLID, DASHED, DOTTED)
-_NULLS = (("span", DASHED), ("random", DOTTED))
-
+_NULLS = {
+    kind: Mark(f"{kind}: median, 5–95%", KIND_COLOURS[kind], dash=dash, band=True, width=1.4)
+    for kind, dash in (("span", DASHED), ("random", DOTTED))
+}
+_SELECTION = Mark("selection ratio S, 95% interval", VERMILLION, dash=SOLID, band=True)
 
 QUANTITIES = {
     "energy_share": "own share of v{}",
@@ -33,12 +40,11 @@ QUANTITIES = {
 """Quantities of the course in words, in the order of tables."""
 
 
-def course_figure(study: StudyResult) -> FigureSpec:
+def course_figure(study: StudyResult) -> Figure:
     """Own share, selection ratio and counts over training, one panel per run."""
     named = titles(study)
-    edge = [KeyEntry(f"edge v{k}", VERMILLION, dash=_dash(k)) for k in range(1, study.config.analysis.edge + 1)]
-    nulls = [KeyEntry(f"{kind}: median, 5–95%", KIND_COLOURS[kind], dash=dash, band=True) for kind, dash in _NULLS]
-    return FigureSpec(
+    edge = _edge_marks(study)
+    return Figure(
         key="course",
         title="What the updates select over training",
         caption=(
@@ -49,111 +55,88 @@ def course_figure(study: StudyResult) -> FigureSpec:
             f"independent, so few windows support no change."
         ),
         nothing="the edge's lines would run inside the ribbons, S along the line at 1, and no change would be marked.",
-        entries=(
-            *edge,
-            *nulls,
-            KeyEntry("selection ratio S, 95% interval", VERMILLION, dash=SOLID, band=True),
-            *count_entries(True),
-            MARK,
-        ),
-        panels=tuple(Panel(named[run.run_id], _charts(run)) for run in study.runs if not run.course.empty),
+        panels=tuple(Panel(_charts(run, edge), named[run.run_id]) for run in study.runs if not run.course.empty),
+        entries=(*edge.values(), *_NULLS.values(), _SELECTION, *count_marks(floored=True), MARK),
+        across=2,
     )
 
 
-def change_table(study: StudyResult) -> Measurement:
+def change_table(study: StudyResult) -> Table:
     """Change points over training, and by how much they precede generalisation."""
-    return Measurement(
-        "changes",
-        "When each quantity changes",
-        f"The one change of level that fits a quantity's course best, listed where p ≤ {ALPHA}; p is not adjusted for "
-        "the number of quantities. Lead: steps by which it precedes the first test accuracy of 0.95; negative: it "
-        "follows.",
-        (
-            "Quantity",
-            "New level from step",
-            "95% interval",
-            "Change",
-            "Variation explained",
-            "p",
-            "Lead (steps)",
-            "95% interval",
-        ),
-        run_groups(study, "changes", _change_rows, stepped=False),
+    numbers = ("New level from step", "95% interval", "Change", "Variation explained", "p", "Lead (steps)")
+    return Table(
+        key="changes",
+        title="When each quantity changes",
+        columns=(Column("Quantity"), *(Column(name, "number") for name in (*numbers, "95% interval of the lead"))),
+        groups=run_groups(study, "changes", _change_rows, stepped=False),
+        caption=f"The one change of level that fits a quantity's course best, listed where p ≤ {ALPHA}; p is not "
+        "adjusted for the number of quantities. Lead: steps by which it precedes the first test accuracy of 0.95; "
+        "negative: it follows.",
     )
 
 
-def _charts(run: RunResult) -> tuple[Chart, ...]:
-    course = run.course
-    shares = course[course["quantity"] == "energy_share"]
-    lines = []
-    for kind, dash in _NULLS:
-        part = shares[shares["kind"] == kind]
-        ends = (curve(part, "low"), curve(part, "high"))
-        lines.append(
-            Curve(kind, curve(part, "step"), curve(part, "value"), KIND_COLOURS[kind], dash, 1.4, "line", *ends)
-        )
-    edge = shares[shares["kind"] == "edge"]
-    for number in sorted(edge["direction"].unique()):
-        part = edge[edge["direction"] == number]
-        lines.append(Curve(f"v{number}", curve(part, "step"), curve(part, "value"), VERMILLION, _dash(number), 2.2))
-    selection = course[course["quantity"] == "selection"]
-    ratio = Curve(
-        "S",
-        curve(selection, "step"),
-        curve(selection, "value", positive=True),
-        VERMILLION,
-        low_T=curve(selection, "low", positive=True),
-        high_T=curve(selection, "high", positive=True),
+def _charts(run: RunResult, edge: dict[str, Mark]) -> tuple[Chart, ...]:
+    selection = _part(run, "selection").assign(name="S", mark="selection")
+    share = curve_plot(
+        _shares(run),
+        _NULLS | edge,
+        axis="share (%)",
+        words="Own share of edge directions and of nulls over training",
+        height=_PIXELS,
+        title="Own share",
+        percent=True,
+        mark=run.manifest.grokked_step,
+        reference=0.0,
+        changes=_changes(run, "energy_share"),
     )
-    share_axis = "share (%)"
-    charts: list[CurveChart | None] = [
-        CurveChart(
-            "Own share",
-            share_axis,
-            tuple(lines),
-            _PIXELS,
-            percent=True,
-            mark=mark(run),
-            reference=0.0,
-            changes=_changes(run, "energy_share"),
-        ),
-        CurveChart(
-            "Selection ratio S",
-            "S (no unit, log)",
-            (ratio,),
-            _PIXELS,
-            log=True,
-            limits=ratio_limits(ratio.extent.tolist()),
-            mark=mark(run),
-            reference=1.0,
-            changes=_changes(run, "selection"),
-        ),
-        count_chart(
-            {
-                name: (curve(part, "step"), curve(part, "value"))
-                for name, quantity in (("k*", "k_star"), (FLOOR, "signal_count"))
-                for part in (course[course["quantity"] == quantity],)
-            },
-            mark(run),
-        ),
-    ]
-    return tuple(chart for chart in charts if chart)
+    ratio = curve_plot(
+        selection,
+        {"selection": _SELECTION},
+        axis="S (no unit, log)",
+        words="Selection ratio over training",
+        height=_PIXELS,
+        title="Selection ratio S",
+        limits=ratio_limits(selection[["value", "low", "high"]].to_numpy(np.float64).ravel()),
+        log=True,
+        mark=run.manifest.grokked_step,
+        reference=1.0,
+        changes=_changes(run, "selection").assign(mark="selection"),
+    )
+    counts = pd.DataFrame(
+        {
+            name: _part(run, quantity).set_index("place")["value"]
+            for name, quantity in (("k_star", "k_star"), ("above_floor", "signal_count"))
+        }
+    )
+    numbered = count_chart(counts.rename_axis("place").reset_index(), run)
+    return (share, ratio, numbered) if numbered else (share, ratio)
 
 
-def _changes(run: RunResult, quantity: str) -> tuple[Change, ...]:
+def _part(run: RunResult, quantity: str) -> pd.DataFrame:
+    rows = run.course[run.course["quantity"] == quantity]
+    return rows.rename(columns={"step": "place"})
+
+
+def _shares(run: RunResult) -> pd.DataFrame:
+    rows = _part(run, "energy_share")
+    rows = rows[rows["kind"].isin(["edge", *_NULLS])]
+    named = rows["kind"].where(rows["kind"] != "edge", "v" + rows["direction"].astype(str))
+    return rows.assign(name=named, mark=named)
+
+
+def _changes(run: RunResult, quantity: str) -> pd.DataFrame:
     if run.changes.empty:
-        return ()
+        return pd.DataFrame(columns=["at", "low", "high", "mark"])
     found = run.changes[(run.changes["quantity"] == quantity) & (run.changes["p"] <= ALPHA)]
-    return tuple(
-        Change(
-            float(row["step"]), float(row["low"]), float(row["high"]), VERMILLION, _dash(max(int(row["direction"]), 1))
-        )
-        for row in found.to_dict("records")
-    )
+    marks = [f"v{max(int(direction), 1)}" for direction in found["direction"]]
+    return found.rename(columns={"step": "at"})[["at", "low", "high"]].assign(mark=marks)
 
 
-def _dash(direction: int) -> Dash:
-    return _DASHES[(direction - 1) % len(_DASHES)]
+def _edge_marks(study: StudyResult) -> dict[str, Mark]:
+    return {
+        f"v{k}": Mark(f"edge v{k}", VERMILLION, dash=_DASHES[(k - 1) % len(_DASHES)], width=2.2)
+        for k in range(1, study.config.analysis.edge + 1)
+    }
 
 
 def _change_rows(run: RunResult) -> Rows:
@@ -178,14 +161,15 @@ def _change_rows(run: RunResult) -> Rows:
             )
         )
     if not absent:
-        return Rows("", tuple(rows))
+        return Rows.of("", rows)
     which = listing(absent) if rows else f"any of {len(absent)} quantities"
-    return Rows("", tuple(rows), f"Change not found for {which}{_too_few(run)}.")
+    return Rows.of("", rows, note=f"Change not found for {which}{_too_few(run)}.")
 
 
 def _too_few(run: RunResult) -> str:
     """Say so where no course of that many windows could show a change."""
-    windows, block = int(run.changes["points"].max()), int(run.changes["block"].max())
-    if 1 / factorial(ceil(windows / block)) <= ALPHA:
+    too_few = fewest_windows(run, ALPHA)
+    if not too_few:
         return ""
+    windows, block = too_few
     return f"; none could be, {counted(windows, 'window')} in blocks of {block} are too few for p ≤ {ALPHA}"

@@ -1,23 +1,17 @@
 """The figures that set the edge against null directions: energy share and concentration, per run and basis."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import pandas as pd
+
+from spectraledge.analyses.readings import band, bases, readings, white_noise_concentration
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.report.charts import FigureSpec, Group, KeyEntry, Lane, LaneChart, Panel, Point
-from spectraledge.report.data import (
-    LEAD_NULL_KINDS,
-    NULL_KINDS,
-    SINGLE_KINDS,
-    bases,
-    basis_label,
-    own_variables,
-    published_modes,
-    quantiles,
-    readings,
-    titles,
-    white_noise_concentration,
-)
-from spectraledge.report.style import INK, KIND_COLOURS, SINGLE_SHAPES, shape
+from spectraledge.report.document import Chart, Figure, Panel
+from spectraledge.report.lane_plot import lane_plot
+from spectraledge.report.marks import CIRCLE, DIAMOND, TRIANGLE_DOWN, Mark, shape
+from spectraledge.report.names import basis_label, own_variables, published_modes, titles
+from spectraledge.report.style import INK, KIND_COLOURS
 from spectraledge.report.words import listing, modes_window, step_word
 from spectraledge.studies.results import StudyResult
 
@@ -25,31 +19,45 @@ _SHARE_AXIS = "energy share, corrected for chance (%)"
 _CONCENTRATION_AXIS = "concentration F (no unit)"
 _PADDING = 0.06
 _SAME_DIGITS = 9
+_DIFFERENCE = "difference"
 
-NULL_WORDS = {
-    "bulk": "bulk directions of the same window",
-    "span": "random directions in the window's span",
-    "random": "random directions in parameter space",
-    "block": "random directions with the edge's norm in every tensor",
-    "run_span": "random directions in the span of all updates up to the step",
+_NULLS = ("bulk", "span", "random")
+"""Kinds of directions that the edge is compared with."""
+
+_LEAD_NULLS = (*_NULLS, "block", "run_span")
+"""Kinds that it is compared with in the lead figure."""
+
+_NULL_WORDS = {
+    "bulk": ("bulk", "bulk directions of the same window"),
+    "span": ("span", "random directions in the window's span"),
+    "random": ("random", "random directions in parameter space"),
+    "block": ("block norms", "random directions with the edge's norm in every tensor"),
+    "run_span": ("run span", "random directions in the span of all updates up to the step"),
 }
+"""Lane and meaning of each null."""
 
-SINGLE_WORDS = {
-    "weights": "the weights themselves",
-    "gradient": "gradient of the training loss",
-    "shuffled": "gradients of the loss with shuffled labels",
+_SINGLES = {
+    "weights": ("weights", Mark("the weights themselves", INK, DIAMOND)),
+    "gradient": ("gradient", Mark("gradient of the training loss", INK, TRIANGLE_DOWN)),
+    "shuffled": ("shuffled labels", Mark("gradients of the loss with shuffled labels", INK, CIRCLE, hollow=True)),
 }
+"""Lane and mark of kinds whose few directions are shown one by one."""
 
-_LANE_LABELS = {"block": "block norms", "run_span": "run span", "shuffled": "shuffled labels"}
+Rows = list[dict[str, Any]]
 
 
-def own_basis_figure(study: StudyResult) -> FigureSpec:
+def own_basis_figure(study: StudyResult) -> Figure:
     """The lead figure: the edge's energy share in every run's own basis, against null directions."""
     named = titles(study)
-    groups = [Group(named[run.run_id], (*_own_lanes(run), *_single_lanes(run))) for run in study.runs]
+    rows = [
+        {"group": named[run.run_id], **row}
+        for run in study.runs
+        for row in (*_rows(run, run.structure, "energy_share", "jvp", _LEAD_NULLS), *_single_rows(run))
+    ]
+    marks = _edge_marks(study) | _null_marks(study, _LEAD_NULLS) | _single_marks(study)
     steps = listing([f"{run.modes_step:,}" for run in study.runs])
-    charts = [_chart("Share in the task's own basis", groups, share=True)] if groups else []
-    return FigureSpec(
+    chart = [_chart("Share in the task's own basis", rows, marks, share=True)] if rows else []
+    return Figure(
         key="shares",
         title="How much of each direction's effect is a function of the task's own variable",
         caption=(
@@ -60,25 +68,22 @@ def own_basis_figure(study: StudyResult) -> FigureSpec:
             f"share there; weights and gradients have a role of their own and are no nulls."
         ),
         nothing="the edge's marks would lie inside the bands below them.",
-        entries=(*_edge_entries(study), *_null_entries(study, LEAD_NULL_KINDS), *_single_entries(study)),
-        panels=tuple(Panel("", (chart,)) for chart in charts),
-        beside=True,
+        panels=tuple(Panel((one,)) for one in chart),
+        entries=tuple(marks.values()),
     )
 
 
-def right_basis_figure(study: StudyResult) -> FigureSpec:
+def right_basis_figure(study: StudyResult) -> Figure:
     """The figure of the paper: F under each basis, with the energy share beside it, for runs that generalised."""
     runs = [run for run in study.runs if run.grokked]
     named = titles(study)
-    rows = {run.run_id: _rows(run, ("concentration", "energy_share"), "difference") for run in runs}
-    concentration = {run.run_id: _groups(run, rows[run.run_id], "concentration", "difference") for run in runs}
-    share = {run.run_id: _groups(run, rows[run.run_id], "energy_share", "difference") for run in runs}
-    limits = {
-        "concentration": _limits([group for groups in concentration.values() for group in groups]),
-        "energy_share": _limits([group for groups in share.values() for group in groups]),
-    }
     noise = white_noise_concentration(runs[0]) if runs else 0.0
-    return FigureSpec(
+    published = {f"published {k}": _published_mark(k) for k in _directions(study)}
+    marks = _edge_marks(study) | published | _null_marks(study, _NULLS)
+    columns = {"concentration": "Concentration F", "energy_share": "Energy share"}
+    rows = {column: {run.run_id: _in_bases(run, column) for run in runs} for column in columns}
+    limits = {column: _limits([row for of_run in rows[column].values() for row in of_run]) for column in columns}
+    return Figure(
         key="bases",
         title="The same modes under the wrong and the right basis: F and energy share",
         caption=(
@@ -93,127 +98,125 @@ def right_basis_figure(study: StudyResult) -> FigureSpec:
             "F of the edge would lie inside the bands of random directions, and so would its energy share. "
             "Read the two side by side: a large F that random directions reach as well says nothing about the edge."
         ),
-        entries=(
-            *_edge_entries(study),
-            KeyEntry("published F", INK, shape=shape(1), hollow=True),
-            *_null_entries(study, NULL_KINDS),
-        ),
         panels=tuple(
             Panel(
-                f"{named[run.run_id]}, {step_word(run.modes_step)}",
-                (
+                tuple(
                     _chart(
-                        "Concentration F",
-                        concentration[run.run_id],
-                        share=False,
-                        limits=limits["concentration"],
-                        reference=noise,
-                    ),
-                    _chart("Energy share", share[run.run_id], share=True, limits=limits["energy_share"]),
+                        title,
+                        rows[column][run.run_id],
+                        marks,
+                        share=column == "energy_share",
+                        limits=limits[column],
+                        reference=noise if column == "concentration" else 0.0,
+                    )
+                    for column, title in columns.items()
                 ),
+                f"{named[run.run_id]}, {step_word(run.modes_step)}",
+                across=2,
             )
             for run in runs
         ),
-        beside=True,
+        entries=(*_edge_marks(study).values(), _published_mark(1), *_null_marks(study, _NULLS).values()),
     )
 
 
-def _own_lanes(run: RunResult) -> tuple[Lane, ...]:
-    return _lanes(run, run.structure, "energy_share", "jvp", LEAD_NULL_KINDS)
-
-
-def _single_lanes(run: RunResult) -> Iterator[Lane]:
-    for kind in SINGLE_KINDS:
-        shares = readings(run, kind=kind, basis=run.structure, method="jvp")["energy_share"].dropna()
-        hollow = kind == "shuffled"
-        points = [
-            Point(float(share), SINGLE_WORDS[kind], KIND_COLOURS[kind], SINGLE_SHAPES[kind], hollow) for share in shares
-        ]
-        if points:
-            yield Lane(_LANE_LABELS.get(kind, kind), KIND_COLOURS[kind], tuple(points))
-
-
-def _lanes(
-    run: RunResult, basis: str, column: str, method: str, nulls: tuple[str, ...] = NULL_KINDS
-) -> tuple[Lane, ...]:
+def _rows(run: RunResult, basis: str, column: str, method: str, nulls: Sequence[str] = _NULLS) -> Rows:
+    """Edge directions one by one, with what is published of them, then nulls as bands."""
     compared = column == "concentration"
     published = {(mode.basis, mode.direction): mode for mode in published_modes(run) if mode.kind == "edge"}
-    lanes = []
+    rows: Rows = []
     for _, row in readings(run, kind="edge", basis=basis, method=method).iterrows():
         direction = int(row["direction"])
         label = f"v{direction}" + (f", ω {row['frequency']}" if compared else "")
-        points = [Point(float(row[column]), label, KIND_COLOURS["edge"], shape(direction))]
+        rows.append({"lane": label, "mark": f"v{direction}", "value": float(row[column]), "name": label})
         known = published.get((basis, direction))
         if compared and known and known.concentration is not None:
             name = f"v{direction} published" + (f", ω {known.frequency}" if known.frequency else "")
-            points.append(Point(known.concentration, name, INK, shape(direction), hollow=True))
-        lanes.append(Lane(label, KIND_COLOURS["edge"], tuple(points)))
-    bands = {kind: quantiles(readings(run, kind=kind, basis=basis, method=method)[column]) for kind in nulls}
-    lanes += [Lane(_LANE_LABELS.get(kind, kind), KIND_COLOURS[kind], band=band) for kind, band in bands.items() if band]
-    return tuple(lanes)
+            value = {"value": known.concentration, "name": name}
+            rows.append({"lane": label, "mark": f"published {direction}", **value})
+    for kind in nulls:
+        found = band(readings(run, kind=kind, basis=basis, method=method)[column])
+        if found:
+            lane, words = _NULL_WORDS[kind]
+            ends = {"value": found.median, "low": found.low, "high": found.high}
+            rows.append({"lane": lane, "mark": kind, **ends, "name": words})
+    return rows
 
 
-def _rows(run: RunResult, columns: tuple[str, ...], method: str) -> dict[str, str]:
-    """Heading of each row by its basis, own first; bases in which all values are the same share a row."""
+def _single_rows(run: RunResult) -> Iterator[dict[str, Any]]:
+    for kind, (lane, mark) in _SINGLES.items():
+        for share in readings(run, kind=kind, basis=run.structure, method="jvp")["energy_share"].dropna():
+            yield {"lane": lane, "mark": kind, "value": float(share), "name": mark.label}
+
+
+def _in_bases(run: RunResult, column: str) -> Rows:
+    """Rows under every basis, own first; bases in which all values are the same share a heading."""
     merged: dict[tuple[float, ...], list[str]] = {}
     for basis in bases(run):
-        lanes = [lane for column in columns for lane in _lanes(run, basis, column, method)]
-        merged.setdefault(tuple(round(_measured(lane), _SAME_DIGITS) for lane in lanes), []).append(basis)
-    return {
-        names[0]: ", ".join(basis_label(name) + (" (own)" if name == run.structure else "") for name in names)
-        for names in merged.values()
-    }
-
-
-def _groups(run: RunResult, rows: dict[str, str], column: str, method: str) -> list[Group]:
+        values = [
+            row["value"] for one in ("concentration", "energy_share") for row in _rows(run, basis, one, _DIFFERENCE)
+        ]
+        merged.setdefault(tuple(round(value, _SAME_DIGITS) for value in values), []).append(basis)
     return [
-        Group(heading, _lanes(run, basis, column, method), basis == run.structure) for basis, heading in rows.items()
+        {"group": _heading(run, names), "own": run.structure in names, **row}
+        for names in merged.values()
+        for row in _rows(run, names[0], column, _DIFFERENCE)
     ]
 
 
-def _measured(lane: Lane) -> float:
-    return lane.band.median if lane.band else lane.points[0].value
+def _heading(run: RunResult, names: Sequence[str]) -> str:
+    return ", ".join(basis_label(name) + (" (own)" if name == run.structure else "") for name in names)
 
 
-def _limits(groups: list[Group]) -> tuple[float, float]:
-    lanes = [lane for group in groups for lane in group.lanes]
-    values = [point.value for lane in lanes for point in lane.points]
-    values += [end for lane in lanes if lane.band for end in (lane.band.low, lane.band.high)]
+def _limits(rows: Rows) -> tuple[float, float]:
+    values = [row[end] for row in rows for end in ("value", "low", "high") if end in row]
     low, high = min([0.0, *values]), max([0.05, *values])
     return low - _PADDING * (high - low), high + _PADDING * (high - low)
 
 
 def _chart(
     title: str,
-    groups: list[Group],
+    rows: Rows,
+    marks: dict[str, Mark],
     *,
     share: bool,
     limits: tuple[float, float] | None = None,
     reference: float = 0.0,
-) -> LaneChart:
-    axis = _SHARE_AXIS if share else _CONCENTRATION_AXIS
-    return LaneChart(title, axis, tuple(groups), limits or _limits(groups), share, reference)
-
-
-def _edge_entries(study: StudyResult) -> tuple[KeyEntry, ...]:
-    directions = range(1, study.config.analysis.edge + 1)
-    return tuple(KeyEntry(f"edge v{k}", KIND_COLOURS["edge"], shape=shape(k)) for k in directions)
-
-
-def _null_entries(study: StudyResult, kinds: tuple[str, ...]) -> tuple[KeyEntry, ...]:
-    return tuple(
-        KeyEntry(f"{_LANE_LABELS.get(kind, kind)}: {NULL_WORDS[kind]}", KIND_COLOURS[kind], band=True)
-        for kind in _present(study, kinds)
+) -> Chart:
+    return lane_plot(
+        pd.DataFrame(rows),
+        marks,
+        axis=_SHARE_AXIS if share else _CONCENTRATION_AXIS,
+        words=title,
+        title="" if limits is None else title,
+        limits=limits or _limits(rows),
+        percent=share,
+        reference=reference,
+        emphasised={row["group"] for row in rows if row.get("own")},
     )
 
 
-def _single_entries(study: StudyResult) -> tuple[KeyEntry, ...]:
-    return tuple(
-        KeyEntry(SINGLE_WORDS[kind], KIND_COLOURS[kind], shape=SINGLE_SHAPES[kind], hollow=kind == "shuffled")
-        for kind in _present(study, SINGLE_KINDS)
-    )
+def _directions(study: StudyResult) -> range:
+    return range(1, study.config.analysis.edge + 1)
 
 
-def _present(study: StudyResult, kinds: tuple[str, ...]) -> list[str]:
-    there = {str(kind) for run in study.runs for kind in run.modes["kind"].unique()}
-    return [kind for kind in kinds if kind in there]
+def _edge_marks(study: StudyResult) -> dict[str, Mark]:
+    return {f"v{k}": Mark(f"edge v{k}", KIND_COLOURS["edge"], shape(k)) for k in _directions(study)}
+
+
+def _published_mark(direction: int) -> Mark:
+    return Mark("published F", INK, shape(direction), hollow=True)
+
+
+def _null_marks(study: StudyResult, kinds: Sequence[str]) -> dict[str, Mark]:
+    there = _present(study)
+    return {kind: Mark(": ".join(_NULL_WORDS[kind]), KIND_COLOURS[kind], band=True) for kind in kinds if kind in there}
+
+
+def _single_marks(study: StudyResult) -> dict[str, Mark]:
+    there = _present(study)
+    return {kind: mark for kind, (_, mark) in _SINGLES.items() if kind in there}
+
+
+def _present(study: StudyResult) -> set[str]:
+    return {str(kind) for run in study.runs for kind in run.modes["kind"].unique()}

@@ -1,14 +1,24 @@
 """What else was measured at a step, as compact tables of words."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from spectraledge.analyses.comparisons import (
+    MOVE_COLUMNS,
+    agreement,
+    best_probe,
+    contrasts,
+    keys_of_edge_only,
+    moves,
+)
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.of_runs import ALPHA
-from spectraledge.report.data import OWN, basis_label, selected_parts, titles
+from spectraledge.report.document import Column, Rows, Table
+from spectraledge.report.names import OWN, basis_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,
     figures,
@@ -26,6 +36,7 @@ from spectraledge.studies.results import StudyResult
 _KEYS = 5
 """Key frequencies that are listed for a direction."""
 
+_THEN = " then "
 _SAME_DIGITS = 9
 _SMALLEST = 0.001
 
@@ -35,122 +46,85 @@ _PROBED = {
     "both": "both",
     "cross": "both and their products",
 }
-_HELD_OUT = ("rows", "output", "none")
+_HELD_OUT = {"rows": "Unseen rows and columns", "output": "Unseen answers", "none": "In sample (published)"}
 _WEIGHTS = {"embedding": "token embedding", "neurons": "neurons of the last layer", "logits": "logits"}
-_MOVING = ("edge", "window", "random")
-_READOUTS = {"residual": "residual stream", "normed": "behind the last normalisation", "logits": "logits"}
+_MOVING = {"edge": "Edge", "window": "Whole window", "random": "Random directions"}
+_PLACES = {
+    "residual": "residual stream",
+    "normed": "behind the last normalisation",
+    "logits": "logits",
+    "train": "training pairs",
+    "test": "held-out pairs",
+}
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows of one run.
-
-    Attributes:
-        heading: The run.
-        rows: Cells of each row, as words.
-        note: What they say, in a sentence; "" for nothing.
-    """
-
-    heading: str
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A table of the report.
-
-    Attributes:
-        key: Its place on the page.
-        title: Its title.
-        words: What it shows and how to read it.
-        columns: Headings; the first column names the row.
-        groups: One for each run that has it.
-        over: Headings above those, each with the number of columns that it spans.
-        words_in: Columns that hold words rather than numbers.
-    """
-
-    key: str
-    title: str
-    words: str
-    columns: tuple[str, ...]
-    groups: tuple[Rows, ...]
-    over: tuple[tuple[str, int], ...] = ()
-    words_in: tuple[str, ...] = ()
-
-
-def measurements(study: StudyResult) -> list[Measurement]:
+def measurements(study: StudyResult) -> list[Table]:
     """Every table of what was measured at a step, without those that no run has."""
     tables = (
-        Measurement(
+        Table(
             "selection-table",
             "Selection ratio of every kind of functions",
+            _numbers(
+                "Functions of",
+                ("Dimension", "S", "95% interval", "p", "p, dealt anew", "Updates", "Edge", "Isotropic", "Noise"),
+            ),
+            run_groups(study, "selection", _selection_rows),
             "S with its 95% interval; p: one-sided, against isotropic updates (Student's t on log S); dealt anew: "
             "exact, by permuting directions, hardly below 0.05 where one eigenvalue dominates. Shares: of the "
             "response's energy, for the window's updates, along the edge alone, for isotropic updates, and for noise. "
             "“Beyond”: what functions add to others. Kinds that hold the same functions share a row.",
-            (
-                "Functions of",
-                "Dimension",
-                "S",
-                "95% interval",
-                "p",
-                "p, dealt anew",
-                "Updates",
-                "Edge",
-                "Isotropic",
-                "Noise",
-            ),
-            run_groups(study, "selection", _selection_rows),
         ),
-        Measurement(
+        Table(
             "keys",
             "Key frequencies",
+            (Column("Direction"), Column("How many", "number"), Column(f"Largest {_KEYS}")),
+            run_groups(study, "keys", _key_rows),
             f"Frequencies of the own variable that stand out of noise (p ≤ {ALPHA} over all frequencies of a "
             "direction) with their shares of the response's energy, the largest first. A trained "
             "network responds with more than noise along any direction, so compare the edge with random directions.",
-            ("Direction", "How many", f"Largest {_KEYS}"),
-            run_groups(study, "keys", _key_rows),
-            words_in=(f"Largest {_KEYS}",),
         ),
-        Measurement(
+        Table(
             "probes",
             "Linear probes",
+            (
+                *_numbers("Features", ("Columns",)),
+                *_under(_HELD_OUT.values(), ("Edge", "Random directions", "Random features")),
+            ),
+            run_groups(study, "probes", _probe_rows),
             "R² of ridge regressions from waves on the pairs to the response: smallest to largest of the directions "
             "probed. Cross-validated (of the leading read-out directions) on rows and columns, or on answers, that "
             "were not seen; in sample as published, for comparison only. Random features: as many columns of noise, "
             "for the edge's response; where they reach as much, the waves explain nothing. Waves of a − b are not "
             "among the published features.",
-            ("Features", "Columns", *("Edge", "Random directions", "Random features") * 3),
-            run_groups(study, "probes", _probe_rows),
-            (("", 2), ("Unseen rows and columns", 3), ("Unseen answers", 3), ("In sample (published)", 3)),
         ),
-        Measurement(
+        Table(
             "moves",
             "What moves the weights",
+            _numbers(
+                "Direction",
+                ("Eigenvalue (weight²)", "Adam", "Decay", "Cross", "Cosine, gradient", "Cosine, clipped"),
+            ),
+            run_groups(study, "moves", _move_rows),
             "Each update is a step of Adam plus weight decay, so each eigenvalue splits into their own shares and a "
             "cross term, negative where they oppose each other. Cosines: between Adam's part along the direction and "
             "the summed gradients, as they came and as clipped; 1 would be plain gradient descent.",
-            ("Direction", "Eigenvalue (weight²)", "Adam", "Decay", "Cross", "Cosine, gradient", "Cosine, clipped"),
-            run_groups(study, "moves", _move_rows),
         ),
-        Measurement(
+        Table(
             "agreement",
             "Do weights and movement use the same frequencies?",
+            (Column("What the weights hold"), *_under(_MOVING.values(), ("ρ", "p"))),
+            run_groups(study, "agreement", _agreement_rows),
             "Rank correlation ρ over the frequencies of the own variable between the energy that the weights hold and "
             "the energy that moving them gives. p: against an arbitrary pairing; a trained network agrees along random "
             "directions too, so compare the edge with those.",
-            ("What the weights hold", *("ρ", "p") * 3),
-            run_groups(study, "agreement", _agreement_rows),
-            (("", 1), ("Edge", 2), ("Whole window", 2), ("Random directions", 2)),
         ),
-        Measurement(
+        Table(
             "contrasts",
             "Other read-outs, either half, single heads",
+            _numbers("Where", ("Edge, smallest to largest", "Random, median", "Random, 5–95%")),
+            run_groups(study, "contrasts", _contrast_rows),
             "Energy share of the own functions, corrected for chance. On a half of the pairs functions of other "
             "variables leak into the own ones: compare halves with each other only.",
-            ("Where", "Edge, smallest to largest", "Random, median", "Random, 5–95%"),
-            run_groups(study, "contrasts", _contrast_rows),
         ),
     )
     return [table for table in tables if table.groups]
@@ -171,13 +145,19 @@ def run_groups(
         The rows, run by run.
     """
     named = titles(study)
-    found = []
-    for run in study.runs:
-        if len(getattr(run, table)):
-            made = rows(run)
-            heading = named[run.run_id] + (f", {step_word(run.modes_step)}" if stepped else "")
-            found.append(Rows(heading, made.rows, made.note))
-    return tuple(found)
+    return tuple(
+        replace(rows(run), heading=named[run.run_id] + (f", {step_word(run.modes_step)}" if stepped else ""))
+        for run in study.runs
+        if len(run.table(table))
+    )
+
+
+def _numbers(first: str, others: tuple[str, ...]) -> tuple[Column, ...]:
+    return Column(first), *(Column(title, "number") for title in others)
+
+
+def _under(overs: Iterable[str], titles: tuple[str, ...]) -> tuple[Column, ...]:
+    return tuple(Column(title, "number", over) for over in overs for title in titles)
 
 
 def _selection_rows(run: RunResult) -> Rows:
@@ -185,9 +165,9 @@ def _selection_rows(run: RunResult) -> Rows:
     for name, row in _selected(run):
         same = tuple(round(float(row[column]), _SAME_DIGITS) for column in ("dimension", "ratio", "window_share"))
         merged.setdefault(same, ([], row))[0].append(name)
-    return Rows(
+    return Rows.of(
         "",
-        tuple(
+        (
             (
                 ", ".join(dict.fromkeys(names)),
                 whole(row["dimension"]),
@@ -195,10 +175,7 @@ def _selection_rows(run: RunResult) -> Rows:
                 spread(row["low"], row["high"], ratio),
                 probability(row["p"]),
                 probability(row["p_exact"]),
-                percent(row["window_share"]),
-                percent(row["edge_share"]),
-                percent(row["random_share"]),
-                percent(row["chance"]),
+                *(percent(row[share]) for share in ("window_share", "edge_share", "random_share", "chance")),
             )
             for names, row in merged.values()
         ),
@@ -209,28 +186,28 @@ def _selected(run: RunResult) -> Iterator[tuple[str, pd.Series]]:
     for part in selected_parts(run):
         yield (f"{basis_label(run.structure)} ({OWN})" if part.own else part.label), part.row
     wholes = run.selection[run.selection["part"]]
-    others = wholes[(wholes["family"] == "grouping") & wholes["grouping"].ne("") & (wholes["basis"] != run.structure)]
-    beyond = wholes[(wholes["family"] == "joint") & wholes["grouping"].ne("")].groupby("basis").tail(-1)
-    for _, row in pd.concat([others, beyond]).iterrows():
-        yield str(row["functions"]), row
+    for _, row in wholes[(wholes["subspace"] == WHOLE) & (wholes["basis"] != run.structure)].iterrows():
+        yield basis_label(str(row["basis"])), row
+    for _, row in wholes[wholes["basis"].str.contains(_THEN)].iterrows():
+        first, second = str(row["basis"]).split(_THEN)
+        if row["subspace"] == second:
+            yield f"{basis_label(second)}, beyond {basis_label(first)}", row
 
 
 def _key_rows(run: RunResult) -> Rows:
     keys = run.keys[run.keys["key"].astype(bool)]
     rows = []
     for (kind, direction), _ in run.keys.groupby(["kind", "direction"]):
-        mine = keys[(keys["kind"] == kind) & (keys["direction"] == direction)].nlargest(_KEYS, "share")
-        count = int(((keys["kind"] == kind) & (keys["direction"] == direction)).sum())
+        mine = keys[(keys["kind"] == kind) & (keys["direction"] == direction)]
         largest = ", ".join(
             f"ω {frequency} ({_share(share)})"
-            for frequency, share in mine[["frequency", "share"]].itertuples(index=False)
+            for frequency, share in mine.nlargest(_KEYS, "share")[["frequency", "share"]].itertuples(index=False)
         )
-        rows.append((f"v{direction}" if kind == "edge" else f"random {direction}", str(count), largest or "not found"))
-    only = sorted(
-        set(keys.loc[keys["kind"] == "edge", "frequency"]) - set(keys.loc[keys["kind"] == "random", "frequency"])
-    )
+        name = f"v{direction}" if kind == "edge" else f"random {direction}"
+        rows.append((name, str(len(mine)), largest or "not found"))
+    only = keys_of_edge_only(run)
     words = f"ω {listing([str(frequency) for frequency in only])}" if only else "not found"
-    return Rows("", tuple(rows), f"Key along the edge, along no random direction: {words}.")
+    return Rows.of("", rows, note=f"Key along the edge, along no random direction: {words}.")
 
 
 def _share(share: float) -> str:
@@ -252,21 +229,16 @@ def _probe_rows(run: RunResult) -> Rows:
         rows.append((_PROBED[str(features)], whole(part["columns"].iloc[0]), *cells))
     kept = run.probes.loc[run.probes["kind"] == "edge", "energy_kept"]
     whose = f"The read-out directions probed hold {spread(kept.min(), kept.max(), percent)} of the edge's energy."
-    return Rows("", tuple(rows), f"{_best_probe(run.probes)} {whose}")
+    return Rows.of("", rows, note=f"{_best_words(run)} {whose}")
 
 
-def _best_probe(probes: pd.DataFrame) -> str:
-    unseen = probes[probes["held_out"] == "rows"]
-    waves, noise = unseen[~unseen["random"]], unseen[unseen["random"]]
-    edge = waves[waves["kind"] == "edge"]
-    top = edge.nlargest(1, "r2")
-    features, best = str(top["features"].iloc[0]), float(top["r2"].iloc[0])
-    along_random = waves[(waves["kind"] == "random") & (waves["features"] == features)]["r2"]
-    if best <= max(0.0, float(noise.loc[noise["kind"] == "edge", "r2"].max())):
+def _best_words(run: RunResult) -> str:
+    best = best_probe(run)
+    if not best.above_noise:
         return "Features that predict unseen rows and columns of the edge's response: not found."
     return (
-        f"Unseen rows and columns are predicted best by {_PROBED[features]}: R² up to {hundredths(best)} at "
-        f"the edge, up to {hundredths(float(along_random.max()))} along random directions."
+        f"Unseen rows and columns are predicted best by {_PROBED[best.features]}: R² up to {hundredths(best.edge)} at "
+        f"the edge, up to {hundredths(best.random)} along random directions."
     )
 
 
@@ -278,56 +250,36 @@ def _range(values: pd.Series) -> str:
 
 
 def _move_rows(run: RunResult) -> Rows:
-    edge = int(run.modes.loc[run.modes["kind"] == "edge", "direction"].max())
-    columns = ["eigenvalue", "adam", "decay", "cross", "gradient_cosine", "clipped_cosine"]
-    named = [
-        (f"v{row['direction']:.0f}" if row["direction"] else "whole window", row)
-        for _, row in run.moves[run.moves["direction"] <= edge].iterrows()
-    ]
-    bulk = run.moves[run.moves["direction"] > edge]
-    if len(bulk):
-        named.append(("bulk, median", bulk[columns].median()))
     forms = (figures, percent, percent, percent, hundredths, hundredths)
-    return Rows(
+    return Rows.of(
         "",
-        tuple((name, *(form(row[column]) for form, column in zip(forms, columns, strict=True))) for name, row in named),
+        (
+            (name, *(form(row[column]) for form, column in zip(forms, MOVE_COLUMNS, strict=True)))
+            for name, row in moves(run)
+        ),
     )
 
 
 def _agreement_rows(run: RunResult) -> Rows:
-    found = {
-        (str(row["weights"]), str(row["moving"])): (float(row["rho"]), float(row["p"]))
-        for row in run.agreement.to_dict("records")
-    }
+    found = agreement(run)
+    missing = (np.nan, np.nan)
     rows = []
     for weights, words in _WEIGHTS.items():
-        pairs = [found.get((weights, moving), (np.nan, np.nan)) for moving in _MOVING]
+        pairs = [found.get((weights, moving), missing) for moving in _MOVING]
         rows.append((words, *(cell for rho, p in pairs for cell in (hundredths(rho), probability(p)))))
-    missing = (np.nan, np.nan)
-    above = sum(found.get((weights, "edge"), missing) > found.get((weights, "random"), missing) for weights in _WEIGHTS)
-    return Rows("", tuple(rows), f"The edge agrees better than random directions in {above} of {len(rows)}.")
+    above = sum(
+        found.get((weights, "edge"), missing)[0] > found.get((weights, "random"), missing)[0] for weights in _WEIGHTS
+    )
+    return Rows.of("", rows, note=f"The edge agrees better than random directions in {above} of {len(rows)}.")
 
 
 def _contrast_rows(run: RunResult) -> Rows:
-    table = run.contrasts
-    whole_grid = table[table["inputs"] == "all"]
-    parts = [(words, whole_grid[whole_grid["readout"] == readout]) for readout, words in _READOUTS.items()]
-    halves = (("train", "training pairs"), ("test", "held-out pairs"))
-    parts += [(words, table[table["inputs"] == inputs]) for inputs, words in halves]
-    rows = [_contrast_row(words, part) for words, part in parts if len(part)]
-    heads = {
-        (int(part["layer"].iloc[0]), int(part["head"].iloc[0])): part
-        for _, part in table[table["readout"] == "head"].groupby(["layer", "head"])
-    }
-    if heads:
-        medians = {place: part.loc[part["kind"] == "edge", "energy_share"].median() for place, part in heads.items()}
-        layer, head = max(medians, key=lambda place: medians[place])
-        words = f"head {head + 1} of layer {layer + 1}, the largest of {len(heads)} heads"
-        rows.append(_contrast_row(words, heads[layer, head]))
-    return Rows("", tuple(rows))
-
-
-def _contrast_row(words: str, part: pd.DataFrame) -> tuple[str, ...]:
-    edge, random = (part.loc[part["kind"] == kind, "energy_share"] for kind in ("edge", "random"))
-    low, median, high = np.quantile(random, [0.05, 0.5, 0.95]) if len(random) else (np.nan,) * 3
-    return words, spread(edge.min(), edge.max(), percent), percent(median), spread(low, high, percent)
+    rows = []
+    for one in contrasts(run):
+        layer, head = one.head
+        where = f"head {head + 1} of layer {layer + 1}, the largest of {one.heads} heads" if one.heads else None
+        random = (NONE, NONE)
+        if one.random:
+            random = percent(one.random.median), spread(one.random.low, one.random.high, percent)
+        rows.append((where or _PLACES[one.where], spread(*one.edge, percent), *random))
+    return Rows.of("", rows)

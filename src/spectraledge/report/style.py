@@ -6,8 +6,8 @@ from typing import Literal
 INK = "#222222"
 QUIET = "#5f5f5f"
 GRID = "#e4e4e4"
-TINT = "#fff6dc"
-STRIPE = "#f6f7f8"
+TINT = "#ffe7a3"
+STRIPE = "#e2e6eb"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 BLUE = "#0072B2"
@@ -31,6 +31,18 @@ KIND_COLOURS = {
 
 RIBBON = 0.2
 """Opacity of an interval around a line."""
+
+PALE = "#a8a8a8"
+
+SIGNED = (
+    (5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (247, 247, 247),
+    (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
+)  # fmt: skip
+"""Colours of signed pictures, lowest first: ColorBrewer's RdBu, safe for colour-blind readers, white at zero."""
+
+BAND_OPACITY = 0.35
+PRINT_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+"""Families of text in files; the first comes with the library that draws them, so it is always there."""
 
 DIVERGING = "RdBu_r"
 """Colour map of signed pictures: safe for colour-blind readers (ColorBrewer), white at zero."""

@@ -1,15 +1,14 @@
-"""The tables of the report, as rows of words, and the files that can be taken from it."""
+"""The tables of claims, published values, runs and settings of a report by runs, and the files it gives away."""
 
-import base64
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from spectraledge.analyses.readings import band, readings
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.published import PublishedMode
-from spectraledge.report.data import basis_label, published_modes, quantiles, readings, titles
+from spectraledge.report.document import Claim, Column, Rows, Table
+from spectraledge.report.names import basis_label, published_modes, titles
 from spectraledge.report.words import (
     NONE,
     concentration_range,
@@ -26,173 +25,117 @@ from spectraledge.report.words import (
 )
 from spectraledge.studies.results import RUN_TABLES, StudyResult
 
-_METHODS = ("difference", "jvp")
+_METHODS = {"difference": "Ours, finite difference", "jvp": "Ours, jvp"}
 _LONGEST = 20_000
 
-
-@dataclass(frozen=True)
-class ClaimRow:
-    """One claim on one run, ready to print."""
-
-    run: str
-    value: str
-    interval: str
-    null_median: str
-    null_high: str
-    p: str
-    q: str
-    published: str
-    verdict: str
+_VALUE = Column("Value", "number")
+_INTERVAL = Column("95% interval", "number")
+_REST = (
+    Column("Null median", "number"),
+    Column("Null 95%", "number"),
+    Column("p", "number"),
+    Column("q", "number"),
+    Column("Published"),
+)
 
 
-@dataclass(frozen=True)
-class ClaimTable:
-    """One claim and its rows."""
-
-    section: str
-    statement: str
-    statistic: str
-    null: str
-    rule: str
-    rows: tuple[ClaimRow, ...]
-
-    @property
-    def has_intervals(self) -> bool:
-        """Whether any row has an interval."""
-        return any(row.interval != NONE for row in self.rows)
+def declared_claims(claims: pd.DataFrame) -> tuple[Claim, ...]:
+    """Every claim as it was declared."""
+    found = []
+    for claim in claims.drop_duplicates("claim").to_dict("records") if len(claims) else ():
+        section = str(claim["section"])
+        details = (
+            ("Statistic", str(claim["statistic"])),
+            ("Null", str(claim["null"])),
+            ("Found if", str(claim["rule"])),
+        )
+        remark = f"Xu 2026, {section}" if section.startswith("§") else section
+        found.append(Claim(str(claim["claim"]), str(claim["statement"]), details, remark=remark))
+    return tuple(found)
 
 
-@dataclass(frozen=True)
-class Ours:
-    """What we measure in place of a published value, by one method."""
-
-    frequency: str
-    concentration: str
-    random: str
-
-
-@dataclass(frozen=True)
-class ComparisonRow:
-    """A published value beside ours."""
-
-    section: str
-    basis: str
-    direction: str
-    frequency: str
-    concentration: str
-    ours: tuple[Ours, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One run's published values beside ours."""
-
-    run: str
-    rows: tuple[ComparisonRow, ...]
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One run in numbers, ready to print."""
-
-    run: str
-    run_id: str
-    generalised: str
-    accuracy: str
-    steps: str
-    modes_step: str
-    seconds: str
-    speed: str
-    parameters: str
-
-
-@dataclass(frozen=True)
-class Download:
-    """A table that can be taken from the page."""
-
-    name: str
-    rows: int
-    uri: str
-
-
-def claim_tables(study: StudyResult, claims: pd.DataFrame) -> list[ClaimTable]:
+def claim_tables(study: StudyResult, claims: pd.DataFrame) -> list[Table]:
     """Every claim with one row per run, in the order of the claims."""
     named = titles(study)
     tables = []
-    groups = claims.groupby("claim", sort=False) if len(claims) else ()
-    for claim, group in groups:
-        first = group.iloc[0]
-        rows = tuple(
-            ClaimRow(
-                run=named.get(row["run"], row["run"]),
-                value=statistic(str(claim), row["value"]),
-                interval=spread(row["low"], row["high"], ratio),
-                null_median=statistic(str(claim), row["null_median"]),
-                null_high=statistic(str(claim), row["null_high"]),
-                p=probability(row["p"]),
-                q=probability(row["q"]),
-                published=row["published"] or NONE,
-                verdict=row["verdict"],
+    for name, group in claims.groupby("claim", sort=False) if len(claims) else ():
+        claim = str(name)
+        spreads = [spread(row["low"], row["high"], ratio) for row in group.to_dict("records")]
+        some = any(words != NONE for words in spreads)
+        rows = [
+            (
+                named.get(row["run"], row["run"]),
+                row["verdict"],
+                statistic(claim, row["value"]),
+                *([words] if some else []),
+                statistic(claim, row["null_median"]),
+                statistic(claim, row["null_high"]),
+                probability(row["p"]),
+                probability(row["q"]),
+                row["published"] or NONE,
             )
-            for row in group.to_dict("records")
-        )
-        section = str(first["section"])
-        tables.append(
-            ClaimTable(
-                section=f"Xu 2026, {section}" if section.startswith("§") else section,
-                statement=str(first["statement"]),
-                statistic=str(first["statistic"]),
-                null=str(first["null"]),
-                rule=str(first["rule"]),
-                rows=rows,
-            )
-        )
+            for row, words in zip(group.to_dict("records"), spreads, strict=True)
+        ]
+        columns = (Column("Run"), Column("Verdict", "verdict"), _VALUE, *([_INTERVAL] if some else []), *_REST)
+        tables.append(Table(claim, "", columns, (Rows.of("", rows),), claim=claim))
     return tables
 
 
-def comparisons(study: StudyResult) -> list[Comparison]:
-    """Every published mode beside ours, for each run of the published kind that generalised."""
+def comparison_table(study: StudyResult) -> Table | None:
+    """Every published mode beside ours, for each run of the published kind that generalised; None without any."""
     named = titles(study)
-    return [
-        Comparison(
-            f"{named[run.run_id]}, {step_word(run.modes_step)}",
-            tuple(
-                ComparisonRow(
-                    section=mode.section,
-                    basis=basis_label(mode.basis),
-                    direction=f"v{mode.direction}" if mode.direction else f"mean of {mode.kind}",
-                    frequency=NONE if mode.frequency is None else str(mode.frequency),
-                    concentration=NONE if mode.concentration is None else f"{mode.concentration:g}",
-                    ours=tuple(_ours(run, mode, method) for method in _METHODS),
-                )
-                for mode in published
-            ),
-        )
+    groups = tuple(
+        Rows.of(f"{named[run.run_id]}, {step_word(run.modes_step)}", (_compared(run, mode) for mode in published))
         for run in study.runs
         if (published := published_modes(run))
-    ]
+    )
+    columns = (
+        Column("Direction"),
+        Column("Basis"),
+        Column("Where"),
+        *(Column(title, "number", "Published") for title in ("ω", "F")),
+        *(Column(title, "number", over) for over in _METHODS.values() for title in ("ω", "F", "Random F")),
+    )
+    return Table("published-values", "Values of single directions", columns, groups) if groups else None
 
 
-def run_rows(study: StudyResult) -> list[RunRow]:
+def run_table(study: StudyResult) -> Table:
     """Every finished run in numbers."""
     named = titles(study)
-    return [
-        RunRow(
-            run=named[run.run_id],
-            run_id=run.run_id,
-            generalised=NONE if run.manifest.grokked_step is None else f"{run.manifest.grokked_step:,}",
-            accuracy=percent(run.manifest.test_accuracy),
-            steps=f"{run.manifest.step:,}",
-            modes_step=f"{run.modes_step:,}",
-            seconds=f"{run.manifest.wall_seconds:,.0f}",
-            speed=f"{run.manifest.step / run.manifest.wall_seconds:,.1f}" if run.manifest.wall_seconds > 0 else NONE,
-            parameters=f"{run.parameters:,}",
+    numbers = (
+        "Generalised at step",
+        "Test accuracy, last step",
+        "Steps",
+        "Modes at step",
+        "Wall time (s)",
+        "Steps/s",
+        "Watched numbers P",
+    )
+    rows = [
+        (
+            named[run.run_id],
+            NONE if run.manifest.grokked_step is None else f"{run.manifest.grokked_step:,}",
+            percent(run.manifest.test_accuracy),
+            f"{run.manifest.step:,}",
+            f"{run.modes_step:,}",
+            f"{run.manifest.wall_seconds:,.0f}",
+            f"{run.manifest.step / run.manifest.wall_seconds:,.1f}" if run.manifest.wall_seconds > 0 else NONE,
+            f"{run.parameters:,}",
+            f"runs/{run.run_id}",
         )
         for run in study.runs
     ]
+    return Table(
+        "run-table",
+        "Every run in numbers",
+        (Column("Run"), *(Column(title, "number") for title in numbers), Column("Folder", "code")),
+        (Rows.of("", rows),),
+        "Wall time is training with recording, over all sittings; runs may have shared the machine. The folder of a "
+        "run holds every table of it, as Parquet, those too that are too long to be taken from this page.",
+    )
 
 
-def settings(study: StudyResult) -> list[tuple[str, str]]:
+def settings(study: StudyResult) -> tuple[tuple[str, str], ...]:
     """How the study was made, as terms and values; a value that differs between runs is listed with all of them."""
     analysis = study.config.analysis
     configs = study.config.runs
@@ -215,7 +158,19 @@ def settings(study: StudyResult) -> list[tuple[str, str]]:
     ]
     keys = dict.fromkeys(key for run in study.runs for key in run.manifest.environment)
     found = [(key, _each(str(run.manifest.environment.get(key, NONE)) for run in study.runs)) for key in keys]
-    return terms + found
+    return (*terms, *found)
+
+
+def files(study: StudyResult, claims: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The study's tables by name; those that are too long for a page are left in the study's folder."""
+    tables = {"claims": claims}
+    for name in ("metrics", *RUN_TABLES):
+        found = [(run, run.metrics if name == "metrics" else run.table(name)) for run in study.runs]
+        parts = [table.assign(run=run.run_id) for run, table in found if len(table)]
+        if 0 < sum(len(part) for part in parts) <= _LONGEST:
+            joined = pd.concat(parts, ignore_index=True)
+            tables[name] = joined[["run", *(column for column in joined.columns if column != "run")]]
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def _left_out(study: StudyResult) -> list[str]:
@@ -233,31 +188,23 @@ def _each(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
-def downloads(study: StudyResult, claims: pd.DataFrame) -> list[Download]:
-    """The study's tables as CSV inside links; those that are too long for a page are left in the study's folder."""
-    tables = {"claims": claims}
-    for name in ("metrics", *RUN_TABLES):
-        parts = [getattr(run, name).assign(run=run.run_id) for run in study.runs if len(getattr(run, name))]
-        if 0 < sum(len(part) for part in parts) <= _LONGEST:
-            joined = pd.concat(parts, ignore_index=True)
-            tables[name] = joined[["run", *(column for column in joined.columns if column != "run")]]
-    return [Download(f"{name}.csv", len(table), _uri(table)) for name, table in tables.items() if len(table)]
+def _compared(run: RunResult, mode: PublishedMode) -> tuple[str, ...]:
+    return (
+        f"v{mode.direction}" if mode.direction else f"mean of {mode.kind}",
+        basis_label(mode.basis),
+        mode.section,
+        NONE if mode.frequency is None else str(mode.frequency),
+        NONE if mode.concentration is None else f"{mode.concentration:g}",
+        *(cell for method in _METHODS for cell in _ours(run, mode, method)),
+    )
 
 
-def _ours(run: RunResult, mode: PublishedMode, method: str) -> Ours:
+def _ours(run: RunResult, mode: PublishedMode, method: str) -> tuple[str, str, str]:
     table = readings(run, kind=mode.kind, basis=mode.basis, method=method)
     if mode.direction:
         table = table[table["direction"] == mode.direction]
     if table.empty:
-        return Ours(NONE, NONE, NONE)
+        return NONE, NONE, NONE
     random = readings(run, kind="random", basis=mode.basis, method=method)["concentration"]
-    return Ours(
-        frequency=str(table["frequency"].iloc[0]) if mode.direction else NONE,
-        concentration=decimal(float(np.mean(table["concentration"]))),
-        random=concentration_range(quantiles(random)),
-    )
-
-
-def _uri(table: pd.DataFrame) -> str:
-    content = table.to_csv(index=False).encode()
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(content).decode()
+    frequency = str(table["frequency"].iloc[0]) if mode.direction else NONE
+    return frequency, decimal(float(table["concentration"].mean())), concentration_range(band(random))

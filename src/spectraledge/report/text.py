@@ -1,12 +1,13 @@
 """What was found, in plain words, computed from the claims and the tables."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
+from spectraledge.analyses.readings import above_shuffled, published_statistic, selected_frequencies
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.report.data import bases, basis_label, quantiles, readings, selected_frequencies, titles
+from spectraledge.report.document import Card, Column, Finding, Rows, Table
+from spectraledge.report.names import basis_label, titles
 from spectraledge.report.words import (
     concentration_range,
     counted,
@@ -29,8 +30,6 @@ LEADING_CLAIMS = (SELECTS, "own-variable")
 
 _TOP = 3
 
-_COMPARED = ("edge", "shuffled")
-
 _PLAIN = {
     SELECTS: "The updates select functions of {own}: they move them more than isotropic updates would.",
     "own-variable": "The edge moves functions of {own} more than random directions do.",
@@ -39,44 +38,6 @@ _PLAIN = {
     "directions show.",
     "right-basis": "F gains more from discrete logarithms at the edge than for random directions.",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One claim on one run, in words.
-
-    Attributes:
-        found: Whether it was found.
-        verdict: "found" or "not found".
-        sentence: The claim.
-        numbers: Its numbers, beside its null's.
-    """
-
-    found: bool
-    verdict: str
-    sentence: str
-    numbers: str
-
-
-@dataclass(frozen=True)
-class RunText:
-    """What was found in one run.
-
-    Attributes:
-        title: The run.
-        outcome: How training ended.
-        measured: At which step and in which window the modes were measured.
-        findings: Its claims.
-        concentration: What the published statistic says of it.
-        frequencies: Which single frequencies are selected; "" where that was not measured.
-    """
-
-    title: str
-    outcome: str
-    measured: str
-    findings: tuple[Finding, ...]
-    concentration: str
-    frequencies: str
 
 
 def headline(study: StudyResult, claims: pd.DataFrame) -> str:
@@ -107,36 +68,31 @@ def leading_claim(claims: pd.DataFrame) -> str:
     return next((claim for claim in LEADING_CLAIMS if (claims["claim"] == claim).any()), LEADING_CLAIMS[-1])
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Whether one run selects its own functions."""
-
-    run: str
-    own: str
-    generalised: str
-    ratio: str
-    interval: str
-    p: str
-    verdict: str
-
-
-def answers(study: StudyResult, claims: pd.DataFrame) -> list[Answer]:
-    """The question at the top, answered run by run; none where selection was not measured."""
-    rows = {row["run"]: row for row in claims.to_dict("records") if row["claim"] == SELECTS}
+def answer_table(study: StudyResult, claims: pd.DataFrame) -> Table | None:
+    """The question at the top, answered run by run; None where selection was not measured."""
+    found = {row["run"]: row for row in claims.to_dict("records") if row["claim"] == SELECTS}
     named = titles(study)
-    return [
-        Answer(
-            run=named[run.run_id],
-            own=basis_label(run.structure),
-            generalised="no" if run.manifest.grokked_step is None else f"at {step_word(run.manifest.grokked_step)}",
-            ratio=ratio(rows[run.run_id]["value"]),
-            interval=spread(rows[run.run_id]["low"], rows[run.run_id]["high"], ratio),
-            p=probability(rows[run.run_id]["p"]),
-            verdict=str(rows[run.run_id]["verdict"]),
+    rows = [
+        (
+            named[run.run_id],
+            found[run.run_id]["verdict"],
+            ratio(found[run.run_id]["value"]),
+            spread(found[run.run_id]["low"], found[run.run_id]["high"], ratio),
+            probability(found[run.run_id]["p"]),
+            "no" if run.manifest.grokked_step is None else f"at {step_word(run.manifest.grokked_step)}",
+            basis_label(run.structure),
         )
         for run in study.runs
-        if run.run_id in rows
+        if run.run_id in found
     ]
+    columns = (
+        Column("Run"),
+        Column("Selected", "verdict"),
+        *(Column(title, "number") for title in ("S", "95% interval", "p")),
+        Column("Generalised"),
+        Column("Own variable"),
+    )
+    return Table("answers", "Selection in every run", columns, (Rows.of("", rows),)) if rows else None
 
 
 def absent_note(study: StudyResult) -> str:
@@ -164,13 +120,7 @@ def seed_note(study: StudyResult) -> str:
 
 def caution(study: StudyResult) -> str:
     """What selection does not say: how the edge compares with gradients that no task guided."""
-    above, of = 0, 0
-    for run in study.runs:
-        own = {kind: readings(run, kind=kind, basis=run.structure, method="jvp")["energy_share"] for kind in _COMPARED}
-        edge, shuffled = own.values()
-        if run.grokked and len(edge) > 1 and len(shuffled):
-            of += 1
-            above += int(edge.nlargest(2).iloc[-1] > shuffled.max())
+    above, of = above_shuffled(study.runs)
     if not of:
         return ""
     return (
@@ -181,25 +131,29 @@ def caution(study: StudyResult) -> str:
     )
 
 
-def run_texts(study: StudyResult, claims: pd.DataFrame) -> list[RunText]:
-    """What was found, run by run."""
+def run_cards(study: StudyResult, claims: pd.DataFrame) -> tuple[Card, ...]:
+    """What was found, run by run: its claims, single frequencies, the published statistic, and where it was read."""
     named = titles(study)
-    return [
-        RunText(
+    return tuple(
+        Card(
             title=named[run.run_id],
-            outcome=_outcome(run),
-            measured=f"Modes measured at {step_word(run.modes_step)}, {modes_window(study)}; claims use the exact "
-            f"derivative (jvp) over all input pairs.",
+            lead=_outcome(run),
             findings=tuple(
                 _finding(run, row)
                 for row in claims.to_dict("records")
                 if row["run"] == run.run_id and row["claim"] != "generalises"
             ),
-            concentration=_concentration(run),
-            frequencies=_frequencies(run),
+            notes=tuple(note for note in (_frequencies(run), _concentration(run), _measured(run, study)) if note),
         )
         for run in study.runs
-    ]
+    )
+
+
+def _measured(run: RunResult, study: StudyResult) -> str:
+    return (
+        f"Modes measured at {step_word(run.modes_step)}, {modes_window(study)}; claims use the exact derivative (jvp) "
+        "over all input pairs."
+    )
 
 
 def _outcome(run: RunResult) -> str:
@@ -219,13 +173,13 @@ def _finding(run: RunResult, row: Mapping[Hashable, object]) -> Finding:
             f"S = {ratio(value)}, 95% interval {spread(low, high, ratio)}; no selection: 1; "
             f"p = {probability(p)}, q = {probability(q)}"
         )
-        return Finding(verdict == "found", verdict, plain, numbers)
+        return Finding(verdict, plain, numbers)
     value, median, high, q = (float(str(row[name])) for name in ("value", "null_median", "null_high", "q"))
     numbers = (
         f"{statistic(claim, value)}; null: median {statistic(claim, median)}, 95% point {statistic(claim, high)}; "
         f"q = {probability(q)}"
     )
-    return Finding(verdict == "found", verdict, plain, numbers)
+    return Finding(verdict, plain, numbers)
 
 
 def _frequencies(run: RunResult) -> str:
@@ -242,26 +196,18 @@ def _frequencies(run: RunResult) -> str:
 
 
 def _concentration(run: RunResult) -> str:
-    edge = {
-        basis: readings(run, kind="edge", basis=basis, method="difference")["concentration"] for basis in bases(run)
-    }
-    own = edge[run.structure]
-    null = quantiles(readings(run, kind="random", basis=run.structure, method="difference")["concentration"])
-    if null is None:
+    found = published_statistic(run)
+    if found is None:
         return ""
-    above = int((own > null.high).sum())
-    best = max(edge, key=lambda basis: float(edge[basis].median()))
+    elsewhere = f" Its median is largest in another basis, {basis_label(found.best)}: {_span(found.of_best)}."
     return (
-        f"The published statistic F (finite difference, test pairs) under {basis_label(run.structure)}: {_span(own)} "
-        f"at the edge; random directions {concentration_range(null)}, median and 5–95%. "
-        + f"Above that range: {above or 'none'} of {len(own)} edge directions."
-        + (
-            ""
-            if best == run.structure
-            else f" Its median is largest in another basis, {basis_label(best)}: {_span(edge[best])}."
-        )
+        f"The published statistic F (finite difference, test pairs) under {basis_label(run.structure)}: "
+        f"{_span(found.own)} at the edge; random directions {concentration_range(found.random)}, median and 5–95%. "
+        f"Above that range: {found.above or 'none'} of {found.directions} edge directions."
+        + ("" if found.best == run.structure else elsewhere)
     )
 
 
-def _span(values: pd.Series) -> str:
-    return f"{decimal(float(values.min()))} to {decimal(float(values.max()))}"
+def _span(ends: tuple[float, float]) -> str:
+    low, high = ends
+    return f"{decimal(low)} to {decimal(high)}"

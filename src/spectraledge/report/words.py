@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from spectraledge.report.charts import Band
+from spectraledge.analyses.readings import Band
 from spectraledge.studies.results import StudyResult
 
 NONE = "–"
@@ -102,3 +102,8 @@ def _window(window: int, center: bool) -> str:
 
 def _signed(value: float, form: str) -> str:
     return format(value, form).replace("-", "−")
+
+
+def sentence(words: str) -> str:
+    """Words that begin a sentence."""
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,176 @@
+"""What is read from a run's modes and selection: bands of nulls, single frequencies, and the wave as a picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spectraledge.analyses.run_result import RunResult, Runs
+
+
+@dataclass(frozen=True)
+class Band:
+    """The 5%, 50% and 95% points of a statistic over directions of one kind."""
+
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The response of one edge direction as a picture over the inputs.
+
+    Attributes:
+        direction: 1-based.
+        basis: Name of the basis.
+        frequency: Dominant frequency in it.
+        character: The 2-D character (ω_a, ω_b) with the largest share.
+        share: Share of the picture's energy that it holds.
+        random: The same share for random directions in parameter space, if there are any.
+        raw: Values, row a, column b; NaN for a pair outside the domain.
+        ordered: The same with rows and columns sorted by their position on the wave.
+    """
+
+    direction: int
+    basis: str
+    frequency: int
+    character: tuple[int, int]
+    share: float
+    random: Band | None
+    raw: NDArray[np.float64]
+    ordered: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PublishedStatistic:
+    """The published concentration F of a run's edge in its own basis, beside random directions.
+
+    Attributes:
+        own: Smallest and largest at the edge in the own basis.
+        random: Of random directions in the own basis.
+        above: How many edge directions lie above that band.
+        directions: How many edge directions there are.
+        best: The basis in which the edge's median is largest.
+        of_best: Smallest and largest there.
+    """
+
+    own: tuple[float, float]
+    random: Band
+    above: int
+    directions: int
+    best: str
+    of_best: tuple[float, float]
+
+
+def bases(run: RunResult) -> list[str]:
+    """Names of the bases a run was read in, its own first."""
+    return sorted(run.modes["basis"].unique(), key=lambda name: name != run.structure)
+
+
+def readings(run: RunResult, *, kind: str, basis: str, method: str) -> pd.DataFrame:
+    """Rows of a run's modes of one kind of direction, in one basis, by one method, in order of direction."""
+    modes = run.modes
+    chosen = (modes["kind"] == kind) & (modes["basis"] == basis) & (modes["method"] == method)
+    return modes[chosen].sort_values("direction")
+
+
+def band(values: pd.Series) -> Band | None:
+    """The 5%, 50% and 95% points; None without values."""
+    if values.empty:
+        return None
+    low, median, high = values.quantile([0.05, 0.5, 0.95])
+    return Band(float(low), float(median), float(high))
+
+
+def white_noise_concentration(run: RunResult) -> float:
+    """Mean of F for white noise over n = ⌊M/2⌋ frequencies, (1 + 1/2 + … + 1/n)/n (Fisher's g): not 1/n."""
+    count = max(1, run.config.model.tokens // 2)
+    return float(np.mean(1 / np.arange(1, count + 1)))
+
+
+def selected_frequencies(run: RunResult) -> pd.DataFrame:
+    """Rows of every frequency of the own variable, with a column `selected`.
+
+    Selected are those whose interval lies above 1 and of which the updates' share is more than noise has.
+
+    Args:
+        run: A run whose selection was measured.
+
+    Returns:
+        The rows, in order of frequency.
+    """
+    table = run.selection
+    own = table[(table["basis"] == run.structure) & ~table["part"].astype(bool)].copy()
+    own["selected"] = (own["low"] > 1) & (own["window_share"] > own["chance"])
+    return own.sort_values("frequency")
+
+
+def above_shuffled(runs: Runs) -> tuple[int, int]:
+    """Count runs whose edge moves their own functions more than every gradient for shuffled answers does.
+
+    Args:
+        runs: Runs; only those that generalised, and have both kinds of directions, count.
+
+    Returns:
+        How many have two edge directions above all shuffled gradients, and of how many.
+    """
+    above, of = 0, 0
+    for run in runs:
+        edge, shuffled = (
+            readings(run, kind=kind, basis=run.structure, method="jvp")["energy_share"] for kind in ("edge", "shuffled")
+        )
+        if run.grokked and len(edge) > 1 and len(shuffled):
+            of += 1
+            above += int(edge.nlargest(2).iloc[-1] > shuffled.max())
+    return above, of
+
+
+def published_statistic(run: RunResult) -> PublishedStatistic | None:
+    """F of the edge as it is published, by a finite difference on the test pairs; None without random directions."""
+    edge = {
+        basis: readings(run, kind="edge", basis=basis, method="difference")["concentration"] for basis in bases(run)
+    }
+    own = edge[run.structure]
+    random = band(readings(run, kind="random", basis=run.structure, method="difference")["concentration"])
+    if random is None:
+        return None
+    best = max(edge, key=lambda basis: float(edge[basis].median()))
+    return PublishedStatistic(
+        own=(float(own.min()), float(own.max())),
+        random=random,
+        above=int((own > random.high).sum()),
+        directions=len(own),
+        best=best,
+        of_best=(float(edge[best].min()), float(edge[best].max())),
+    )
+
+
+def pictures(run: RunResult) -> list[Picture]:
+    """Pictures of a run, one per direction that was recorded."""
+    characters = run.characters
+    null = band(characters.loc[characters["kind"] == "random", "character_share"])
+    drawn = []
+    for direction, table in run.waves.groupby("direction"):
+        seen = characters[(characters["kind"] == "edge") & (characters["direction"] == direction)].iloc[0]
+        inside = table[(table["phase_a"] >= 0) & (table["phase_b"] >= 0)]
+        rows = inside.groupby("a")["phase_a"].first().sort_values(kind="stable").index
+        columns = inside.groupby("b")["phase_b"].first().sort_values(kind="stable").index
+        drawn.append(
+            Picture(
+                direction=int(seen["direction"]),
+                basis=str(seen["basis"]),
+                frequency=int(seen["frequency"]),
+                character=(int(seen["character_a"]), int(seen["character_b"])),
+                share=float(seen["character_share"]),
+                random=null,
+                raw=_picture(table).to_numpy(dtype=np.float64),
+                ordered=_picture(inside).loc[rows, columns].to_numpy(dtype=np.float64),
+            )
+        )
+    return drawn
+
+
+def _picture(table: pd.DataFrame) -> pd.DataFrame:
+    return table.pivot(index="a", columns="b", values="value")

@@ -1,0 +1,91 @@
+"""A report as one HTML page that opens without a network: figures, tables and files are inside it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from spectraledge.report.document import Cell, Figure, Page
+from spectraledge.report.marks import chart_config, symbol
+from spectraledge.report.printed import FORMATS, Drawn
+from spectraledge.report.style import FONT
+
+CITATION = (
+    "Y. Xu, “Spectral Edge Dynamics Reveal Functional Modes of Learning”, arXiv 2604.06256, 2026",
+    "Please name the study’s configuration",
+)
+
+_VERDICTS = {
+    "found": ("●", "yes"),
+    "not found": ("○", "no"),
+    "replicates": ("●", "yes"),
+    "does not": ("○", "no"),
+    "inconclusive": ("◐", "open"),
+    "not measured": ("–", "open"),
+}
+_BUNDLED = "window.vegaEmbed = vegaEmbed;"
+_DIGITS = "%.6g"
+
+
+def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
+    """Write a report as a page.
+
+    Every chart stands in it as it is in files, and becomes one that answers to a pointer where scripts run.
+
+    Args:
+        page: The report.
+        drawn: The charts of each figure by its key, as `printed.draw_charts` draws them.
+
+    Returns:
+        HTML.
+    """
+    environment = Environment(
+        loader=PackageLoader("spectraledge.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        page=page,
+        kind=lambda block: type(block).__name__,
+        words=lambda cell: cell if isinstance(cell, Cell) else Cell(cell),
+        verdicts=_VERDICTS,
+        images=_images(page, drawn),
+        symbol=symbol,
+        formats=FORMATS,
+        downloads={name: (_csv(table), len(table)) for name, table in page.downloads.items()},
+        charts=_in_script(_charts(page.figures)),
+        config=_in_script(chart_config(FONT)),
+        vega=vl_convert.javascript_bundle(_BUNDLED) if page.figures else "",
+        citation=CITATION,
+    )
+
+
+def _images(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> dict[str, str]:
+    """Every chart as an SVG element, as wide as its place; pictures no wider than they are."""
+    images = {}
+    for figure in page.figures:
+        for name, _, chart in figure.charts:
+            image = drawn[figure.key][name]
+            most = f' style="max-width: {image.width:g}px"' if chart.still else ""
+            images[name] = image.placed(f'class="drawn" aria-hidden="true"{most}')
+    return images
+
+
+def _charts(figures: list[Figure]) -> dict[str, Any]:
+    return {name: chart.spec for figure in figures for name, _, chart in figure.charts if not chart.still}
+
+
+def _in_script(content: Any) -> str:
+    # In a script element only "<" could end it.
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _csv(table: pd.DataFrame) -> str:
+    # Most of a table is digits and commas: written as it is, it is a quarter shorter than in base 64.
+    return "data:text/csv;charset=utf-8," + quote(table.to_csv(index=False, float_format=_DIGITS), safe=",:;()=+")

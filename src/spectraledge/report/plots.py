@@ -1,0 +1,215 @@
+"""What all charts share: axes with ticks at round values, marks by name, and the step from Altair to data."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from spectraledge.report.marks import SHAPES, TICK, Mark
+from spectraledge.report.style import BAND_OPACITY
+
+POINTER = "pointer"
+"""Name of layers that only serve to point at values: files do without them."""
+
+REFERENCE_WIDTH = 1.2
+"""Width of the line where nothing would lie."""
+
+_SIZE = 78
+_TICKS = 7
+_FEW_DECADES = 2.3
+_SOME = 6.0
+_LITTLE = 1.6
+_FINE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+_FEWEST_TICKS = 3
+_ROOM = 0.06
+_DIGITS = 6
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Ticks of a log axis: powers of ten; where there are few of them, more of each; within less than one, even steps.
+
+    Args:
+        low: The smallest value.
+        high: The largest.
+
+    Returns:
+        The ticks, from one at or below the smallest value to one at or above the largest.
+    """
+    if high / low < _LITTLE:
+        return _even_ticks(low, high)
+    exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    powers = 10.0 ** exponents[:: max(1, -(-len(exponents) // _TICKS))]
+    if np.log10(high / low) > _FEW_DECADES:
+        return [float(tick) for tick in powers]
+    fine = np.outer(10.0**exponents, _FINE if high / low < _SOME else (1, 2, 5)).ravel()
+    return [float(tick) for tick in fine if low / 2 <= tick <= high * 2]
+
+
+def limits_of(values: Iterable[float], *, log: bool, around: Iterable[float] = ()) -> tuple[float, float]:
+    """Limits of an axis, a little wider than what is drawn.
+
+    Args:
+        values: What is drawn; what is not finite, or not positive on a log axis, is left out.
+        log: Whether the axis is logarithmic.
+        around: Values that lie inside in any case.
+
+    Returns:
+        The limits; those of (0, 1), or of (1, 10), without any value.
+    """
+    shown = np.array([value for value in (*values, *around) if np.isfinite(value) and (value > 0 or not log)])
+    if not len(shown):
+        return (1.0, 10.0) if log else (0.0, 1.0)
+    low, high = float(shown.min()), float(shown.max())
+    if log:
+        room = (high / low) ** _ROOM * 1.005
+        return low / room, high * room
+    room = _ROOM * (high - low) or _ROOM * (abs(high) or 1.0)
+    return low - room, high + room
+
+
+def value_axis(
+    limits: tuple[float, float], title: str, *, log: bool = False, percent: bool = False, ticks: Iterable[float] = ()
+) -> dict[str, Any]:
+    """The scale and the axis of a channel of values.
+
+    Args:
+        limits: Its ends.
+        title: Its title, with its unit.
+        log: Whether it is logarithmic.
+        percent: Whether values are shares.
+        ticks: Where its ticks are. Default: at round values.
+
+    Returns:
+        Arguments of `alt.X` or `alt.Y`.
+    """
+    low, high = limits
+    chosen = [tick for tick in ticks if low <= tick <= high]
+    if log and not chosen:
+        chosen = [tick for tick in log_ticks(low, high) if low <= tick <= high]
+        if len(chosen) < _FEWEST_TICKS:
+            powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)))
+            chosen = [float(tick) for tick in np.outer(powers, (1, 2, 5)).ravel() if low <= tick <= high]
+    # Of given values, a count would leave out every second one.
+    ticks_or_count: dict[str, Any] = {"values": chosen} if chosen else {"tickCount": 5}
+    axis = {"format": ".2~%" if percent else ",.6~g", "labelOverlap": "greedy", **ticks_or_count}
+    return {
+        "title": title,
+        "axis": alt.Axis(**axis),
+        "scale": alt.Scale(type="log", domain=[low, high], nice=False)
+        if log
+        else alt.Scale(domain=[low, high], nice=False, zero=False),
+    }
+
+
+def number_form(*, percent: bool) -> str:
+    """How a value is written where one points at it."""
+    return ".1%" if percent else ".3~g"
+
+
+def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | None = None) -> list[alt.Tooltip]:
+    """What is said where one points.
+
+    Args:
+        names: Titles by column of values.
+        form: How values are written.
+        places: Titles by column of whole numbers.
+
+    Returns:
+        The parts, `name` first.
+    """
+    return [
+        alt.Tooltip("name", type="nominal", title="of"),
+        *(alt.Tooltip(column, type="quantitative", title=title, format=form) for column, title in names.items()),
+        *(
+            alt.Tooltip(column, type="quantitative", title=title, format=",d")
+            for column, title in (places or {}).items()
+        ),
+    ]
+
+
+def marked(marks: Mapping[str, Mark], channel: type[alt.Color | alt.Fill | alt.Stroke] = alt.Color) -> Any:
+    """Colours by the column `mark`.
+
+    Args:
+        marks: The marks by name.
+        channel: Which channel has them.
+
+    Returns:
+        The channel.
+    """
+    scale = alt.Scale(domain=list(marks), range=[mark.colour for mark in marks.values()])
+    return channel("mark", type="nominal", scale=scale, legend=None)
+
+
+def shaped(marks: Mapping[str, Mark]) -> alt.Shape:
+    """Shapes by the column `mark`."""
+    shapes = [mark.shape or SHAPES[0] for mark in marks.values()]
+    return alt.Shape("mark", type="nominal", scale=alt.Scale(domain=list(marks), range=shapes), legend=None)
+
+
+def points(table: pd.DataFrame, marks: Mapping[str, Mark], *, size: float = _SIZE, **channels: Any) -> list[alt.Chart]:
+    """Layers of points, filled ones, outlines and ticks apart.
+
+    Args:
+        table: One row per point, with a column `mark`.
+        marks: How the points of each mark are drawn.
+        size: Area of a point, in square pixels.
+        **channels: Where they stand and what is said of them.
+
+    Returns:
+        The layers; none without points.
+    """
+    layers = []
+    for hollow in (True, False):
+        kinds = [name for name, mark in marks.items() if (mark.hollow or mark.shape == TICK) == hollow]
+        part = table[table["mark"].isin(kinds)]
+        if len(part):
+            drawn = alt.Chart(rounded(part))
+            if hollow:
+                layer = drawn.mark_point(size=size, filled=False, strokeWidth=1.7, opacity=1)
+                layers.append(layer.encode(stroke=marked(marks, alt.Stroke), shape=shaped(marks), **channels))
+            else:
+                layer = drawn.mark_point(size=size, filled=True, stroke="white", strokeWidth=0.7, opacity=1)
+                layers.append(layer.encode(fill=marked(marks, alt.Fill), shape=shaped(marks), **channels))
+    return layers
+
+
+def bands(table: pd.DataFrame, marks: Mapping[str, Mark], *, thickness: int, **channels: Any) -> alt.Chart:
+    """A layer of thick faint lines, from end to end of what lies there."""
+    layer = alt.Chart(rounded(table)).mark_rule(strokeWidth=thickness, opacity=BAND_OPACITY)
+    encoded: alt.Chart = layer.encode(color=marked(marks), **channels)
+    return encoded
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with values to six digits, more than can be seen."""
+    shown = table.copy()
+    for name in table.select_dtypes("float").columns:
+        shown[name] = [float(f"{value:.{_DIGITS}g}") for value in table[name]]
+    return shown
+
+
+def specification(layers: list[alt.Chart], *, height: float) -> dict[str, Any]:
+    """Layers as Vega-Lite without a width and without an outside address.
+
+    Args:
+        layers: Bottom to top.
+        height: Of the plot in pixels, without its axes.
+
+    Returns:
+        The specification.
+    """
+    made: dict[str, Any] = alt.layer(*layers).properties(height=round(height)).to_dict(validate=False)
+    for name in ("$schema", "config"):
+        made.pop(name, None)
+    return made
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Ticks in even steps of 1, 2 or 5 times a power of ten, to one at or beyond each end."""
+    rough = (high - low) / _TICKS
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    return [float(f"{step * place:.10g}") for place in range(int(np.floor(low / step)), int(np.ceil(high / step)) + 1)]

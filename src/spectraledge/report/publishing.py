@@ -1,0 +1,60 @@
+"""The files of a report: its page, its text, its figures and its tables."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from spectraledge.files import write_bytes
+from spectraledge.report.document import FIGURES, TABLES, Page
+from spectraledge.report.page_writer import page_html
+from spectraledge.report.printed import FORMATS, Drawn, Format, draw_charts, encoded, sheet
+from spectraledge.report.text_writer import page_markdown
+
+PAGE, TEXT = "report.html", "report.md"
+
+_DIGITS = "%.6g"
+
+
+def write_page(page: Page, folder: Path) -> Path:
+    """Write a report as a page, with every figure beside it in all formats.
+
+    Args:
+        page: The report.
+        folder: Folder to write into.
+
+    Returns:
+        Path of the page.
+    """
+    drawn = {figure.key: draw_charts(figure) for figure in page.figures}
+    _write_figures(page, drawn, folder, FORMATS)
+    path = folder / PAGE
+    write_bytes(path, page_html(page, drawn).encode())
+    return path
+
+
+def write_text(page: Page, folder: Path) -> Path:
+    """Write the part of a report that is small enough for a repository: its text, tables as CSV and figures as PNG.
+
+    Args:
+        page: The report.
+        folder: Folder to write into.
+
+    Returns:
+        Path of the text.
+    """
+    _write_figures(page, {figure.key: draw_charts(figure) for figure in page.figures}, folder, ("png",))
+    tables = {f"{TABLES}/{table.key}": table.numbers for table in page.tables if table.numbers is not None}
+    for name, table in (page.files | tables).items():
+        write_bytes(folder / f"{name}.csv", table.to_csv(index=False, float_format=_DIGITS).encode())
+    path = folder / TEXT
+    write_bytes(path, page_markdown(page).encode())
+    return path
+
+
+def _write_figures(
+    page: Page, drawn: Mapping[str, Mapping[str, Drawn]], folder: Path, formats: Iterable[Format]
+) -> None:
+    for figure in page.figures:
+        if figure.panels:
+            laid_out = sheet(figure, drawn[figure.key])
+            for form in formats:
+                write_bytes(folder / FIGURES / f"{figure.key}.{form}", encoded(laid_out, form))
