@@ -36,9 +36,8 @@ def _claim(
 
 def _separates(id_: str, what: str, effect: str, method: Method = "sound", known: str = "") -> SeedClaim:
     statement = f"{what[0].upper()}{what[1:]} tells runs that grok from runs that do not."
-    groups = ("generalised", "above", "not-generalised")
-    measured = PAPER_EFFECTS[effect]
-    return SeedClaim(id_, "Table 1", method, statement, measured, *groups, separates=True, published=known)
+    measured, of, others = PAPER_EFFECTS[effect], "generalised", "not-generalised"
+    return SeedClaim(id_, "Table 1", method, statement, measured, of, "above", others, separates=True, published=known)
 
 
 _FORMULA = {task: operation.formula for task, operation in OPERATIONS.items()}

@@ -221,8 +221,8 @@ def summarise(table: pd.DataFrame, scale: Scale, *, compared: bool = True) -> Su
     measured, null = (_mean(values, logarithmic), _mean(nulls, logarithmic))
     if scale == "rate":
         rate = rate_estimate(int(scored.sum()), count, null=NO_EFFECT[scale], level=LEVEL)
-        ends = (rate.value, rate.low, rate.high)
-        return Summary(count, left_out, *ends, null, *ends, rate.p_above, rate.p_below)
+        of_rate = (rate.value, rate.low, rate.high)
+        return Summary(count, left_out, *of_rate, null, *of_rate, rate.p_above, rate.p_below)
     ends = _ends(values, logarithmic)
     if not compared:
         return Summary(count, left_out, measured, *ends)
@@ -258,10 +258,14 @@ def _within(rows: pd.DataFrame, scale: Scale, within: Within) -> pd.DataFrame:
     if rows["seed"].is_unique:
         return rows.set_index("seed")[["value", "null"]].sort_index()
     if scale != "ratio":
-        return groups.agg(lambda values: values.mean(skipna=False))
+        return groups.agg(_whole_mean)
     # A statistic of 0 has no logarithm: its seed is left out, and counted as such.
     logarithms = rows[["value", "null"]].where(lambda values: values > 0).apply(np.log)
-    return logarithms.groupby(rows["seed"]).agg(lambda values: values.mean(skipna=False)).apply(np.exp)
+    return logarithms.groupby(rows["seed"]).agg(_whole_mean).apply(np.exp)
+
+
+def _whole_mean(values: pd.Series) -> float:
+    return float(values.mean(skipna=False))
 
 
 def _effects(table: pd.DataFrame, scale: Scale, compared: bool) -> pd.DataFrame:

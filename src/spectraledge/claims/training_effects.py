@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.design import CHANGE_MARGIN, COMPOSITE, SELECTION_MARGIN, STEEP, STEPS_MARGIN, TASKS
-from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, Unit
+from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, Scale, Unit
 from spectraledge.claims.published import GROKKED_WITHIN
 from spectraledge.training.run_folder import PARTS_FILE
 
@@ -90,7 +91,7 @@ def _matched(**where: object) -> Read:
     return read
 
 
-PUBLISHED_DECLINE = {"quantity": "g23", "definition": "since_peak", "window": 10, "centered": False}
+PUBLISHED_DECLINE: dict[str, Any] = {"quantity": "g23", "definition": "since_peak", "window": 10, "centered": False}
 """Decline of g_23 by the scripts: the largest value so far over the value here, uncentred windows of 10 updates."""
 
 
@@ -99,8 +100,8 @@ def _steep(reader: RunReader) -> Reading | None:
     return None if found is None else Reading(float(found.value > STEEP), 0.5)
 
 
-def _decline(id_: str, words: str, null: str, unit: Unit = "ratio", **where: object) -> Effect:
-    scale = "difference" if unit == "count" else "ratio"
+def _decline(id_: str, words: str, null: str, unit: Unit = "ratio", **where: Any) -> Effect:
+    scale: Scale = "difference" if unit == "count" else "ratio"
     return Effect(id_, f"{words}; {MATCHED}", unit, scale, null, _matched(**where))
 
 
@@ -166,8 +167,8 @@ TRAINING_EFFECTS: tuple[Effect, ...] = (
     Effect("steep-decline", f"whether g_23 declines more than {STEEP:g} times; {MATCHED}",
            "rate", "rate", _HALF, _steep),
     Effect("changes-spread", "steps between the first and the last change of g_23, of the path's first component and "
-           "of σ_1/σ_2 of W_Q and W_K", "steps", "difference", "median of three changes anywhere in the course", _spread,
-           CHANGE_MARGIN),
+           "of σ_1/σ_2 of W_Q and W_K", "steps", "difference", "median of three changes anywhere in the course",
+           _spread, CHANGE_MARGIN),
     _changed("updates", "g_23", _UPDATES),
     _changed("displacement", "the path's first component", "a random walk with the same steps"),
     _changed("weights", "σ_1/σ_2 of W_Q and W_K", ""),

@@ -5,7 +5,7 @@ import pandas as pd
 
 from spectraledge.analyses.comparisons import fewest_windows
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.claims.of_runs import ALPHA
+from spectraledge.claims.verdicts import ALPHA
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.curves import MARK, count_chart, count_marks
 from spectraledge.report.document import Chart, Column, Figure, Panel, Rows, Table

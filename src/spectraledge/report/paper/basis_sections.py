@@ -76,8 +76,8 @@ def basis_section(study: StudyResult, verdicts: Verdicts) -> Section:
         null=RANDOM_NULL,
         note=f"Of runs that generalised, at the last step with test accuracy above 0.95, {modes_window(study)}. Energy "
         "share: the between-group part of the vector response’s variance, corrected so that noise gives 0, exact "
-        "derivative; arithmetic means. F: as published, by a finite difference; geometric means, as all that is compared "
-        f"by ratios; white noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a seed.",
+        "derivative; arithmetic means. F: as published, by a finite difference; geometric means, as all that is "
+        f"compared by ratios; white noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a seed.",
     )
     known = {
         "add": f"F of the first component: {published_number('§6.3', 'F', 'first principal component of R_1, add')}, "
@@ -182,8 +182,8 @@ def multiplication_section(study: StudyResult, verdicts: Verdicts) -> Section:
             for (task, wrong, of), known in _GAINS.items()
         ],
         null=RANDOM_NULL,
-        note="Ratios of F in the first basis to F in the second, direction by direction; geometric means. 1 is no gain. "
-        "The group of products that no pair has is masked, not filled with 0.",
+        note="Ratios of F in the first basis to F in the second, direction by direction; geometric means. 1 is no "
+        "gain. The group of products that no pair has is masked, not filled with 0.",
     )
     lost = summary_table(
         effects,
@@ -229,8 +229,8 @@ def multiplication_section(study: StudyResult, verdicts: Verdicts) -> Section:
             )
             for task, bases in (("mul", ("dlog_sum", "product")), ("add", ("sum", "dlog_sum")))
         ],
-        caption="One point per seed, directions of a kind averaged within it; finite difference, test pairs. Dotted: the "
-        "mean of white noise.",
+        caption="One point per seed, directions of a kind averaged within it; finite difference, test pairs. Dotted: "
+        "the mean of white noise.",
         nothing="the edge would gain no more than random directions do.",
         entries=KINDS,
         across=2,
@@ -238,8 +238,8 @@ def multiplication_section(study: StudyResult, verdicts: Verdicts) -> Section:
     return Section(
         key="section-6-3",
         title="§6.3. Multiplication in discrete logarithms",
-        lead="Multiplication is addition of discrete logarithms. How much more concentrated is the edge under them than "
-        "under raw products; do random directions gain as much; and does addition lose?",
+        lead="Multiplication is addition of discrete logarithms. How much more concentrated is the edge under them "
+        "than under raw products; do random directions gain as much; and does addition lose?",
         tables=tuple(table for table in (gains, lost, levels) if table),
         drawings=(drawing,) if drawing else (),
         claims=tuple(claim.id for claim in MULTIPLICATION_CLAIMS),
@@ -279,8 +279,8 @@ def subtraction_section(study: StudyResult, verdicts: Verdicts) -> Section:
     return Section(
         key="section-6-4",
         title="§6.4. Subtraction: is there an edge at all?",
-        lead="The published F does not tell edge from bulk for a − b, an honest negative. Does the energy of the vector "
-        "response?",
+        lead="The published F does not tell edge from bulk for a − b, an honest negative. Does the energy of the "
+        "vector response?",
         tables=(table,) if table else (),
         claims=tuple(claim.id for claim in SUBTRACTION_CLAIMS),
     )

@@ -57,8 +57,8 @@ def reuse_section(study: StudyResult, verdicts: Verdicts) -> Section:
                 percent=True,
             )
         ],
-        caption="One point per seed; draws of random directions averaged within it. 100%: all of it; random functions of "
-        "the same ranks have under a hundredth.",
+        caption="One point per seed; draws of random directions averaged within it. 100%: all of it; random functions "
+        "of the same ranks have under a hundredth.",
         nothing="the edge would include as much as random directions of the same network.",
         entries={"edge": "edge", "span": "mixtures in the window", "random": "random directions"},
         across=1,
@@ -87,8 +87,8 @@ def reuse_section(study: StudyResult, verdicts: Verdicts) -> Section:
     return Section(
         key="table-4",
         title="Table 4. Reuse: a² + b² alone, beside and after other tasks",
-        lead="Does a trunk that has a + b and a·b make a² + b² use them? Asked three ways: is it learned sooner, do its "
-        "functions lie in theirs (inclusion I), and does its edge move functions of a + b (the published metric)?",
+        lead="Does a trunk that has a + b and a·b make a² + b² use them? Asked three ways: is it learned sooner, do "
+        "its functions lie in theirs (inclusion I), and does its edge move functions of a + b (the published metric)?",
         tables=tables,
         drawings=tuple(drawing for drawing in (steps, inclusion) if drawing),
         notes=(
@@ -161,9 +161,9 @@ def _steps_table(effects: MeasuredEffects) -> Table | None:
         ),
         tuple(rows),
         (False, True, False, True, True, True),
-        "Geometric means. A seed that did not reach it counts with the last step evaluated, so that its mean is too small "
-        "and its ratio to an arm that did closer to 1 than it is. “After” counts from its own start, without the steps of "
-        "the run before it. Null: a² + b² alone on the same domain, ratio 1.",
+        "Geometric means. A seed that did not reach it counts with the last step evaluated, so that its mean is too "
+        "small and its ratio to an arm that did closer to 1 than it is. “After” counts from its own start, without the "
+        "steps of the run before it. Null: a² + b² alone on the same domain, ratio 1.",
         pd.DataFrame(numbers),
     )
 
@@ -310,8 +310,8 @@ def cousage_section(study: StudyResult, verdicts: Verdicts) -> Section:
     return Section(
         key="section-7",
         title="§7. Co-usage: do tasks share the edge?",
-        lead="Which directions change the losses of several tasks alike (sharedness S_k), and which are used apart from "
-        "their neighbours (diagonal dominance)?",
+        lead="Which directions change the losses of several tasks alike (sharedness S_k), and which are used apart "
+        "from their neighbours (diagonal dominance)?",
         tables=tuple(table for table in (shared, dominance) if table),
         drawings=(drawing,) if drawing else (),
         claims=tuple(claim.id for claim in SHARED_CLAIMS),

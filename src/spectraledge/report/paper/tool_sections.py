@@ -76,8 +76,8 @@ def composition_section(study: StudyResult, verdicts: Verdicts) -> Section:
     return Section(
         key="table-3",
         title="Table 3. Composition: which waves make up the response",
-        lead="How much of the edge’s response do waves of a + b, waves of log a + log b, both, and their products predict "
-        "on pairs that were not fitted, beyond as many random features?",
+        lead="How much of the edge’s response do waves of a + b, waves of log a + log b, both, and their products "
+        "predict on pairs that were not fitted, beyond as many random features?",
         tables=(table,) if table else (),
         drawings=(drawing,) if drawing else (),
         notes=(
@@ -128,8 +128,8 @@ def overview_section(study: StudyResult, verdicts: Verdicts) -> Section:
     return Section(
         key="table-5",
         title="Table 5. The edge of each task",
-        lead="One line per statistic: the selection ratio of the task’s own functions, the best of three edge directions "
-        "beside the best of three random ones, and what waves and their products predict of a² + b².",
+        lead="One line per statistic: the selection ratio of the task’s own functions, the best of three edge "
+        "directions beside the best of three random ones, and what waves and their products predict of a² + b².",
         tables=(table,) if table else (),
     )
 
@@ -189,8 +189,8 @@ def tools_section(study: StudyResult, verdicts: Verdicts) -> Section:
             for response, said in _RESPONSES.items()
         ],
         null="null: random directions",
-        note="Geometric means. Peakedness: largest over mean power of the projection on the first right singular vector, "
-        "in the task’s own basis.",
+        note="Geometric means. Peakedness: largest over mean power of the projection on the first right singular "
+        "vector, in the task’s own basis.",
     )
     overlap = summary_table(
         effects,
@@ -237,8 +237,8 @@ def tools_section(study: StudyResult, verdicts: Verdicts) -> Section:
                 ("features", "Jaccard index of sparse features"),
             )
         ],
-        caption="One point per run that generalised with weight decay 1, mean over its directions, or pairs of them, of a "
-        "kind.",
+        caption="One point per run that generalised with weight decay 1, mean over its directions, or pairs of them, "
+        "of a kind.",
         nothing="the three rows of a panel would lie one above the other.",
         entries=KINDS,
         across=3,

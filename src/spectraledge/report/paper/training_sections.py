@@ -69,8 +69,8 @@ def learning_section(study: StudyResult, verdicts: Verdicts) -> Section:
         ),
         tuple(rows),
         (False, False, True, True, True, True, False),
-        "Steps: geometric means over the seeds that generalised. Null: chance is a test accuracy of one over the number "
-        "of classes. The paper’s controls trained up to 200,000 steps, and one of them had an event at step 41,700.",
+        "Steps: geometric means over the seeds that generalised. Null: chance is a test accuracy of one over the "
+        "number of classes. The paper’s controls trained up to 200,000 steps, and one of them had an event at step 41,700.",
         pd.DataFrame(numbers),
     )
     return Section(
@@ -125,8 +125,8 @@ def edge_section(study: StudyResult, verdicts: Verdicts) -> Section:
         null="null",
         note="Means over the seeds that have all runs of a group, geometric for ratios and declines; runs of one seed "
         "are averaged first. Null: of S no selection, 1; of eigenvalues above the floor their rate of false alarms; of "
-        "g₂₃ and the trace updates of the same lengths at right angles; of the weight norm weight decay alone. W is the "
-        "study's window where it is not named.",
+        "g₂₃ and the trace updates of the same lengths at right angles; of the weight norm weight decay alone. W is "
+        "the study's window where it is not named.",
     )
     short = {group: one.words.replace(", weight decay ", ",\nweight decay ") for group, one in GROUPS.items()}
     drawing = strip_figure(
@@ -147,8 +147,8 @@ def edge_section(study: StudyResult, verdicts: Verdicts) -> Section:
             )
             for effect, (words, reference) in _PANELS.items()
         ],
-        caption="One point per run at the step at which it is read, by group of runs. a and b: sound quantities. c: the "
-        "published decline of g₂₃. d: the same without its unit. Upright bars: each run's own null.",
+        caption="One point per run at the step at which it is read, by group of runs. a and b: sound quantities. c: "
+        "the published decline of g₂₃. d: the same without its unit. Upright bars: each run's own null.",
         nothing="the four rows of a panel would lie one above the other, on their nulls.",
         entries={f"group-{place}": group.words for place, group in enumerate(GROUPS.values())}
         | {"null": "null of the same run"},
@@ -233,10 +233,10 @@ def decomposition_section(study: StudyResult, verdicts: Verdicts) -> Section:
             *(Row((words, learned["learned"]), effect, "learned") for effect, words in _CHANGES.items()),
         ],
         null="null: changes anywhere",
-        note="One change of level per series; windows of the study's own size. Spread: last less first of the three. Its "
-        "null: three independent changes, each anywhere in its own series. The steps after 0.95 exist only where test "
-        "accuracy reached it; their null is when the null of the same run changes (updates of the same lengths at right "
-        "angles; a random walk with the same steps).",
+        note="One change of level per series; windows of the study's own size. Spread: last less first of the three. "
+        "Its null: three independent changes, each anywhere in its own series. The steps after 0.95 exist only where "
+        "test accuracy reached it; their null is when the null of the same run changes (updates of the same lengths at "
+        "right angles; a random walk with the same steps).",
     )
     drawing: Drawing | None = decomposition_figure(study)
     return Section(
