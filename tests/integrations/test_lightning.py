@@ -213,8 +213,7 @@ def test_a_second_fit_is_a_series_of_its_own(tmp_path):
     assert callback.tracker.results().gram["step"].unique().tolist() == list(range(51, 97, 3))
 
 
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_a_state_read_for_a_validation_is_not_that_of_the_next_fit(tmp_path):
+def test_a_state_read_for_a_validation_is_not_that_of_the_next_fit(tmp_path, recwarn):
     callback = SpectralEdgeCallback(**SETTINGS)
     checkpoint = checkpoint_after_one_epoch(tmp_path, callback)
 
@@ -229,6 +228,7 @@ def test_a_state_read_for_a_validation_is_not_that_of_the_next_fit(tmp_path):
     trainer.fit_loop.max_epochs = 2
     trainer.fit(module, data)
     assert callback.tracker.results().gram["step"].min() == 51
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
 
 
 def test_a_state_of_other_weights_begins_anew(tmp_path):
@@ -261,12 +261,12 @@ def test_weights_moved_without_an_optimizer_are_told_of(tmp_path):
         fit(tmp_path, SpectralEdgeCallback(**SETTINGS), -1, epochs=1, module=Manual())
 
 
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_averages_that_other_callbacks_put_in_place_are_no_steps(tmp_path):
+def test_averages_that_other_callbacks_put_in_place_are_no_steps(tmp_path, recwarn):
     averaging = pytest.importorskip("lightning.pytorch.callbacks.weight_averaging").EMAWeightAveraging()
     callback, keeping = SpectralEdgeCallback(params="*weight", window=4, every=1), Keeping()
-    fit(tmp_path, callback, -1, epochs=1, more=[averaging, keeping])
+    fit(tmp_path, averaging, -1, epochs=1, more=[callback, keeping])
     keeping.kept.check(callback.tracker)
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
 
 
 def test_a_place_without_an_optimizer_is_refused(tmp_path):

@@ -198,15 +198,20 @@ def test_no_folder_is_made_where_the_trainer_made_none(tmp_path):
     assert not list(tmp_path.rglob("checkpoint-*"))
 
 
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_the_best_weights_that_are_loaded_at_the_end_are_no_step(tmp_path):
+def test_the_best_weights_that_are_loaded_at_the_end_are_no_step(tmp_path, recwarn):
     callback = SpectralEdgeCallback(**SETTINGS)
     saving = {"save_strategy": "steps", "save_steps": 10, "eval_strategy": "steps", "eval_steps": 10}
-    model = Model()
-    best = {"load_best_model_at_end": True, "metric_for_best_model": "loss", "greater_is_better": True}
-    trainer, _ = fit(tmp_path, callback, 20, model=model, evaluation=data(8), **saving, **best)
+
+    class Worsening(InOrder):
+        def evaluate(self, *arguments, **named):
+            return {"eval_loss": float(self.state.global_step)}
+
+    trainer, _ = fit(
+        tmp_path, callback, 20, trainer=Worsening, evaluation=data(8), load_best_model_at_end=True, **saving
+    )
     assert trainer.state.best_model_checkpoint.endswith("checkpoint-10")
     assert callback.tracker.step == 20
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
 
 
 def test_a_second_training_is_a_series_of_its_own(tmp_path):
