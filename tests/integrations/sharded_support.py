@@ -2,11 +2,13 @@
 
 import os
 import sys
+import warnings
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from tracking_support import Network, Training
 
@@ -39,11 +41,20 @@ def tensor_parallel(training):
     parallelize_module(training.model, mesh, {"attn": ColwiseParallel(), "mlp": RowwiseParallel()})
 
 
+def flat_shards(training):
+    """Half of the numbers of all parameters in each process, wherever that cuts them."""
+    policy = ModuleWrapPolicy({torch.nn.Linear})
+    training.model = FullyShardedDataParallel(
+        training.model, use_orig_params=True, auto_wrap_policy=policy, device_id=torch.device("cpu")
+    )
+
+
 PARALLEL = {
     "replicated": replicated,
     "sharded": sharded,
     "replicas of shards": replicas_of_shards,
     "tensor parallel": tensor_parallel,
+    "flat shards": flat_shards,
 }
 
 
@@ -95,6 +106,7 @@ def work(rank, store, folder):
         (folder / name / str(rank) / "bytes").write_text(str(tracker.overhead.memory_bytes))
     follow(sharded, sketch=SKETCH).save(folder / "sketched" / str(rank))
     stopped_and_resumed(folder / "resumed" / str(rank))
+    moved_by_hand(folder / "moved" / str(rank))
     refused(folder / f"refused {rank}")
     dist.barrier()
     dist.destroy_process_group()
@@ -117,8 +129,30 @@ def stopped_and_resumed(folder):
         (folder / "refused").write_text(str(error))
 
 
+def moved_by_hand(folder):
+    """Halve the weights on the way; the sample of the second process alone may tell."""
+    training = start(sharded)
+    with warnings.catch_warnings(record=True) as told, training.tracker(params="*", every=1) as tracker:
+        warnings.simplefilter("always")
+        training.steps(4)
+        if dist.get_rank() == 1:
+            with torch.no_grad():
+                training.model.mlp.weight.to_local().mul_(0.5)
+        training.steps(8)
+    tracker.save(folder)
+    (folder / "told").write_text("\n".join(str(warning.message) for warning in told))
+
+
 def refused(path):
     try:
         start(sharded).tracker(params="*", surrogates=19)
     except InputError as error:
         path.write_text(str(error))
+    inner = Training(network=Scaled)
+    whole = inner.model
+    flat_shards(inner)
+    inner.optimizer, inner.model = torch.optim.SGD(inner.model.parameters(), lr=0.1), whole
+    try:
+        inner.tracker(params="*")
+    except InputError as error:
+        path.with_name(f"{path.name} inner").write_text(str(error))

@@ -5,7 +5,7 @@ import warnings
 import pandas as pd
 import pytest
 import torch
-from tracking_support import Network, weights
+from tracking_support import Kept, Network, weights
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
@@ -145,6 +145,133 @@ def test_readings_go_to_the_loggers(tmp_path):
     traces = events.Scalars("spectral_edge/trace")
     assert [event.step for event in traces] == edge["step"].tolist()
     assert [event.value for event in traces] == pytest.approx(edge["trace"].tolist(), rel=1e-6)
+
+
+class Adversaries(lightning.LightningModule):
+    """Two networks with an optimiser each, stepped in turn by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.maker, self.judge = Network(), torch.nn.Linear(3, 1)
+
+    def training_step(self, inputs, index):
+        for sign, optimizer in zip((-1, 1), self.optimizers(), strict=True):
+            self.zero_grad()
+            self.manual_backward(sign * self.judge(self.maker(inputs)).tanh().mean())
+            optimizer.step()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(part.parameters(), lr=0.1) for part in (self.maker, self.judge)]
+
+
+class Keeping(lightning.Callback):
+    """Keeps the weights of a part after every batch, as a loop of one's own would."""
+
+    def __init__(self, part=""):
+        self.part = part
+
+    def on_train_start(self, trainer, module):
+        self.kept = Kept(module.get_submodule(self.part))
+
+    def on_train_batch_end(self, trainer, module, *arguments):
+        self.kept.keep()
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_intervals_are_even_beside_other_optimizers(tmp_path, every):
+    callback = SpectralEdgeCallback(params="maker*weight", window=4, every=every)
+    fit(tmp_path, callback, -1, epochs=1, module=Adversaries())
+    steps = callback.tracker.results().gram["step"].unique()
+    # The maker's own steps are the global ones 1, 3, 5 and so on.
+    assert steps.tolist() == list(range(2 * every - 1, 96, 2 * every))
+
+
+def test_each_optimizer_has_a_callback_of_its_own_or_both_have_one(tmp_path):
+    parts = {"maker": 0, "judge": 1, "": (0, 1)}
+    keeping = {part: Keeping(part) for part in parts}
+    callbacks = {
+        part: SpectralEdgeCallback(params=f"{part}*weight", window=4, every=1, optimizer=place)
+        for part, place in parts.items()
+    }
+    more = [*callbacks.values(), *keeping.values(), lightning.callbacks.ModelCheckpoint(tmp_path, "last")]
+    fit(tmp_path, lightning.Callback(), -1, epochs=1, module=Adversaries(), more=more, enable_checkpointing=True)
+    for part, callback in callbacks.items():
+        keeping[part].kept.check(callback.tracker)
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]
+    assert sum("SpectralEdgeCallback" in key for key in saved) == 3
+
+
+def test_a_second_fit_is_a_series_of_its_own(tmp_path):
+    callback, keeping, module = SpectralEdgeCallback(folder=tmp_path / "out", **SETTINGS), Keeping(), Module()
+    trainer = fit(tmp_path, callback, -1, epochs=1, module=module, more=[keeping])
+    trainer.fit_loop.max_epochs = 2
+    with pytest.warns(RuntimeWarning, match="will replace those of the one before in .*out: give the tracker's"):
+        trainer.fit(module, torch.utils.data.DataLoader(batches(), batch_size=None))
+    assert callback.tracker.results().gram["step"].unique().tolist() == list(range(51, 97, 3))
+
+
+def test_a_state_read_for_a_validation_is_not_that_of_the_next_fit(tmp_path, recwarn):
+    callback = SpectralEdgeCallback(**SETTINGS)
+    checkpoint = checkpoint_after_one_epoch(tmp_path, callback)
+
+    class Validated(Module):
+        def validation_step(self, inputs, index):
+            return self.training_step(inputs, index)
+
+    module = Validated()
+    trainer = fit(tmp_path, callback, -1, epochs=1, module=module)
+    data = torch.utils.data.DataLoader(batches(8), batch_size=None)
+    trainer.validate(module, data, ckpt_path=checkpoint, verbose=False)
+    trainer.fit_loop.max_epochs = 2
+    trainer.fit(module, data)
+    assert callback.tracker.results().gram["step"].min() == 51
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
+
+
+def test_a_state_of_other_weights_begins_anew(tmp_path):
+    checkpoint = checkpoint_after_one_epoch(tmp_path, SpectralEdgeCallback(**SETTINGS))
+
+    class Shifted(Module):
+        def on_load_checkpoint(self, checkpoint):
+            checkpoint["state_dict"]["network.attn.weight"] += 1
+
+    callback = SpectralEdgeCallback(**SETTINGS)
+    with pytest.warns(RuntimeWarning, match="not of the weights that training starts with: .* anew at step 48"):
+        fit(tmp_path, callback, -1, module=Shifted(), checkpoint=checkpoint)
+    assert callback.tracker.results().gram["step"].min() == 51
+
+
+def test_weights_moved_without_an_optimizer_are_told_of(tmp_path):
+    class Manual(Module):
+        def __init__(self):
+            super().__init__()
+            self.automatic_optimization = False
+
+        def training_step(self, inputs, index):
+            super().training_step(inputs, index).backward()
+            with torch.no_grad():
+                for part in self.parameters():
+                    part -= 0.1 * part.grad
+                    part.grad = None
+
+    with pytest.warns(RuntimeWarning, match=r"moved by something else than a step\(\) of AdamW since step 0"):
+        fit(tmp_path, SpectralEdgeCallback(**SETTINGS), -1, epochs=1, module=Manual())
+
+
+def test_averages_that_other_callbacks_put_in_place_are_no_steps(tmp_path, recwarn):
+    averaging = pytest.importorskip("lightning.pytorch.callbacks.weight_averaging").EMAWeightAveraging()
+    callback, keeping = SpectralEdgeCallback(params="*weight", window=4, every=1), Keeping()
+    fit(tmp_path, averaging, -1, epochs=1, more=[callback, keeping])
+    keeping.kept.check(callback.tracker)
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
+
+
+def test_a_place_without_an_optimizer_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"expected optimizer to be in 0..0 for 1 optimizers, got \[2\]"):
+        fit(tmp_path, SpectralEdgeCallback(optimizer=2, **SETTINGS), 3)
 
 
 def test_there_is_no_tracker_before_training():

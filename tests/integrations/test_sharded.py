@@ -80,3 +80,20 @@ def test_each_process_resumes_from_its_own_state(folder):
 def test_a_noise_floor_is_refused(folder):
     for rank in range(2):
         assert "leave out the surrogates" in (folder / f"refused {rank}").read_text()
+
+
+def test_the_inner_module_of_flat_shards_is_refused(folder):
+    for rank in range(2):
+        text = (folder / f"refused {rank} inner").read_text()
+        # Of the layers the wrappers are part of it; of the parameter outside of them they are not.
+        assert text == "scale may be one process's shard: give the tracker the FullyShardedDataParallel module"
+
+
+def test_what_moves_one_shard_begins_the_series_anew_in_all_processes(folder):
+    here, there = tables(folder, "moved", 0), tables(folder, "moved", 1)
+    for table in TABLES:
+        pd.testing.assert_frame_equal(here[table], there[table], check_exact=True)
+    assert here["gram"]["step"].unique().tolist() == [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12]
+    assert here["edge"]["step"].tolist() == [10, 11, 12]
+    for rank in range(2):
+        assert "between steps 4 and 5 something else" in (folder / "moved" / str(rank) / "told").read_text()

@@ -49,7 +49,7 @@ class InOrder(transformers.Trainer):
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
-def fit(folder, callback, steps, *, model=None, resume=None, **settings):
+def fit(folder, callback, steps, *, model=None, resume=None, trainer=InOrder, evaluation=None, **settings):
     model = model or Model()
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
@@ -63,10 +63,17 @@ def fit(folder, callback, steps, *, model=None, resume=None, **settings):
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-    trainer = InOrder(model, arguments, train_dataset=data(), callbacks=[callback], optimizers=(optimizer, constant))
+    made = trainer(
+        model,
+        arguments,
+        train_dataset=data(),
+        eval_dataset=evaluation,
+        callbacks=[callback],
+        optimizers=(optimizer, constant),
+    )
     with callback:
-        trainer.train(resume_from_checkpoint=resume)
-    return trainer, optimizer
+        made.train(resume_from_checkpoint=resume)
+    return made, optimizer
 
 
 def plain(steps, accumulated=1):
@@ -121,6 +128,126 @@ def test_an_exception_detaches(tmp_path):
         fit(tmp_path, callback, 48, model=Model(fail_at=20))
     assert callback.tracker.results().edge["step"].tolist() == [15, 18]
     assert not callback.tracker._optimizers[0]._optimizer_step_post_hooks
+
+
+def search(folder, callback, trials=2, **settings):
+    pytest.importorskip("optuna").logging.set_verbosity("ERROR")
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder),
+        max_steps=20,
+        save_strategy="steps",
+        save_steps=10,
+        eval_strategy="steps",
+        eval_steps=10,
+        per_device_train_batch_size=8,
+        use_cpu=True,
+        report_to=[],
+        disable_tqdm=True,
+    )
+    trainer = transformers.Trainer(
+        model_init=lambda trial=None: Model(),
+        args=arguments,
+        train_dataset=data(),
+        eval_dataset=data(8),
+        callbacks=[callback],
+    )
+    trainer.hyperparameter_search(
+        hp_space=lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2)},
+        compute_objective=lambda metrics: 0.0,
+        backend="optuna",
+        n_trials=trials,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"hp_name": lambda trial: f"tried/number-{trial.number}"}])
+def test_each_trial_of_a_search_keeps_its_own(tmp_path, settings):
+    callback = SpectralEdgeCallback(folder=tmp_path / "out", **SETTINGS)
+    search(tmp_path / "in", callback, **settings)
+    states = {path.parent for path in tmp_path.rglob("spectral_edge_0.pt")}
+    assert states == {path.parent for path in tmp_path.rglob("trainer_state.json")}
+    assert len(states) == 4
+    found = [read_table(tmp_path / "out" / f"run-{trial}" / "edge.parquet")["trace"].tolist() for trial in range(2)]
+    assert found[0] != found[1]
+
+
+def test_a_checkpoint_of_another_run_begins_the_series_anew(tmp_path):
+    fit(tmp_path / "here", SpectralEdgeCallback(**SETTINGS), 20, save_strategy="steps", save_steps=20)
+    other, saving = Model(), {"save_strategy": "steps", "save_steps": 20}
+    with torch.no_grad():
+        other.network.attn.weight.mul_(0.5)
+    fit(tmp_path / "there", SpectralEdgeCallback(**SETTINGS), 20, model=other, **saving)
+    resumed = str(tmp_path / "there" / "checkpoint-20")
+    callback = SpectralEdgeCallback(**SETTINGS)
+    with pytest.warns(RuntimeWarning, match="is not of the weights that training begins with: .* anew at step 20"):
+        fit(tmp_path / "here", callback, 41, resume=resumed)
+    assert callback.tracker.results().gram["step"].unique().tolist() == list(range(23, 42, 3))
+    callback = SpectralEdgeCallback(**SETTINGS)
+    fit(tmp_path / "here", callback, 41, resume=resumed, resume_from_checkpoint=resumed)
+    assert callback.tracker.results().gram["step"].min() == 3
+
+
+def test_no_folder_is_made_where_the_trainer_made_none(tmp_path):
+    class Elsewhere(InOrder):
+        def _save_checkpoint(self, *arguments, **named):
+            pass
+
+    callback = SpectralEdgeCallback(**SETTINGS)
+    with pytest.warns(RuntimeWarning, match="no checkpoint in .*checkpoint-10: the tracker's state is not saved"):
+        fit(tmp_path, callback, 10, trainer=Elsewhere, save_strategy="steps", save_steps=10)
+    assert not list(tmp_path.rglob("checkpoint-*"))
+
+
+def test_the_best_weights_that_are_loaded_at_the_end_are_no_step(tmp_path, recwarn):
+    callback = SpectralEdgeCallback(**SETTINGS)
+    saving = {"save_strategy": "steps", "save_steps": 10, "eval_strategy": "steps", "eval_steps": 10}
+
+    class Worsening(InOrder):
+        def evaluate(self, *arguments, **named):
+            return {"eval_loss": float(self.state.global_step)}
+
+    trainer, _ = fit(
+        tmp_path, callback, 20, trainer=Worsening, evaluation=data(8), load_best_model_at_end=True, **saving
+    )
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-10")
+    assert callback.tracker.step == 20
+    assert not [warning for warning in recwarn if warning.category is RuntimeWarning]
+
+
+def test_a_second_training_is_a_series_of_its_own(tmp_path):
+    callback = SpectralEdgeCallback(folder=tmp_path / "out", **SETTINGS)
+    trainer, _ = fit(tmp_path / "in", callback, 20)
+    with pytest.warns(RuntimeWarning, match="will replace those of the one before in .*out: give the tracker's"):
+        trainer.train()
+    assert callback.tracker.results().gram["step"].unique().tolist() == list(range(3, 20, 3))
+
+
+def test_schedule_free_training_is_resumed(tmp_path):
+    pytest.importorskip("schedulefree")
+
+    def train(folder, steps, **settings):
+        callback, model = SpectralEdgeCallback(**SETTINGS), Model()
+        arguments = transformers.TrainingArguments(
+            output_dir=str(folder),
+            max_steps=steps,
+            per_device_train_batch_size=8,
+            optim="schedule_free_adamw",
+            lr_scheduler_type="constant",
+            eval_strategy="steps",
+            eval_steps=7,
+            save_steps=20,
+            use_cpu=True,
+            report_to=[],
+            disable_tqdm=True,
+        )
+        trainer = InOrder(model, arguments, train_dataset=data(), eval_dataset=data(8), callbacks=[callback])
+        with callback:
+            trainer.train(**settings)
+        return callback.tracker.results().gram
+
+    train(tmp_path / "parts", 20)
+    found = train(tmp_path / "parts", 40, resume_from_checkpoint=True)
+    pd.testing.assert_frame_equal(found, train(tmp_path / "whole", 40), rtol=1e-4, atol=1e-9)
 
 
 def test_there_is_no_tracker_before_training():

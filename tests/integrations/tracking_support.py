@@ -1,5 +1,6 @@
 """Small trainings to be tracked, and the same updates taken the plain way."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,7 +26,9 @@ class Training:
     def __init__(self, *, dtype=torch.float32, seed=0, network=Network, **settings):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.model = network().to(dtype)
+            self.model = network()
+        if dtype != torch.float32:  # Which would take from complex weights their imaginary parts.
+            self.model.to(dtype)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.01, **settings)
         self.generator = torch.Generator().manual_seed(seed)
         self.dtype = dtype
@@ -67,5 +70,45 @@ def snapshots(folder, steps, every):
         training.steps(every)
 
 
+class Kept:
+    """Watched weights as a loop keeps them itself, and the products of their updates in plain NumPy.
+
+    Args:
+        model: The model.
+        pattern: What the names of those kept end with.
+    """
+
+    def __init__(self, model, pattern="weight"):
+        self.model, self.pattern, self.rows = model, pattern, []
+        self.keep()
+
+    def keep(self):
+        parts = [part.detach() for name, part in self.model.named_parameters() if name.endswith(self.pattern)]
+        parts = [torch.view_as_real(part) if part.is_complex() else part for part in parts]
+        self.rows.append(np.concatenate([part.double().numpy().ravel() for part in parts]))
+
+    def eigenvalues(self, window):
+        updates = np.diff(np.stack(self.rows), axis=0)[-window:]
+        return np.linalg.eigvalsh(updates @ updates.T)[::-1]
+
+    def check(self, tracker):
+        """Assert that the tracker's last window is that of the last rows."""
+        expected = self.eigenvalues(tracker.window)
+        np.testing.assert_allclose(tracker.latest.eigenvalues_W, expected, rtol=1e-4, atol=1e-6 * expected[0])
+
+
 def weights(model):
     return {name: part.detach().clone() for name, part in model.named_parameters()}
+
+
+def track_by_hand(training, steps, after, **settings):
+    """A training whose steps are recorded by hand, each after something else has been done."""
+    kept = Kept(training.model)
+    tracker = SpectralEdgeTracker(training.model, None, **{"params": "*weight", "window": 3, "every": 1} | settings)
+    with tracker:
+        for _ in range(steps):
+            training.steps(1)
+            after()
+            tracker.record()
+            kept.keep()
+    return tracker, kept

@@ -220,7 +220,7 @@ class SpectralEdgeTracker:
         if not self._attached or self._stopped or self._habit or self._told or self._rounds.resting:
             return
         names = " or ".join(dict.fromkeys(type(one).__name__ for one in self._optimizers))
-        if self._still and self._still == sum(map(len, self._records)):
+        if 0 < self._still < self.window and self._still == sum(map(len, self._records)):
             self._warn("the watched weights have not moved in any step so far: are they trained by this loop?")
         elif self._rounds.open:
             if not self._heard:

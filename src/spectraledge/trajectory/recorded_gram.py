@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from spectraledge.errors import InputError
 from spectraledge.files import read_table, write_table
 from spectraledge.spectrum import BandedGram
 from spectraledge.trajectory.selection import select_parameters
@@ -42,7 +43,7 @@ class RecordedGram:
             The Gram.
 
         Raises:
-            InputError: if the file is not a readable table.
+            InputError: if the file is not a readable table, or a tracker began its series anew in it.
         """
         path = run_folder / FILE_NAME
         if not path.is_file():
@@ -51,6 +52,12 @@ class RecordedGram:
         lags = int(table["lag"].max()) + 1
         band = table["product"].to_numpy(np.float64, copy=True).reshape(-1, lags)
         first = table[table["lag"] == 0]
+        if np.isnan(band).any():
+            anew = first["step"].iloc[int(np.isnan(band).any(1).argmax())]
+            raise InputError(
+                f"the series in {path} begins anew at step {anew}, so that it has no inner products across that: its "
+                "windows are in edge.parquet and spectrum.parquet beside it"
+            )
         noise = first["storage_noise"].to_numpy(np.float64, copy=True)
         return cls(first["step"].tolist(), torch.from_numpy(band), torch.from_numpy(noise))
 
