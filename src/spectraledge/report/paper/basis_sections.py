@@ -77,7 +77,8 @@ def basis_section(study: StudyResult, verdicts: Verdicts) -> Section:
         note=f"Of runs that generalised, at the last step with test accuracy above 0.95, {modes_window(study)}. Energy "
         "share: the between-group part of the vector response’s variance, corrected so that noise gives 0, exact "
         "derivative; arithmetic means. F: as published, by a finite difference; geometric means, as all that is "
-        f"compared by ratios; white noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a seed.",
+        f"compared by ratios; white noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a "
+        "seed.",
     )
     known = {
         "add": f"F of the first component: {published_number('§6.3', 'F', 'first principal component of R_1, add')}, "

@@ -70,7 +70,8 @@ def learning_section(study: StudyResult, verdicts: Verdicts) -> Section:
         tuple(rows),
         (False, False, True, True, True, True, False),
         "Steps: geometric means over the seeds that generalised. Null: chance is a test accuracy of one over the "
-        "number of classes. The paper’s controls trained up to 200,000 steps, and one of them had an event at step 41,700.",
+        "number of classes. The paper’s controls trained up to 200,000 steps, and one of them had an event at "
+        "step 41,700.",
         pd.DataFrame(numbers),
     )
     return Section(
