@@ -6,7 +6,7 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
 from spectraledge.report.paper.card import card
 from spectraledge.report.paper.contents import compose
-from spectraledge.report.publishing import write_page, write_text
+from spectraledge.report.publishing import write_page_and_text, write_text
 from spectraledge.studies.results import StudyResult
 
 CARD = "card.md"
@@ -24,8 +24,9 @@ def write_paper_report(study: StudyResult, verdicts: Verdicts, *, out: Path | No
         Path of the page.
     """
     folder = study.folder if out is None else out
-    write_results(study, verdicts, folder)
-    return write_page(compose(study, verdicts), folder)
+    page = compose(study, verdicts)
+    write_bytes(folder / CARD, card(page, study).encode())
+    return write_page_and_text(page, folder)
 
 
 def write_results(study: StudyResult, verdicts: Verdicts, out: Path) -> Path:
