@@ -4,11 +4,11 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from spectraledge.report.pictures import draw_all_pictures
+from spectraledge.report.lanes import own_basis_figure
+from spectraledge.report.pictures import wave_figure
+from spectraledge.report.printed import draw_charts, encoded, sheet
+from spectraledge.report.selected import selection_figure
 from spectraledge.studies import load_study
-
-COPIED = ("shares", "selection")
-"""Figures of the study's report that are taken as they are."""
 
 IMAGES = Path(__file__).parent / "images"
 SHOWN = (("sub", 1.0), ("cubic", 1.0))
@@ -19,10 +19,14 @@ def main() -> None:
     """Write docs/images/wave.png, shares.png and selection.png."""
     study = load_study(Path(sys.argv[1]))
     shown = [run for wanted in SHOWN for run in study.runs if (run.config.task, run.config.weight_decay) == wanted]
+    figures = {
+        "wave": wave_figure(dataclasses.replace(study, runs=tuple(shown))),
+        "shares": own_basis_figure(study),
+        "selection": selection_figure(study),
+    }
     IMAGES.mkdir(exist_ok=True)
-    draw_all_pictures(dataclasses.replace(study, runs=tuple(shown))).savefig(IMAGES / "wave.png", dpi=110)
-    for name in COPIED:
-        (IMAGES / f"{name}.png").write_bytes((study.folder / "figures" / f"{name}.png").read_bytes())
+    for name, figure in figures.items():
+        (IMAGES / f"{name}.png").write_bytes(encoded(sheet(figure, draw_charts(figure)), "png"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Synthetic runs and studies with known contents, so that reports are tested without training."""
 
+import ast
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.report.document import Chart, Rows
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.study_config import StudyConfig
 from spectraledge.tasks import OPERATIONS, named_task
@@ -55,6 +57,47 @@ class Reader(HTMLParser):
     @property
     def text(self) -> str:
         return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def rows_of(group: Rows) -> dict[str, tuple[str, ...]]:
+    """Cells of each row of a table by its name."""
+    return {row.cells[0]: row.cells[1:] for row in group.rows}
+
+
+def drawn(chart: Chart, *columns: str) -> pd.DataFrame:
+    """All rows that a chart draws which have some columns, each once, with the kinds of marks that draw them."""
+    parts = {}
+    for layer in chart.spec["layer"]:
+        name = layer.get("data", chart.spec.get("data"))["name"]
+        rows = pd.DataFrame(chart.spec["datasets"][name])
+        if set(columns) <= set(rows):
+            parts.setdefault(name, [rows, set()])[1].add(layer["mark"]["type"])
+    found = [rows.assign(drawn=" ".join(sorted(kinds))) for rows, kinds in parts.values()]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*columns, "drawn"])
+
+
+def lanes(chart: Chart) -> dict[str, list[str]]:
+    """Labels of a chart's lanes by their heading."""
+    return {heading: list(named) for heading, named in _lane_rows(chart).items()}
+
+
+def in_lane(chart: Chart, heading: str, lane: str) -> pd.DataFrame:
+    """Points and bands in one lane of a chart."""
+    rows = drawn(chart, "mark", "value", "row")
+    return rows[np.isclose(rows["row"], _lane_rows(chart)[heading][lane])]
+
+
+def _lane_rows(chart: Chart) -> dict[str, dict[str, float]]:
+    axis = next(
+        layer["encoding"]["y"]["axis"] for layer in chart.spec["layer"] if "labelExpr" in layer["encoding"]["y"]["axis"]
+    )
+    labels = ast.literal_eval(re.match(r"split\((\[.*?\])\[", axis["labelExpr"])[1])
+    headings = drawn(chart, "words", "row").sort_values("row")
+    found: dict[str, dict[str, float]] = {}
+    for label, row in zip(labels, axis["values"], strict=True):
+        above = headings[headings["row"] < row]
+        found.setdefault(above["words"].iloc[-1] if len(above) else "", {})[label] = row
+    return found
 
 
 def make_run(task: str, *, effect: float = 0.0, seed: int = 42, weight_decay: float = 1.0) -> RunResult:

@@ -5,20 +5,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_support import GROKKED_STEP, make_run, make_study
+from report_support import GROKKED_STEP, drawn, in_lane, lanes, make_run, make_study
 
-from spectraledge.report.charts import Curve, CurveChart, LaneChart
+from spectraledge.analyses.readings import band, pictures, white_noise_concentration
+from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.curves import eigenvalue_figure
-from spectraledge.report.data import pictures, published_modes, quantiles, titles, white_noise_concentration
+from spectraledge.report.document import Chart
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
+from spectraledge.report.marks import SOLID, Mark
+from spectraledge.report.names import published_modes, titles
+from spectraledge.report.plots import log_ticks
+from spectraledge.report.style import TINT
 from spectraledge.report.text import caution
 from spectraledge.report.words import hundredths, listing, percent, probability, ratio, spread, statistic
 
 
 def test_band_is_the_quantiles():
-    band = quantiles(pd.Series(np.arange(101.0)))
-    assert (band.low, band.median, band.high) == (5, 50, 95)
-    assert quantiles(pd.Series(dtype=float)) is None
+    found = band(pd.Series(np.arange(101.0)))
+    assert (found.low, found.median, found.high) == (5, 50, 95)
+    assert band(pd.Series(dtype=float)) is None
 
 
 def test_white_noise_concentration_against_simulation():
@@ -30,37 +35,49 @@ def test_white_noise_concentration_against_simulation():
 
 def test_lead_figure_draws_the_edge_and_every_null_of_every_run(tmp_path: Path):
     run = make_run("mul", effect=0.4)
-    (panel,) = own_basis_figure(make_study(tmp_path, run, make_run("cubic"))).panels
-    (chart,) = panel.charts
-    assert isinstance(chart, LaneChart)
-    assert [group.title for group in chart.groups] == [run.title, "a³ + ab mod 97, weight decay 1"]
+    figure = own_basis_figure(make_study(tmp_path, run, make_run("cubic")))
+    (chart,) = figure.panels[0].charts
+    assert list(lanes(chart)) == [run.title, "a³ + ab mod 97, weight decay 1"]
     nulls = ["bulk", "span", "random", "block norms", "run span"]
     singles = ["weights", "gradient", "shuffled labels"]
-    assert [lane.label for lane in chart.groups[0].lanes] == ["v1", "v2", "v3", *nulls, *singles]
+    assert lanes(chart)[run.title] == ["v1", "v2", "v3", *nulls, *singles]
     mine = run.modes.query("basis == 'dlog_sum' and method == 'jvp'")
-    edge = mine[mine["kind"] == "edge"]["energy_share"].tolist()
-    assert [lane.points[0].value for lane in chart.groups[0].lanes[:3]] == edge
-    for place, kind in ((5, "random"), (7, "run_span")):
+    edge = mine[mine["kind"] == "edge"]["energy_share"]
+    np.testing.assert_allclose(
+        [in_lane(chart, run.title, f"v{k}")["value"].iloc[0] for k in (1, 2, 3)], edge, rtol=1e-5
+    )
+    for lane, kind in (("random", "random"), ("run span", "run_span")):
         null = mine[mine["kind"] == kind]["energy_share"]
-        assert chart.groups[0].lanes[place].band.high == pytest.approx(null.quantile(0.95))
-    shuffled = mine[mine["kind"] == "shuffled"]["energy_share"].tolist()
-    assert [point.value for point in chart.groups[0].lanes[-1].points] == shuffled
+        (drawn_band,) = in_lane(chart, run.title, lane).to_dict("records")
+        ends = [drawn_band[end] for end in ("low", "value", "high")]
+        np.testing.assert_allclose(ends, null.quantile([0.05, 0.5, 0.95]), rtol=1e-5)
+    shuffled = mine[mine["kind"] == "shuffled"]["energy_share"]
     assert len(shuffled) == 5
-    assert all(chart.limits[0] < value < chart.limits[1] for value in edge)
+    np.testing.assert_allclose(in_lane(chart, run.title, "shuffled labels")["value"], shuffled, rtol=1e-5)
+    low, high = next(layer["encoding"]["x"] for layer in chart.spec["layer"] if "x" in layer["encoding"])["scale"][
+        "domain"
+    ]
+    assert low < edge.min() < edge.max() < high
+    assert {entry.label.partition(":")[0] for entry in figure.entries} >= {"edge v1", "edge v3", *nulls}
 
 
 def test_basis_figure_marks_published_values_beside_the_published_method(tmp_path: Path):
     run = make_run("mul", effect=0.4)
     (panel,) = right_basis_figure(make_study(tmp_path, run, make_run("cubic"))).panels
     concentration, share = panel.charts
-    own = next(group for group in concentration.groups if group.emphasised)
-    assert own.title == "dlog a + dlog b (own)"
-    ours, published = own.lanes[0].points
+    own = "dlog a + dlog b (own)"
+    tinted = [layer for layer in concentration.spec["layer"] if layer["mark"].get("color") == TINT]
+    (tint,) = concentration.spec["datasets"][tinted[0]["data"]["name"]]
+    v1 = lanes(concentration)[own][0]
+    assert v1 == "v1, ω 26"
+    found = in_lane(concentration, own, v1).set_index("mark")["value"]
+    assert (tint["row"] < in_lane(concentration, own, v1)["row"]).all()
     expected = run.modes.query("kind == 'edge' and basis == 'dlog_sum' and method == 'difference'")["concentration"]
-    assert (ours.value, ours.hollow) == (expected.iloc[0], False)
-    assert (published.value, published.hollow) == (0.32, True)
-    assert [group.title for group in share.groups] == [group.title for group in concentration.groups]
-    assert concentration.reference == white_noise_concentration(run)
+    assert found["v1"] == pytest.approx(expected.iloc[0], rel=1e-5)
+    assert found["published 1"] == 0.32
+    assert list(lanes(share)) == list(lanes(concentration))
+    noise = set(drawn(concentration, "value", "row", "end")["value"])
+    assert noise == {white_noise_concentration(run)}
 
 
 def test_bases_with_the_same_values_share_a_row(tmp_path: Path):
@@ -69,8 +86,7 @@ def test_bases_with_the_same_values_share_a_row(tmp_path: Path):
     columns = ["concentration", "energy_share"]
     modes.loc[modes["basis"] == "output", columns] = modes.loc[modes["basis"] == "sum", columns].to_numpy()
     (panel,) = right_basis_figure(make_study(tmp_path, run)).panels
-    headings = [group.title for group in panel.charts[0].groups]
-    assert headings == ["a + b (own), the answer", "a − b", "a·b", "dlog a + dlog b"]
+    assert list(lanes(panel.charts[0])) == ["a + b (own), the answer", "a − b", "a·b", "dlog a + dlog b"]
 
 
 def test_published_values_only_for_runs_of_the_published_kind():
@@ -83,24 +99,28 @@ def test_published_values_only_for_runs_of_the_published_kind():
 def test_spectrum_panel_has_all_eigenvalues_and_the_moment(tmp_path: Path):
     (panel,) = eigenvalue_figure(make_study(tmp_path, make_run("add", effect=0.4))).panels
     spectrum, k_star = panel.charts
-    assert [curve.name for curve in spectrum.curves[-3:]] == ["eigenvalue 3", "eigenvalue 2", "eigenvalue 1"]
-    assert len(spectrum.curves) == 20
-    assert np.isnan(spectrum.curves[0].values_T).all()
-    assert spectrum.mark == k_star.mark == GROKKED_STEP
-    assert np.isnan(k_star.curves[0].values_T[0])
-    assert k_star.curves[0].values_T[1] == 2
+    lines = drawn(spectrum, "name", "place", "value")
+    # The leading ones last, so that they lie on top.
+    assert list(dict.fromkeys(lines["name"]))[-3:] == ["eigenvalue 3", "eigenvalue 2", "eigenvalue 1"]
+    assert lines["name"].nunique() == 20
+    assert lines.loc[lines["name"] == "eigenvalue 20", "value"].isna().all()
+    assert all(list(drawn(chart, "at", "words")["at"]) == [GROKKED_STEP] for chart in panel.charts)
+    counts = drawn(k_star, "name", "place", "value")["value"]
+    assert np.isnan(counts[0])
+    assert counts[1] == 2
 
 
 def test_eigenvalues_above_the_floor_stand_beside_k_star(tmp_path: Path):
     run = make_run("add", effect=0.4)
     edge = run.edge.assign(above_floor=np.arange(len(run.edge)) % 3)
-    spec = eigenvalue_figure(make_study(tmp_path, run.with_tables(edge=edge)))
-    counts = spec.panels[0].charts[1]
-    assert [curve.name for curve in counts.curves] == ["k*", "eigenvalues above the noise floor"]
-    np.testing.assert_array_equal(counts.curves[1].values_T, edge["above_floor"])
-    assert "noise floor" in [entry.label for entry in spec.entries][-2]
+    figure = eigenvalue_figure(make_study(tmp_path, run.with_tables(edge=edge)))
+    counts = drawn(figure.panels[0].charts[1], "name", "place", "value")
+    assert list(dict.fromkeys(counts["name"])) == ["k*", "eigenvalues above the noise floor"]
+    above = counts[counts["name"] == "eigenvalues above the noise floor"]["value"]
+    np.testing.assert_array_equal(above, edge["above_floor"])
+    assert "noise floor" in [entry.label for entry in figure.entries][-2]
     plain = eigenvalue_figure(make_study(tmp_path, run))
-    assert [curve.name for curve in plain.panels[0].charts[1].curves] == ["k*"]
+    assert set(drawn(plain.panels[0].charts[1], "name", "value")["name"]) == {"k*"}
     assert not any("noise floor" in entry.label for entry in plain.entries)
 
 
@@ -112,27 +132,34 @@ def test_reordered_picture_is_one_broad_wave():
     expected = np.sqrt(2) * np.cos(2 * np.pi * np.add.outer(positions, positions) / 97)
     np.testing.assert_allclose(first.ordered, expected, atol=1e-12)
     np.testing.assert_allclose(second.ordered, expected, atol=1e-12)
-    assert first.basis == "a + b"
+    assert first.basis == "sum"
     assert first.random.median < first.share
 
 
 @pytest.mark.parametrize(
-    ("values", "ticks"),
+    ("ends", "ticks"),
     [
-        ([0.9, 80.0], [0.5, 1, 2, 5, 10, 20, 50, 100]),
-        ([0.0008, 11.0], [0.0001, 0.001, 0.01, 0.1, 1, 10, 100]),
-        ([0.9, 2.4], [0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4]),
-        ([0.92, 1.07], [0.9, 0.95, 1, 1.05, 1.1]),
+        ((0.9, 80.0), [0.5, 1, 2, 5, 10, 20, 50, 100]),
+        ((0.0008, 11.0), [0.0001, 0.001, 0.01, 0.1, 1, 10, 100]),
+        ((0.9, 2.4), [0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4]),
+        ((0.92, 1.07), [0.9, 0.95, 1, 1.05, 1.1]),
     ],
 )
-def test_log_ticks(values: list[float], ticks: list[float]):
-    curve = Curve("loss", np.array([0.0, 100.0]), np.array(values), "#000000")
-    assert CurveChart("", "", (curve,), 100, log=True).ticks == pytest.approx(ticks)
+def test_log_ticks(ends: tuple[float, float], ticks: list[float]):
+    assert log_ticks(*ends) == pytest.approx(ticks)
 
 
-def test_ticks_of_whole_numbers_are_whole():
-    curve = Curve("k*", np.array([0.0, 100.0]), np.array([1.0, 2.0]), "#000000", drawn="steps")
-    assert CurveChart("", "", (curve,), 100).ticks == [0, 1, 2, 3]
+def ticks_of(chart: Chart) -> list[float]:
+    (found,) = {tuple(layer["encoding"]["y"]["axis"]["values"]) for layer in chart.spec["layer"]}
+    return list(found)
+
+
+@pytest.mark.parametrize(("values", "ticks"), [([1, 2], [0, 1, 2, 3]), ([0, 11], [0, 3, 6, 9, 12])])
+def test_ticks_of_whole_numbers_are_whole(values: list[float], ticks: list[float]):
+    table = pd.DataFrame({"name": "k*", "mark": "k*", "place": [0, 100], "value": values})
+    marks = {"k*": Mark("k*", "#000000", dash=SOLID)}
+    chart = curve_plot(table, marks, axis="k*", words="", height=50, whole=True, limits=(-0.2, 13.0))
+    assert ticks_of(chart) == [tick for tick in ticks if tick <= 13]
 
 
 def test_titles_tell_runs_apart(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,16 +13,19 @@ from report_support import (
     COURSE_STEPS,
     GROKKED_STEP,
     SELECTED_FREQUENCIES,
+    drawn,
+    in_lane,
+    lanes,
     make_run,
     make_study,
+    rows_of,
     unmeasured,
 )
 
-from spectraledge.report.charts import FigureSpec
 from spectraledge.report.course import change_table, course_figure
-from spectraledge.report.figures import draw
-from spectraledge.report.interactive import plotly_figure
-from spectraledge.report.measurements import Measurement, Rows, measurements
+from spectraledge.report.document import Table
+from spectraledge.report.measurements import measurements
+from spectraledge.report.printed import draw_charts
 from spectraledge.report.selected import frequency_figure, ratio_limits, selection_figure
 from spectraledge.studies.results import StudyResult
 
@@ -35,51 +39,58 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
 
 
 @pytest.fixture(scope="module")
-def tables(study: StudyResult) -> dict[str, Measurement]:
+def tables(study: StudyResult) -> dict[str, Table]:
     return {table.key: table for table in measurements(study)}
-
-
-def rows_of(group: Rows) -> dict[str, tuple[str, ...]]:
-    return {row[0]: row[1:] for row in group.rows}
 
 
 def test_selection_figure_shows_own_functions_first_with_their_interval(study: StudyResult):
     (panel,) = selection_figure(study).panels
     (chart,) = panel.charts
-    assert [[lane.label for lane in group.lanes] for group in chart.groups] == [
+    assert list(lanes(chart).values()) == [
         ["own functions", "a alone", "b alone", "dlog a − dlog b", "the rest"],
         ["own functions", "a alone", "b alone", "a + b", "a − b", "the rest"],
         ["own functions", "a alone", "b alone", "a + b", "the rest"],
     ]
-    for run, group in zip(study.runs, chart.groups, strict=True):
+    axes = [layer["encoding"]["x"] for layer in chart.spec["layer"] if "x" in layer["encoding"]]
+    low, high = axes[0]["scale"]["domain"]
+    for run in study.runs:
         own = run.selection.query(f"basis == '{run.structure}' and subspace == 'frequency'").iloc[0]
-        (point,) = group.lanes[0].points
-        assert (point.value, *point.interval) == (own["ratio"], own["low"], own["high"])
-        assert chart.limits[0] < own["low"] < own["high"] < chart.limits[1]
-    assert (chart.log, chart.reference) == (True, 1.0)
+        (point,) = in_lane(chart, run.title, "own functions").to_dict("records")
+        ends = [point[end] for end in ("value", "low", "high")]
+        np.testing.assert_allclose(ends, own[["ratio", "low", "high"]].astype(float))
+        assert low < own["low"] < own["high"] < high
+    assert {axis["scale"]["type"] for axis in axes} == {"log"}
+    assert set(drawn(chart, "value", "row", "end")["value"]) == {1.0}
 
 
 def test_functions_with_less_than_noise_has_are_hollow(study: StudyResult):
-    multiplication = selection_figure(study).panels[0].charts[0].groups[0]
-    assert {lane.label: lane.points[0].hollow for lane in multiplication.lanes} == {
-        "own functions": False,
-        "a alone": False,
-        "b alone": False,
-        "dlog a − dlog b": True,
-        "the rest": False,
+    (chart,) = selection_figure(study).panels[0].charts
+    title = study.runs[0].title
+    marks = {lane: in_lane(chart, title, lane)["mark"].iloc[0] for lane in lanes(chart)[title]}
+    assert marks == {
+        "own functions": "own",
+        "a alone": "other",
+        "b alone": "other",
+        "dlog a − dlog b": "other, little",
+        "the rest": "other",
     }
+    hollow = [layer for layer in chart.spec["layer"] if layer["mark"].get("filled") is False]
+    names = {layer["data"]["name"] for layer in hollow}
+    assert {row["mark"] for name in names for row in chart.spec["datasets"][name]} == {"other, little"}
 
 
 def test_frequencies_of_runs_that_generalised(study: StudyResult):
-    spec = frequency_figure(study)
-    assert [panel.title.split(" mod")[0] for panel in spec.panels] == ["a·b", "a − b"]
-    (chart,) = spec.panels[0].charts
-    curves = {curve.name: curve for curve in chart.curves}
-    assert sorted(curves["selected"].places_T) == sorted(SELECTED_FREQUENCIES)
-    assert len(curves["not selected"].places_T) == 48 - len(SELECTED_FREQUENCIES)
-    np.testing.assert_allclose(curves["selected"].high_T, 9.0 * 1.05)
-    assert sorted(label.text for label in chart.labels) == ["ω 26", "ω 3"]
-    assert chart.across == "frequency ω of dlog a + dlog b"
+    figure = frequency_figure(study)
+    assert [panel.title.split(" mod")[0] for panel in figure.panels] == ["a·b", "a − b"]
+    (chart,) = figure.panels[0].charts
+    marks = drawn(chart, "mark", "place", "value")
+    selected = marks[marks["mark"] == "selected"]
+    assert sorted(selected["place"]) == sorted(SELECTED_FREQUENCIES)
+    assert (marks["mark"] == "not selected").sum() == 48 - len(SELECTED_FREQUENCIES)
+    np.testing.assert_allclose(selected["high"], 9.0 * 1.05)
+    assert sorted(drawn(chart, "words")["words"]) == ["ω 26", "ω 3"]
+    across = {layer["encoding"]["x"]["title"] for layer in chart.spec["layer"] if "x" in layer["encoding"]}
+    assert across == {"frequency ω of dlog a + dlog b"}
 
 
 @pytest.mark.parametrize(
@@ -94,23 +105,28 @@ def test_course_draws_the_table(study: StudyResult):
     panels = course_figure(study).panels
     shares, selection, counts = panels[0].charts
     course = study.runs[0].course
-    assert [curve.name for curve in shares.curves] == ["span", "random", "v1", "v2", "v3"]
+    lines = drawn(shares, "name", "place", "value")
+    assert list(dict.fromkeys(lines["name"])) == ["span", "random", "v1", "v2", "v3"]
     first = course.query("quantity == 'energy_share' and kind == 'edge' and direction == 1")
-    np.testing.assert_array_equal(shares.curves[2].values_T, first["value"])
-    np.testing.assert_array_equal(shares.curves[2].places_T, COURSE_STEPS)
+    one = lines[lines["name"] == "v1"]
+    np.testing.assert_allclose(one["value"], first["value"])
+    np.testing.assert_array_equal(one["place"], COURSE_STEPS)
     ratios = course[course["quantity"] == "selection"]
-    np.testing.assert_array_equal(selection.curves[0].ends, ratios[["low", "high"]].to_numpy().T)
-    assert [curve.name for curve in counts.curves] == ["k*", "eigenvalues above the noise floor"]
-    assert {chart.mark for chart in panels[0].charts} == {GROKKED_STEP}
-    assert {chart.mark for chart in panels[1].charts} == {None}
+    ribbon = drawn(selection, "low", "high", "place")
+    ribbon = ribbon[ribbon["drawn"] == "area"]
+    np.testing.assert_allclose(ribbon[["low", "high"]], ratios[["low", "high"]])
+    names = drawn(counts, "name", "value")["name"]
+    assert list(dict.fromkeys(names)) == ["k*", "eigenvalues above the noise floor"]
+    for panel, marked in ((panels[0], {GROKKED_STEP}), (panels[1], set())):
+        assert all(set(drawn(chart, "at", "words")["at"]) == marked for chart in panel.charts)
 
 
 def test_only_changes_that_chance_does_not_give_are_marked(study: StudyResult):
     learned, null, _ = course_figure(study).panels
     for chart in learned.charts[:2]:
-        (change,) = chart.changes
-        assert (change.at, change.low, change.high) == (CHANGE_STEP, *CHANGE_ENDS)
-    assert all(not chart.changes for chart in (learned.charts[2], *null.charts))
+        (change,) = drawn(chart, "at", "low", "high").to_dict("records")
+        assert (change["at"], change["low"], change["high"]) == (CHANGE_STEP, *CHANGE_ENDS)
+    assert all(drawn(chart, "at", "low", "high").empty for chart in (learned.charts[2], *null.charts))
 
 
 def test_change_table_says_lead_or_not_found(study: StudyResult):
@@ -129,7 +145,7 @@ def test_a_course_that_cannot_show_a_change_says_so(tmp_path: Path):
     assert group.note.endswith("; none could be, 9 windows in blocks of 4 are too few for p ≤ 0.05.")
 
 
-def test_selection_table_has_every_kind_once_with_its_numbers(tables: dict[str, Measurement], study: StudyResult):
+def test_selection_table_has_every_kind_once_with_its_numbers(tables: dict[str, Table], study: StudyResult):
     multiplication, control, _ = tables["selection-table"].groups
     own = study.runs[0].selection.query("basis == 'dlog_sum' and subspace == 'frequency'").iloc[0]
     shares = tuple(f"{own[name]:.1%}" for name in ("window_share", "edge_share", "random_share", "chance"))
@@ -141,7 +157,7 @@ def test_selection_table_has_every_kind_once_with_its_numbers(tables: dict[str, 
     assert "dlog a + dlog b, beyond a + b" in rows_of(control)
 
 
-def test_key_frequencies_of_edge_and_random_directions(tables: dict[str, Measurement]):
+def test_key_frequencies_of_edge_and_random_directions(tables: dict[str, Table]):
     learned, null, _ = tables["keys"].groups
     assert rows_of(learned)["v1"] == ("2", "ω 26 (20.0%), ω 3 (12.3%)")
     assert rows_of(learned)["random 1"] == ("1", "ω 26 (20.0%)")
@@ -150,7 +166,7 @@ def test_key_frequencies_of_edge_and_random_directions(tables: dict[str, Measure
     assert null.note == "Key along the edge, along no random direction: not found."
 
 
-def test_probes_stand_beside_random_directions_and_features(tables: dict[str, Measurement]):
+def test_probes_stand_beside_random_directions_and_features(tables: dict[str, Table]):
     learned, null, _ = tables["probes"].groups
     assert rows_of(learned)["waves of a + b"] == (
         "96", "0.39 to 0.41", "−0.02", "−0.02", "−0.02", "−0.02", "−0.02", "0.10", "0.10", "0.10",
@@ -170,7 +186,7 @@ def test_probes_that_predict_nothing_are_not_found(tmp_path: Path):
     assert group.note.startswith("Features that predict unseen rows and columns of the edge's response: not found.")
 
 
-def test_what_moves_the_weights(tables: dict[str, Measurement]):
+def test_what_moves_the_weights(tables: dict[str, Table]):
     rows = rows_of(tables["moves"].groups[0])
     parts = ("81.2%", "30.0%", "−11.2%", "0.25", "0.31")
     assert rows["whole window"] == ("40", *parts)
@@ -178,13 +194,13 @@ def test_what_moves_the_weights(tables: dict[str, Measurement]):
     assert list(rows) == ["whole window", "v1", "v2", "v3", "bulk, median"]
 
 
-def test_agreement_compares_the_edge_with_random_directions(tables: dict[str, Measurement]):
+def test_agreement_compares_the_edge_with_random_directions(tables: dict[str, Table]):
     (group, *_) = tables["agreement"].groups
     assert rows_of(group)["logits"] == ("0.71", "0.0002", "0.81", "0.0002", "0.75", "0.0002")
     assert group.note == "The edge agrees better than random directions in 0 of 3."
 
 
-def test_contrasts_name_read_outs_halves_and_the_largest_head(tables: dict[str, Measurement]):
+def test_contrasts_name_read_outs_halves_and_the_largest_head(tables: dict[str, Table]):
     rows = rows_of(tables["contrasts"].groups[0])
     assert rows["logits"] == ("1.0% to 3.0%", "3.0%", "1.2% to 4.8%")
     assert {"residual stream", "training pairs", "held-out pairs"} < set(rows)
@@ -200,11 +216,10 @@ def test_tables_that_no_run_has_are_left_out(tmp_path: Path):
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_both_renderers_draw_the_same_numbers(study: StudyResult, figure):
-    spec: FigureSpec = figure(study)
-    drawn = {round(float(x), 4) for ax in draw(spec).axes for line in ax.lines for x in np.ravel(line.get_xdata())}
-    for panel in spec.panels:
-        for chart in panel.charts:
-            for trace in plotly_figure(chart).data:
-                if trace.mode and "markers" in trace.mode:
-                    assert {round(float(x), 4) for x in trace.x} <= drawn
+def test_every_chart_is_valid_and_can_be_drawn(study: StudyResult, figure):
+    spec = figure(study)
+    for _, _, chart in spec.charts:
+        alt.LayerChart.from_dict(chart.spec, validate=True)
+    images = draw_charts(spec)
+    assert list(images) == [name for name, _, _ in spec.charts]
+    assert all(image.width > 300 and "<path" in image.content for image in images.values())

@@ -153,9 +153,8 @@ def _in_bases(run: RunResult, column: str) -> Rows:
     """Rows under every basis, own first; bases in which all values are the same share a heading."""
     merged: dict[tuple[float, ...], list[str]] = {}
     for basis in bases(run):
-        values = [
-            row["value"] for one in ("concentration", "energy_share") for row in _rows(run, basis, one, _DIFFERENCE)
-        ]
+        rows = [row for one in ("concentration", "energy_share") for row in _rows(run, basis, one, _DIFFERENCE)]
+        values = (row["value"] for row in rows if not row["mark"].startswith("published"))
         merged.setdefault(tuple(round(value, _SAME_DIGITS) for value in values), []).append(basis)
     return [
         {"group": _heading(run, names), "own": run.structure in names, **row}

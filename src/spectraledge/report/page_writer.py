@@ -50,7 +50,7 @@ def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(
+    html: str = environment.get_template("page.html.j2").render(
         page=page,
         kind=lambda block: type(block).__name__,
         words=lambda cell: cell if isinstance(cell, Cell) else Cell(cell),
@@ -64,6 +64,7 @@ def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
         vega=vl_convert.javascript_bundle(_BUNDLED) if page.figures else "",
         citation=CITATION,
     )
+    return html.lstrip()
 
 
 def _images(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> dict[str, str]:

@@ -14,6 +14,10 @@ PAGE, TEXT = "report.html", "report.md"
 _DIGITS = "%.6g"
 
 
+Drawings = Mapping[str, Mapping[str, Drawn]]
+"""Charts by the name of their figure, and by their own."""
+
+
 def write_page(page: Page, folder: Path) -> Path:
     """Write a report as a page, with every figure beside it in all formats.
 
@@ -24,11 +28,7 @@ def write_page(page: Page, folder: Path) -> Path:
     Returns:
         Path of the page.
     """
-    drawn = {figure.key: draw_charts(figure) for figure in page.figures}
-    _write_figures(page, drawn, folder, FORMATS)
-    path = folder / PAGE
-    write_bytes(path, page_html(page, drawn).encode())
-    return path
+    return _write_page(page, folder, _drawings(page))
 
 
 def write_text(page: Page, folder: Path) -> Path:
@@ -41,7 +41,36 @@ def write_text(page: Page, folder: Path) -> Path:
     Returns:
         Path of the text.
     """
-    _write_figures(page, {figure.key: draw_charts(figure) for figure in page.figures}, folder, ("png",))
+    _write_figures(page, folder, _drawings(page), ("png",))
+    return _write_text(page, folder)
+
+
+def write_page_and_text(page: Page, folder: Path) -> Path:
+    """Write all that `write_page` and `write_text` write.
+
+    Args:
+        page: The report.
+        folder: Folder to write into.
+
+    Returns:
+        Path of the page.
+    """
+    _write_text(page, folder)
+    return _write_page(page, folder, _drawings(page))
+
+
+def _drawings(page: Page) -> Drawings:
+    return {figure.key: draw_charts(figure) for figure in page.figures}
+
+
+def _write_page(page: Page, folder: Path, drawings: Drawings) -> Path:
+    _write_figures(page, folder, drawings, FORMATS)
+    path = folder / PAGE
+    write_bytes(path, page_html(page, drawings).encode())
+    return path
+
+
+def _write_text(page: Page, folder: Path) -> Path:
     tables = {f"{TABLES}/{table.key}": table.numbers for table in page.tables if table.numbers is not None}
     for name, table in (page.files | tables).items():
         write_bytes(folder / f"{name}.csv", table.to_csv(index=False, float_format=_DIGITS).encode())
@@ -50,11 +79,9 @@ def write_text(page: Page, folder: Path) -> Path:
     return path
 
 
-def _write_figures(
-    page: Page, drawn: Mapping[str, Mapping[str, Drawn]], folder: Path, formats: Iterable[Format]
-) -> None:
+def _write_figures(page: Page, folder: Path, drawings: Drawings, formats: Iterable[Format]) -> None:
     for figure in page.figures:
         if figure.panels:
-            laid_out = sheet(figure, drawn[figure.key])
+            laid_out = sheet(figure, drawings[figure.key])
             for form in formats:
                 write_bytes(folder / FIGURES / f"{figure.key}.{form}", encoded(laid_out, form))

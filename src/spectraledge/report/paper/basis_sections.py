@@ -2,21 +2,17 @@
 
 from collections.abc import Sequence
 
+from spectraledge.analyses.readings import white_noise_concentration
 from spectraledge.claims.design import GROKKING, learned
 from spectraledge.claims.joint_effects import READ_BASES
-from spectraledge.claims.paper_claims import (
-    ADDITION_CLAIMS,
-    MULTIPLICATION_CLAIMS,
-    SQUARES_CLAIMS,
-    SUBTRACTION_CLAIMS,
-)
 from spectraledge.claims.published import MODES, published_number
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.data import basis_label, white_noise_concentration
-from spectraledge.report.paper.model import Drawing, Section
-from spectraledge.report.paper.rows import Row, summary_table
-from spectraledge.report.paper.strips import KINDS, Points, Strip, strip_figure
-from spectraledge.report.paper.waves import figure_one
+from spectraledge.report.document import Section
+from spectraledge.report.names import basis_label
+from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, kind_points, strip_figure
+from spectraledge.report.paper.effect_tables import EffectRow, effect_table
+from spectraledge.report.paper.paper_section import paper_section
+from spectraledge.report.paper.wave_figure import wave_of_each_task
 from spectraledge.report.words import decimal, modes_window
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
@@ -44,10 +40,10 @@ def _published_mode(task: str, basis: str, directions: str) -> str:
     return ""
 
 
-def _directions(task: str, effect: str, labels: Sequence[str], basis: str) -> list[Row]:
+def _directions(task: str, effect: str, labels: Sequence[str], basis: str) -> list[EffectRow]:
     """Rows of an effect's directions one by one; published values stand beside F alone."""
     return [
-        Row(
+        EffectRow(
             (*labels, words),
             f"{effect}:{directions}-random",
             learned(task),
@@ -67,7 +63,7 @@ def basis_section(study: StudyResult, verdicts: Verdicts) -> Section:
         what = f"{operation.formula}, basis {basis_label(operation.structure)}"
         for effect, statistic in (("share", _SHARE), ("f", _F)):
             rows += _directions(task, effect, (what, statistic), operation.structure)
-    directions = summary_table(
+    directions = effect_table(
         effects,
         "table-2",
         "Directions in the task’s own basis, weight decay 1",
@@ -76,22 +72,21 @@ def basis_section(study: StudyResult, verdicts: Verdicts) -> Section:
         null=RANDOM_NULL,
         note=f"Of runs that generalised, at the last step with test accuracy above 0.95, {modes_window(study)}. Energy "
         "share: the between-group part of the vector response’s variance, corrected so that noise gives 0, exact "
-        "derivative; arithmetic means. F: as published, by a finite difference; geometric means, as all that is "
-        f"compared by ratios; white noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a "
-        "seed.",
+        "derivative; arithmetic means. F: as published, by a finite difference; geometric means, as all that is compared "
+        f"by ratios; white noise gives {decimal(noise)} on average. Bulk and mixtures are averaged within a seed.",
     )
     known = {
         "add": f"F of the first component: {published_number('§6.3', 'F', 'first principal component of R_1, add')}, "
         "ω 26",
         "square_sum": f"{published_number('§6.5', 'power off the diagonal', 'a² + b²')} of the power off the diagonal",
     }
-    waves = summary_table(
+    waves = effect_table(
         effects,
         "figure-1",
         "How much of the response is one plane wave over (a, b)",
         ("task", "directions"),
         [
-            Row(
+            EffectRow(
                 (OPERATIONS[task].formula, _DIRECTIONS[of]),
                 f"plane-wave:{of}-random",
                 learned(task),
@@ -140,18 +135,14 @@ def basis_section(study: StudyResult, verdicts: Verdicts) -> Section:
         },
         across=4,
     )
-    return Section(
-        key="table-2",
-        title="Table 2 and Figure 1. Directions in the task’s basis",
-        lead="Do the edge’s directions move simple functions in the task’s own basis, more than the bulk of the same "
+    return paper_section(
+        "table-2",
+        "Table 2 and Figure 1. Directions in the task’s basis",
+        "Do the edge’s directions move simple functions in the task’s own basis, more than the bulk of the same "
         "window and than random directions of the same network do?",
-        tables=tuple(table for table in (directions, waves) if table),
-        drawings=(*([drawing] if drawing else []), *figure_one(study)),
-        notes=(
-            "Directions of nearly equal eigenvalue rotate into each other from seed to seed: a row of v1 is an average "
-            "over whatever came first.",
-        ),
-        claims=tuple(claim.id for claim in ADDITION_CLAIMS),
+        (drawing, wave_of_each_task(study), directions, waves),
+        note="Directions of nearly equal eigenvalue rotate into each other from seed to seed: a row of v1 is an average "
+        "over whatever came first.",
     )
 
 
@@ -173,26 +164,26 @@ _GAIN_WORDS = {
 def multiplication_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """§6.3: F and the energy share of multiplication in both bases, with random directions and addition as controls."""
     effects = verdicts.effects
-    gains = summary_table(
+    gains = effect_table(
         effects,
         "section-6-3-gains",
         "How much a basis gains over another",
         ("bases", "statistic", "directions"),
         [
-            Row((_GAIN_WORDS[task], _F, _DIRECTIONS[of]), f"dlog-gain-{wrong}:{of}-random", learned(task), known)
+            EffectRow((_GAIN_WORDS[task], _F, _DIRECTIONS[of]), f"dlog-gain-{wrong}:{of}-random", learned(task), known)
             for (task, wrong, of), known in _GAINS.items()
         ],
         null=RANDOM_NULL,
-        note="Ratios of F in the first basis to F in the second, direction by direction; geometric means. 1 is no "
-        "gain. The group of products that no pair has is masked, not filled with 0.",
+        note="Ratios of F in the first basis to F in the second, direction by direction; geometric means. 1 is no gain. "
+        "The group of products that no pair has is masked, not filled with 0.",
     )
-    lost = summary_table(
+    lost = effect_table(
         effects,
         "section-6-3-shares",
         "Addition’s edge under discrete logarithms",
         ("statistic", "directions"),
         [
-            Row(
+            EffectRow(
                 ("energy share of functions of dlog a + dlog b", _DIRECTIONS["edge"]),
                 "share-dlog:edge-own",
                 learned("add"),
@@ -202,7 +193,7 @@ def multiplication_section(study: StudyResult, verdicts: Verdicts) -> Section:
         note="Exact derivative, whole domain.",
     )
     labels = {basis: f"basis {basis_label(basis)}" for basis in ("dlog_sum", "product")}
-    levels = summary_table(
+    levels = effect_table(
         effects,
         "section-6-3",
         "Multiplication in both bases",
@@ -225,47 +216,38 @@ def multiplication_section(study: StudyResult, verdicts: Verdicts) -> Section:
             Strip(
                 OPERATIONS[task].formula,
                 "F of ‖R‖² (published)",
-                tuple(point for basis in bases for point in _kinds(f"f-{basis}", basis_label(basis), learned(task))),
+                tuple(
+                    point for basis in bases for point in kind_points(f"f-{basis}", learned(task), basis_label(basis))
+                ),
                 reference=noise,
             )
             for task, bases in (("mul", ("dlog_sum", "product")), ("add", ("sum", "dlog_sum")))
         ],
-        caption="One point per seed, directions of a kind averaged within it; finite difference, test pairs. Dotted: "
-        "the mean of white noise.",
+        caption="One point per seed, directions of a kind averaged within it; finite difference, test pairs. Dotted: the "
+        "mean of white noise.",
         nothing="the edge would gain no more than random directions do.",
         entries=KINDS,
         across=2,
     )
-    return Section(
-        key="section-6-3",
-        title="§6.3. Multiplication in discrete logarithms",
-        lead="Multiplication is addition of discrete logarithms. How much more concentrated is the edge under them "
-        "than under raw products; do random directions gain as much; and does addition lose?",
-        tables=tuple(table for table in (gains, lost, levels) if table),
-        drawings=(drawing,) if drawing else (),
-        claims=tuple(claim.id for claim in MULTIPLICATION_CLAIMS),
+    return paper_section(
+        "section-6-3",
+        "§6.3. Multiplication in discrete logarithms",
+        "Multiplication is addition of discrete logarithms. How much more concentrated is the edge under them than "
+        "under raw products; do random directions gain as much; and does addition lose?",
+        (drawing, gains, lost, levels),
     )
-
-
-def _kinds(effect: str, lane: str, of: str) -> list[Points]:
-    """Edge, bulk and random directions in a lane."""
-    return [
-        Points(lane, "edge", f"{effect}:edge-random", of),
-        Points(lane, "bulk", f"{effect}:bulk-random", of),
-        Points(lane, "random", f"{effect}:edge-random", of, null=True),
-    ]
 
 
 def subtraction_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """§6.4: subtraction in differences, where the published statistic does not tell edge from bulk."""
     known = ", ".join(f"{m.kind} {m.concentration}" for m in MODES if m.section == "§6.4" and not m.direction)
-    table = summary_table(
+    table = effect_table(
         verdicts.effects,
         "section-6-4",
         "Subtraction in differences, edge against bulk",
         ("statistic", "directions"),
         [
-            Row(
+            EffectRow(
                 (words, directions),
                 f"{effect}:{of}-bulk",
                 learned("sub"),
@@ -277,13 +259,12 @@ def subtraction_section(study: StudyResult, verdicts: Verdicts) -> Section:
         null="null: bulk of the same window",
         note="Means within a seed first. Single directions stand in Table 2.",
     )
-    return Section(
-        key="section-6-4",
-        title="§6.4. Subtraction: is there an edge at all?",
-        lead="The published F does not tell edge from bulk for a − b, an honest negative. Does the energy of the "
-        "vector response?",
-        tables=(table,) if table else (),
-        claims=tuple(claim.id for claim in SUBTRACTION_CLAIMS),
+    return paper_section(
+        "section-6-4",
+        "§6.4. Subtraction: is there an edge at all?",
+        "The published F does not tell edge from bulk for a − b, an honest negative. Does the energy of the vector "
+        "response?",
+        (table,),
     )
 
 
@@ -291,14 +272,14 @@ def squares_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """§6.5: a² + b² in every basis, edge beside bulk and random directions."""
     known = published_number("§6.5", "F in any of five bases", "a² + b²")
     of = learned("square_sum")
-    table = summary_table(
+    table = effect_table(
         verdicts.effects,
         "section-6-5",
         "a² + b² alone, in every basis",
         ("statistic", "basis", "directions"),
         [
             *(
-                Row(
+                EffectRow(
                     (words, basis_label(basis), _DIRECTIONS[kind]),
                     f"{effect}-residual-{basis}:{kind}-random",
                     of,
@@ -309,7 +290,7 @@ def squares_section(study: StudyResult, verdicts: Verdicts) -> Section:
                 for basis in READ_BASES
             ),
             *(
-                Row(("selection ratio S", basis_label(basis), "whole window"), f"selection-residual-{basis}", of)
+                EffectRow(("selection ratio S", basis_label(basis), "whole window"), f"selection-residual-{basis}", of)
                 for basis in READ_BASES
             ),
         ],
@@ -318,7 +299,7 @@ def squares_section(study: StudyResult, verdicts: Verdicts) -> Section:
         "logarithm of the output. Means of F and S are geometric. Null of S: 1, no selection.",
     )
     noise = white_noise_concentration(study.runs[0]) if study.runs else float("nan")
-    drawing: Drawing | None = strip_figure(
+    drawing = strip_figure(
         verdicts.effects,
         "squares-in-bases",
         "a² + b² in every basis",
@@ -329,7 +310,7 @@ def squares_section(study: StudyResult, verdicts: Verdicts) -> Section:
                 tuple(
                     point
                     for basis in READ_BASES
-                    for point in _kinds(f"{effect}-residual-{basis}", basis_label(basis), of)
+                    for point in kind_points(f"{effect}-residual-{basis}", of, basis_label(basis))
                 ),
                 percent=effect == "share",
                 reference=reference,
@@ -341,11 +322,9 @@ def squares_section(study: StudyResult, verdicts: Verdicts) -> Section:
         entries=KINDS,
         across=2,
     )
-    return Section(
-        key="section-6-5",
-        title="§6.5. a² + b²: is there a basis in which the edge is simple?",
-        lead="Outputs, sums, discrete logarithms, and the two Gaussian coordinates of a² + b² = (a + ib)(a − ib).",
-        tables=(table,) if table else (),
-        drawings=(drawing,) if drawing else (),
-        claims=tuple(claim.id for claim in SQUARES_CLAIMS),
+    return paper_section(
+        "section-6-5",
+        "§6.5. a² + b²: is there a basis in which the edge is simple?",
+        "Outputs, sums, discrete logarithms, and the two Gaussian coordinates of a² + b² = (a + ib)(a − ib).",
+        (drawing, table),
     )

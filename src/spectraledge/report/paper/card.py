@@ -1,34 +1,34 @@
 """The study card: what the study is and what it found, for people and for machines."""
 
 import json
+from collections import Counter
 
-from spectraledge.report.paper.contents import Report
+from spectraledge.report.document import Page
+from spectraledge.report.paper.claim_table import VERDICTS
 from spectraledge.report.paper.methods import seeds_of
-from spectraledge.report.paper.verdict_words import counts
 from spectraledge.studies.results import StudyResult
 
 LICENCE = "MIT"
 
 
-def card(report: Report, study: StudyResult, *, command: str) -> str:
+def card(page: Page, study: StudyResult) -> str:
     """Write the study card: a YAML head, then a few words.
 
     Args:
-        report: What the study's report says.
+        page: What the study's report says.
         study: The study.
-        command: What made it.
 
     Returns:
         Markdown with a YAML head.
     """
     runs = study.config.runs
-    found = counts(report.verdicts.claims)
+    found = Counter(claim.verdict for claim in page.claims)
     # JSON is YAML, so names need no rules of their own.
     head = {
-        "name": report.name,
-        "version": report.version,
+        "name": page.study,
+        "version": page.version,
         "licence": LICENCE,
-        "configuration": report.hash,
+        "configuration": page.hash,
         "paper": "arXiv 2604.06256",
         "tasks": list(dict.fromkeys(run.task for run in runs)),
         "seeds": seeds_of(runs),
@@ -38,17 +38,15 @@ def card(report: Report, study: StudyResult, *, command: str) -> str:
             "failed": len(study.failed),
             "missing": len(study.missing),
         },
-        "claims": found,
-        "command": command,
+        "claims": {verdict: found[verdict] for verdict in VERDICTS},
+        "command": page.command,
     }
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in head.items()]
-    names = [
-        *dict.fromkeys(row.statement for group in report.claims for row in group.rows if row.verdict == "replicates")
-    ]
+    names = list(dict.fromkeys(claim.statement for claim in page.claims if claim.verdict == "replicates"))
     words = [
-        f"# {report.name}",
-        report.headline,
-        *([report.absent] if report.absent else []),
+        f"# {page.study}",
+        page.headline,
+        *([page.warning] if page.warning else []),
         "## Replicates",
         "\n".join(f"- {name}" for name in names) or "None.",
         "## Read with care",

@@ -1,34 +1,28 @@
-"""The report of a study of the whole paper as data: made once, written as a page and as Markdown."""
+"""The report of a study of the whole paper as a page of the document model."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.report.document import Absent, Column, Page, Rows, Section, Table, Terms
 from spectraledge.report.paper.basis_sections import (
     basis_section,
     multiplication_section,
     squares_section,
     subtraction_section,
 )
-from spectraledge.report.paper.deviations import Deviation, deviations
+from spectraledge.report.paper.claim_table import claim_table, declared, headline
+from spectraledge.report.paper.deviations import deviations
 from spectraledge.report.paper.joint_sections import cousage_section, reuse_section
-from spectraledge.report.paper.methods import environment_rows, method_rows
-from spectraledge.report.paper.model import Drawing, Section, Table
+from spectraledge.report.paper.methods import environment_rows, method_rows, study_command
+from spectraledge.report.paper.paper_section import NOT_MEASURED
 from spectraledge.report.paper.tool_sections import composition_section, overview_section, tools_section
 from spectraledge.report.paper.training_sections import decomposition_section, edge_section, learning_section
-from spectraledge.report.paper.verdict_words import ClaimGroup, claim_groups, headline
 from spectraledge.report.words import counted
 from spectraledge.studies.results import StudyResult
 
-FIGURES, TABLES = "figures", "tables"
-"""Folders beside the report that hold its figures and the numbers behind its tables."""
-
-CLAIMS, CLAIMS_BY_SEED = "claims", "claims-by-seed"
-"""File names of the verdicts' tables, without their ending."""
-
-NOT_MEASURED = "Not measured in this study."
-
-_SECTIONS = (
+SECTIONS: tuple[Callable[[StudyResult, Verdicts], Section], ...] = (
     learning_section,
     edge_section,
     decomposition_section,
@@ -42,86 +36,88 @@ _SECTIONS = (
     tools_section,
     cousage_section,
 )
+"""What makes each section, in the order of the report."""
 
 
-@dataclass(frozen=True)
-class Report:
-    """Everything that a report says.
-
-    Attributes:
-        name: The study.
-        hash: Hash of its configuration.
-        headline: Its result in a sentence.
-        absent: How many runs are not in it; "" if all are.
-        claims: Claims with their verdicts, by section of the paper.
-        verdicts: The same as numbers.
-        sections: What was measured, in the order of the paper.
-        methods: Terms and words, from the configurations.
-        deviations: What is done otherwise than in the paper.
-        failed: Message by run that failed.
-        missing: Runs that did not finish.
-        environment: Terms and words.
-        version: Of this package.
-    """
-
-    name: str
-    hash: str
-    headline: str
-    absent: str
-    claims: tuple[ClaimGroup, ...]
-    verdicts: Verdicts
-    sections: tuple[Section, ...]
-    methods: tuple[tuple[str, str], ...]
-    deviations: tuple[Deviation, ...]
-    failed: dict[str, str]
-    missing: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
-    version: str
-
-    @property
-    def drawings(self) -> list[Drawing]:
-        """All figures, in order."""
-        return [drawing for section in self.sections for drawing in section.drawings]
-
-    @property
-    def tables(self) -> list[Table]:
-        """All tables, in order."""
-        return [table for section in self.sections for table in section.tables]
-
-    def number(self, drawing: Drawing) -> int:
-        """Return a figure's place in the report, from 1."""
-        return [one.key for one in self.drawings].index(drawing.key) + 1
-
-
-def compose(study: StudyResult, verdicts: Verdicts) -> Report:
+def compose(study: StudyResult, verdicts: Verdicts) -> Page:
     """Compose the report.
 
     Args:
         study: The finished runs; it may hold none, and any table may be missing.
-        verdicts: What their seeds say of the claims.
+        verdicts: What was measured in them, and what their seeds say of the claims.
 
     Returns:
         The report.
     """
-    sections = tuple(make(study, verdicts) for make in _SECTIONS)
-    return Report(
-        name=study.config.name,
+    sections = [make(study, verdicts) for make in SECTIONS]
+    return Page(
+        study=study.config.name,
         hash=study.config.hash,
+        title="What of “Spectral Edge Dynamics” replicates?",
         headline=headline(study, verdicts.claims),
-        absent=_absent(study),
-        claims=tuple(claim_groups(verdicts.claims, sections)),
-        verdicts=verdicts,
-        sections=sections,
-        methods=tuple(method_rows(study)),
-        deviations=deviations(study),
-        failed=study.failed,
-        missing=study.missing,
-        environment=tuple(environment_rows(study)),
+        sections=(_claims(verdicts, sections), *_known(sections, verdicts), *_about(study)),
         version=version("spectraledge"),
+        warning=_lacking(study),
+        command=study_command(study),
+        claims=declared(verdicts.claims),
+        files={"claims": verdicts.claims, "claims-by-seed": verdicts.by_seed},
     )
 
 
-def _absent(study: StudyResult) -> str:
+def _claims(verdicts: Verdicts, sections: list[Section]) -> Section:
+    if verdicts.claims.empty:
+        return Section("claims", "Claims", (NOT_MEASURED,), short="Claims")
+    lead = (
+        "Every claim was declared with its statistic, null and rule before it was evaluated; published numbers decide "
+        "nothing. The seed is the unit. “Replicates” needs the 95% interval over seeds beyond no effect, and q ≤ 0.05 "
+        "over all claims; “does not” needs the interval on the other side, or inside what would not matter."
+    )
+    targets = {name: section.key for section in sections for name in section.claims}
+    return Section("claims", "Claims", (lead,), (claim_table(verdicts.claims, targets),), short="Claims")
+
+
+def _known(sections: list[Section], verdicts: Verdicts) -> list[Section]:
+    """The sections with those of their claims that were evaluated."""
+    known = set(verdicts.claims["claim"]) if len(verdicts.claims) else set()
+    return [replace(one, claims=tuple(name for name in one.claims if name in known)) for one in sections]
+
+
+def _about(study: StudyResult) -> tuple[Section, ...]:
+    differences = Rows.of("", ((one.published, one.ours, one.reason) for one in deviations(study)))
+    columns = (Column("the paper"), Column("here"), Column("why"))
+    failed = [(run, f"failed: {message}") for run, message in study.failed.items()]
+    absent = (*failed, *((run, "did not finish") for run in study.missing))
+    environment = environment_rows(study)
+    return (
+        Section(
+            "methods",
+            "Methods",
+            ("Made from the configurations of the runs.",),
+            (Terms("", tuple(method_rows(study))),),
+            short="Methods",
+        ),
+        Section(
+            "deviations",
+            "Deviations from the paper",
+            blocks=(Table("deviation-table", "What is done otherwise, and why", columns, (differences,)),),
+            short="Deviations",
+        ),
+        Section(
+            "absent",
+            "Failed and missing runs",
+            blocks=(Absent(absent) if absent else "None: every run finished.",),
+            short="Failed and missing",
+        ),
+        Section(
+            "environment",
+            "Environment",
+            blocks=(Terms("", tuple(environment)) if environment else "No run has finished.",),
+            short="Environment",
+        ),
+    )
+
+
+def _lacking(study: StudyResult) -> str:
     lacking = [
         f"{counted(len(names), 'run')} {what}"
         for names, what in ((study.failed, "failed"), (study.missing, "did not finish"))

@@ -1,16 +1,15 @@
 """Table 4 and §7: what a² + b² uses of simple tasks, when it is learned beside or after them, and what heads share."""
 
-import pandas as pd
-
+from spectraledge.analyses.readings import white_noise_concentration
 from spectraledge.claims.design import ARMS, COMPOSITE, CONDITIONS, GROKKING, PARTS, heads, learned
-from spectraledge.claims.paper_claims import OPEN_CLAIMS, REUSE_CLAIMS, SHARED_CLAIMS
 from spectraledge.claims.published import published_number
-from spectraledge.claims.summaries import MeasuredEffects
+from spectraledge.claims.summaries import LEVEL, MeasuredEffects
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.data import basis_label, white_noise_concentration
-from spectraledge.report.paper.model import Section, Table
-from spectraledge.report.paper.rows import Row, interval, mean_words, summary_table
-from spectraledge.report.paper.strips import KINDS, Points, Strip, strip_figure
+from spectraledge.report.document import Column, Section, Table
+from spectraledge.report.names import basis_label
+from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, kind_points, strip_figure
+from spectraledge.report.paper.effect_tables import EffectRow, effect_table, interval, mean_numbers, mean_words, worded
+from spectraledge.report.paper.paper_section import paper_section
 from spectraledge.report.words import NONE, decimal, ratio, whole
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS, part_names
@@ -30,16 +29,6 @@ def _known(quantity: str, of: str) -> str:
 def reuse_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """Table 4, inclusion, and the arms of the factorial and the sequential experiment."""
     effects = verdicts.effects
-    tables = tuple(
-        table
-        for table in (
-            _steps_table(effects),
-            _inclusion_table(effects),
-            _basis_table(effects, study),
-            _synergy_table(effects),
-        )
-        if table
-    )
     inclusion = strip_figure(
         effects,
         "inclusion",
@@ -57,8 +46,8 @@ def reuse_section(study: StudyResult, verdicts: Verdicts) -> Section:
                 percent=True,
             )
         ],
-        caption="One point per seed; draws of random directions averaged within it. 100%: all of it; random functions "
-        "of the same ranks have under a hundredth.",
+        caption="One point per seed; draws of random directions averaged within it. 100%: all of it; random functions of "
+        "the same ranks have under a hundredth.",
         nothing="the edge would include as much as random directions of the same network.",
         entries={"edge": "edge", "span": "mixtures in the window", "random": "random directions"},
         across=1,
@@ -84,20 +73,21 @@ def reuse_section(study: StudyResult, verdicts: Verdicts) -> Section:
         entries={"edge": "reached", "random": "not within its budget"},
         across=1,
     )
-    return Section(
-        key="table-4",
-        title="Table 4. Reuse: a² + b² alone, beside and after other tasks",
-        lead="Does a trunk that has a + b and a·b make a² + b² use them? Asked three ways: is it learned sooner, do "
-        "its functions lie in theirs (inclusion I), and does its edge move functions of a + b (the published metric)?",
-        tables=tables,
-        drawings=tuple(drawing for drawing in (steps, inclusion) if drawing),
-        notes=(
-            "Arms share the domain, the split, the batches and the first weights of the trunk within a seed; “with” "
-            "stops on a² + b² alone, “after” starts from the trunk of a finished run.",
-        )
-        if tables
-        else (),
-        claims=tuple(claim.id for claim in (*REUSE_CLAIMS, *OPEN_CLAIMS)),
+    return paper_section(
+        "table-4",
+        "Table 4. Reuse: a² + b² alone, beside and after other tasks",
+        "Does a trunk that has a + b and a·b make a² + b² use them? Asked three ways: is it learned sooner, do its "
+        "functions lie in theirs (inclusion I), and does its edge move functions of a + b (the published metric)?",
+        (
+            steps,
+            inclusion,
+            _steps_table(effects),
+            _inclusion_table(effects),
+            _basis_table(effects, study),
+            _synergy_table(effects),
+        ),
+        note="Arms share the domain, the split, the batches and the first weights of the trunk within a seed; “with” "
+        "stops on a² + b² alone, “after” starts from the trunk of a finished run.",
     )
 
 
@@ -117,55 +107,31 @@ def _steps_table(effects: MeasuredEffects) -> Table | None:
         ]
         compared = f"{ratio(over.value)} ({interval(over.low, over.high, ratio)})" if over.seeds else NONE
         known = published_number("§2", "steps until the tri-task groks", "") if name == "beside-both" else ""
-        rows.append(
-            (
-                arm.words,
-                f"{int((~never).sum())} of {len(never)}",
-                ", ".join(each),
-                f"{'at least ' if never.any() else ''}{mean_words(mean, whole)}",
-                "1" if name == "alone" else compared,
-                known or NONE,
-            )
-        )
+        mean_shown = f"{'at least ' if never.any() else ''}{mean_words(mean, whole)}"
+        reached = f"{int((~never).sum())} of {len(never)}"
+        shown = ("1" if name == "alone" else compared, known or NONE)
+        rows.append((arm.words, reached, ", ".join(each), mean_shown, *shown))
         numbers.append(
-            {
-                "arm": arm.words,
-                "effect_id": "steps",
-                "of": name,
-                "unit": "steps",
-                "seeds": mean.seeds,
-                "never": int(never.sum()),
-                "value": mean.measured,
-                "low": mean.measured_low,
-                "high": mean.measured_high,
-                "against": "alone",
-                "over": over.value,
-                "over_low": over.low,
-                "over_high": over.high,
-                "by seed": ", ".join(each),
-                "published": known,
-            }
+            {"arm": arm.words, "by seed": ", ".join(each), "never": int(never.sum())}
+            | mean_numbers(mean, "steps", name, "steps")
+            | {"against": "alone", "over": over.value, "over_low": over.low, "over_high": over.high}
+            | {"published": known}
         )
-    if not rows:
-        return None
-    return Table(
-        "table-4-steps",
-        "Steps until test accuracy on a² + b² reaches 0.95",
-        (
-            "arm",
-            "generalised",
-            "step by seed",
-            "mean (95% interval over seeds)",
-            "over alone, same seed",
-            "published",
-        ),
-        tuple(rows),
-        (False, True, False, True, True, True),
-        "Geometric means. A seed that did not reach it counts with the last step evaluated, so that its mean is too "
-        "small and its ratio to an arm that did closer to 1 than it is. “After” counts from its own start, without the "
-        "steps of the run before it. Null: a² + b² alone on the same domain, ratio 1.",
-        pd.DataFrame(numbers),
+    columns = (
+        Column("arm"),
+        Column("generalised", "number"),
+        Column("step by seed"),
+        Column(f"mean ({LEVEL:.0%} interval over seeds)", "number"),
+        Column("over alone, same seed", "number"),
+        Column("published"),
     )
+    note = (
+        "Geometric means. A seed that did not reach it counts with the last step evaluated, so that its mean is too "
+        "small, and its ratio to an arm that did closer to 1 than it is. “After” counts from its own start, without the "
+        "steps of the run before it. Null: a² + b² alone on the same domain, ratio 1."
+    )
+    title = "Steps until test accuracy on a² + b² reaches 0.95"
+    return worded("table-4-steps", title, columns, rows, numbers, note=note) if rows else None
 
 
 def _formula(part: str) -> str:
@@ -180,11 +146,11 @@ def _inclusion_table(effects: MeasuredEffects) -> Table | None:
             others = " and ".join(_formula(part) for part in parts if part != target)
             effect = f"inclusion-{target}"
             rows.append(
-                Row(
+                EffectRow(
                     (arm.words, _formula(target), others), f"{effect}:edge-random", name, "", (f"{effect}:edge-chance",)
                 )
             )
-    return summary_table(
+    return effect_table(
         effects,
         "table-4-inclusion",
         "Inclusion I: how much of one head’s functions lie in those of the other heads",
@@ -199,13 +165,13 @@ def _inclusion_table(effects: MeasuredEffects) -> Table | None:
 
 def _basis_table(effects: MeasuredEffects, study: StudyResult) -> Table | None:
     noise = decimal(white_noise_concentration(study.runs[0])) if study.runs else NONE
-    return summary_table(
+    return effect_table(
         effects,
         "table-4",
         "Functions of a + b and of a·b in the edge of a² + b²",
         ("arm", "statistic", "read at", "basis"),
         [
-            Row(
+            EffectRow(
                 (words, statistic, place, basis_label(basis)),
                 f"{effect}-{readout}-{basis}:edge-random",
                 name,
@@ -224,13 +190,13 @@ def _basis_table(effects: MeasuredEffects, study: StudyResult) -> Table | None:
 
 def _synergy_table(effects: MeasuredEffects) -> Table | None:
     pairs = {"rows": "rows and columns held out", "none": "in sample"}
-    return summary_table(
+    return effect_table(
         effects,
         "table-4-synergy",
         "Do waves of both kinds predict the edge better together?",
         ("statistic", "pairs", "arm"),
         [
-            Row(
+            EffectRow(
                 (statistic, held_words, words),
                 f"{effect}-{held_out}",
                 name,
@@ -253,13 +219,13 @@ def cousage_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """§7: sharedness of directions between heads, and diagonal dominance of their co-usage."""
     effects = verdicts.effects
     joint = {name: arm for name, arm in {"dual": CONDITIONS["dual"], **ARMS}.items() if heads(arm) > 1}
-    shared = summary_table(
+    shared = effect_table(
         effects,
         "section-7-sharedness",
         "Sharedness of directions between the heads of one trunk",
         ("heads", "directions", "floor, 1/T"),
         [
-            Row(
+            EffectRow(
                 (arm.words, kind, f"{1 / heads(arm):.2f}"),
                 f"sharedness:{kind}-random",
                 name,
@@ -271,13 +237,13 @@ def cousage_section(study: StudyResult, verdicts: Verdicts) -> Section:
         null=_RANDOM,
         note="1: a direction changes the losses of all T heads by the same energy; 1/T: those of one alone.",
     )
-    dominance = summary_table(
+    dominance = effect_table(
         effects,
         "section-7-dominance",
         "Diagonal dominance of the correlations between directions’ uses",
         ("task", "directions"),
         [
-            Row((OPERATIONS[task].formula, kind), f"dominance:{kind}-random", learned(task))
+            EffectRow((OPERATIONS[task].formula, kind), f"dominance:{kind}-random", learned(task))
             for task in GROKKING
             for kind in ("edge", "bulk")
         ],
@@ -292,12 +258,7 @@ def cousage_section(study: StudyResult, verdicts: Verdicts) -> Section:
             Strip(
                 arm.words,
                 "sharedness S",
-                tuple(
-                    Points(
-                        lane, kind, f"sharedness:{'bulk' if kind == 'bulk' else 'edge'}-random", name, kind == "random"
-                    )
-                    for kind, lane in KINDS.items()
-                ),
+                tuple(kind_points("sharedness", name)),
                 reference=1 / heads(arm),
             )
             for name, arm in joint.items()
@@ -307,12 +268,10 @@ def cousage_section(study: StudyResult, verdicts: Verdicts) -> Section:
         entries=KINDS,
         across=4,
     )
-    return Section(
-        key="section-7",
-        title="§7. Co-usage: do tasks share the edge?",
-        lead="Which directions change the losses of several tasks alike (sharedness S_k), and which are used apart "
-        "from their neighbours (diagonal dominance)?",
-        tables=tuple(table for table in (shared, dominance) if table),
-        drawings=(drawing,) if drawing else (),
-        claims=tuple(claim.id for claim in SHARED_CLAIMS),
+    return paper_section(
+        "section-7",
+        "§7. Co-usage: do tasks share the edge?",
+        "Which directions change the losses of several tasks alike (sharedness S_k), and which are used apart from "
+        "their neighbours (diagonal dominance)?",
+        (drawing, shared, dominance),
     )

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from spectraledge.claims.design import arm_words
 from spectraledge.models import TransformerConfig
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
+from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
 from spectraledge.studies.results import StudyResult
+from spectraledge.studies.study_config import Budget
 from spectraledge.tasks import formula_of
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
@@ -52,6 +55,17 @@ def method_rows(study: StudyResult) -> list[tuple[str, str]]:
 def seeds_of(runs: Iterable[RunConfig]) -> list[int]:
     """Seeds in the order in which they first occur."""
     return list(dict.fromkeys(run.seed for run in runs))
+
+
+def study_command(study: StudyResult) -> str:
+    """What makes the study again, as far as its configuration tells."""
+    name, seeds = study.config.name, len(seeds_of(study.config.runs))
+    known = [
+        f" --budget {budget}"
+        for budget in get_args(Budget)
+        if name in RECIPES and recipe(name, seeds=first_seeds(seeds), budget=budget).hash == study.config.hash
+    ]
+    return f"spectraledge study run {name} --seeds {seeds}" + "".join(known[:1])
 
 
 def environment_rows(study: StudyResult) -> list[tuple[str, str]]:

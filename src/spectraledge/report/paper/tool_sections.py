@@ -2,13 +2,13 @@
 
 from spectraledge.claims.design import GROKKING, learned
 from spectraledge.claims.direction_effects import FEATURES
-from spectraledge.claims.paper_claims import PROBE_CLAIMS, TOOL_CLAIMS
 from spectraledge.claims.published import VALUES, published_number
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.data import basis_label
-from spectraledge.report.paper.model import Section
-from spectraledge.report.paper.rows import Row, summary_table
-from spectraledge.report.paper.strips import KINDS, Points, Strip, strip_figure
+from spectraledge.report.document import Section
+from spectraledge.report.names import basis_label
+from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, kind_points, strip_figure
+from spectraledge.report.paper.effect_tables import EffectRow, effect_table
+from spectraledge.report.paper.paper_section import paper_section
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
 
@@ -28,13 +28,13 @@ def _published_r2(task: str, features: str, held_out: str) -> str:
 
 def composition_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """Table 3 with its figure."""
-    table = summary_table(
+    table = effect_table(
         verdicts.effects,
         "table-3",
         "R² of ridge regressions from waves to the response of v1 to v3",
         ("task", "pairs", "features"),
         [
-            Row(
+            EffectRow(
                 (OPERATIONS[task].formula, words, features),
                 f"r2-{features}-{held_out}:edge-features",
                 learned(task),
@@ -73,18 +73,14 @@ def composition_section(study: StudyResult, verdicts: Verdicts) -> Section:
         entries={"edge": "waves", "random": "as many random features"},
         across=3,
     )
-    return Section(
-        key="table-3",
-        title="Table 3. Composition: which waves make up the response",
-        lead="How much of the edge’s response do waves of a + b, waves of log a + log b, both, and their products "
-        "predict on pairs that were not fitted, beyond as many random features?",
-        tables=(table,) if table else (),
-        drawings=(drawing,) if drawing else (),
-        notes=(
-            "With answers held out, waves of a task’s own variable can look up nothing, so R² near 0 there is expected "
-            "of addition and multiplication.",
-        ),
-        claims=tuple(claim.id for claim in PROBE_CLAIMS),
+    return paper_section(
+        "table-3",
+        "Table 3. Composition: which waves make up the response",
+        "How much of the edge’s response do waves of a + b, waves of log a + log b, both, and their products predict "
+        "on pairs that were not fitted, beyond as many random features?",
+        (drawing, table),
+        note="With answers held out, waves of a task’s own variable can look up nothing, so R² near 0 there is expected "
+        "of addition and multiplication.",
     )
 
 
@@ -99,9 +95,9 @@ def overview_section(study: StudyResult, verdicts: Verdicts) -> Section:
         what = OPERATIONS[task].formula + (f" (published: {known[0]})" if known else "")
         basis = basis_label(OPERATIONS[task].structure)
         rows += [
-            Row((what, "selection ratio S", basis), "selection", of),
-            Row((what, "largest energy share of v1 to v3", basis), "largest-share:edge-random", of),
-            Row(
+            EffectRow((what, "selection ratio S", basis), "selection", of),
+            EffectRow((what, "largest energy share of v1 to v3", basis), "largest-share:edge-random", of),
+            EffectRow(
                 (what, "largest F of v1 to v3 (published)", basis),
                 "largest-f:edge-random",
                 of,
@@ -112,10 +108,10 @@ def overview_section(study: StudyResult, verdicts: Verdicts) -> Section:
             waves = "a + b, log a + log b"
             in_sample = published_number("Table 5", "R²", name)
             rows += [
-                Row((what, "R² of waves and products, held out", waves), "r2-cross-rows:edge-features", of),
-                Row((what, "R² in sample (published)", waves), "r2-cross-none:edge-features", of, in_sample),
+                EffectRow((what, "R² of waves and products, held out", waves), "r2-cross-rows:edge-features", of),
+                EffectRow((what, "R² in sample (published)", waves), "r2-cross-none:edge-features", of, in_sample),
             ]
-    table = summary_table(
+    table = effect_table(
         verdicts.effects,
         "table-5",
         "The edge of each task, weight decay 1",
@@ -125,12 +121,12 @@ def overview_section(study: StudyResult, verdicts: Verdicts) -> Section:
         note="Null: of S no selection, 1; of the largest of three edge directions the largest of three random ones; of "
         "R² as many random features. Means of S and F are geometric.",
     )
-    return Section(
-        key="table-5",
-        title="Table 5. The edge of each task",
-        lead="One line per statistic: the selection ratio of the task’s own functions, the best of three edge "
-        "directions beside the best of three random ones, and what waves and their products predict of a² + b².",
-        tables=(table,) if table else (),
+    return paper_section(
+        "table-5",
+        "Table 5. The edge of each task",
+        "One line per statistic: the selection ratio of the task’s own functions, the best of three edge directions "
+        "beside the best of three random ones, and what waves and their products predict of a² + b².",
+        (table,),
     )
 
 
@@ -154,13 +150,13 @@ def _published_rank(column: str, task: str, response: str) -> str:
 def tools_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """§5: heads, ranks and sparse features, each beside random directions."""
     effects, formulas = verdicts.effects, {task: OPERATIONS[task].formula for task in GROKKING}
-    heads = summary_table(
+    heads = effect_table(
         effects,
         "section-5-heads",
         "Largest share of an edge direction in one block",
         ("task", "blocks"),
         [
-            Row(
+            EffectRow(
                 (formula, words),
                 f"purity-{grain}:edge-random",
                 learned(task),
@@ -172,13 +168,13 @@ def tools_section(study: StudyResult, verdicts: Verdicts) -> Section:
         null="null: isotropic directions",
         note="Geometric means. The largest of n shares is above 1/n for any direction.",
     )
-    ranks = summary_table(
+    ranks = effect_table(
         effects,
         "section-5-ranks",
         "Ranks of the response along edge directions",
         ("statistic", "task", "response"),
         [
-            Row(
+            EffectRow(
                 (words, formula, said),
                 f"{column}-{response}:edge-random",
                 learned(task),
@@ -189,16 +185,16 @@ def tools_section(study: StudyResult, verdicts: Verdicts) -> Section:
             for response, said in _RESPONSES.items()
         ],
         null="null: random directions",
-        note="Geometric means. Peakedness: largest over mean power of the projection on the first right singular "
-        "vector, in the task’s own basis.",
+        note="Geometric means. Peakedness: largest over mean power of the projection on the first right singular vector, "
+        "in the task’s own basis.",
     )
-    overlap = summary_table(
+    overlap = effect_table(
         effects,
         "section-5-features",
         "Overlap of the sparse features that two directions move (Jaccard index)",
         ("task", "directions"),
         [
-            Row(
+            EffectRow(
                 (formula, words),
                 f"features:{kind}-random",
                 learned(task),
@@ -220,16 +216,7 @@ def tools_section(study: StudyResult, verdicts: Verdicts) -> Section:
             Strip(
                 words,
                 words,
-                tuple(
-                    Points(
-                        lane,
-                        kind,
-                        f"{effect}:{'bulk' if kind == 'bulk' else 'edge'}-random",
-                        "learned-runs",
-                        kind == "random",
-                    )
-                    for kind, lane in KINDS.items()
-                ),
+                tuple(kind_points(effect, "learned-runs")),
             )
             for effect, words in (
                 ("purity-head", "largest share in one (layer, head)"),
@@ -237,20 +224,17 @@ def tools_section(study: StudyResult, verdicts: Verdicts) -> Section:
                 ("features", "Jaccard index of sparse features"),
             )
         ],
-        caption="One point per run that generalised with weight decay 1, mean over its directions, or pairs of them, "
-        "of a kind.",
+        caption="One point per run that generalised with weight decay 1, mean over its directions, or pairs of them, of a "
+        "kind.",
         nothing="the three rows of a panel would lie one above the other.",
         entries=KINDS,
         across=3,
     )
-    tables = tuple(table for table in (heads, ranks, overlap) if table)
-    return Section(
-        key="section-5",
-        title="§5. What representation-level tools see",
-        lead="Do heads, ranks of activations or sparse features single out the edge, beyond what they make of random "
+    return paper_section(
+        "section-5",
+        "§5. What representation-level tools see",
+        "Do heads, ranks of activations or sparse features single out the edge, beyond what they make of random "
         "directions?",
-        tables=tables,
-        drawings=(drawing,) if drawing else (),
-        notes=("A tool fails on the edge only if it gives no more for the edge than for its null.",) if tables else (),
-        claims=tuple(claim.id for claim in TOOL_CLAIMS),
+        (drawing, heads, ranks, overlap),
+        note="A tool fails on the edge only if it gives no more for the edge than for its null.",
     )

@@ -3,13 +3,14 @@
 import pandas as pd
 
 from spectraledge.claims.design import GROKKING, GROUPS, SINGLES
-from spectraledge.claims.paper_claims import CHANGE_CLAIMS, EDGE_CLAIMS, LEARNING_CLAIMS, SELECTION_CLAIMS
 from spectraledge.claims.published import GROKKED_WITHIN, published_number
+from spectraledge.claims.summaries import LEVEL
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.report.document import Column, Section, Table
 from spectraledge.report.paper.decomposition_figure import decomposition_figure
-from spectraledge.report.paper.model import Drawing, Section, Table
-from spectraledge.report.paper.rows import Row, interval, mean_words, summary_table
-from spectraledge.report.paper.strips import Points, Strip, strip_figure
+from spectraledge.report.paper.effect_strips import Points, Strip, strip_figure
+from spectraledge.report.paper.effect_tables import EffectRow, effect_table, interval, mean_numbers, mean_words, worded
+from spectraledge.report.paper.paper_section import paper_section
 from spectraledge.report.words import NONE, figures, hundredths, spread, whole
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
@@ -37,50 +38,32 @@ def learning_section(study: StudyResult, verdicts: Verdicts) -> Section:
             )
         )
         numbers.append(
-            {
-                "task": OPERATIONS[task].formula,
-                "weight_decay": decay,
-                "effect_id": "steps",
-                "of": f"{name}-learned",
-                "unit": "steps",
-                "runs": taken.runs,
-                "seeds": steps.seeds,
-                "value": steps.measured,
-                "low": steps.measured_low,
-                "high": steps.measured_high,
-                "fewest_steps": taken.lowest,
-                "most_steps": taken.highest,
-                "lowest_accuracy": accuracy.lowest,
-                "highest_accuracy": accuracy.highest,
-                "published": known,
-            }
+            {"task": OPERATIONS[task].formula, "weight_decay": decay, "runs": taken.runs}
+            | mean_numbers(steps, "steps", f"{name}-learned", "steps")
+            | {"fewest_steps": taken.lowest, "most_steps": taken.highest}
+            | {"lowest_accuracy": accuracy.lowest, "highest_accuracy": accuracy.highest, "published": known}
         )
-    table = Table(
-        "section-2",
-        "Runs that generalise, by task and weight decay",
-        (
-            "task",
-            "weight decay",
-            "generalised",
-            "step (mean, 95% interval over seeds)",
-            "steps taken",
-            "test accuracy at the end",
-            "published",
-        ),
-        tuple(rows),
-        (False, False, True, True, True, True, False),
-        "Steps: geometric means over the seeds that generalised. Null: chance is a test accuracy of one over the "
-        "number of classes. The paper’s controls trained up to 200,000 steps, and one of them had an event at "
-        "step 41,700.",
-        pd.DataFrame(numbers),
+    columns = (
+        Column("task"),
+        Column("weight decay"),
+        Column("generalised", "number"),
+        Column(f"step (mean, {LEVEL:.0%} interval over seeds)", "number"),
+        Column("steps taken", "number"),
+        Column("test accuracy at the end", "number"),
+        Column("published"),
     )
-    return Section(
-        key="section-2",
-        title="§2. Which runs generalise",
-        lead="Single tasks; test accuracy of at least 0.95 at an evaluation counts. Runs that do not reach it stop at "
+    note = (
+        "Steps: geometric means over the seeds that generalised. Null: chance is a test accuracy of one over the number "
+        "of classes. The paper’s controls trained up to 200,000 steps, and one of them had an event at step 41,700."
+    )
+    title = "Runs that generalise, by task and weight decay"
+    table = worded("section-2", title, columns, rows, numbers, note=note) if rows else None
+    return paper_section(
+        "section-2",
+        "§2. Which runs generalise",
+        "Single tasks; test accuracy of at least 0.95 at an evaluation counts. Runs that do not reach it stop at "
         "their budget: what they would do later is not known.",
-        tables=(table,) if rows else (),
-        claims=tuple(claim.id for claim in LEARNING_CLAIMS),
+        (table,),
     )
 
 
@@ -111,13 +94,15 @@ def edge_section(study: StudyResult, verdicts: Verdicts) -> Section:
     """Table 1: quantities by group of runs, and how well each tells the groups apart."""
     effects = verdicts.effects
 
-    def row(effect: str, group: str) -> Row:
+    def row(effect: str, group: str) -> EffectRow:
         extent = effects.extent(effect, group)
         shown = spread(extent.lowest, extent.highest, figures)
         labels = (_QUANTITIES[effect], GROUPS[group].words, f"{extent.learned} of {extent.runs}", shown)
-        return Row(labels, effect, group, _published(group) if effect in ("decline", "decline-since-first") else "")
+        return EffectRow(
+            labels, effect, group, _published(group) if effect in ("decline", "decline-since-first") else ""
+        )
 
-    table = summary_table(
+    table = effect_table(
         effects,
         "table-1",
         "Quantities at like steps, by group of runs",
@@ -126,8 +111,8 @@ def edge_section(study: StudyResult, verdicts: Verdicts) -> Section:
         null="null",
         note="Means over the seeds that have all runs of a group, geometric for ratios and declines; runs of one seed "
         "are averaged first. Null: of S no selection, 1; of eigenvalues above the floor their rate of false alarms; of "
-        "g₂₃ and the trace updates of the same lengths at right angles; of the weight norm weight decay alone. W is "
-        "the study's window where it is not named.",
+        "g₂₃ and the trace updates of the same lengths at right angles; of the weight norm weight decay alone. W is the "
+        "study's window where it is not named.",
     )
     short = {group: one.words.replace(", weight decay ", ",\nweight decay ") for group, one in GROUPS.items()}
     drawing = strip_figure(
@@ -148,26 +133,22 @@ def edge_section(study: StudyResult, verdicts: Verdicts) -> Section:
             )
             for effect, (words, reference) in _PANELS.items()
         ],
-        caption="One point per run at the step at which it is read, by group of runs. a and b: sound quantities. c: "
-        "the published decline of g₂₃. d: the same without its unit. Upright bars: each run's own null.",
+        caption="One point per run at the step at which it is read, by group of runs. a and b: sound quantities. c: the "
+        "published decline of g₂₃. d: the same without its unit. Upright bars: each run's own null.",
         nothing="the four rows of a panel would lie one above the other, on their nulls.",
         entries={f"group-{place}": group.words for place, group in enumerate(GROUPS.values())}
         | {"null": "null of the same run"},
         across=2,
     )
-    return Section(
-        key="table-1",
-        title="Table 1. The spectral edge across conditions",
-        lead="Does anything about the window of updates tell runs that generalise from runs that do not? Sound "
+    return paper_section(
+        "table-1",
+        "Table 1. The spectral edge across conditions",
+        "Does anything about the window of updates tell runs that generalise from runs that do not? Sound "
         "quantities first, the published decline of g₂₃ below. Read at the step at which test accuracy first reached "
         "0.95, in other runs at the median of those steps in their seed; one snapshot interval for all.",
-        tables=tuple(one for one in (_areas(verdicts.claims), table) if one),
-        drawings=(drawing,) if drawing else (),
-        notes=(
-            "g₂₃ has the unit of squared updates: it shrinks wherever updates shrink, so a decline says nothing by "
-            "itself. Compare it with its null and with runs that never generalise.",
-        ),
-        claims=tuple(claim.id for claim in (*EDGE_CLAIMS, *SELECTION_CLAIMS)),
+        (drawing, _areas(verdicts.claims), table),
+        note="g₂₃ has the unit of squared updates: it shrinks wherever updates shrink, so a decline says nothing by "
+        "itself. Compare it with its null and with runs that never generalise.",
     )
 
 
@@ -179,10 +160,8 @@ def _published(group: str) -> str:
 
 def _areas(claims: pd.DataFrame) -> Table | None:
     found = claims[(claims["scale"] == "area") & (claims["seeds"] > 0)] if len(claims) else claims
-    if found.empty:
-        return None
-    found = found.sort_values("method", key=lambda kinds: kinds != "sound", kind="stable")
-    rows = tuple(
+    found = found.sort_values("method", key=lambda kinds: kinds != "sound", kind="stable") if len(found) else found
+    rows = [
         (
             row["statistic"].partition(";")[0].partition(" (")[0],
             "published" if row["method"] == "published" else "ours",
@@ -192,24 +171,15 @@ def _areas(claims: pd.DataFrame) -> Table | None:
             f"{figures(row['measured'])} and {figures(row['measured_null'])}",
         )
         for row in found.to_dict("records")
-    )
-    return Table(
-        "table-1-areas",
-        "How well each quantity tells runs that generalise from runs that do not",
-        (
-            "quantity",
-            "statistic",
-            "area under the ROC curve (95% interval)",
-            "seeds",
-            "null",
-            "medians: generalised and not",
-        ),
-        rows,
-        (False, False, True, True, True, True),
+    ]
+    numbers = (f"area under the ROC curve ({LEVEL:.0%} interval)", "seeds", "null", "medians: generalised and not")
+    columns = (Column("quantity"), Column("statistic"), *(Column(name, "number") for name in numbers))
+    note = (
         "Area: the probability that a run that generalised has the larger value; runs of one seed count as related. An "
-        "area of 1 means that the groups do not overlap.",
-        found,
+        "area of 1 means that the groups do not overlap."
     )
+    title = "How well each quantity tells runs that generalise from runs that do not"
+    return worded("table-1-areas", title, columns, rows, found, note=note) if rows else None
 
 
 _CHANGES = {
@@ -224,32 +194,27 @@ def decomposition_section(study: StudyResult, verdicts: Verdicts) -> Section:
     learned = {"learned": "grokking tasks, weight decay 1, learned"}
     groups = learned | {name: group.words for name, group in GROUPS.items() if name != "grokking-decay"}
     spread_words = "first to last of the three changes (steps)"
-    table = summary_table(
+    table = effect_table(
         verdicts.effects,
         "decompositions",
         "When the three decompositions change",
         ("quantity", "runs"),
         [
-            *(Row((spread_words, words), "changes-spread", group) for group, words in groups.items()),
-            *(Row((words, learned["learned"]), effect, "learned") for effect, words in _CHANGES.items()),
+            *(EffectRow((spread_words, words), "changes-spread", group) for group, words in groups.items()),
+            *(EffectRow((words, learned["learned"]), effect, "learned") for effect, words in _CHANGES.items()),
         ],
         null="null: changes anywhere",
-        note="One change of level per series; windows of the study's own size. Spread: last less first of the three. "
-        "Its null: three independent changes, each anywhere in its own series. The steps after 0.95 exist only where "
-        "test accuracy reached it; their null is when the null of the same run changes (updates of the same lengths at "
-        "right angles; a random walk with the same steps).",
+        note="One change of level per series; windows of the study's own size. Spread: last less first of the three. Its "
+        "null: three independent changes, each anywhere in its own series. The steps after 0.95 exist only where test "
+        "accuracy reached it; their null is when the null of the same run changes (updates of the same lengths at right "
+        "angles; a random walk with the same steps).",
     )
-    drawing: Drawing | None = decomposition_figure(study)
-    return Section(
-        key="decompositions",
-        title="§4.2. Three decompositions of training",
-        lead="The Gram matrix of updates, principal components of the path since the first weights, and the singular "
+    return paper_section(
+        "decompositions",
+        "§4.2. Three decompositions of training",
+        "The Gram matrix of updates, principal components of the path since the first weights, and the singular "
         "values of W_Q and W_K: do they change at the same time, and in controls not?",
-        tables=(table,) if table else (),
-        drawings=(drawing,) if drawing else (),
-        notes=(
-            "A series that drifts changes best near its middle, so changes agree about as well where nothing happens; "
-            "and a random walk with the same steps has a large first component too.",
-        ),
-        claims=tuple(claim.id for claim in CHANGE_CLAIMS),
+        (decomposition_figure(study), table),
+        note="A series that drifts changes best near its middle, so changes agree about as well where nothing happens; "
+        "and a random walk with the same steps has a large first component too.",
     )

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isinf, isnan
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import Unit
 from spectraledge.claims.summaries import LEVEL, MeasuredEffects, Summary
-from spectraledge.report.paper.model import Table
+from spectraledge.report.document import Column, Rows, Table
 from spectraledge.report.words import NONE, decimal, figures, percent, ratio, whole
 
 Form = Callable[[float], str]
 
-FORMS: Mapping[Unit, Form] = {
+_FORMS: Mapping[Unit, Form] = {
     "share": percent,
     "F": decimal,
     "R²": decimal,
@@ -27,11 +27,9 @@ FORMS: Mapping[Unit, Form] = {
 }
 """How values of each unit are written."""
 
-OURS = f"ours (mean, {LEVEL:.0%} interval over seeds)"
-
 
 @dataclass(frozen=True)
-class Row:
+class EffectRow:
     """A row of a table.
 
     Attributes:
@@ -51,11 +49,9 @@ class Row:
 
 def interval(low: float, high: float, form: Form) -> str:
     """An interval over seeds in parentheses, or why there is none."""
-    if np.isnan(low) or np.isnan(high):
+    if isnan(low) or isnan(high):
         return "one seed"
-    if np.isinf(high):
-        return "seeds alike"
-    return f"{form(low)} to {form(high)}"
+    return "seeds alike" if isinf(high) else f"{form(low)} to {form(high)}"
 
 
 def mean_words(summary: Summary, form: Form) -> str:
@@ -63,12 +59,19 @@ def mean_words(summary: Summary, form: Form) -> str:
     return f"{form(summary.measured)} ({interval(summary.measured_low, summary.measured_high, form)})"
 
 
-def summary_table(
+def worded(
+    key: str, title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], numbers: Any, *, note: str
+) -> Table:
+    """A table of words with the numbers behind them."""
+    return Table(key, title, tuple(columns), (Rows.of("", rows),), note, numbers=pd.DataFrame(numbers), sparse=True)
+
+
+def effect_table(
     effects: MeasuredEffects,
     key: str,
     title: str,
     labels: Sequence[str],
-    rows: Iterable[Row],
+    rows: Iterable[EffectRow],
     *,
     null: str,
     note: str,
@@ -96,31 +99,24 @@ def summary_table(
     cells, numbers = [], []
     for row, summary in found:
         unit = effects.declared[row.effect].unit
-        form = FORMS[unit]
+        form = _FORMS[unit]
         nulls = [effects.summary(other, row.of).measured_null for other in row.others]
         shown = [mean_words(summary, form), str(summary.seeds), form(summary.measured_null), *map(form, nulls)]
         cells.append((*row.labels, *shown, *([row.published or NONE] if published else [])))
         numbers.append(
-            {
-                **dict(zip(labels, row.labels, strict=True)),
-                "effect_id": row.effect,
-                "of": row.of,
-                "unit": unit,
-                "seeds": summary.seeds,
-                "value": summary.measured,
-                "low": summary.measured_low,
-                "high": summary.measured_high,
-                "null": summary.measured_null,
-                **dict(zip(others, nulls, strict=True)),
-                **({"published": row.published} if published else {}),
-            }
+            dict(zip(labels, row.labels, strict=True))
+            | mean_numbers(summary, row.effect, row.of, unit)
+            | {"null": summary.measured_null}
+            | dict(zip(others, nulls, strict=True))
+            | ({"published": row.published} if published else {})
         )
-    headings = (*labels, OURS, "seeds", null, *others, *(["published"] if published else []))
-    first, last = len(labels), len(labels) + 3 + len(others)
-    numeric = tuple(first <= place < last for place in range(len(headings)))
-    return Table(key, title, headings, tuple(cells), numeric, note, pd.DataFrame(numbers))
+    headings = (f"ours (mean, {LEVEL:.0%} interval over seeds)", "seeds", null, *others)
+    columns = [*map(Column, labels), *(Column(name, "number") for name in headings)]
+    columns += [Column("published")] if published else []
+    return worded(key, title, columns, cells, numbers, note=note)
 
 
-def words_of(condition: str) -> str:
-    """The runs of a condition in words."""
-    return CONDITIONS[condition].words
+def mean_numbers(summary: Summary, effect: str, of: str, unit: str) -> dict[str, Any]:
+    """The numbers behind the words of a mean, and what they are of."""
+    ends = {"value": summary.measured, "low": summary.measured_low, "high": summary.measured_high}
+    return {"effect_id": effect, "of": of, "unit": unit, "seeds": summary.seeds, **ends}
