@@ -139,11 +139,11 @@ def decompositions(rng: np.random.Generator) -> pd.DataFrame:
 
 def changes() -> pd.DataFrame:
     rows = [
-        ("updates", "g23", 20, 0, 2400),
-        ("displacement", "pc1_share", 0, 0, 2500),
-        ("weights", "ratio", 0, 0, 2600),
+        ("updates", "g23", 20, 0, 2400, 2300, 2500),
+        ("displacement", "pc1_share", 0, 0, 2500, 2400, 2600),
+        ("weights", "ratio", 0, 0, 2600, 2500, 2700),
     ]
-    return pd.DataFrame(rows, columns=["decomposition", "quantity", "window", "layer", "step"])
+    return pd.DataFrame(rows, columns=["decomposition", "quantity", "window", "layer", "step", "low", "high"])
 
 
 def agreement(rng: np.random.Generator, grokked: bool) -> pd.DataFrame:

@@ -1,42 +1,36 @@
 """The report of a study of the whole paper as a page of the document model."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from importlib.metadata import version
 
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.document import Absent, Column, Page, Rows, Section, Table, Terms
-from spectraledge.report.paper.basis_sections import (
-    basis_section,
-    multiplication_section,
-    squares_section,
-    subtraction_section,
-)
+from spectraledge.report.paper.basis_sections import BASIS, MULTIPLICATION, SQUARES, SUBTRACTION
 from spectraledge.report.paper.claim_table import claim_table, declared, headline
 from spectraledge.report.paper.deviations import deviations
-from spectraledge.report.paper.joint_sections import cousage_section, reuse_section
+from spectraledge.report.paper.effect_tables import Source
+from spectraledge.report.paper.joint_sections import COUSAGE, REUSE
 from spectraledge.report.paper.methods import environment_rows, method_rows, study_command
-from spectraledge.report.paper.paper_section import NOT_MEASURED
-from spectraledge.report.paper.tool_sections import composition_section, overview_section, tools_section
-from spectraledge.report.paper.training_sections import decomposition_section, edge_section, learning_section
+from spectraledge.report.paper.paper_section import NOT_MEASURED, PaperSection
+from spectraledge.report.paper.tool_sections import COMPOSITION, OVERVIEW, TOOLS
+from spectraledge.report.paper.training_sections import DECOMPOSITIONS, EDGE, LEARNING
 from spectraledge.report.words import counted
 from spectraledge.studies.results import StudyResult
 
-SECTIONS: tuple[Callable[[StudyResult, Verdicts], Section], ...] = (
-    learning_section,
-    edge_section,
-    decomposition_section,
-    basis_section,
-    multiplication_section,
-    subtraction_section,
-    squares_section,
-    composition_section,
-    reuse_section,
-    overview_section,
-    tools_section,
-    cousage_section,
+SECTIONS: tuple[PaperSection, ...] = (
+    LEARNING,
+    EDGE,
+    DECOMPOSITIONS,
+    BASIS,
+    MULTIPLICATION,
+    SUBTRACTION,
+    SQUARES,
+    COMPOSITION,
+    REUSE,
+    OVERVIEW,
+    TOOLS,
+    COUSAGE,
 )
-"""What makes each section, in the order of the report."""
+"""What was measured, in the order of the paper."""
 
 
 def compose(study: StudyResult, verdicts: Verdicts) -> Page:
@@ -49,13 +43,13 @@ def compose(study: StudyResult, verdicts: Verdicts) -> Page:
     Returns:
         The report.
     """
-    sections = [make(study, verdicts) for make in SECTIONS]
+    source = Source(study, verdicts)
     return Page(
         study=study.config.name,
         hash=study.config.hash,
         title="What of “Spectral Edge Dynamics” replicates?",
         headline=headline(study, verdicts.claims),
-        sections=(_claims(verdicts, sections), *_known(sections, verdicts), *_about(study)),
+        sections=(_claims(verdicts), *(one.section(source) for one in SECTIONS), *_about(study)),
         version=version("spectraledge"),
         warning=_lacking(study),
         command=study_command(study),
@@ -64,7 +58,7 @@ def compose(study: StudyResult, verdicts: Verdicts) -> Page:
     )
 
 
-def _claims(verdicts: Verdicts, sections: list[Section]) -> Section:
+def _claims(verdicts: Verdicts) -> Section:
     if verdicts.claims.empty:
         return Section("claims", "Claims", (NOT_MEASURED,), short="Claims")
     lead = (
@@ -72,14 +66,8 @@ def _claims(verdicts: Verdicts, sections: list[Section]) -> Section:
         "nothing. The seed is the unit. “Replicates” needs the 95% interval over seeds beyond no effect, and q ≤ 0.05 "
         "over all claims; “does not” needs the interval on the other side, or inside what would not matter."
     )
-    targets = {name: section.key for section in sections for name in section.claims}
+    targets = {claim.id: section.key for section in SECTIONS for claim in section.claims}
     return Section("claims", "Claims", (lead,), (claim_table(verdicts.claims, targets),), short="Claims")
-
-
-def _known(sections: list[Section], verdicts: Verdicts) -> list[Section]:
-    """The sections with those of their claims that were evaluated."""
-    known = set(verdicts.claims["claim"]) if len(verdicts.claims) else set()
-    return [replace(one, claims=tuple(name for name in one.claims if name in known)) for one in sections]
 
 
 def _about(study: StudyResult) -> tuple[Section, ...]:

@@ -46,9 +46,9 @@ def decomposition_figure(study: StudyResult) -> Figure | None:
         "Three decompositions over training",
         "Left: a run that generalised; right: a control of the same seed. Gram: singular values of each trailing "
         f"{spectrum_window(study)}; its null: updates of the same lengths at right angles. Path: share of the first "
-        "principal component of the weights so far; null: a random walk with the same steps. Weights: geometric mean of "
-        "σ₁/σ₂ over W_Q and W_K of all layers; null: normal noise of the same shape. Dotted: one change of level with its "
-        "interval, of g₂₃ in the first row.",
+        "principal component of the weights so far; null: a random walk with the same steps. Weights: geometric mean "
+        "of σ₁/σ₂ over W_Q and W_K of all layers; null: normal noise of the same shape. Dotted: one change of level "
+        "with its interval, of g₂₃ in the first row.",
         "red would follow grey, and dotted lines would fall anywhere.",
         tuple(panels),
         (*(_SERIES[name] for name in ("sigma_1", "sigma_2", "sigma_3")), _NULL, _CHANGE),

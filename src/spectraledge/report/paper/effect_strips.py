@@ -1,15 +1,17 @@
 """Figures of points in lanes, declared panel by panel: every point is an effect's value, or its null, in one run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
+from typing import Literal
 
 import pandas as pd
 
 from spectraledge.claims.summaries import MeasuredEffects
-from spectraledge.report.document import Figure, Panel
+from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot, spread_rows
 from spectraledge.report.marks import CIRCLE, DIAMOND, SQUARE, TICK, TRIANGLE, Mark
+from spectraledge.report.paper.effect_tables import Source
 from spectraledge.report.plots import limits_of
 from spectraledge.report.style import BLUE, GREEN, PURPLE, QUIET, VERMILLION
 
@@ -58,11 +60,11 @@ class Strip:
 
     Attributes:
         title: Above it.
-        axis: Title of its axis, with the unit.
+        axis: Title of its axis, with the unit; panels of one axis have the same ends.
         points: What is drawn, in order of lanes.
         log: Whether the axis is logarithmic.
         percent: Whether values are shares.
-        reference: A value to mark: what nothing would give.
+        reference: A value to mark: what nothing would give; "noise" for F of white noise.
     """
 
     title: str
@@ -70,32 +72,14 @@ class Strip:
     points: tuple[Points, ...]
     log: bool = False
     percent: bool = False
-    reference: float | None = None
+    reference: float | Literal["noise"] | None = None
 
 
-def kind_points(effect: str, of: str, lane: str = "") -> list[Points]:
-    """Edge, bulk and random directions, in one lane or each in its own."""
-    return [
-        Points(lane or words, kind, f"{effect}:{'bulk' if kind == 'bulk' else 'edge'}-random", of, kind == "random")
-        for kind, words in KINDS.items()
-    ]
+@dataclass(frozen=True)
+class StripFigure:
+    """A figure of panels of points in lanes.
 
-
-def strip_figure(
-    effects: MeasuredEffects,
-    key: str,
-    title: str,
-    panels: Iterable[Strip],
-    *,
-    caption: str,
-    nothing: str,
-    entries: Mapping[str, str],
-    across: int,
-) -> Figure | None:
-    """Draw panels of points in lanes.
-
-    Args:
-        effects: What was measured.
+    Attributes:
         key: File name.
         title: What it shows.
         panels: Its panels; those without points are left out.
@@ -103,57 +87,75 @@ def strip_figure(
         nothing: What it would look like if there were nothing to see.
         entries: Its key: words by mark.
         across: How many panels stand side by side.
-
-    Returns:
-        The figure; None where there is nothing to draw.
     """
-    drawn = [(panel, table) for panel in panels if len(table := _table(effects, panel))]
-    if not drawn:
-        return None
-    # Panels of one quantity are read against each other.
-    limits = {
-        axis: limits_of(
-            (value for panel, table in drawn if panel.axis == axis for value in table["value"]),
-            log=any(panel.log for panel, _ in drawn if panel.axis == axis),
-            around=[panel.reference for panel, _ in drawn if panel.axis == axis and panel.reference is not None],
+
+    key: str
+    title: str
+    panels: tuple[Strip, ...]
+    caption: str
+    nothing: str
+    entries: Mapping[str, str]
+    across: int
+
+    def __call__(self, source: Source) -> Figure | None:
+        """Draw it; None where there is nothing to draw."""
+        drawn = [(panel, table) for panel in self.panels if len(table := _table(source.effects, panel))]
+        if not drawn:
+            return None
+        shown = []
+        for letter, (panel, table) in zip(ascii_lowercase, drawn, strict=False):
+            reference = source.noise if panel.reference == "noise" else panel.reference
+            alike = pd.concat([one for other, one in drawn if other.axis == panel.axis])["value"]
+            ends = limits_of(alike, log=panel.log, around=() if reference is None else (reference,))
+            title = f"({letter}) {panel.title}" if len(drawn) > 1 else panel.title
+            shown.append(Panel((_chart(panel, table, reference, ends),), title))
+        marks = tuple(replace(MARKS[name], label=words) for name, words in self.entries.items())
+        return Figure(
+            self.key, self.title, self.caption, self.nothing, tuple(shown), marks, self.across, for_paper=True
         )
-        for axis in {panel.axis for panel, _ in drawn}
-    }
-    shown = tuple(
-        _panel(panel, table, limits[panel.axis], f"({letter}) {panel.title}" if len(drawn) > 1 else panel.title)
-        for letter, (panel, table) in zip(ascii_lowercase, drawn, strict=False)
+
+
+def kind_points(effect: str, of: str, lane: str = "") -> tuple[Points, ...]:
+    """Edge, bulk and random directions, in one lane or each in its own."""
+    return tuple(
+        Points(lane or words, kind, f"{effect}:{'bulk' if kind == 'bulk' else 'edge'}-random", of, kind == "random")
+        for kind, words in KINDS.items()
     )
-    marks = tuple(replace(MARKS[name], label=words) for name, words in entries.items())
-    return Figure(key, title, caption, nothing, shown, marks, across, for_paper=True)
 
 
 def _table(effects: MeasuredEffects, panel: Strip) -> pd.DataFrame:
     parts = []
     for points in panel.points:
-        rows = effects.of(points.effect, points.of).dropna(subset=["null" if points.null else "value"])
-        beside = [p.mark for p in panel.points if p.lane == points.lane and MARKS[p.mark].shape != TICK]
-        beside = list(dict.fromkeys(beside))
-        place = (beside.index(points.mark) + 0.5) / len(beside) - 0.5 if points.mark in beside else 0.0
-        part = pd.DataFrame({"value": rows["null" if points.null else "value"].to_numpy()})
-        names = [f"{points.lane}, {task}, seed {seed}" for task, seed in zip(rows["task"], rows["seed"], strict=True)]
-        spread = spread_rows(len(rows)) / max(len(beside), 1)
-        offsets = _ROOM * place + spread - (spread.mean() if len(spread) else 0.0)
-        parts.append(part.assign(lane=points.lane, mark=points.mark, name=names, offset=offsets))
+        column = "null" if points.null else "value"
+        rows = effects.of(points.effect, points.of).dropna(subset=column)
+        # Marks of one lane stand one below the other, but ticks, which are of the other marks, in its middle.
+        marks = [one.mark for one in panel.points if one.lane == points.lane and MARKS[one.mark].shape != TICK]
+        marks = list(dict.fromkeys(marks))
+        place = (marks.index(points.mark) + 0.5) / len(marks) - 0.5 if points.mark in marks else 0.0
+        beside = spread_rows(len(rows)) / len(marks)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "lane": points.lane,
+                    "mark": points.mark,
+                    "value": rows[column].to_numpy(),
+                    "name": [f"{points.lane}, {row.task}, seed {row.seed}" for row in rows.itertuples()],
+                    "offset": _ROOM * place + beside - (beside.mean() if len(beside) else 0.0),
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
-def _panel(panel: Strip, table: pd.DataFrame, limits: tuple[float, float], title: str) -> Panel:
-    names = list(dict.fromkeys(points.mark for points in panel.points))
-    most = max(table.groupby("lane")["mark"].nunique())
-    chart = lane_plot(
+def _chart(panel: Strip, table: pd.DataFrame, reference: float | None, limits: tuple[float, float]) -> Chart:
+    return lane_plot(
         table,
-        {name: MARKS[name] for name in names},
-        limits=limits,
+        {points.mark: MARKS[points.mark] for points in panel.points},
         axis=panel.axis,
         words=f"{panel.title}: {panel.axis}" if panel.title else panel.axis,
+        limits=limits,
         log=panel.log,
         percent=panel.percent,
-        reference=panel.reference,
-        row_pixels=max(_LEAST_PIXELS, _MARK_PIXELS * most),
+        reference=reference,
+        row_pixels=max(_LEAST_PIXELS, _MARK_PIXELS * int(table.groupby("lane")["mark"].nunique().max())),
     )
-    return Panel((chart,), title)

@@ -1,36 +1,43 @@
-"""A section of the paper's report: what was measured of one part of Xu 2026, and the claims about it."""
+"""A section of the paper's report, declared: what is asked of one part of Xu 2026, what answers it, its claims."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from spectraledge.claims.verdicts import SeedClaim
-from spectraledge.report.document import Block, Section
+from spectraledge.report.document import Figure, Section, Table
+from spectraledge.report.paper.effect_tables import Source
 
 NOT_MEASURED = "Not measured in this study."
 
+Make = Callable[[Source], Table | Figure | None]
+"""What makes a table or a figure; None where what it shows was not measured."""
 
-def paper_section(
-    key: str,
-    title: str,
-    lead: str,
-    blocks: Iterable[Block | None],
-    *,
-    claims: Sequence[SeedClaim] = (),
-    note: str = "",
-) -> Section:
-    """Make a section; one without tables and figures says that it was not measured.
 
-    Args:
+@dataclass(frozen=True)
+class PaperSection:
+    """A section.
+
+    Attributes:
         key: Its anchor.
         title: Where Xu 2026 has it, and what it is about.
         lead: What is asked, and how.
-        blocks: Its figures and tables; None for what was not measured.
+        blocks: What makes its figures and tables.
         claims: The claims that are its own.
         note: What limits it.
-
-    Returns:
-        The section.
     """
-    there = tuple(block for block in blocks if block is not None)
-    words = (lead,) if there else (NOT_MEASURED,)
-    names = tuple(claim.id for claim in claims)
-    return Section(key, title, words, (*there, *([note] if note and there else [])), names, title.partition(". ")[0])
+
+    key: str
+    title: str
+    lead: str
+    blocks: tuple[Make, ...]
+    claims: tuple[SeedClaim, ...] = ()
+    note: str = ""
+
+    def section(self, source: Source) -> Section:
+        """Make the section of a report; one without figures and tables says that it was not measured."""
+        there = tuple(block for make in self.blocks if (block := make(source)) is not None)
+        words = (self.lead,) if there else (NOT_MEASURED,)
+        known = set(source.verdicts.claims["claim"]) if len(source.verdicts.claims) else set()
+        names = tuple(claim.id for claim in self.claims if claim.id in known)
+        note = (self.note,) if self.note and there else ()
+        return Section(self.key, self.title, words, (*there, *note), names, self.title.partition(". ")[0])
