@@ -128,6 +128,11 @@ def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
     return {name: reason for name, reason in found.items() if reason}
 
 
+def is_optimizer(name: str) -> bool:
+    """Tell whether a part of a name is that of an optimiser."""
+    return bool(_OPTIMIZER.fullmatch(name))
+
+
 def may_be_tied(name: str) -> bool:
     """Tell whether a name is one of those of input and output embeddings, which many networks tie."""
     return bool(_TIED.search(name.rpartition(".")[0]))
@@ -145,7 +150,7 @@ def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quanti
             else f"{kind.dtype}: no plain numbers that can be read",
             True,
         )
-    if _MOMENTS.fullmatch(last) or any(map(_OPTIMIZER.fullmatch, parts[:2])):
+    if _MOMENTS.fullmatch(last) or any(map(is_optimizer, parts[:2])):
         return Reason("state of an optimiser", True)
     if _STATISTICS.fullmatch(last):
         return Reason("running statistics: buffers, no parameters", False)

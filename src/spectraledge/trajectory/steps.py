@@ -125,13 +125,28 @@ def assign_steps(names: Sequence[str], place: str, *, pattern: str | None = None
     return Assigned(series[0].steps(), tuple(sorted([*copies, *rest])))
 
 
-def _by_pattern(names: Sequence[str], place: str, pattern: str) -> Assigned:
+def step_expression(pattern: str) -> re.Pattern[str]:
+    """Compile a regular expression for steps.
+
+    Args:
+        pattern: The expression.
+
+    Returns:
+        The same, compiled.
+
+    Raises:
+        InputError: if it is none.
+    """
     try:
-        expression = re.compile(pattern)
+        return re.compile(pattern)
     except re.error as error:
         raise InputError(
             f"{pattern!r} is no regular expression ({error}): expected one such as 'step_(\\d+)'"
         ) from error
+
+
+def _by_pattern(names: Sequence[str], place: str, pattern: str) -> Assigned:
+    expression = step_expression(pattern)
     found = {name: match for name in names if (match := expression.search(name))}
     if not found:
         raise InputError(f"{pattern!r} finds nothing in the names in {place}: they are {_listed(names)}")
