@@ -126,7 +126,7 @@ def _ordered(snapshots: Sequence[Snapshot], strangers: tuple[str, ...]) -> Found
 def _entries(place: Path) -> dict[Path, Path]:
     """Return the files or the folders of one folder that are its snapshots, each with where its weights lie."""
     visible = sorted(path for path in place.iterdir() if not path.name.startswith("."))
-    if any(path.name.endswith((INDEX, ".distcp")) or is_rank(path) for path in visible):
+    if any(path.name.endswith((INDEX, ".distcp")) or is_rank(path) or is_shard(path) for path in visible):
         raise InputError(f"{place} is one snapshot, in several files: give the folder that holds all snapshots")
     weights = {path: path for path in visible if is_weights(path)}
     files = {path: path for path in weights if path.suffix == ".safetensors"}

@@ -110,9 +110,8 @@ def check_whole(paths: Iterable[Path]) -> None:
     Args:
         paths: Chosen files or folders, whose step is in the name of a folder above.
     """
-    for path in paths:
-        for folder in (path.parent, path.parent.parent):
-            _check_parts(folder, [other for other in sorted(folder.iterdir()) if is_weights(other) or other.is_dir()])
+    for folder in {folder for path in paths for folder in (path.parent, path.parent.parent)}:
+        _check_parts(folder, [other for other in sorted(folder.iterdir()) if is_weights(other) or other.is_dir()])
 
 
 def _check_parts(folder: Path, paths: list[Path]) -> None:
@@ -127,8 +126,7 @@ def _check_parts(folder: Path, paths: list[Path]) -> None:
     """
     parts = [path.name for path in paths if _PARTS.search(path.name)]
     ranks = [path.name for path in paths if _RANK.search(path.name)]
-    alike = {re.sub(r"\d+", "#", _RANK.sub("", name)) for name in ranks}
-    if parts or len(ranks) > len(alike) == 1:
+    if parts or len(ranks) > len({_RANK.sub("", name) for name in ranks}):
         shown = (parts or ranks)[:3]
         raise InputError(
             f"{folder} holds a network in parts of several processes ({', '.join(shown)}), which are not put together "

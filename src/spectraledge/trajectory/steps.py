@@ -19,8 +19,9 @@ _WORDS = {
     _EPOCH: r"epochs?|ep",
 }
 _GROWING = re.compile(r"(^|[^a-z])(epochs?|ep|tokens?|samples?|examples?)[-_=.: ]*$", re.IGNORECASE)
+_TOKENS_BEHIND = re.compile(r"[-_ ]?[kmbt]?[-_ ]?tokens?(?![a-z])", re.IGNORECASE)
 _MEASURED = re.compile(
-    r"(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|lr|val\w*)[-_=.: ]*$", re.IGNORECASE
+    r"(^|[^a-z])(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|val)[-_=.: ]*$", re.IGNORECASE
 )
 _BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) for rank, words in _WORDS.items()}
 _BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|updates?)(?![a-z])", re.IGNORECASE)
@@ -171,7 +172,7 @@ def _patterns(names: Sequence[Name]) -> list[_Pattern]:
     for group in alike.values():
         place, rank = _place_of_step(group)
         others = [at for at in range(len(group[0].numbers)) if at != place]
-        fixed = tuple(at for at in others if place < 0 or not _goes_along(group[0].numbers[at]))
+        fixed = tuple(at for at in others if place < 0 or not _goes_along(group[0].numbers[at], behind=at > place))
         apart: dict[tuple[str, ...], list[Name]] = defaultdict(list)
         for name in group:
             apart[tuple(name.numbers[at].text for at in fixed)].append(name)
@@ -220,20 +221,23 @@ def _runs_on(group: Sequence[Name], place: int, differing: Sequence[int]) -> boo
     return False
 
 
-def _goes_along(number: Number) -> bool:
-    """Tell whether a number beside the step belongs to the same moment of the same training."""
-    return _grows(number) or bool(_MEASURED.search(number.before))
+def _goes_along(number: Number, *, behind: bool) -> bool:
+    """Tell whether a number in front of or behind the step belongs to the same moment of the same training."""
+    return _grows(number, behind=behind) or bool(_MEASURED.search(number.before))
 
 
-def _grows(number: Number) -> bool:
-    return number.counts_tokens or bool(_GROWING.search(number.before))
+def _grows(number: Number, *, behind: bool) -> bool:
+    # In front of the step 7b is the size of a model, behind it the tokens that it has seen.
+    tokens = number.counts_tokens and (behind or number.unit == "bt")
+    return tokens or bool(_GROWING.search(number.before) or _TOKENS_BEHIND.match(number.behind))
 
 
 def _check_growth(pattern: _Pattern, place: str) -> None:
     steps = pattern.steps()
     ordered = sorted(pattern.names, key=lambda name: steps[name.text])
-    growing = [at for at, number in enumerate(ordered[0].numbers) if at != pattern.place and _grows(number)]
-    for at in growing:
+    for at, number in enumerate(ordered[0].numbers):
+        if at == pattern.place or not _grows(number, behind=at > pattern.place):
+            continue
         for before, after in pairwise(ordered):
             if after.numbers[at].size < before.numbers[at].size:
                 raise InputError(
