@@ -203,9 +203,7 @@ def test_a_folder_whose_name_looks_like_a_glob_is_a_folder(tmp_path):
 def cache(tmp_path):
     """Lay out a repository as Hugging Face's cache does: blobs, links to them, revisions by commit, names in refs."""
     repository = tmp_path / "models--org--tiny"
-    for number, (name, step) in enumerate(
-        [("main", 2000), ("step1000-tokens2B", 1000), ("step2000-tokens4B", 2000)]
-    ):
+    for number, (name, step) in enumerate([("main", 2000), ("step1000-tokens2B", 1000), ("step2000-tokens4B", 2000)]):
         commit = f"{number:040x}"
         blob, link = (
             repository / "blobs" / f"{step}.safetensors",

@@ -71,7 +71,9 @@ def test_integer_tensors_are_never_watched(tmp_path):
     assert (sorted(series.layout.shapes), series.layout.size) == (["a", "b"], 10)
     assert "steps" not in series.selection.matched + series.selection.others
     assert series.selection.left_out == {"steps": "I64: not of a floating type"}
-    with pytest.raises(InputError, match=r"pattern 'steps' matches nothing; the tensors are a, b; left out are steps \("):
+    with pytest.raises(
+        InputError, match=r"pattern 'steps' matches nothing; the tensors are a, b; left out are steps \("
+    ):
         Series.open(tmp_path, ("steps",))
 
 

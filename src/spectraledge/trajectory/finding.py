@@ -183,15 +183,17 @@ def _folders(visible: Sequence[Path]) -> dict[Path, Path]:
 def _matches(pattern: Path) -> dict[Path, Path]:
     """Return what a glob matches: files of weights and folders that hold some; shards stand for their folder."""
     found: dict[Path, Path] = {}
+    folders: dict[Path, None] = {}
     for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))):
         if path.name.endswith((INDEX, ".distcp")) or (is_weights(path) and is_shard(path)):
-            found[path.parent] = path.parent
+            folders[path.parent] = None
         elif is_weights(path):
             found[path] = path
         elif path.is_dir() and in_hub_cache(path):
             found[path] = only_revision(path)
         elif path.is_dir():
-            found |= {inner: inner for inner in snapshots_in(path)}
+            folders[path] = None
+    found |= {inner: inner for folder in folders for inner in snapshots_in(folder)}
     if not found:
         raise InputError(f"{pattern} matches no snapshots: no file {', '.join(FILES)} and no folder of such")
     return found

@@ -26,6 +26,8 @@ _MEASURED = re.compile(
 _BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) for rank, words in _WORDS.items()}
 _BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|updates?)(?![a-z])", re.IGNORECASE)
 
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}[_ ,.]\d{3}")
+
 _COPY = re.compile(
     r"((last|latest|best)([-_ ]?(model|ckpt|checkpoint|weights|rank\d+|v\d+))*|"
     r"(model|ckpt|checkpoint|weights)[-_ ]?(last|latest|best))",
@@ -153,8 +155,8 @@ def _by_pattern(names: Sequence[str], place: str, pattern: str) -> Assigned:
         raise InputError(f"{pattern!r} finds nothing in the names in {place}: they are {_listed(names)}")
     steps = {}
     for name, match in found.items():
-        text = match.group(1 if expression.groups else 0)
-        value = parse_step(text or "")
+        text = match.group(1 if expression.groups else 0) or ""
+        value = parse_step(text)
         if value is None:
             raise InputError(
                 f"{pattern!r} finds {text!r} in {name}, which is no step: let its first group be the number alone"
@@ -211,14 +213,18 @@ def _rank(number: Number) -> int:
 def _runs_on(group: Sequence[Name], place: int, differing: Sequence[int]) -> bool:
     """Tell whether a number may be one of several that belong together: 3_1000 (epoch, update) or 1_000 (thousand)."""
     numbers = group[0].numbers
-    if place + 1 < len(numbers) and numbers[place + 1].bare and not numbers[place + 1].counts_tokens:
-        behind = [name.numbers[place + 1].text for name in group]
-        if place + 1 in differing or all(len(text) == 3 for text in behind):
-            return True
-    if place and numbers[place].bare:
-        texts = [(name.numbers[place - 1].text, name.numbers[place].text) for name in group]
-        return all(len(text) == 3 and not before.startswith("0") for before, text in texts)
-    return False
+    behind = numbers[place + 1 : place + 2]
+    if behind and behind[0].bare and not behind[0].counts_tokens:
+        runs_on = place + 1 in differing or all(map(_THOUSANDS.fullmatch, _joined(group, place)))
+    else:
+        runs_on = False
+    return runs_on or (place > 0 and all(map(_THOUSANDS.fullmatch, _joined(group, place - 1))))
+
+
+def _joined(group: Sequence[Name], place: int) -> list[str]:
+    """Return a number and the next as they are written, with what is between them."""
+    pairs = [name.numbers[place : place + 2] for name in group]
+    return [first.text + second.before + second.text for first, second in pairs]
 
 
 def _goes_along(number: Number, *, behind: bool) -> bool:
