@@ -65,7 +65,7 @@ def test_sharded_checkpoints_of_a_trainer(tmp_path, suffix, stem):
     assert [path.name for path in snapshot_files(tmp_path / "checkpoint-500")] == [
         f"{stem}-0000{i}-of-00002{suffix}" for i in (1, 2)
     ]
-    with pytest.raises(InputError, match="is one snapshot, in shards with an index: give the folder that holds all"):
+    with pytest.raises(InputError, match="is one snapshot, in several files: give the folder that holds all"):
         find_snapshots(tmp_path / "checkpoint-500")
 
 

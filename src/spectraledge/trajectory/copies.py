@@ -51,12 +51,12 @@ def same_files(stored: Sequence[StoredFiles]) -> list[Finding]:
     Returns:
         The findings.
     """
-    whole = _groups([one.identities for one in stored], [one.snapshot for one in stored])
-    found = [_whole(group, "files") for group in whole if len(_steps(group)) > 1]
-    distinct = [stored[index] for index in _first_of([one.identities for one in stored])]
+    groups = _groups([one.identities for one in stored])
+    found = _wholes(groups, [one.snapshot for one in stored], "files")
+    distinct = [stored[group[0]] for group in groups]
     if any(len(one.identities) > 1 for one in distinct):
         for members, names in _returns([one.identities for one in distinct]).items():
-            steps = _steps([distinct[index].snapshot for index in members])
+            steps = _steps([stored[index].snapshot for member in members for index in groups[member]])
             found.append(Finding("duplicate", steps, f"steps {listed(steps)} have the same {listed(names)}"))
     return found
 
@@ -105,16 +105,16 @@ def same_tensors(digests: Sequence[tuple[Contents, Digest]]) -> list[Finding]:
         for step, names in by_step.items()
         if len(names) > 1
     ]
-    hashes = [digest.hashes for _, digest in digests]
-    whole = _groups(hashes, [one.snapshot for one, _ in digests])
-    found += [_whole(group, "tensors, byte for byte") for group in whole if len(_steps(group)) > 1]
-    distinct = [digests[index] for index in _first_of(hashes)]
+    groups = _groups([digest.hashes for _, digest in digests])
+    found += _wholes(groups, [one.snapshot for one, _ in digests], "tensors, byte for byte")
+    distinct = [digests[group[0]] for group in groups]
     weights = [
         {name: value for name, value in digest.hashes.items() if name not in one.left_out} for one, digest in distinct
     ]
     for members, names in _returns(weights).items():
         if _moved(distinct, members, names):
-            found.append(_partial([distinct[index][0] for index in members], names))
+            steps = _steps([digests[index][0].snapshot for member in members for index in groups[member]])
+            found.append(Finding("duplicate", steps, _partly(distinct[members[0]][0], steps, names)))
     return sorted(found, key=lambda finding: finding.steps)
 
 
@@ -147,45 +147,34 @@ def _moved(digests: Sequence[tuple[Contents, Digest]], members: Sequence[int], n
     return changed >= max(_CHANGED, _SHARE * total)
 
 
-def _partial(held: Sequence[Contents], names: Sequence[str]) -> Finding:
-    steps = _steps([one.snapshot for one in held])
-    first, of = held[0], len(held[0].tensors)
+def _partly(held: Contents, steps: Sequence[int], names: Sequence[str]) -> str:
     shards = [
         shard
-        for shard in sorted(set(first.shards.values()))
-        if {name for name, place in first.shards.items() if place == shard and name not in first.left_out} <= set(names)
+        for shard in sorted(set(held.shards.values()))
+        if {name for name, place in held.shards.items() if place == shard and name not in held.left_out} <= set(names)
     ]
     where = f", all of {listed(shards)}" if shards else ""
-    return Finding(
-        "duplicate",
-        steps,
-        f"steps {listed(steps)} hold {len(names)} of {of} tensors byte for byte alike{where} ({listed(names)}), though "
-        "these move at other steps",
+    return (
+        f"steps {listed(steps)} hold {len(names)} of {len(held.tensors)} tensors byte for byte alike{where} "
+        f"({listed(names)}), though these move at other steps"
     )
 
 
-def _whole(group: Sequence[Snapshot], what: str) -> Finding:
-    steps = _steps(group)
-    return Finding("duplicate", steps, f"steps {listed(steps)} hold the same {what}")
+def _wholes(groups: Sequence[Sequence[int]], snapshots: Sequence[Snapshot], what: str) -> list[Finding]:
+    found = []
+    for group in groups:
+        steps = _steps([snapshots[index] for index in group])
+        if len(steps) > 1:
+            found.append(Finding("duplicate", steps, f"steps {listed(steps)} hold the same {what}"))
+    return found
 
 
-def _groups(parts: Sequence[Mapping[str, Hashable]], snapshots: Sequence[Snapshot]) -> list[list[Snapshot]]:
-    same: dict[Hashable, list[Snapshot]] = defaultdict(list)
-    for part, snapshot in zip(parts, snapshots, strict=True):
-        same[_key(part)].append(snapshot)
-    return list(same.values())
-
-
-def _first_of(parts: Sequence[Mapping[str, Hashable]]) -> list[int]:
-    """Return where each of equal things is met first."""
-    first: dict[Hashable, int] = {}
+def _groups(parts: Sequence[Mapping[str, Hashable]]) -> list[list[int]]:
+    """Return places of equal things together."""
+    same: dict[Hashable, list[int]] = defaultdict(list)
     for index, part in enumerate(parts):
-        first.setdefault(_key(part), index)
-    return list(first.values())
-
-
-def _key(part: Mapping[str, Hashable]) -> Hashable:
-    return frozenset(part.items())
+        same[frozenset(part.items())].append(index)
+    return list(same.values())
 
 
 def _steps(snapshots: Sequence[Snapshot]) -> tuple[int, ...]:

@@ -7,13 +7,13 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory.folders import is_rank, is_shard, is_state, is_weights, snapshots_in
+from spectraledge.trajectory.folders import check_whole, is_rank, is_shard, is_state, is_weights, snapshots_in
 from spectraledge.trajectory.formats import FILES, stem
 from spectraledge.trajectory.formats.foreign import refused
 from spectraledge.trajectory.formats.sharded import INDEX
 from spectraledge.trajectory.hub import advice, in_hub_cache, only_revision, revisions
 from spectraledge.trajectory.snapshots import Snapshot
-from spectraledge.trajectory.steps import assign_steps
+from spectraledge.trajectory.steps import assign_steps, step_expression
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,12 @@ def find_series(source: Path, *, step: str | None = None) -> Found:
         raise InputError(f"{source} is one file: give the folder of its series, or a quoted glob")
     else:
         raise InputError(f"no folder at {source}: give a folder of snapshots (step_00000100.safetensors, ...)")
-    names = {path: path.relative_to(root).as_posix() for path in places} if step else _labels(list(places), root)
+    names = _labels(list(places), root)
+    check_whole(path for path, name in names.items() if path.name not in name)
+    if step is not None:
+        # What the rule takes for the name is what its messages advise to look for.
+        found_in = step_expression(step).search
+        names = {p: name if found_in(name) else p.relative_to(root).as_posix() for p, name in names.items()}
     assigned = assign_steps(list(dict.fromkeys(names.values())), str(source), pattern=step)
     found = [Snapshot(assigned.steps[name], places[path]) for path, name in names.items() if name in assigned.steps]
     return _ordered(found, assigned.strangers)
@@ -121,8 +126,8 @@ def _ordered(snapshots: Sequence[Snapshot], strangers: tuple[str, ...]) -> Found
 def _entries(place: Path) -> dict[Path, Path]:
     """Return the files or the folders of one folder that are its snapshots, each with where its weights lie."""
     visible = sorted(path for path in place.iterdir() if not path.name.startswith("."))
-    if any(path.name.endswith((INDEX, ".distcp")) or is_rank(path) for path in visible):
-        raise InputError(f"{place} is one snapshot, in shards with an index: give the folder that holds all snapshots")
+    if any(path.name.endswith((INDEX, ".distcp")) or is_rank(path) or is_shard(path) for path in visible):
+        raise InputError(f"{place} is one snapshot, in several files: give the folder that holds all snapshots")
     weights = {path: path for path in visible if is_weights(path)}
     files = {path: path for path in weights if path.suffix == ".safetensors"}
     choices = [files] if any(_has_digits(path.name) for path in files) else [_folders(visible), files, weights]
@@ -136,9 +141,19 @@ def _entries(place: Path) -> dict[Path, Path]:
     if not chosen:
         held = [path.name for path in visible]
         there = f", there is {', '.join(held[:8])}{' ...' if len(held) > 8 else ''}" if held else ""
-        why = refused(held) or f"expected files like step_00000100.safetensors{there}"
+        why = (
+            refused([*held, *(path.name for path in _below(visible))])
+            or f"expected files like step_00000100.safetensors{there}"
+        )
         raise InputError(f"no snapshots in {place}: {why}")
     return chosen
+
+
+def _below(visible: Sequence[Path]) -> list[Path]:
+    """Return what lies in the first of some folders, one and two levels below."""
+    folders = [path for path in visible if path.is_dir()][:1]
+    inner = [entry for folder in folders for entry in sorted(folder.iterdir())]
+    return inner + [entry for folder in inner if folder.is_dir() for entry in sorted(folder.iterdir())]
 
 
 def _folders(visible: Sequence[Path]) -> dict[Path, Path]:
@@ -168,15 +183,17 @@ def _folders(visible: Sequence[Path]) -> dict[Path, Path]:
 def _matches(pattern: Path) -> dict[Path, Path]:
     """Return what a glob matches: files of weights and folders that hold some; shards stand for their folder."""
     found: dict[Path, Path] = {}
+    folders: dict[Path, None] = {}
     for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))):
         if path.name.endswith((INDEX, ".distcp")) or (is_weights(path) and is_shard(path)):
-            found[path.parent] = path.parent
+            folders[path.parent] = None
         elif is_weights(path):
             found[path] = path
         elif path.is_dir() and in_hub_cache(path):
             found[path] = only_revision(path)
         elif path.is_dir():
-            found |= {inner: inner for inner in snapshots_in(path)}
+            folders[path] = None
+    found |= {inner: inner for folder in folders for inner in snapshots_in(folder)}
     if not found:
         raise InputError(f"{pattern} matches no snapshots: no file {', '.join(FILES)} and no folder of such")
     return found

@@ -1,6 +1,7 @@
 """A snapshot that is a folder: which of its files hold the weights."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from spectraledge.errors import InputError
@@ -11,11 +12,11 @@ from spectraledge.trajectory.formats.sharded import INDEX
 _USUAL = ("model.safetensors", "pytorch_model.bin")
 """What Transformers calls an unsharded model, preferred to whatever else a folder holds."""
 
-_STATE = {"optim", "optimizer", "optimizers", "scheduler", "scaler", "rng", "args", "trainer", "train"}
+_STATE = {"optim", "optimizer", "optimizers", "scheduler", "scaler", "rng", "args", "trainer"}
 """Words in the names of files and folders that trainers write beside the weights."""
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
-_RANK = re.compile(r"mp_rank_\d+(_\d+)?")
+_RANK = re.compile(r"(?<![a-z])(mp_rank|rank|consolidated|tp|pp)[._-]?\d+(_\d+)?", re.IGNORECASE)
 _PARTS = re.compile(r"zero_pp_rank_\d+_mp_rank_\d+_model_states|layer_\d+-model_\d+-model_states")
 """Parts of a network that DeepSpeed writes one by one: of ZeRO-3, and of a pipeline."""
 
@@ -28,7 +29,7 @@ def is_weights(path: Path) -> bool:
 def is_state(path: Path) -> bool:
     """Tell whether a file or folder is a trainer's state by its name, and not a model's (model_optim_rng.pt is)."""
     words = set(re.split(r"[_.\-]", path.name.lower()))
-    return bool(words & _STATE) and "model" not in words
+    return (bool(words & _STATE) and "model" not in words) or path.name.partition(".")[0] == "train"
 
 
 def is_shard(path: Path) -> bool:
@@ -37,8 +38,8 @@ def is_shard(path: Path) -> bool:
 
 
 def is_rank(path: Path) -> bool:
-    """Tell whether a file is one process's part of a checkpoint of DeepSpeed, by its name."""
-    return bool(_RANK.match(path.name)) and path.is_file()
+    """Tell whether a file is of a checkpoint of DeepSpeed, by its name."""
+    return path.name.startswith("mp_rank_") and path.is_file()
 
 
 def weights_in(folder: Path) -> Path | None:
@@ -103,13 +104,32 @@ def snapshots_in(folder: Path) -> list[Path]:
     return distributed or inner
 
 
+def check_whole(paths: Iterable[Path]) -> None:
+    """Refuse what was chosen of the parts that parallel processes wrote.
+
+    Args:
+        paths: Chosen files or folders, whose step is in the name of a folder above.
+    """
+    for folder in {folder for path in paths for folder in (path.parent, path.parent.parent)}:
+        _check_parts(folder, [other for other in sorted(folder.iterdir()) if is_weights(other) or other.is_dir()])
+
+
 def _check_parts(folder: Path, paths: list[Path]) -> None:
+    """Refuse a folder in which each file or folder holds a part of a network.
+
+    Args:
+        folder: The folder.
+        paths: What holds weights in it.
+
+    Raises:
+        InputError: if there are parts.
+    """
     parts = [path.name for path in paths if _PARTS.search(path.name)]
-    ranks = [path.name for path in paths if _RANK.match(path.name)]
-    if parts or len(ranks) > 1:
+    ranks = [path.name for path in paths if _RANK.search(path.name)]
+    if parts or len(ranks) > len({_RANK.sub("", name) for name in ranks}):
         shown = (parts or ranks)[:3]
         raise InputError(
             f"{folder} holds a network in parts of several processes ({', '.join(shown)}), which are not put together "
-            "here: convert it first, with the zero_to_fp32.py that DeepSpeed leaves beside it or Megatron's tools, "
-            "into one file"
+            "here: convert it into one file first, with the zero_to_fp32.py that DeepSpeed leaves beside it or the "
+            "tools of what wrote it"
         )

@@ -53,7 +53,7 @@ def revisions(source: Path) -> Revisions:
             others.append(f"{name} (a version)")
         elif not place.is_dir():
             others.append(f"{name} (not downloaded)")
-        elif not (held := snapshots_in(place)):
+        elif not (held := _held(place)):
             others.append(f"{name} (no weights downloaded)")
         else:
             places[name] = held[0] if len(held) == 1 else place
@@ -91,6 +91,14 @@ def advice(repository: Path) -> str:
         f"tell the steps (Step 1000), hf download {name} --revision COMMIT --local-dir checkpoints/step_1000 for each, "
         "and give checkpoints"
     )
+
+
+def _held(place: Path) -> list[Path]:
+    """Return the snapshots in the folder of a revision; what is wrong with it is said when it is read."""
+    try:
+        return snapshots_in(place)
+    except InputError:
+        return [place]
 
 
 def _repository(source: Path) -> Path:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from spectraledge.trajectory.formats.stored import COMPLEX, REALS
+from spectraledge.trajectory.formats.stored import COMPLEX, INTEGERS, REALS
 
 WRAPPERS = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
 """Parts that torch.compile, activation checkpointing and FSDP put into names."""
@@ -42,6 +42,14 @@ _SCALES = re.compile(
     r"SCB|scales?|qzeros|zero_point|(nested_)?(absmax|quant_map)|weight_(scale|scale_inv|zero_point)|"
     r"(input|output)_scale|scale_weight"
 )
+
+_UNREAD = {
+    ("F8", "FLOAT8", "F4", "FLOAT4", "Q", "BITS"): "quantised, write it as bfloat16 first",
+    ("SPARSE",): "write it dense first",
+    ("EXPANDED",): "few numbers in many places, write a copy first",
+    ("META",): "no numbers",
+}
+"""Why types are not read, and what to do, by how their names begin."""
 
 _TIED = re.compile(
     r"(^|[._])(lm_head|head|unembed\w*|embed\w*|emb|wte|tok\w*|word\w*|shared|vocab\w*|logits|output\w*|decoder|encoder|"
@@ -128,30 +136,34 @@ def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
     return {name: reason for name, reason in found.items() if reason}
 
 
+def is_optimizer(name: str) -> bool:
+    """Tell whether a part of a name is that of an optimiser."""
+    return bool(_OPTIMIZER.fullmatch(name))
+
+
 def may_be_tied(name: str) -> bool:
-    """Tell whether a name is one of those of input and output embeddings, which many networks tie."""
-    return bool(_TIED.search(name.rpartition(".")[0]))
+    """Tell whether a name is one of those of input and output embeddings, which many networks tie; no layer's is."""
+    parent = name.rpartition(".")[0]
+    return bool(_TIED.search(parent)) and not any(map(str.isdecimal, parent.split(".")))
 
 
 def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quantised: set[str]) -> Reason | None:
     parts = name.split(".")
     parent, last = name.rpartition(".")[0], parts[-1]
+    sibling = f"{parent}." if parent else ""
+    if kind.dtype in INTEGERS:
+        also = ", quantised" if parent in quantised and _QUANTISED.fullmatch(last) else ""
+        return Reason(f"{kind.dtype}{also}: not of a floating type", True)
     if kind.dtype not in REALS + COMPLEX:
-        integer = kind.dtype.startswith(("I", "U", "B"))
-        also = ", quantised" if integer and parent in quantised and _QUANTISED.fullmatch(last) else ""
-        return Reason(
-            f"{kind.dtype}{also}: not of a floating type"
-            if integer
-            else f"{kind.dtype}: no plain numbers that can be read",
-            True,
-        )
-    if _MOMENTS.fullmatch(last) or any(map(_OPTIMIZER.fullmatch, parts[:2])):
+        why = next((why for begins, why in _UNREAD.items() if kind.dtype.startswith(begins)), "no plain numbers")
+        return Reason(f"{kind.dtype}: {why}", True)
+    counter = last == "step" and any(f"{sibling}{moment}" in kinds for moment in ("exp_avg", "square_avg"))
+    if counter or _MOMENTS.fullmatch(last) or any(map(is_optimizer, parts[:2])):
         return Reason("state of an optimiser", True)
     if _STATISTICS.fullmatch(last):
         return Reason("running statistics: buffers, no parameters", False)
     if any(map(_SHADOWS.fullmatch, parts)):
         return Reason("moving average or copy of a network: no parameters", False)
-    sibling = f"{parent}." if parent else ""
     spectral = last in _SPECTRAL and f"{sibling}{_SPECTRAL[last]}" in kinds and f"{sibling}weight_orig" in kinds
     if spectral or (last in ("_u", "_v") and "parametrizations" in parts):
         return Reason("vector of spectral normalisation: a buffer, no parameter", False)

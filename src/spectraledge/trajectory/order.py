@@ -1,5 +1,6 @@
 """The path that a training takes through its weights: snapshots of another run, and snapshots in the wrong place."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,9 +13,15 @@ from spectraledge.trajectory.faults import Finding
 _CHEAPER = 0.75
 """How much shorter a detour to another place must be; see `out_of_order`."""
 
-_STRANGE, _MOST_STRANGE, _KIN = 0.3, 0.5, 0.6
+_ON_COURSE = 0.75
+"""See `misplaced`."""
+
+_FEWEST = 30
+"""Numbers without which a path crosses itself by chance."""
+
+_STRANGE, _MOST_STRANGE, _KIN = 0.2, 0.5, 0.6
 _ERRORS = 3
-_GROWTH = 4.0
+_GROWTH = 2.0
 _FARTHER = 2.0
 """Settings of `broken_lineage`."""
 
@@ -28,12 +35,14 @@ class Kinship:
         error_TT: Standard error that this has for weights that have nothing in common.
         distance_TT: Distances.
         norm_T: Squared lengths.
+        numbers: How many numbers were compared.
     """
 
     share_TT: Tensor
     error_TT: Tensor
     distance_TT: Tensor
     norm_T: Tensor
+    numbers: int
 
     @classmethod
     def of(cls, samples_Tn: Tensor, spans: Sequence[slice]) -> "Kinship":
@@ -54,7 +63,7 @@ class Kinship:
         norm_T = gram_TT.diagonal()
         least_TT = torch.minimum(norm_T[:, None], norm_T)
         between = torch.cdist(samples_Tn - samples_Tn.mean(0), samples_Tn - samples_Tn.mean(0))
-        return cls(gram_TT / least_TT, squares_TT.sqrt() / least_TT, between, norm_T)
+        return cls(gram_TT / least_TT, squares_TT.sqrt() / least_TT, between, norm_T, own_Tn.shape[1])
 
     def strange(self, i: int, j: int) -> bool:
         """Tell whether two snapshots have nothing in common that chance would not give, and could have."""
@@ -70,8 +79,8 @@ def broken_lineage(steps: Sequence[int], kinship: Kinship) -> list[tuple[int, ..
     However far an optimiser goes, it adds to the weights that are there; weight decay shrinks them slowly. So the later
     of two snapshots holds the earlier one, and the share of `Kinship` is near 1, or above where weights grow; of two
     runs from different beginnings it is 0. Rule (ours): lineage is broken between consecutive snapshots where the share
-    is less than 0.3 (or than three standard errors, up to 0.5; where these are larger nothing is said), while one's
-    squared length is at most four times the other's, the intervals next to it have more than 0.6, each to the power of
+    is less than 0.2 (or than three standard errors, up to 0.5; where these are larger nothing is said), while one's
+    squared length is at most twice the other's, the intervals next to it have more than 0.6, each to the power of
     how much longer this interval is, and are less than half as long in distance. Of a snapshot that is strange on both
     sides, where these two are kin, only itself is found.
 
@@ -163,6 +172,70 @@ def out_of_order(distance_TT: Tensor) -> list[tuple[int, int]]:
     return found
 
 
+def misplaced(distance_TT: Tensor) -> list[tuple[int, int]]:
+    """Keep of the snapshots that `out_of_order` finds those of which a path that turns back is no explanation.
+
+    Around a minimum, after a step far too large, and where momentum swings over, snapshots lie between earlier ones and
+    are where they should be. So a finding counts (rule ours, on the path without it) if one of these holds.
+
+    - The weights keep a course around its own and its better place: of six snapshots, squared distances over two to
+      five intervals sum to at least 0.75 of the sum of the squared intervals that they span, which is 1 for a random
+      walk, more for a straight line, and 1/3 for noise around a point. The interval that it would be put into is at
+      most 4 times the median of those around, and the one that it would be taken from at most 6 times.
+    - It is far off where it is, a detour of at least 4 median intervals, and fits where it would be put: a detour of at
+      most 1.5, into an interval of at most 3.
+
+    Args:
+        distance_TT: Distances between all snapshots, in the order to be checked.
+
+    Returns:
+        As `out_of_order`.
+    """
+    return [(index, before) for index, before in out_of_order(distance_TT) if _credible(distance_TT, index, before)]
+
+
+def _credible(distance_TT: Tensor, index: int, before: int) -> bool:
+    rest = [other for other in range(len(distance_TT)) if other != index]
+    path_TT, to_rest_T = distance_TT[rest][:, rest], distance_TT[index, rest]
+    own, better = (_at(path_TT, to_rest_T, place) for place in (index, rest.index(before) + 1 if before >= 0 else 0))
+    on_course = min(own.course, better.course) >= _ON_COURSE and better.interval <= 4 and own.interval <= 6
+    return on_course or (own.detour >= 4 and better.detour <= 1.5 and better.interval <= 3)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place on a path for one more snapshot, in units of the median of the five intervals on each side.
+
+    Attributes:
+        course: How far the path gets there, see `misplaced`.
+        interval: The one between the snapshots on both sides; 0 at an end.
+        detour: What going by way of the snapshot adds.
+    """
+
+    course: float
+    interval: float
+    detour: float
+
+
+def _at(path_TT: Tensor, to_path_T: Tensor, place: int) -> _Place:
+    """Look at the place in front of a snapshot of a path, or behind its last."""
+    intervals = path_TT.diagonal(1)
+    near = slice(max(0, place - 3), place + 3)
+    usual = float(intervals[max(0, place - 5) : place + 5].median())
+    interval = float(intervals[place - 1]) if 0 < place < len(path_TT) else 0.0
+    detour = float(to_path_T[max(0, place - 1) : place + 1].sum()) - interval
+    scale = usual or math.inf
+    return _Place(_course(path_TT[near, near]), interval / scale, detour / scale)
+
+
+def _course(path_WW: Tensor) -> float:
+    """Return how far a path gets over several intervals, squared, over how far a random walk of them would."""
+    spans_W = torch.cat([path_WW.new_zeros(1), path_WW.diagonal(1).square().cumsum(0)])
+    first, last = torch.triu_indices(len(path_WW), len(path_WW), 2).unbind()
+    walked = float((spans_W[last] - spans_W[first]).sum())
+    return float(path_WW[first, last].square().sum()) / walked if walked > 0 else 0.0
+
+
 def path_findings(steps: Sequence[int], samples: Sequence[Tensor], spans: Sequence[slice]) -> list[Finding]:
     """Look along the path of a series for snapshots of another run, then for those in the wrong place.
 
@@ -188,10 +261,12 @@ def path_findings(steps: Sequence[int], samples: Sequence[Tensor], spans: Sequen
             text = f"step {then} does not descend from step {first}: their weights have nothing in common"
         found.append(Finding("broken lineage", tuple(steps[index] for index in place), text))
     strangers = {place[0] for place in broken if len(place) == 1}
+    if kinship.numbers < _FEWEST:
+        return found
     starts = [0, *(place[1] for place in broken if len(place) == 2), len(steps)]
     for begin, end in pairwise(starts):
         own = [index for index in range(begin, end) if index not in strangers]
-        for index, before in out_of_order(kinship.distance_TT[own][:, own]):
+        for index, before in misplaced(kinship.distance_TT[own][:, own]):
             better = f"after step {steps[own[before]]}" if before >= 0 else f"before step {steps[own[0]]}"
             step = steps[own[index]]
             text = f"step {step} looks out of order: its weights fit better {better} than where they are"

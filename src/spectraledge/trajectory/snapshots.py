@@ -16,6 +16,7 @@ from spectraledge.trajectory.formats.distributed import METADATA
 from spectraledge.trajectory.formats.foreign import refused
 from spectraledge.trajectory.formats.sharded import INDEX, shard_map
 from spectraledge.trajectory.formats.stored import StoredFile
+from spectraledge.trajectory.names import is_optimizer
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,14 @@ def open_snapshot(path: Path, *, key: str | None = None) -> AbstractContextManag
     Returns:
         A context manager with `keys()`, `get_tensor(name)` and `get_slice(name)`, which reads what is indexed; for a
         .safetensors file the library's own.
+
+    Raises:
+        InputError: if the key is that of an optimiser.
     """
+    if key and any(map(is_optimizer, key.split("/"))):
+        raise InputError(
+            f"key {key!r} is that of an optimiser's state, which is no weights: choose that of the network"
+        )
     return open_file(_place(path), key)
 
 

@@ -19,11 +19,14 @@ _WORDS = {
     _EPOCH: r"epochs?|ep",
 }
 _GROWING = re.compile(r"(^|[^a-z])(epochs?|ep|tokens?|samples?|examples?)[-_=.: ]*$", re.IGNORECASE)
+_TOKENS_BEHIND = re.compile(r"[-_ ]?[kmbt]?[-_ ]?tokens?(?![a-z])", re.IGNORECASE)
 _MEASURED = re.compile(
-    r"(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|lr|val\w*)[-_=.: ]*$", re.IGNORECASE
+    r"(^|[^a-z])(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|val)[-_=.: ]*$", re.IGNORECASE
 )
 _BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) for rank, words in _WORDS.items()}
 _BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|updates?)(?![a-z])", re.IGNORECASE)
+
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}[_ ,.]\d{3}")
 
 _COPY = re.compile(
     r"((last|latest|best)([-_ ]?(model|ckpt|checkpoint|weights|rank\d+|v\d+))*|"
@@ -125,20 +128,35 @@ def assign_steps(names: Sequence[str], place: str, *, pattern: str | None = None
     return Assigned(series[0].steps(), tuple(sorted([*copies, *rest])))
 
 
-def _by_pattern(names: Sequence[str], place: str, pattern: str) -> Assigned:
+def step_expression(pattern: str) -> re.Pattern[str]:
+    """Compile a regular expression for steps.
+
+    Args:
+        pattern: The expression.
+
+    Returns:
+        The same, compiled.
+
+    Raises:
+        InputError: if it is none.
+    """
     try:
-        expression = re.compile(pattern)
+        return re.compile(pattern)
     except re.error as error:
         raise InputError(
             f"{pattern!r} is no regular expression ({error}): expected one such as 'step_(\\d+)'"
         ) from error
+
+
+def _by_pattern(names: Sequence[str], place: str, pattern: str) -> Assigned:
+    expression = step_expression(pattern)
     found = {name: match for name in names if (match := expression.search(name))}
     if not found:
         raise InputError(f"{pattern!r} finds nothing in the names in {place}: they are {_listed(names)}")
     steps = {}
     for name, match in found.items():
-        text = match.group(1 if expression.groups else 0)
-        value = parse_step(text or "")
+        text = match.group(1 if expression.groups else 0) or ""
+        value = parse_step(text)
         if value is None:
             raise InputError(
                 f"{pattern!r} finds {text!r} in {name}, which is no step: let its first group be the number alone"
@@ -156,7 +174,7 @@ def _patterns(names: Sequence[Name]) -> list[_Pattern]:
     for group in alike.values():
         place, rank = _place_of_step(group)
         others = [at for at in range(len(group[0].numbers)) if at != place]
-        fixed = tuple(at for at in others if place < 0 or not _goes_along(group[0].numbers[at]))
+        fixed = tuple(at for at in others if place < 0 or not _goes_along(group[0].numbers[at], behind=at > place))
         apart: dict[tuple[str, ...], list[Name]] = defaultdict(list)
         for name in group:
             apart[tuple(name.numbers[at].text for at in fixed)].append(name)
@@ -195,30 +213,37 @@ def _rank(number: Number) -> int:
 def _runs_on(group: Sequence[Name], place: int, differing: Sequence[int]) -> bool:
     """Tell whether a number may be one of several that belong together: 3_1000 (epoch, update) or 1_000 (thousand)."""
     numbers = group[0].numbers
-    if place + 1 < len(numbers) and numbers[place + 1].bare and not numbers[place + 1].counts_tokens:
-        behind = [name.numbers[place + 1].text for name in group]
-        if place + 1 in differing or all(len(text) == 3 for text in behind):
-            return True
-    if place and numbers[place].bare:
-        texts = [(name.numbers[place - 1].text, name.numbers[place].text) for name in group]
-        return all(len(text) == 3 and not before.startswith("0") for before, text in texts)
-    return False
+    behind = numbers[place + 1 : place + 2]
+    if behind and behind[0].bare and not behind[0].counts_tokens:
+        runs_on = place + 1 in differing or all(map(_THOUSANDS.fullmatch, _joined(group, place)))
+    else:
+        runs_on = False
+    return runs_on or (place > 0 and all(map(_THOUSANDS.fullmatch, _joined(group, place - 1))))
 
 
-def _goes_along(number: Number) -> bool:
-    """Tell whether a number beside the step belongs to the same moment of the same training."""
-    return _grows(number) or bool(_MEASURED.search(number.before))
+def _joined(group: Sequence[Name], place: int) -> list[str]:
+    """Return a number and the next as they are written, with what is between them."""
+    pairs = [name.numbers[place : place + 2] for name in group]
+    return [first.text + second.before + second.text for first, second in pairs]
 
 
-def _grows(number: Number) -> bool:
-    return number.counts_tokens or bool(_GROWING.search(number.before))
+def _goes_along(number: Number, *, behind: bool) -> bool:
+    """Tell whether a number in front of or behind the step belongs to the same moment of the same training."""
+    return _grows(number, behind=behind) or bool(_MEASURED.search(number.before))
+
+
+def _grows(number: Number, *, behind: bool) -> bool:
+    # In front of the step 7b is the size of a model, behind it the tokens that it has seen.
+    tokens = number.counts_tokens and (behind or number.unit == "bt")
+    return tokens or bool(_GROWING.search(number.before) or _TOKENS_BEHIND.match(number.behind))
 
 
 def _check_growth(pattern: _Pattern, place: str) -> None:
     steps = pattern.steps()
     ordered = sorted(pattern.names, key=lambda name: steps[name.text])
-    growing = [at for at, number in enumerate(ordered[0].numbers) if at != pattern.place and _grows(number)]
-    for at in growing:
+    for at, number in enumerate(ordered[0].numbers):
+        if at == pattern.place or not _grows(number, behind=at > pattern.place):
+            continue
         for before, after in pairwise(ordered):
             if after.numbers[at].size < before.numbers[at].size:
                 raise InputError(

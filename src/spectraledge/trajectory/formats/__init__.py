@@ -20,7 +20,15 @@ from spectraledge.trajectory.formats.tensors import open_safetensors
 PICKLES = (".pth.tar", ".pt.tar", ".pt", ".pth", ".bin", ".ckpt")
 """How files of `torch.save` end; .pth.tar is one of them and no archive."""
 
-FILES = (".safetensors", *PICKLES)
+OPENERS: dict[str, Callable[[Path, str | None], StoredFile]] = {
+    ".safetensors": open_safetensors,
+    **dict.fromkeys(PICKLES, open_pickled),
+    INDEX: lambda path, key: ShardedFile.open(path, key, open_file=open_file),
+    METADATA: open_distributed,
+}
+"""Who opens a file, by the end of its name; the first that fits."""
+
+FILES = tuple(end for end in OPENERS if end not in (INDEX, METADATA))
 """How files end that hold weights by themselves."""
 
 
@@ -59,12 +67,3 @@ def _known() -> str:
 def stem(name: str) -> str:
     """Return a file's name without the end that says its format."""
     return next((name.removesuffix(end) for end in FILES if name.endswith(end)), name)
-
-
-OPENERS: dict[str, Callable[[Path, str | None], StoredFile]] = {
-    ".safetensors": open_safetensors,
-    **dict.fromkeys(PICKLES, open_pickled),
-    INDEX: lambda path, key: ShardedFile.open(path, key, open_file=open_file),
-    METADATA: open_distributed,
-}
-"""Who opens a file, by the end of its name; the first that fits."""

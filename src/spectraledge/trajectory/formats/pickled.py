@@ -2,6 +2,7 @@
 
 import argparse
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -131,7 +132,9 @@ def _content(path: Path) -> object:
         )
     # What PyTorch says of a failure is not passed on: it advises to run what the file holds.
     try:
-        with torch.serialization.safe_globals(_SAFE):
+        with torch.serialization.safe_globals(_SAFE), warnings.catch_warnings():
+            # Of types that are left out anyway.
+            warnings.simplefilter("ignore")
             content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise InputError(
@@ -204,14 +207,15 @@ def _flat(path: Path, value: object) -> dict[str, Tensor]:
     Raises:
         InputError: if two mappings side by side hold tensors of the same names, so that they are several networks.
     """
-    found = _tensors(value)
+    direct = _tensors(value)
     if not isinstance(value, Mapping):
-        return found
+        return direct
+    found = dict(direct)
     parts = {str(name): _flat(path, part) for name, part in value.items() if isinstance(part, Mapping)}
     alike: dict[tuple[str, ...], str] = {}
     for name, part in parts.items():
         other = alike.setdefault(tuple(sorted(part)), name)
-        if part and other != name and not found:
+        if part and other != name and not direct:
             raise InputError(f"{path} holds several networks ({other}, {name}): choose one by its key")
         found |= {f"{name}.{rest}": tensor for rest, tensor in part.items()}
     return found

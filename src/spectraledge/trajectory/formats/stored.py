@@ -15,6 +15,15 @@ COMPLEX = ("C128", "C64", "C32")
 INTEGERS = ("I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 """Types of numbers that are read, by the names that safetensors files use."""
 
+_NAMES = {
+    **{getattr(torch, f"float{bits}"): f"F{bits}" for bits in (64, 32, 16)},
+    **{getattr(torch, f"complex{bits}"): f"C{bits}" for bits in (128, 64, 32)},
+    **{getattr(torch, f"int{bits}"): f"I{bits}" for bits in (64, 32, 16, 8)},
+    **{getattr(torch, f"uint{bits}"): f"U{bits}" for bits in (64, 32, 16, 8)},
+    torch.bfloat16: "BF16",
+    torch.bool: "BOOL",
+}
+
 
 class StoredTensor(Protocol):
     """A tensor of an open file; its numbers are read when it is indexed."""
@@ -129,12 +138,7 @@ class Below:
 
 def type_name(dtype: torch.dtype) -> str:
     """Return the name of a type that safetensors files use, or PyTorch's own in capitals for one that is not read."""
-    kind = "F" if dtype.is_floating_point else "C" if dtype.is_complex else "I" if dtype.is_signed else "U"
-    plain = {torch.bfloat16: "BF16", torch.bool: "BOOL"}.get(dtype, f"{kind}{8 * dtype.itemsize}")
-    named = str(dtype).removeprefix("torch.")
-    # float8 and quantised types have the size and kind of others.
-    ordinary = named in ("bool", "bfloat16") or named.rstrip("0123456789") in ("float", "complex", "int", "uint")
-    return plain if ordinary and plain in (*REALS, *COMPLEX, *INTEGERS) else named.upper()
+    return _NAMES.get(dtype, str(dtype).removeprefix("torch.").upper())
 
 
 def what_it_is(path: Path, *, safetensors: bool = True) -> str:

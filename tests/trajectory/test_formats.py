@@ -1,18 +1,23 @@
-"""PyTorch files: read as data, mapped, and refused where they are more than that."""
+"""Formats of files, by registration; PyTorch's read as data, mapped, and refused where they are more than that."""
 
+import argparse
 import pickle
+import warnings
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory import Series, read_snapshot
+from spectraledge.trajectory import Series, folders, formats, read_snapshot
 from spectraledge.trajectory.formats import open_file
 from spectraledge.trajectory.formats.pickled import PickledTensor
+from spectraledge.trajectory.snapshots import open_snapshot
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
 
@@ -169,3 +174,142 @@ def test_a_series_of_pytorch_files_is_that_of_safetensors_files(tmp_path, size):
         for name in by_name:
             torch.testing.assert_close(left[name], right[name], rtol=0, atol=0)
         assert mine.storage_noise == pytest.approx(other.storage_noise, rel=1e-12)
+
+
+def script(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(nn.Linear(1, 1)), str(path))
+
+
+def trace(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(nn.Linear(1, 1), torch.ones(1, 1)), str(path))
+
+
+def package(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("program/archive_format", "pt2")
+        archive.writestr("program/models/model.json", "{}")
+
+
+@pytest.mark.parametrize("write", [script, trace, package])
+@pytest.mark.parametrize("suffix", ["pt", "bin", "pth.tar"])
+def test_a_program_is_named_as_one(tmp_path, write, suffix):
+    path = tmp_path / f"step_1.{suffix}"
+    write(path)
+    with pytest.raises(
+        InputError, match=r"step_1\.\S+ is (a TorchScript archive|an exported program or package): a program"
+    ):
+        open_file(path)
+
+
+MISFITS = {
+    "module": lambda path: torch.save(nn.Linear(1, 1), path),
+    "module in a dict": lambda path: torch.save({"model": nn.Linear(1, 1)}, path),
+    "scalar of numpy": lambda path: torch.save({"w": torch.ones(1), "best": np.float64(1)}, path),
+    "lazy": lambda path: torch.save(nn.LazyLinear(1).state_dict(), path),
+    "script": script,
+    "old": lambda path: torch.save({}, path, _use_new_zipfile_serialization=False),
+    "empty": lambda path: path.touch(),
+    "zip": lambda path: zipfile.ZipFile(path, "w").close(),
+    "text": lambda path: path.write_text("words"),
+    "safetensors": lambda path: save_file({"w": torch.ones(1)}, path),
+}
+
+
+@pytest.mark.parametrize("write", MISFITS.values(), ids=list(MISFITS))
+def test_no_message_advises_to_run_a_file_or_to_delete_one(tmp_path, write):
+    write(tmp_path / "1.pt")
+    with pytest.raises(InputError, match=r"1\.pt (is|holds)") as refusal:
+        open_file(tmp_path / "1.pt")
+    text = str(refusal.value)
+    assert "weights_only=False" not in text
+    assert "`False`" not in text
+    assert "delete" not in text
+    assert "\n" not in text
+
+
+def test_a_message_names_what_a_file_needs(tmp_path):
+    torch.save({"w": torch.ones(1), "best": nn.Linear(1, 1)}, tmp_path / "1.pt")
+    with pytest.raises(InputError, match=r"more than tensors and plain values \(torch\.nn\.modules\.linear\.Linear\)"):
+        open_file(tmp_path / "1.pt")
+
+
+def test_a_namespace_of_settings_is_data(tmp_path):
+    torch.save({"model": {"w": torch.ones(1)}, "args": argparse.Namespace(lr=0.1, deep=[1])}, tmp_path / "1.pt")
+    assert open_file(tmp_path / "1.pt").keys() == ["w"]
+    torch.save({"model": {"w": torch.ones(1)}, "args": argparse.Namespace(lr=Bomb())}, tmp_path / "1.pt")
+    with pytest.raises(InputError, match="could run code"):
+        open_file(tmp_path / "1.pt")
+
+
+def test_nested_modules_have_the_names_of_their_places(tmp_path):
+    model = {
+        "language_model": {"embedding": {"weight": torch.ones(2)}, "encoder": {"l.0.w": torch.zeros(1)}},
+        "head": {},
+    }
+    torch.save({"model": model}, tmp_path / "1.pt")
+    assert open_file(tmp_path / "1.pt").keys() == ["language_model.embedding.weight", "language_model.encoder.l.0.w"]
+
+
+def test_several_networks_are_not_taken_for_one(tmp_path):
+    one = {"w": torch.ones(1)}
+    torch.save({"model": {"fast": one, "slow": one}}, tmp_path / "1.pt")
+    with pytest.raises(InputError, match=r"holds several networks \(fast, slow\): choose one by its key"):
+        open_file(tmp_path / "1.pt")
+    assert open_file(tmp_path / "1.pt", "model/slow").keys() == ["w"]
+    torch.save({"generator": one, "critic": one, "epoch": torch.tensor(3)}, tmp_path / "2.pt")
+    with pytest.raises(InputError, match="there is generator, critic, epoch; choose a key that has"):
+        open_file(tmp_path / "2.pt")
+
+
+@pytest.mark.parametrize("key", ["optimizer", "optimizer/state/0", "optimizer_states"])
+def test_the_state_of_an_optimiser_is_no_weights(tmp_path, key):
+    torch.save({"optimizer": {"state": {0: {"exp_avg": torch.ones(1)}}}}, tmp_path / "1.pt")
+    with pytest.raises(InputError, match=f"key '{key}' is that of an optimiser's state"):
+        open_snapshot(tmp_path / "1.pt", key=key)
+    with pytest.raises(InputError, match=r"no named tensors at its top or under .*: there is optimizer"):
+        open_snapshot(tmp_path / "1.pt")
+
+
+def test_a_format_is_a_line_of_registration(tmp_path, monkeypatch):
+    """An opener under a name's end is all that a format needs, but for folders and globs, which ask for `FILES`."""
+
+    class Text:
+        def __init__(self, path):
+            self.rows = dict(line.split("=") for line in path.read_text().split())
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def keys(self):
+            return list(self.rows)
+
+        def get_tensor(self, name):
+            return torch.tensor([float(number) for number in self.rows[name].split(",")])
+
+        def get_slice(self, name):
+            return PickledTensor(self.get_tensor(name))
+
+    monkeypatch.setitem(formats.OPENERS, ".txt", lambda path, key: Text(path))
+    for module in (formats, folders):
+        monkeypatch.setattr(module, "FILES", (*formats.FILES, ".txt"))
+    for step in (1, 2, 3):
+        (tmp_path / f"step_{step}.txt").write_text(f"a={step},{step**2} b=1")
+    updates = [update.update_P for update in Series.open(tmp_path).updates()]
+    expected = torch.tensor([[1.0, 3, 0], [1, 5, 0]], dtype=torch.float64)
+    torch.testing.assert_close(torch.stack(updates), expected)
+
+
+def test_an_unknown_file_says_what_is_read(tmp_path):
+    (tmp_path / "1.npz").touch()
+    with pytest.raises(InputError, match=r"1\.npz is of no format that is read here: write its arrays with"):
+        open_file(tmp_path / "1.npz")
+    (tmp_path / "1.xyz").touch()
+    with pytest.raises(InputError, match=r"1\.xyz is of no format that is read here: give a file \.safetensors, "):
+        open_file(tmp_path / "1.xyz")

@@ -1,0 +1,318 @@
+"""What counts as a weight in a file: tied tensors once, buffers and optimisers never, complex numbers as pairs."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils import parametrizations, prune
+
+from spectraledge.errors import InputError
+from spectraledge.trajectory import Series, verify_series
+from spectraledge.trajectory.names import TensorKind, may_be_tied, no_weights, plain_names
+from spectraledge.trajectory.stored_weights import select_weights
+
+STEPS = [100, 200, 300, 400]
+
+
+def record(folder, make, suffix="pt"):
+    """Write what `make` gives for every step and a matrix that walks."""
+    generator = torch.Generator().manual_seed(0)
+    walk = torch.randn(len(STEPS), 6, 5, generator=generator).cumsum(0)
+    for step, matrix in zip(STEPS, walk, strict=True):
+        path = folder / f"step_{step}.{suffix}"
+        save_file(make(step, matrix.clone()), path) if suffix == "safetensors" else torch.save(
+            make(step, matrix.clone()), path
+        )
+    return walk
+
+
+def sizes(folder, patterns=("*",), **options):
+    """Return how many numbers are watched, and what is left out, after reading every update."""
+    series = Series.open(folder, patterns, **options)
+    assert all(len(update.update_P) == series.layout.size for update in series.updates())
+    return series.layout.size, dict(series.selection.left_out)
+
+
+def test_tensors_of_one_storage_count_once(tmp_path):
+    walk = record(tmp_path, lambda step, w: {"in.weight": w, "out.weight": w, "own": w[0].clone()})
+    assert sizes(tmp_path) == (35, {"out.weight": "tied to in.weight"})
+    assert sizes(tmp_path, ["out.*"]) == (30, {})
+    (first, *_) = Series.open(tmp_path, ["in*", "out*"]).updates()
+    torch.testing.assert_close(first.update_P, (walk[1].double() - walk[0].double()).flatten(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "left"),
+    [
+        (lambda w: {"in": w, "out": w.T}, 30, {"out"}),
+        (lambda w: {"q": w[:2], "k": w[2:4], "qkv": w}, 30, {"q", "k"}),
+        (lambda w: {"q": w[:, :2], "k": w[:, 2:]}, 30, set()),
+        (lambda w: {"even": w.flatten()[::2], "odd": w.flatten()[1::2]}, 30, set()),
+        (lambda w: {"row": w[0], "column": w[1:, 0]}, 10, set()),
+        (lambda w: {"a": w.flatten()[:10].view(2, 5), "b": w.flatten()[10:]}, 30, set()),
+        (lambda w: {"whole": w, "squeezed": w.view(6, 1, 5), "flat": w.flatten()}, 30, {"squeezed", "flat"}),
+        (lambda w: {"w": nn.Parameter(w), "same": w}, 30, {"same"}),
+    ],
+    ids=["transposed", "parts", "columns", "interleaved", "crossing spans", "flat buffer", "other shapes", "parameter"],
+)
+def test_views_count_once_where_they_have_numbers_in_common(tmp_path, make, size, left):
+    record(tmp_path, lambda step, w: make(w))
+    assert sizes(tmp_path)[0] == size
+    assert set(sizes(tmp_path)[1]) == left
+
+
+def test_parts_are_watched_where_their_whole_is_not(tmp_path):
+    record(tmp_path, lambda step, w: {"q": w[:2], "k": w[2:4], "qkv": w})
+    assert sizes(tmp_path, ["q", "k"]) == (20, {})
+
+
+def test_views_with_some_numbers_in_common_are_refused(tmp_path):
+    record(tmp_path, lambda step, w: {"q": w[:3], "k": w[2:]})
+    with pytest.raises(InputError, match="has q and k with 33% of the numbers of q in common"):
+        Series.open(tmp_path)
+    assert sizes(tmp_path, ["q"]) == (15, {})
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["transformer.wte.weight", "lm_head.weight"],
+        ["model.embed_tokens.weight", "lm_head.weight"],
+        ["tok_embeddings.weight", "output.weight"],
+        ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"],
+        ["bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"],
+    ],
+    ids=lambda names: names[0],
+)
+def test_copies_of_tied_embeddings_count_once(tmp_path, suffix, names):
+    record(tmp_path, lambda step, w: {name: w.clone() for name in names}, suffix)
+    size, left = sizes(tmp_path)
+    assert (size, len(left)) == (30, len(names) - 1)
+    assert all(reason.startswith("tied to ") for reason in left.values())
+
+
+def test_equal_beginnings_are_no_tie(tmp_path):
+    """An output that begins as a copy of the embedding, and equal layers, train on their own."""
+
+    def make(step, w):
+        return {"wte.weight": w, "lm_head.weight": w.clone() if step == 100 else w + step, "h.0.out.weight": w.clone()}
+
+    record(tmp_path, make, "safetensors")
+    assert sizes(tmp_path) == (90, {})
+
+
+def test_a_tie_survives_another_way_of_saving(tmp_path):
+    def make(step, w):
+        later = {200: {"y": w}, 300: {"y": w.clone()}, 400: {}}
+        return {"x": w, **later.get(step, {"y": w})}
+
+    record(tmp_path, make)
+    assert sizes(tmp_path) == (30, {"y": "tied to x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "tied"), [("lm_head.weight", True), ("h.0.output.weight", False), ("mid.weight", False)]
+)
+def test_names_of_embeddings(name, tied):
+    assert may_be_tied(name) == tied
+
+
+MODULES = {
+    "BatchNorm": (lambda: nn.BatchNorm1d(4), 8),
+    "InstanceNorm": (lambda: nn.InstanceNorm1d(4, affine=True, track_running_stats=True), 8),
+    "spectral": (lambda: nn.utils.spectral_norm(nn.Linear(3, 4)), 16),
+    "spectral, parametrised": (lambda: parametrizations.spectral_norm(nn.Linear(3, 4)), 16),
+    "weight norm": (lambda: parametrizations.weight_norm(nn.Linear(3, 4)), 20),
+    "pruned": (lambda: prune.l1_unstructured(nn.Linear(3, 4), "weight", 0.5), 16),
+    "averaged": (lambda: torch.optim.swa_utils.AveragedModel(nn.Linear(3, 4)), 16),
+    "attention": (lambda: nn.MultiheadAttention(4, 2), 4 * 12 + 12 + 16 + 4),
+    "compiled": (lambda: torch.compile(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))), 24),
+}
+
+
+@pytest.mark.parametrize(("make", "size"), MODULES.values(), ids=list(MODULES))
+def test_of_a_module_its_parameters_count(tmp_path, make, size):
+    module = make()
+    assert sum(parameter.numel() for parameter in module.parameters()) == size
+    record(tmp_path, lambda step, w: module.state_dict())
+    assert sizes(tmp_path)[0] == size
+
+
+def reasons(**kinds):
+    found = no_weights({name.replace("__", "."): TensorKind(*kind) for name, kind in kinds.items()})
+    return {name: reason.text for name, reason in found.items()}
+
+
+VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ({"h__attn__bias": SQUARE, "h__attn__masked_bias": ((), "F32")}, {"h.attn.bias", "h.attn.masked_bias"}),
+        ({"h__attn__bias": VECTOR, "mask": ((3, 4, 4), "F32"), "h__c__bias": ((1, 4), "F32")}, set()),
+        ({"rotary_emb__inv_freq": VECTOR, "heads__0__tril": MATRIX}, {"rotary_emb.inv_freq", "heads.0.tril"}),
+        ({"ema_model__w": MATRIX, "online_model__w": MATRIX}, {"ema_model.w"}),
+        (
+            {"model_ema__diffusionw": MATRIX, "model__w": MATRIX, "vq__ema_w": MATRIX},
+            {"model_ema.diffusionw", "vq.ema_w"},
+        ),
+        ({"student__w": MATRIX, "teacher__w": MATRIX, "critic_target__w": MATRIX}, {"teacher.w", "critic_target.w"}),
+        ({"ema_gate__damping": MATRIX, "schema__w": MATRIX}, set()),
+        ({"bn__moving_mean": VECTOR, "bn__moving_variance": VECTOR}, {"bn.moving_mean", "bn.moving_variance"}),
+        ({"weight_g": VECTOR, "weight_v": MATRIX}, set()),
+        ({"weight_orig": MATRIX, "weight_u": VECTOR, "weight_v": VECTOR}, {"weight_u", "weight_v"}),
+        ({"optimizer__state__0__m": MATRIX, "app__optim__x": MATRIX}, {"optimizer.state.0.m", "app.optim.x"}),
+        (
+            {"w__exp_avg": MATRIX, "w__exp_avg_sq_row": VECTOR, "w__step": ((), "F32")},
+            {"w.exp_avg", "w.exp_avg_sq_row", "w.step"},
+        ),
+        ({"state__0__momentum_buffer": MATRIX, "step": ((), "F32")}, {"state.0.momentum_buffer"}),
+        ({"l__weight": ((4, 4), "I8"), "l__SCB": VECTOR}, {"l.weight", "l.SCB"}),
+        ({"l__qweight": ((4, 4), "I32"), "l__scales": VECTOR, "norm__weight": VECTOR}, {"l.qweight", "l.scales"}),
+        ({"l__weight": ((4, 4), "U8"), "l__weight__absmax": VECTOR}, {"l.weight", "l.weight.absmax"}),
+        ({"l__weight": ((4, 4), "F8_E4M3"), "l__weight_scale_inv": MATRIX}, {"l.weight", "l.weight_scale_inv"}),
+        ({"attn__scale": VECTOR, "attn__weight": MATRIX, "logit_scale": ((), "F32")}, set()),
+    ],
+    ids=lambda value: next(iter(value), "none") if isinstance(value, dict) else None,
+)
+def test_names_of_buffers_and_of_parameters_that_look_like_some(kinds, expected):
+    assert set(reasons(**kinds)) == expected
+
+
+def test_a_buffer_is_watched_where_a_pattern_asks_for_nothing_else():
+    kinds = {"w": TensorKind(*MATRIX), "bn.running_mean": TensorKind(*VECTOR), "n": TensorKind((), "I64")}
+    assert select_weights(kinds, ["*"]).matched == ("w",)
+    assert select_weights(kinds, ["*running_mean"]).matched == ("bn.running_mean",)
+    assert select_weights(kinds, ["w", "bn.*"]).matched == ("w", "bn.running_mean")
+    with pytest.raises(
+        InputError, match=r"'n' matches nothing; the tensors are w; left out are .*n \(I64: not of a float"
+    ):
+        select_weights(kinds, ["n"])
+    only = {"ema.w": TensorKind(*MATRIX)}
+    with pytest.raises(
+        InputError, match=r"'\*' matches nothing; the tensors are none; left out are ema\.w \(moving av"
+    ):
+        select_weights(only, ["*"])
+    assert select_weights(only, ["ema.*"]).matched == ("ema.w",)
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_complex_numbers_are_pairs_of_reals(tmp_path, suffix):
+    walk = record(tmp_path, lambda step, w: {"z": torch.complex(w, w.flip(0)), "s": torch.complex(w, w)[0, 0]}, suffix)
+    series = Series.open(tmp_path)
+    assert series.layout.size == 62
+    updates_TP = torch.stack([update.update_P for update in series.updates()])
+    wide = walk.double().numpy()
+    rows = np.concatenate([(wide + 1j * wide[:, ::-1]).reshape(4, -1), (wide + 1j * wide)[:, :1, 0]], 1)
+    differences = np.diff(rows, axis=0)
+    np.testing.assert_allclose(
+        (updates_TP @ updates_TP.T).numpy(), (differences.conj() @ differences.T).real, rtol=1e-12
+    )
+    for size in (1, 7, 62):
+        blocks = [torch.stack([update.update_P for update in block.updates()]) for block in series.blocks(size)]
+        torch.testing.assert_close(torch.cat(blocks, 1), updates_TP, rtol=0, atol=0)
+    assert verify_series(tmp_path).findings == ()
+
+
+def test_views_that_PyTorch_turns_when_read_are_read_turned(tmp_path):
+    record(tmp_path, lambda step, w: {"z": torch.complex(w, w).conj(), "i": torch.complex(w, w).conj().imag})
+    series = Series.open(tmp_path)
+    (_, first_P, _), *_ = series.vectors()
+    parts = series.layout.split(first_P)
+    torch.testing.assert_close(parts["z"][..., 1], -parts["z"][..., 0])
+    torch.testing.assert_close(parts["i"], parts["z"][..., 1])
+    assert verify_series(tmp_path).findings == ()
+
+
+def odd_tensors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            "sparse": torch.eye(3).to_sparse(),
+            "rows": torch.eye(3).to_sparse_csr(),
+            "meta": torch.empty(3, device="meta"),
+            "nested": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+            "jagged": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
+            "quantised": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
+            "float8": torch.ones(3).to(torch.float8_e5m2),
+            "float4": torch.zeros(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
+            "expanded": torch.zeros(1).expand(10**12),
+            "integer": torch.ones(3, dtype=torch.int8),
+            "flags": torch.ones(3, dtype=torch.bool),
+        }
+
+
+def test_tensors_that_are_no_plain_numbers_are_left_out_by_name(tmp_path):
+    odd = odd_tensors()
+    record(tmp_path, lambda step, w: {"w": w, **odd})
+    size, left = sizes(tmp_path)
+    assert (size, set(left)) == (30, set(odd))
+    assert left["expanded"] == "EXPANDED: few numbers in many places, write a copy first"
+    assert left["float8"] == "FLOAT8_E5M2: quantised, write it as bfloat16 first"
+    assert left["sparse"] == "SPARSE_COO: write it dense first"
+    assert left["integer"] == "I8: not of a floating type"
+    for name in odd:
+        with pytest.raises(InputError, match=rf"'{name}' matches nothing; the tensors are w; left out are .*{name} \("):
+            Series.open(tmp_path, [name])
+    found = verify_series(tmp_path)
+    assert found.findings == ()
+    assert found.tensors == ("flags", "integer", "w")
+
+
+def test_float8_in_safetensors_is_left_out(tmp_path):
+    record(tmp_path, lambda step, w: {"w": w, "low": w.to(torch.float8_e4m3fn)}, "safetensors")
+    assert sizes(tmp_path) == (30, {"low": "F8_E4M3: quantised, write it as bfloat16 first"})
+
+
+def test_weights_without_numbers_are_refused(tmp_path):
+    record(tmp_path, lambda step, w: {"w": w[:0]})
+    with pytest.raises(InputError, match=r"has no numbers in w: are its weights in parts elsewhere \(ZeRO-3\)\?"):
+        Series.open(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_prefixes_of_wrappers_may_come_and_go(tmp_path, suffix):
+    prefixes = dict(zip(STEPS, ["_orig_mod.module.", "module.", "", "module._orig_mod."], strict=True))
+    walk = record(tmp_path, lambda step, w: {f"{prefixes[step]}a.w": w, f"{prefixes[step]}b": w[0].clone()}, suffix)
+    series = Series.open(tmp_path, ["a.w"])
+    updates = torch.stack([update.update_P for update in series.updates()])
+    torch.testing.assert_close(updates, walk.double().diff(dim=0).flatten(1), rtol=0, atol=0)
+    assert verify_series(tmp_path).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("stored", "plain"),
+    [
+        (["module.a", "module.b"], ["a", "b"]),
+        (["module.a", "b"], ["module.a", "b"]),
+        (["n_averaged", "module.a"], ["n_averaged", "a"]),
+        (["net._orig_mod.a", "net.b"], ["net.a", "net.b"]),
+        (["_orig_mod.a", "a"], ["_orig_mod.a", "a"]),
+        (["a._fsdp_wrapped_module._checkpoint_wrapped_module.w"], ["a.w"]),
+        (["modules.a"], ["modules.a"]),
+        ([], []),
+    ],
+)
+def test_plain_names(stored, plain):
+    assert plain_names(stored) == dict(zip(plain, stored, strict=True))
+
+
+def test_names_that_change_otherwise_are_refused(tmp_path):
+    record(tmp_path, lambda step, w: {("h." if step < 300 else "layers.") + "w": w})
+    with pytest.raises(InputError, match=r"step_300\.pt has no tensor 'h\.w', which other .*has layers\.w instead"):
+        list(Series.open(tmp_path).updates())
+
+
+def test_weights_that_come_later_are_refused_and_buffers_are_not(tmp_path):
+    def make(step, w):
+        return {"w": w} if step < 300 else {"w": w, "new.w": w.clone(), "rope.inv_freq": torch.ones(2)}
+
+    record(tmp_path, make)
+    with pytest.raises(InputError, match=r"step_300\.pt has new\.w, which the first snapshot has not"):
+        list(Series.open(tmp_path).updates())
+    assert sizes(tmp_path, ["w"]) == (30, {})
