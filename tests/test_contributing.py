@@ -78,6 +78,17 @@ def test_a_task_with_its_group(add: Add, tmp_path: Path) -> None:
     assert set(tables["frequencies"]["basis"]) == {"sum"}
 
 
+def test_a_network(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python net.py\n(.*?)```", TEXT, flags=re.S)
+    (tmp_path / "net.py").write_text(code)
+    task, model = named_task("add", modulus=5), {"kind": f"{tmp_path / 'net.py'}:build", "hidden": 6}
+    config = RunConfig.for_task(task, model, steps=20, every=2, batch_size=8, seed=1)
+    assert config.watched == ("embedding.weight", "mix.weight")
+    train_in_folder(tmp_path / "run", config, task)
+    tables = analyze_step(tmp_path / "run", SETTINGS)
+    assert set(tables["contrasts"]["readout"]) == {"residual", "logits"}
+
+
 def test_a_basis(add: Add, tmp_path: Path) -> None:
     add("carry")
     task = named_task("add", modulus=7)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from network_cases import MODELS
 from spectraledge.integrations import SpectralEdgeTracker
 from spectraledge.models import Transformer, TransformerConfig
 from spectraledge.models.tangents import residual_tangents
@@ -44,6 +45,18 @@ def test_runs_of_a_stack_are_those_of_the_cpu(engine):
         for found, expected in zip(recorder.evaluations, alone.evaluations, strict=True):
             losses = [found.train_loss, found.test_loss, found.gradient_norm]
             np.testing.assert_allclose(losses, [expected.train_loss, expected.test_loss, expected.gradient_norm], 1e-4)
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_networks_of_every_kind(network_model, case):
+    task, settings = named_task("add", modulus=13), SMALL | {"steps": 20, "every": 10}
+    configs = [RunConfig.for_task(task, network_model(case), seed=seed, **settings) for seed in (1, 2)]
+    recorders = [InMemory() for _ in configs]
+    train_together(Stack([Member(config, task) for config in configs], device="cuda"), recorders)
+    for config, recorder in zip(configs, recorders, strict=True):
+        alone = InMemory()
+        train(Trainer(config, task), alone)
+        assert relative_error(recorder.snapshots[-1], alone.snapshots[-1]) < 1e-3
 
 
 @pytest.mark.parametrize("engine", ["eager", "compiled"])

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from pydantic import Discriminator, Tag
 
 from spectraledge.errors import InputError
@@ -58,11 +59,14 @@ def model_config(kind: str, *, tokens: int, answers: int, **sizes: Any) -> Trans
     raise InputError(f"unknown model {kind!r}: give transformer, mlp or module.py:function")
 
 
-def architecture_of(config: TransformerConfig | MLPConfig | ModuleConfig) -> Architecture:
+def architecture_of(
+    config: TransformerConfig | MLPConfig | ModuleConfig, *, device: torch.device | str = "cpu"
+) -> Architecture:
     """Return what can be computed of the networks of a configuration.
 
     Args:
         config: The configuration.
+        device: Where its networks compute; what they hold beside parameters is put there.
 
     Returns:
         The architecture.
@@ -71,5 +75,5 @@ def architecture_of(config: TransformerConfig | MLPConfig | ModuleConfig) -> Arc
         InputError: if it is a user's network that has changed, or that cannot be trained and analysed rightly.
     """
     if isinstance(config, ModuleConfig):
-        return user_architecture(config)
+        return user_architecture(config).on(device)
     return MLPArchitecture.of(config) if isinstance(config, MLPConfig) else PairTransformer(config)

@@ -76,6 +76,10 @@ class ModuleArchitecture:
         """Make a network whose weights are to be loaded."""
         return seeded(self.build, 0)
 
+    def on(self, device: torch.device | str) -> "ModuleArchitecture":
+        """Return the same with buffers on a device, where a recorded step must find them."""
+        return replace(self, network=self.network.to(device))
+
     def encode(self, pairs_SN2: Tensor) -> Tensor:
         """Return the tokens by position."""
         return pairs_SN2.transpose(1, 2)

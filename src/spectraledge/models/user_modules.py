@@ -218,9 +218,9 @@ def _check_derivatives(architecture: ModuleArchitecture, pairs_N2: Tensor) -> No
         read({name: value + size * along[name] for name, value in weights.items()}, pairs_N2)
         for size in (_SMALL, -_SMALL)
     )
-    slope = sum((gradient[name] * along[name]).sum() for name in gradient)
+    slope = torch.stack([(gradient[name] * along[name]).sum() for name in gradient]).sum()
     squares = ahead.square().sum() - behind.square().sum()
-    pairs = ((found, (ahead - behind) / (2 * _SMALL)), (torch.as_tensor(slope), squares / (2 * _SMALL)))
+    pairs = ((found, (ahead - behind) / (2 * _SMALL)), (slope, squares / (2 * _SMALL)))
     for derivative, difference in pairs:
         if not torch.allclose(derivative, difference, rtol=1e-3, atol=1e-4 * float(difference.abs().max())):
             raise InputError(

@@ -153,7 +153,7 @@ class Stack:
         _check(configs)
         if place.type == "cpu":
             keep_freed_memory()
-        self.architecture = architecture_of(configs[0].model)
+        self.architecture = architecture_of(configs[0].model, device=place)
         self.layout = Layout(self.architecture.shapes)
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
