@@ -194,11 +194,10 @@ def test_no_space_left(tmp_path: Path) -> None:
     assert not [path for path in files_below(tmp_path) if ".partial" in path.name or path.suffix == ".safetensors"]
 
 
-def test_tables_must_be_square_and_prime(command: Command, tmp_path: Path) -> None:
+def test_tables_must_be_of_numbered_answers(command: Command, tmp_path: Path) -> None:
     for name, table, part in [
-        ("oblong", np.zeros((3, 4)), "must be square"),
-        ("composite", np.zeros((4, 4)), "needs a prime modulus, got 4"),
-        ("large", np.full((5, 5), 5), "a label outside 0..4"),
+        ("flat", np.zeros(4), "must have rows and columns of numbers"),
+        ("large", np.full((5, 5), 25), "an answer 25 in a table of 25 cells"),
         ("half", np.full((5, 5), 0.5), "not integers"),
     ]:
         np.save(tmp_path / f"{name}.npy", table)
