@@ -239,7 +239,8 @@ def test_a_message_names_what_a_file_needs(tmp_path):
 
 def test_a_namespace_of_settings_is_data(tmp_path):
     torch.save({"model": {"w": torch.ones(1)}, "args": argparse.Namespace(lr=0.1, deep=[1])}, tmp_path / "1.pt")
-    assert open_file(tmp_path / "1.pt").keys() == ["w"]
+    with open_file(tmp_path / "1.pt") as file:
+        assert file.keys() == ["w"]
     torch.save({"model": {"w": torch.ones(1)}, "args": argparse.Namespace(lr=Bomb())}, tmp_path / "1.pt")
     with pytest.raises(InputError, match="could run code"):
         open_file(tmp_path / "1.pt")
@@ -251,7 +252,8 @@ def test_nested_modules_have_the_names_of_their_places(tmp_path):
         "head": {},
     }
     torch.save({"model": model}, tmp_path / "1.pt")
-    assert open_file(tmp_path / "1.pt").keys() == ["language_model.embedding.weight", "language_model.encoder.l.0.w"]
+    with open_file(tmp_path / "1.pt") as file:
+        assert file.keys() == ["language_model.embedding.weight", "language_model.encoder.l.0.w"]
 
 
 def test_several_networks_are_not_taken_for_one(tmp_path):
@@ -259,7 +261,8 @@ def test_several_networks_are_not_taken_for_one(tmp_path):
     torch.save({"model": {"fast": one, "slow": one}}, tmp_path / "1.pt")
     with pytest.raises(InputError, match=r"holds several networks \(fast, slow\): choose one by its key"):
         open_file(tmp_path / "1.pt")
-    assert open_file(tmp_path / "1.pt", "model/slow").keys() == ["w"]
+    with open_file(tmp_path / "1.pt", "model/slow") as file:
+        assert file.keys() == ["w"]
     torch.save({"generator": one, "critic": one, "epoch": torch.tensor(3)}, tmp_path / "2.pt")
     with pytest.raises(InputError, match="there is generator, critic, epoch; choose a key that has"):
         open_file(tmp_path / "2.pt")

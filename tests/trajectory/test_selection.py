@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
 from spectraledge.models import Transformer, TransformerConfig
+from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Selection, select_parameters
 
@@ -66,7 +67,7 @@ def test_no_patterns_are_refused():
 
 def test_the_default_of_a_run_watches_the_attention_matrices_and_no_biases():
     model = Transformer(TransformerConfig(tokens=5, width=8, heads=2, hidden=4))
-    found = select_parameters(dict(model.named_parameters()), RunConfig.model_fields["watched"].default)
+    found = select_parameters(dict(model.named_parameters()), RunConfig.for_task(named_task("add", modulus=5)).watched)
     assert found.matched == tuple(
         f"layers.{depth}.attention.{part}.weight" for depth in range(2) for part in ("qkv", "output")
     )

@@ -231,7 +231,7 @@ def _at(path_TT: Tensor, to_path_T: Tensor, place: int) -> _Place:
 def _course(path_WW: Tensor) -> float:
     """Return how far a path gets over several intervals, squared, over how far a random walk of them would."""
     spans_W = torch.cat([path_WW.new_zeros(1), path_WW.diagonal(1).square().cumsum(0)])
-    first, last = torch.triu_indices(len(path_WW), len(path_WW), 2).unbind()
+    first, last = torch.triu_indices(len(path_WW), len(path_WW), 2, device="cpu").unbind()
     walked = float((spans_W[last] - spans_W[first]).sum())
     return float(path_WW[first, last].square().sum()) / walked if walked > 0 else 0.0
 
