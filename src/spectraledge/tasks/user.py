@@ -70,7 +70,7 @@ def task_from_table(table_AB: ArrayLike, *, name: str = "table", structure: str 
     table = np.asarray(table_AB)
     if table.ndim != 2 or table.dtype.kind not in "biuf":
         raise InputError(
-            f"a task table must have rows and columns of numbers, got shape {table.shape} of {table.dtype}"
+            f"a task table must have rows and columns of numbers, got {table.dtype} of shape {table.shape}"
         )
     filled = np.where(np.isnan(table), -1, table)
     if np.isinf(filled).any() or (filled != np.floor(filled)).any():
