@@ -56,3 +56,8 @@ def test_names_at_the_top_are_imported_when_they_are_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="module 'spectraledge' has no attribute 'absent'"):
         spectraledge.absent  # noqa: B018
+
+
+def test_every_test_file_has_its_own_name():
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
