@@ -1,12 +1,17 @@
 """What CONTRIBUTING says about adding things, done as it says."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from spectraledge.analyses.settings import AnalysisConfig
@@ -16,7 +21,8 @@ from spectraledge.modes import energy_share, field, grouping_basis, peak
 from spectraledge.tasks import GROUPINGS, OPERATIONS, default_groupings, grouping, known, named_task, why_not
 from spectraledge.training import RunConfig, train_in_folder
 
-TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 SETTINGS = AnalysisConfig(window=5, nulls=3, leave_out=("probes",))
 Add = Callable[[str], None]
 
@@ -103,3 +109,69 @@ def test_a_basis(add: Add, tmp_path: Path) -> None:
     assert set(tables["modes"]["basis"]) == {"carry", "sum"}
     row = tables["selection"].query("basis == 'carry' and subspace == 'frequency'").iloc[0]
     assert (row["dimension"], row["functions"]) == (1, "whether a + b carries")
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with a statistic, a claim and a format added as the page says: a module and a line each."""
+    package = tmp_path_factory.mktemp("copy") / "spectraledge"
+    shutil.copytree(ROOT / "src" / "spectraledge", package, ignore=shutil.ignore_patterns("__pycache__"))
+    for place, code in re.findall(r"```python ((?:analyses|claims|trajectory)/[\w/]+.py)\n(.*?)```", TEXT, flags=re.S):
+        line = re.fullmatch(r"(from \S+ import \w+)  # and (.*), in (\w+)\n", code)
+        if not line:
+            (package / place).write_text(code)
+            continue
+        added, entry, registry = line.groups()
+        text = (package / place).read_text().replace("\nfrom spectraledge", f"\n{added}\nfrom spectraledge", 1)
+        text, count = re.subn(rf"^({registry}\b.*= [({{])$", rf"\1\n    {entry},", text, flags=re.M)
+        assert count == 1, place
+        (package / place).write_text(text)
+    return package.parent
+
+
+def run_extended(extended: Path, *arguments: object) -> dict[str, object]:
+    environment = {**os.environ, "PYTHONPATH": str(extended)}
+    command = [sys.executable, "-m", "spectraledge", *map(str, arguments), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=extended)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+STUDY = """
+from spectraledge import RunConfig, named_task
+from spectraledge.studies import AnalysisConfig, StudyConfig
+
+def mine(*, seeds, budget):
+    sizes = {"width": 8, "heads": 2, "hidden": 8}
+    run = RunConfig.for_task(named_task("add", modulus=5), sizes, seed=seeds[0], steps=40, every=4, batch_size=8)
+    settings = AnalysisConfig(analyses=("spectrum", "step"), window=6, nulls=3, leave_out=("probes", "contrasts"))
+    return StudyConfig(name="mine", runs=(run,), analysis=settings)
+"""
+
+
+def test_a_statistic_with_its_figure_and_a_claim(extended: Path) -> None:
+    (extended / "my_study.py").write_text(STUDY)
+    run_extended(extended, "study", "run", "my_study.py:mine", "--out", "study", "--jobs", 1)
+    (run,) = (extended / "study" / "runs").iterdir()
+    reach = pd.read_parquet(run / "reach.parquet")
+    assert reach["reach"].between(1 / 25, 1).all()
+    claims = pd.read_parquet(extended / "study" / "claims.parquet").set_index("claim")
+    edge = reach[reach["kind"] == "edge"]["reach"].sort_values()
+    assert claims.loc["even-reach", "value"] == edge.iloc[-2]
+    page = (extended / "study" / "report.html").read_text()
+    assert "How many inputs a direction moves" in page
+    assert "The edge moves more of the inputs than directions at random do." in page
+    assert (extended / "study" / "figures" / "reach.png").is_file()
+
+
+def test_a_checkpoint_format(extended: Path) -> None:
+    generator = np.random.default_rng(0)
+    place, weights = extended / "archives", generator.normal(size=(8, 6, 5))
+    place.mkdir()
+    for step, moved in enumerate(weights.cumsum(0)):
+        np.savez(place / f"step_{step}.npz", weight=moved, count=step)
+    told = run_extended(extended, "analyze", "archives", "--params", "weight", "--window", 6, "--out", "spectra")
+    assert told
+    found = pd.read_parquet(extended / "spectra" / "spectrum.parquet").query("step == 6")["eigenvalue"]
+    values = np.linalg.svd(weights[1:7].reshape(6, -1), compute_uv=False) ** 2
+    np.testing.assert_allclose(found, values, rtol=1e-9)

@@ -7,7 +7,6 @@ import pytest
 from cli_support import Command
 
 from spectraledge import RunConfig, named_task
-from spectraledge.claims.paper_claims import OVER_SEEDS, evaluate_study
 from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
 from spectraledge.studies.recipes import RECIPES
 
@@ -67,8 +66,10 @@ def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest
 
     refused = command("study", "report", folder, "--markdown")
     assert refused.code == 2
-    assert "--markdown is for studies of paper, this is one of tiny" in refused.err
-    monkeypatch.setitem(OVER_SEEDS, "tiny", evaluate_study)
+    assert "--markdown is for studies with claims over seeds, tiny has claims on runs" in refused.err
+    asked = json.loads((folder / "study.json").read_text())
+    asked["config"]["questions"] = "paper"
+    (folder / "study.json").write_text(json.dumps(asked))
     small = tmp_path / "small"
     told = json.loads(command("study", "report", folder, "--markdown", "--out", small, "--json").out)
     assert told["report"] == str(small / "report.md")

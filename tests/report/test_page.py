@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from report_support import ERROR, TABLES, Reader, make_run, make_study, rows_of, unmeasured, without_bulk
 
-from spectraledge.claims.of_runs import evaluate_claims
+from spectraledge.claims.questions import evaluate_runs
 from spectraledge.report import tables, write_report
 from spectraledge.report.publishing import write_text
 from spectraledge.report.quick import compose_by_run
@@ -31,7 +31,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
 
 @pytest.fixture(scope="module")
 def claims(study: StudyResult) -> pd.DataFrame:
-    return evaluate_claims(study.runs)
+    return evaluate_runs(study.runs)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_selected_frequencies_are_told_or_not_found(study: StudyResult, claims: 
 
 def test_without_the_new_tables_the_page_leads_with_the_edge(tmp_path: Path):
     study = make_study(tmp_path, unmeasured(make_run("add", effect=0.4)))
-    claims = evaluate_claims(study.runs)
+    claims = evaluate_runs(study.runs)
     page = write_report(study, claims).read_text()
     text = Reader(page).text
     assert headline(study, claims).startswith("The largest directions of the weight updates move functions")

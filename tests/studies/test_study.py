@@ -9,7 +9,8 @@ import pytest
 
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.analyses.step import STEP_TABLES
-from spectraledge.claims.of_runs import evaluate_claims, second_largest
+from spectraledge.claims.of_runs import second_largest
+from spectraledge.claims.questions import evaluate_runs
 from spectraledge.studies import (
     AnalysisConfig,
     RunResult,
@@ -131,7 +132,7 @@ def selecting(run: RunResult, **changed: float) -> RunResult:
 )
 def test_selection_needs_an_interval_a_small_q_and_more_than_noise(finished: Path, changed: dict, verdict: str) -> None:
     study = load_study(finished)
-    claims = evaluate_claims(dataclasses.replace(study, runs=(selecting(study.runs[0], **changed),)).runs)
+    claims = evaluate_runs(dataclasses.replace(study, runs=(selecting(study.runs[0], **changed),)).runs)
     row = claims[claims["claim"] == "selects-own-functions"].iloc[0]
     assert row["verdict"] == verdict
     assert (row["low"], row["high"]) == ({"low": 1.4, **changed}["low"], 1.6)
@@ -140,7 +141,7 @@ def test_selection_needs_an_interval_a_small_q_and_more_than_noise(finished: Pat
 def test_the_claim_on_selection_is_one_family_over_runs(finished: Path) -> None:
     study = load_study(finished)
     runs = tuple(selecting(run, p=p) for run, p in zip(study.runs, (0.04, 0.9, 0.9), strict=True))
-    claims = evaluate_claims(dataclasses.replace(study, runs=runs).runs).query("claim == 'selects-own-functions'")
+    claims = evaluate_runs(dataclasses.replace(study, runs=runs).runs).query("claim == 'selects-own-functions'")
     np.testing.assert_allclose(claims["q"], [0.12, 0.9, 0.9])
     assert set(claims["verdict"]) == {"not found"}
 

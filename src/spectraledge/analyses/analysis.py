@@ -27,6 +27,29 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """The figure of a table, with a panel for each run: reports on runs show it without knowing the table.
+
+    Attributes:
+        value: The column that is drawn, upwards.
+        along: A column of numbers, from left to right: lines over steps, points over anything else.
+        by: A column of names, each drawn in its own colour; "" for one colour.
+        title: What it shows.
+        nothing: What it would look like if there were nothing to see, as the end of a sentence.
+        reference: A value to mark: what nothing would give.
+        log: Whether the axis of values is logarithmic.
+    """
+
+    value: str
+    along: str
+    by: str
+    title: str
+    nothing: str
+    reference: float | None = None
+    log: bool = False
+
+
+@dataclass(frozen=True)
 class Table:
     """A table that analyses make, declared: documentation and checks are made from it.
 
@@ -35,12 +58,14 @@ class Table:
         row: What one row is of.
         columns: Its columns by name, in order.
         more: What further columns hold, whose names depend on the run; "" where there are none.
+        drawing: Its figure, where it has one that follows from its columns.
     """
 
     name: str
     row: str
     columns: Mapping[str, Column]
     more: str = ""
+    drawing: Drawing | None = None
 
     def frame(self, rows: Iterable[Sequence[object]] = ()) -> pd.DataFrame:
         """Make the table of its rows, one value per column."""

@@ -3,8 +3,6 @@
 A claim says: section of Xu 2026, id, what is claimed; the effect, the runs that it is about, and where it lies.
 """
 
-from collections.abc import Callable
-
 from spectraledge.analyses.run_result import Runs
 from spectraledge.claims.design import COMPOSITE, CONTROLS, GROKKING, PARTS, STEEP, learned
 from spectraledge.claims.effects import NULLS
@@ -301,7 +299,3 @@ def evaluate_study(runs: Runs) -> Verdicts:
     Cost: some seconds for a hundred runs.
     """
     return judge(PAPER_CLAIMS, measure_paper(runs))
-
-
-OVER_SEEDS: dict[str, Callable[[Runs], Verdicts]] = {"paper": evaluate_study}
-"""Recipes whose claims are over seeds, and how those are evaluated."""

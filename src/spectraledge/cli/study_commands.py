@@ -6,17 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from spectraledge.claims.paper_claims import OVER_SEEDS
+from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.cli.options import Json, NoSeed, Out, progress_console, remark, show
 from spectraledge.errors import InputError
-from spectraledge.files import read_table, write_json
+from spectraledge.files import write_json
 from spectraledge.report import write_report, write_results
 from spectraledge.studies import (
     RECIPES,
@@ -107,7 +106,7 @@ def run(
         result = run_study(config, folder, backend=place, on_progress=bars.update)
     if not (finished_before and page.is_file()):
         remark("writing the report")
-        _write_report(result, folder)
+        _write_report(result)
     for run_id, error in result.failed.items():
         remark(f"failed: {run_id}: {error}")
     show(
@@ -181,7 +180,7 @@ def report(
     if markdown:
         page = write_results(result, _verdicts(result), folder if out is None else out)
     else:
-        page = _write_report(result, folder, out)
+        page = _write_report(result, out)
     show(
         {
             "report": str(page.resolve()),
@@ -239,27 +238,23 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
-def _write_report(result: StudyResult, folder: Path, out: Path | None = None) -> Path:
-    if result.config.name in OVER_SEEDS:
-        return write_report(result, _verdicts(result), out=out)
-    return write_report(_reported(result), _claims(folder), out=out)
+def _write_report(result: StudyResult, out: Path | None = None) -> Path:
+    answers = QUESTIONS[result.config.questions](result.runs)
+    return write_report(result if isinstance(answers, Verdicts) else _reported(result), answers, out=out)
 
 
 def _verdicts(result: StudyResult) -> Verdicts:
-    name = result.config.name
-    if name not in OVER_SEEDS:
-        raise InputError(f"--markdown is for studies of {', '.join(OVER_SEEDS)}, this is one of {name}: leave it out")
-    return OVER_SEEDS[name](result.runs)
+    answers = QUESTIONS[result.config.questions](result.runs)
+    if not isinstance(answers, Verdicts):
+        raise InputError(
+            f"--markdown is for studies with claims over seeds, {result.config.name} has claims on runs: leave it out"
+        )
+    return answers
 
 
 def _reported(result: StudyResult) -> StudyResult:
     """What the report can show: runs with a spectrum and modes."""
     return result.having("spectrum", "modes", "waves", "characters")
-
-
-def _claims(folder: Path) -> pd.DataFrame:
-    path = folder / "claims.parquet"
-    return read_table(path) if path.is_file() else pd.DataFrame()
 
 
 class _StudyBars:

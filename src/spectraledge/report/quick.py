@@ -6,6 +6,7 @@ import pandas as pd
 
 from spectraledge.report.course import change_table, course_figure
 from spectraledge.report.curves import eigenvalue_figure, training_figure
+from spectraledge.report.declared import declared_figures
 from spectraledge.report.document import Absent, Block, Cards, Page, Section, Terms
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
 from spectraledge.report.measurements import measurements
@@ -23,7 +24,7 @@ def compose_by_run(study: StudyResult, claims: pd.DataFrame) -> Page:
 
     Args:
         study: The finished runs; it may hold none.
-        claims: What `evaluate_claims` found in them; it may be empty.
+        claims: What `evaluate_runs` found in them; it may be empty.
 
     Returns:
         The report.
@@ -144,8 +145,8 @@ def _published(study: StudyResult) -> Section:
 
 
 def _measured(study: StudyResult) -> tuple[Section, ...]:
-    tables = tuple(measurements(study))
-    return (Section("measured", "Measurements", blocks=tables, short="Measurements"),) if tables else ()
+    blocks: tuple[Block, ...] = (*declared_figures(study), *measurements(study))
+    return (Section("measured", "Measurements", blocks=blocks, short="Measurements"),) if blocks else ()
 
 
 def _runs(study: StudyResult) -> Section:

@@ -18,7 +18,7 @@ def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Pa
 
     Args:
         study: The finished runs; it may hold none.
-        claims: What `evaluate_study` or `evaluate_claims` found in them; it may be empty.
+        claims: What `QUESTIONS` of the study found in them; it may be empty.
         out: Folder to write into. Default: the study's own.
 
     Returns:

@@ -8,8 +8,10 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import SpectrumTables, analyze_folder
 from spectraledge.analyses.step import analyze_step
-from spectraledge.claims.of_runs import CLAIMS, Claim, evaluate_claims
+from spectraledge.claims.of_runs import Claim, evaluate_claims
 from spectraledge.claims.paper_claims import PAPER_CLAIMS, evaluate_study
+from spectraledge.claims.questions import QUESTIONS, evaluate_runs
+from spectraledge.claims.run_claims import CLAIMS
 from spectraledge.claims.verdicts import SeedClaim, Verdicts
 from spectraledge.studies.backends import Backend, BackendName
 from spectraledge.studies.estimates import Estimate, estimate_study, time_steps
@@ -24,6 +26,7 @@ __all__ = [
     "ANALYSES",
     "CLAIMS",
     "PAPER_CLAIMS",
+    "QUESTIONS",
     "RECIPES",
     "Analysis",
     "AnalysisConfig",
@@ -47,6 +50,7 @@ __all__ = [
     "changed_files",
     "estimate_study",
     "evaluate_claims",
+    "evaluate_runs",
     "evaluate_study",
     "first_seeds",
     "follow_course",

@@ -76,6 +76,7 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     more = {run.run_id: (*analysis.analyses, *_further(run, few)) for run in single if run.weight_decay}
     return StudyConfig(
         name="paper",
+        questions="paper",
         runs=(*single, *joint),
         analysis=analysis,
         other_analyses=more | {run.run_id: _of_joint(run) for run in joint},

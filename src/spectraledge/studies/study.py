@@ -10,8 +10,8 @@ from typing import Literal
 
 import pandas as pd
 
-from spectraledge.claims.of_runs import evaluate_claims
-from spectraledge.claims.paper_claims import OVER_SEEDS
+from spectraledge.claims.questions import QUESTIONS
+from spectraledge.claims.verdicts import Verdicts
 from spectraledge.errors import InputError
 from spectraledge.files import write_json, write_table
 from spectraledge.studies.backends import Backend
@@ -112,14 +112,13 @@ def run_study(
 
 
 def _evaluate(result: StudyResult, folder: Path) -> None:
-    measured = result.having("modes", "characters")
-    if result.config.name in OVER_SEEDS:
-        verdicts = OVER_SEEDS[result.config.name](result.runs)
-        write_table(folder / "claims.parquet", verdicts.claims)
-        write_table(folder / "claims_by_seed.parquet", verdicts.by_seed)
-        write_table(folder / "effects.parquet", verdicts.effects.rows)
-    elif measured.runs:
-        write_table(folder / "claims.parquet", evaluate_claims(measured.runs))
+    answers = QUESTIONS[result.config.questions](result.runs)
+    if isinstance(answers, Verdicts):
+        write_table(folder / "claims.parquet", answers.claims)
+        write_table(folder / "claims_by_seed.parquet", answers.by_seed)
+        write_table(folder / "effects.parquet", answers.effects.rows)
+    elif len(answers):
+        write_table(folder / "claims.parquet", answers)
 
 
 def study_status(folder: Path) -> list[RunStatus]:
@@ -145,7 +144,7 @@ def _claim_folder(config: StudyConfig, folder: Path) -> None:
             raise InputError(
                 f"{folder} holds another study (another recipe, seed or version): choose another folder with --out"
             )
-        if known.hash == config.hash:
+        if known == config:
             return
     # Runs that were trained without a study are welcome: each folder is checked against its run.
     elif folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {"runs"}):

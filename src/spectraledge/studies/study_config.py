@@ -1,12 +1,13 @@
 """A study as data: which runs, and how they are analysed."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.claims.questions import QUESTIONS
 from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.training import RunConfig
@@ -29,6 +30,8 @@ class StudyConfig(BaseModel):
         analysis: How each is analysed.
         other_analyses: Names of the analyses of runs, by run id, that do not have those of `analysis`.
         keep: Which snapshots stay; see `thin`.
+        questions: What is asked of the finished runs, a key of `QUESTIONS`. It decides which report there is, and not
+            which study it is: folders from before it was kept are asked by the name of their recipe.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +41,20 @@ class StudyConfig(BaseModel):
     analysis: AnalysisConfig = AnalysisConfig()
     other_analyses: dict[str, tuple[str, ...]] = {}
     keep: Keep = "all"
+    questions: str = "runs"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_questions(cls, given: Any) -> Any:
+        known = isinstance(given, dict) and given.get("name") in QUESTIONS and "questions" not in given
+        return {**given, "questions": given["name"]} if known else given
+
+    @field_validator("questions")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in QUESTIONS:
+            raise ValueError(f"unknown questions {name!r}: known are {', '.join(QUESTIONS)}")
+        return name
 
     @model_validator(mode="after")
     def _of_its_runs(self) -> "StudyConfig":
@@ -49,7 +66,7 @@ class StudyConfig(BaseModel):
     def hash(self) -> str:
         """Hex SHA-256 of the configuration."""
         analysis = self.analysis.values(*AnalysisConfig.model_fields)
-        return digest({**self.model_dump(mode="json"), "analysis": analysis})
+        return digest({**self.model_dump(mode="json", exclude={"questions"}), "analysis": analysis})
 
     def grows(self, other: "StudyConfig") -> bool:
         """Tell whether this study is the other one with the same or more runs, whatever is analysed of each."""

@@ -1,0 +1,5 @@
+"""`python -m spectraledge` is the command."""
+
+from spectraledge.cli import main
+
+main()
