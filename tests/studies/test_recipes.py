@@ -76,4 +76,5 @@ def test_hashes_are_those_of_earlier_versions() -> None:
         "autoencoder": "75ae3f",
         "cousage": "5af594",
         "reuse": "cd7e13",
+        "score": "29a7d0",
     }

@@ -1,5 +1,7 @@
 """What moved the weights in a window: Adam's own steps, weight decay, and how the two share the edge."""
 
+from typing import NamedTuple
+
 import pandas as pd
 import torch
 from torch import Tensor
@@ -9,6 +11,43 @@ from spectraledge.analyses.analysis import EIGENVALUE, STEP, Column, StepTable
 from spectraledge.analyses.left_out import without
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.trajectory import Series, moves_path, read_snapshot
+
+
+class Moves(NamedTuple):
+    """What moved the watched parameters in consecutive intervals, float64.
+
+    Attributes:
+        decay_WP: Weight decay's part of every update.
+        gradient_WP: The gradients of the interval's steps, summed as they came.
+        clipped_WP: The same as clipped.
+    """
+
+    decay_WP: Tensor
+    gradient_WP: Tensor
+    clipped_WP: Tensor
+
+
+def recorded_moves(run: RecordedRun, series: Series) -> Moves | None:
+    """Read what moved the weights between the snapshots of a part of a run.
+
+    Args:
+        run: The run.
+        series: The snapshots, and the parameters that are watched.
+
+    Returns:
+        One row per update; None if the run does not say, or says it of other parameters.
+    """
+    files = [moves_path(run.folder, snapshot.step) for snapshot in series.snapshots[1:]]
+    layout, recorded = series.layout, Series.open(run.folder, run.config.watched).layout
+    if not all(file.is_file() for file in files) or not set(layout.shapes) <= set(recorded.shapes):
+        return None
+    names = tuple(f"{part}/{name}" for part in ("decay", "gradient", "clipped") for name in layout.shapes)
+    parts: dict[str, list[Tensor]] = {"decay": [], "gradient": [], "clipped": []}
+    for file in files:
+        tensors = read_snapshot(file, names)
+        for part, rows in parts.items():
+            rows.append(layout.join({name: tensors[f"{part}/{name}"].double() for name in layout.shapes}))
+    return Moves(*(torch.stack(rows) for rows in parts.values()))
 
 
 def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
@@ -27,18 +66,12 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
     Returns:
         See `MOVES`. No rows if the run does not say what moved it, or says it of other parameters.
     """
-    files = [moves_path(run.folder, snapshot.step) for snapshot in window.series.snapshots[1:]]
-    layout, recorded = window.series.layout, Series.open(run.folder, run.config.watched).layout
-    if not all(file.is_file() for file in files) or not set(layout.shapes) <= set(recorded.shapes):
+    moved = recorded_moves(run, window.series)
+    if moved is None:
         kinds = {name: "int64" if name in ("step", "direction") else "float64" for name in MOVES.columns}
-        return without(MOVES.frame().astype(kinds), f"what moved {', '.join(layout.shapes)} was not recorded")
-    names = tuple(f"{part}/{name}" for part in ("decay", "gradient", "clipped") for name in layout.shapes)
-    parts: dict[str, list[Tensor]] = {"decay": [], "gradient": [], "clipped": []}
-    for file in files:
-        tensors = read_snapshot(file, names)
-        for part, rows in parts.items():
-            rows.append(layout.join({name: tensors[f"{part}/{name}"].double() for name in layout.shapes}))
-    decay_WP, gradient_WP, clipped_WP = (torch.stack(rows) for rows in parts.values())
+        names = ", ".join(window.series.layout.shapes)
+        return without(MOVES.frame().astype(kinds), f"what moved {names} was not recorded")
+    decay_WP, gradient_WP, clipped_WP = moved.decay_WP, moved.gradient_WP, moved.clipped_WP
     adam_WP = window.updates_WP - decay_WP
     whole = _row(adam_WP, decay_WP, gradient_WP, clipped_WP, None, window)
     vectors_KP = window.directions.vectors_KP

@@ -6,6 +6,7 @@ from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
 from spectraledge.analyses.representation import REPRESENTATION
 from spectraledge.analyses.reuse import REUSE
+from spectraledge.analyses.score import ANALYSIS as SCORE
 from spectraledge.analyses.shared_usage import COUSAGE
 from spectraledge.analyses.spectra import SPECTRUM
 from spectraledge.analyses.step import STEP
@@ -13,7 +14,18 @@ from spectraledge.analyses.three_decompositions import DECOMPOSITIONS
 
 ANALYSES = {
     analysis.name: analysis
-    for analysis in (SPECTRUM, STEP, COURSE, DECLINES, DECOMPOSITIONS, REPRESENTATION, AUTOENCODER, COUSAGE, REUSE)
+    for analysis in (
+        SPECTRUM,
+        STEP,
+        COURSE,
+        DECLINES,
+        DECOMPOSITIONS,
+        REPRESENTATION,
+        AUTOENCODER,
+        COUSAGE,
+        REUSE,
+        SCORE,
+    )
 }
 """Every analysis by name."""
 

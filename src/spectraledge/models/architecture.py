@@ -34,6 +34,11 @@ class Architecture(Protocol):
         ...
 
     @property
+    def groups(self) -> Mapping[str, str]:
+        """The part of the network that every parameter belongs to, by name, as a person calls it."""
+        ...
+
+    @property
     def watched(self) -> tuple[str, ...]:
         """Name patterns of the parameters whose updates are studied where nothing else is said."""
         ...

@@ -58,6 +58,11 @@ class ModuleArchitecture:
         return frozenset(name for name, parameter in self.network.named_parameters() if id(parameter) in own)
 
     @property
+    def groups(self) -> dict[str, str]:
+        """The submodule of every parameter; of the network's own parameters their names."""
+        return {name: "head" if name in self.head else name.rpartition(".")[0] or name for name in self.shapes}
+
+    @property
     def watched(self) -> tuple[str, ...]:
         """All matrices but the head's; all parameters of a network that has no other matrix."""
         names = tuple(name for name, shape in self.shapes.items() if len(shape) > 1 and name not in self.head)

@@ -37,6 +37,11 @@ class PairTransformer:
         return {name: tuple(parameter.shape) for name, parameter in self.module().named_parameters()}
 
     @property
+    def groups(self) -> dict[str, str]:
+        """Embeddings, attention and feed-forward of every layer with the LayerNorm before it, and the head with its."""
+        return {name: _group(name) for name in self.shapes}
+
+    @property
     def attention(self) -> Attention:
         """Where attention's matrices lie."""
         layers = [f"layers.{depth}.attention" for depth in range(self.config.depth)]
@@ -128,3 +133,10 @@ class PairTransformer:
     def token_table(self, parameters: Parameters) -> Tensor:
         """Return the token embedding."""
         return parameters["token_embedding.weight"]
+
+
+def _group(name: str) -> str:
+    first, *rest = name.split(".")
+    if first != "layers":
+        return "embeddings" if "embedding" in first else "head"
+    return f"{'attention' if rest[1] in ('norm1', 'attention') else 'feed-forward'} {int(rest[0]) + 1}"

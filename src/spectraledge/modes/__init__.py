@@ -2,6 +2,15 @@
 
 from spectraledge.modes.decompositions import Basis, grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.features import feature_basis, walsh_basis
+from spectraledge.modes.function_growth import (
+    Growth,
+    carried_growth,
+    growth,
+    in_their_plane,
+    needed,
+    random_frames,
+    random_frames_in_plane,
+)
 from spectraledge.modes.functional_pca import (
     ComponentTest,
     FunctionalComponents,
@@ -42,6 +51,7 @@ __all__ = [
     "Basis",
     "ComponentTest",
     "FunctionalComponents",
+    "Growth",
     "Inputs",
     "KeyFrequencies",
     "Method",
@@ -53,6 +63,7 @@ __all__ = [
     "Shares",
     "SplitHalf",
     "Wave",
+    "carried_growth",
     "chance_share",
     "component_test",
     "difference_responses",
@@ -64,7 +75,9 @@ __all__ = [
     "functional_components",
     "functions_holding",
     "grouping_basis",
+    "growth",
     "held_shares",
+    "in_their_plane",
     "inclusion",
     "isotropy_p_values",
     "joint_basis",
@@ -72,8 +85,11 @@ __all__ = [
     "key_frequencies",
     "leading_functions",
     "module_readout",
+    "needed",
     "pair_basis",
     "peak",
+    "random_frames",
+    "random_frames_in_plane",
     "responses_of_module",
     "selection_p_values",
     "selection_ratio_of_energies",

@@ -133,6 +133,48 @@ class Basis:
                     energies_S[-1] = max(total - inner_S.sum(), 0.0)
         return energies_KS
 
+    def products(self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]) -> Float:
+        """Inner products of the projections of one function with those of others: ⟨P_ρ f, P_ρ g_k⟩.
+
+        Laws: of a function with itself they are its `energies`; a row sums to ⟨f, g_k⟩ on the covered inputs.
+
+        Args:
+            first_ND: The one function f, shape (N, D).
+            second_KND: The others, shape (K, N, D).
+
+        Returns:
+            float64, shape (K, S), units of the two multiplied.
+        """
+        self._check(len(first_ND))
+        mean_D, centred_nD = self.centred(first_ND)
+        first_RD = self.coefficients_GR.T @ self.group_sums(centred_nD)
+        products_KS = np.zeros((len(second_KND), len(self.subspaces)))
+        for products_S, second_ND in zip(products_KS, second_KND, strict=True):
+            second_mean_D, second_nD = self.centred(second_ND)
+            inner_R = (first_RD * (self.coefficients_GR.T @ self.group_sums(second_nD))).sum(axis=1)
+            products_S[:] = np.bincount(self.subspace_R, weights=inner_R, minlength=len(products_S))
+            products_S[0] = self.size * float(mean_D @ second_mean_D)
+            if self.dimensions_S[-1] > 0:
+                products_S[-1] = float(np.vdot(centred_nD, second_nD)) - inner_R.sum()
+        return products_KS
+
+    def projection(self, response_ND: NDArray[np.floating], *names: str) -> Float:
+        """Project a function into a union of subspaces.
+
+        Args:
+            response_ND: The function, shape (N, D).
+            names: Names of subspaces or parts, other than "mean" and "rest".
+
+        Returns:
+            float64, shape (N, D); 0 at inputs that are not covered.
+        """
+        self._check(len(response_ND))
+        coefficients_GR = self.coefficients_GR[:, np.isin(self.subspace_R, self.indices(*names))]
+        held_RD = coefficients_GR.T @ self.group_sums(self.centred(response_ND)[1])
+        projected_ND = np.zeros(response_ND.shape)
+        projected_ND[self.covered_N] = self.indicator_nG @ (coefficients_GR @ held_RD)
+        return projected_ND
+
     def centred(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float]:
         """Mean of a response over the covered inputs, (D,), and what varies about it there, (n, D); float64."""
         kept_nD = np.asarray(response_ND if self.covered_N.all() else response_ND[self.covered_N], dtype=np.float64)

@@ -1,6 +1,6 @@
 """The network of a recorded run at one step: its read-outs, their responses along directions, and its gradient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,9 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.trajectory import Layout, read_snapshot, snapshot_path
 
 Float = NDArray[np.floating]
+
+_PULLED = 1024
+"""Inputs per pass backwards."""
 
 DIFFERENCE_SIZE = 0.005
 """Size of the finite difference over the norm of the watched parameters (Xu 2026, scripts)."""
@@ -87,6 +90,11 @@ class Network:
         """The watched parameters as one vector."""
         return self.layout.join(self.parameters)
 
+    @property
+    def whole(self) -> "Network":
+        """The same with all its parameters watched."""
+        return replace(self, layout=Layout({name: tuple(value.shape) for name, value in self.parameters.items()}))
+
     @cached_property
     def still(self) -> dict[str, Tensor]:
         """What it computes on the whole domain as its weights are; see `Architecture.still`."""
@@ -105,6 +113,37 @@ class Network:
         if "residual" not in self.still:
             self.architecture.read("residual")  # Says why, and what to do.
         return self.still["residual"]
+
+    def between(self, other: "Network") -> "Network":
+        """Return the network whose weights are half-way to those of another."""
+        middle = {name: (value + other.parameters[name]) / 2 for name, value in self.parameters.items()}
+        return replace(self, parameters=middle)
+
+    def readout(self, name: ReadoutName) -> Float:
+        """What it computes of every input: the read-out itself, shape (N, D)."""
+        if name == "residual":
+            return self.residual_ND.numpy()
+        if name == "logits":
+            logits_NC = self.still["logits"]
+            return (logits_NC - logits_NC.mean(-1, keepdim=True)).numpy()
+        with torch.no_grad():
+            return self.architecture.read(name)(self.parameters, self.inputs_N2).numpy()
+
+    def pulled_back(self, cotangent_ND: Float, readout: ReadoutName) -> Tensor:
+        """Gradient of ⟨cotangent, read-out⟩ with respect to the watched parameters, Jᵀ·cotangent, shape (P,)."""
+        read = self.architecture.read(readout)
+        watched = {name: self.parameters[name].detach().requires_grad_() for name in self.layout.shapes}
+        found_P = torch.zeros(self.layout.size, dtype=self.dtype, device="cpu")
+        cotangent = torch.from_numpy(cotangent_ND).to(self.dtype)
+        for inputs, weights in zip(torch.split(self.inputs_N2, _PULLED), torch.split(cotangent, _PULLED), strict=True):
+            read_ND = read({**self.parameters, **watched}, inputs)
+            found = torch.autograd.grad(read_ND, list(watched.values()), weights, allow_unused=True)
+            parts = {
+                name: torch.zeros_like(value) if part is None else part
+                for (name, value), part in zip(watched.items(), found, strict=True)
+            }
+            found_P += self.layout.join(parts)
+        return found_P
 
     def gradient(self, kept_N: NDArray[np.bool_], labels_N: Tensor | None = None) -> Tensor:
         """Gradient of the mean cross-entropy over some pairs, with respect to the watched parameters.

@@ -131,23 +131,31 @@ def observe(
     )
 
 
-def make_bases(run: RecordedRun, groupings: Mapping[str, Grouping]) -> dict[str, Basis]:
+def make_bases(
+    run: RecordedRun, groupings: Mapping[str, Grouping], kept_N: NDArray[np.bool_] | None = None
+) -> dict[str, Basis]:
     """Make the bases in which energies are taken.
 
     Args:
         run: The run.
         groupings: Groupings by name.
+        kept_N: Which pairs of the domain to cover at most. Subspaces of a part of the domain are what each adds there
+            to those before it. Default: all.
 
     Returns:
         A basis for each grouping, the task's own and that of waves included, one of the pairs in the task's own
         coordinates, and one of `JOINED`, where those apply to the task.
     """
+
+    def covered(group: Grouping) -> Grouping:
+        return group if kept_N is None else group.covering(kept_N)
+
     always = {name: grouping(run.task, name) for name in (run.task.structure, run.wave_basis)}
-    bases = {name: grouping_basis(group) for name, group in (always | dict(groupings)).items()}
-    pairs = pair_basis(grouping(run.task, run.wave_basis))
+    bases = {name: grouping_basis(covered(group)) for name, group in (always | dict(groupings)).items()}
+    pairs = pair_basis(covered(always[run.wave_basis]))
     bases[pairs.name] = pairs
     if not any(why_not(run.task, name) for name in JOINED):
-        joint = joint_basis([grouping(run.task, name) for name in JOINED])
+        joint = joint_basis([covered(grouping(run.task, name)) for name in JOINED])
         bases[joint.name] = joint
     return bases
 

@@ -68,6 +68,11 @@ class Grouping:
         """
         return spectrum_of_means(means_KM) if self.characters is None else self.characters.power(means_KM)
 
+    def covering(self, kept_N: NDArray[np.bool_]) -> "Grouping":
+        """The same map on all pairs, of which only some are in a group."""
+        groups_N = np.where(kept_N, self.groups_N, -1)
+        return replace(self, groups_N=groups_N, coordinates_N2=np.where(kept_N[:, None], self.coordinates_N2, -1))
+
     def restricted(self, kept_N: NDArray[np.bool_]) -> "Grouping":
         """The same map on some of the pairs."""
         return replace(self, groups_N=self.groups_N[kept_N], coordinates_N2=self.coordinates_N2[kept_N])

@@ -1,0 +1,129 @@
+"""The score of a run: which functions it computes over training, and what makes them grow."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
+from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, carrier_rows, growth_tables
+from spectraledge.analyses.left_out import without
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.models import ReadoutName
+from spectraledge.modes import Shares, shares
+from spectraledge.observed.network import Network
+from spectraledge.observed.observation import make_bases
+from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.tasks import default_groupings, grouping
+
+Float = NDArray[np.float64]
+
+READOUTS: tuple[ReadoutName, ...] = (FUNCTION, "residual")
+"""What is read: the function itself, and the stream whose responses `modes` are."""
+
+STRIDE = 4
+"""Snapshots from one whose growth is measured to the next, where no stride is chosen (our choice)."""
+
+
+def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = torch.float32) -> dict[str, pd.DataFrame]:
+    """Measure the score of a run, what its functions grow by, and which directions carry the growth of its own ones.
+
+    Args:
+        folder: A run folder that this package wrote.
+        settings: Bases; for growth and carriers also the stride, watched parameters, window, its centring, size of the
+            edge, number of nulls and seed.
+        dtype: Precision of passes. Default single (our choice: shares agree with those of double precision to 1e-5).
+
+    Returns:
+        `SCORE`, `GROWTH` and `CARRIERS` by name.
+
+    Raises:
+        InputError: if the folder is no run, or a basis is unknown.
+
+    Cost: a forward pass per snapshot, and about ten derivatives per measured interval.
+    """
+    run = RecordedRun.open(folder, settings.params)
+    groupings = {name: grouping(run.task, name) for name in settings.bases or default_groupings(run.task)}
+    halves = {"all": make_bases(run, groupings)}
+    for half, kept_N in (("train", ~run.test_N), ("test", run.test_N)):
+        halves[half] = make_bases(run, groupings, kept_N) if kept_N.any() else {}
+    measured = set(range(1, len(run.steps))[::-1][:: settings.stride or STRIDE])
+    energies: dict[tuple[ReadoutName, str, str], list[Float]] = {}
+    grown: list[pd.DataFrame] = []
+    carriers: list[tuple[object, ...]] = []
+    before: Network | None = None
+    for place, step in enumerate(run.steps):
+        after = Network.at(run, step, dtype=dtype)
+        for readout in (name for name in READOUTS if name in after.architecture.readouts):
+            values_1ND = after.readout(readout)[None]
+            for half, bases in halves.items():
+                for name, basis in bases.items():
+                    energies.setdefault((readout, half, name), []).append(basis.energies(values_1ND)[0])
+        if before is not None and place in measured:
+            interval = Interval.of(run, place, before, after, settings.window)
+            grown += growth_tables(interval, halves["all"])
+            carriers += carrier_rows(interval, halves["all"][run.task.structure], settings)
+        before = after
+    found = CARRIERS.frame(carriers)
+    few = "" if carriers else f"no measured interval has a window of {settings.window} updates"
+    return {
+        SCORE.name: score_table(
+            run.steps,
+            (
+                (readout, half, shares(np.stack(rows), halves[half][name]))
+                for (readout, half, name), rows in energies.items()
+            ),
+        ),
+        GROWTH.name: pd.concat(grown, ignore_index=True) if grown else GROWTH.frame(),
+        CARRIERS.name: without(found, few) if few else found,
+    }
+
+
+def score_table(steps: Sequence[int], states: Iterable[tuple[str, str, Shares]]) -> pd.DataFrame:
+    """Make the table of a score.
+
+    Args:
+        steps: Steps of the snapshots, T of them.
+        states: Name of a read-out, which inputs it is taken on, and its shares at every snapshot, (T, S).
+
+    Returns:
+        See `SCORE`.
+    """
+    tables = [SCORE.frame()]
+    for readout, half, found in states:
+        subspaces, count = found.basis.subspaces[1:], len(steps)
+        columns = {
+            "step": np.repeat(np.asarray(steps, dtype=np.int64), len(subspaces)),
+            "readout": readout,
+            "basis": found.basis.name,
+            "subspace": subspaces * count,
+            "share": found.share_KS[:, 1:].ravel(),
+            "chance": np.tile(found.chance_S[1:], count),
+            "half": half,
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+SCORE = Table(
+    "score",
+    "snapshot, read-out, subspace and half",
+    {
+        "step": Column("the snapshot", "step"),
+        "readout": READOUT,
+        "basis": BASIS,
+        "subspace": Column("frequency ω of the basis, of pairs with its line before it; rest"),
+        "share": Column("of the read-out's energy without its mean over the pairs, that lies in the subspace", "share"),
+        "chance": Column("share that a read-out whose values are permuted among the pairs has on average", "share"),
+        "half": Column("which pairs: all, train, test; subspaces are those of functions on these pairs"),
+    },
+)
+ANALYSIS = Analysis(
+    "score",
+    score_run,
+    (SCORE, GROWTH, CARRIERS),
+    settings=("window", "center_modes", "edge", "nulls", "stride", "seed", "bases", "params"),
+)
