@@ -61,6 +61,30 @@ def test_a_sound_series_is_clean(command: Command, series: Path) -> None:
     assert (outcome.code, outcome.out) == (0, "8 checkpoints, 2 tensors: no findings\n")
 
 
+def test_quick_reads_no_weights(command: Command, series: Path) -> None:
+    said = command("checkpoints", "verify", series, "--quick")
+    assert (said.code, "nothing read: no finding" in said.out) == (0, True)
+    one, other = (series / f"checkpoint-{step}" / "model.safetensors" for step in (200, 300))
+    other.unlink()
+    other.hardlink_to(one)
+    said = command("checkpoints", "verify", series, "--quick", "--json")
+    assert said.code == 1
+    assert [(one["kind"], one["steps"]) for one in json.loads(said.out)["findings"]] == [("duplicate", [200, 300])]
+
+
+def test_a_pattern_chooses_one_of_two_series(command: Command, tmp_path: Path) -> None:
+    for stage in (1, 2):
+        for step in range(3):
+            save_file({"weight": torch.full((2, 2), float(stage))}, tmp_path / f"stage{stage}-step{step}.safetensors")
+    refused = command("checkpoints", "list", tmp_path)
+    assert refused.code == 2
+    assert "--step" in refused.err
+    said = command("checkpoints", "list", tmp_path, "--step", r"^stage2-step(\d+)", "--json")
+    assert [one["step"] for one in json.loads(said.out)["checkpoints"]] == [0, 1, 2]
+    assert "stage2" in said.out
+    assert "no part of the series: stage1-step0.safetensors" in said.err
+
+
 def test_findings_are_told_and_end_with_code_1(command: Command, series: Path, tmp_path: Path) -> None:
     four, five, seven = (series / f"checkpoint-{step}" / "model.safetensors" for step in (400, 500, 700))
     five.write_bytes(four.read_bytes())
@@ -117,6 +141,17 @@ def test_analyze_reads_globs_and_nested_weights(command: Command, series: Path, 
         spectra.append(pd.read_parquet(tmp_path / f"out{number}" / "spectrum.parquet"))
     for spectrum in spectra[1:]:
         pd.testing.assert_frame_equal(spectrum, spectra[0])
+
+
+def test_analyze_says_where_rounding_explains_all(command: Command, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = 1 + torch.rand(6, 8, generator=generator)
+    for step in range(10):
+        moved = 1e-3 * torch.randn(6, 8, generator=generator) * (1 if step < 9 else 1000)
+        save_file({"weight": (weight + moved).bfloat16()}, tmp_path / f"step_{step}.safetensors")
+    said = command("analyze", tmp_path, "--window", 4)
+    assert said.code == 0
+    assert "in 5 of 6 windows all eigenvalues are 0: the weights stand still, or move by no more" in said.err
 
 
 def test_analyze_needs_a_place_for_what_a_glob_gives(command: Command, series: Path) -> None:

@@ -1,5 +1,7 @@
 """Weights of every kind: counted as what they are, or refused by name; against weights that a loop keeps itself."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -147,6 +149,21 @@ def test_adapters_are_followed_and_what_they_adapt_is_frozen():
     selection = tracker.selection
     assert selection.loc[selection["watched"], "name"].str.contains("lora_").all()
     assert (selection.loc[~selection["watched"], "reason"].isin(["frozen", "no pattern matches"])).all()
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1e-3, 1), (0.3, 0)])
+def test_moves_within_the_rounding_of_16_bits_are_said_once(rate, said):
+    model, generator = Network().bfloat16(), torch.Generator().manual_seed(0)
+    with warnings.catch_warnings(record=True) as caught, SpectralEdgeTracker(model, None, **SETTINGS) as tracker:
+        warnings.simplefilter("always")
+        for _ in range(8):
+            with torch.no_grad():
+                for part in model.parameters():
+                    part.add_((rate * torch.randn(part.shape, generator=generator)).bfloat16())
+            tracker.record()
+        values = tracker.results().spectrum["eigenvalue"]
+    assert len([one for one in caught if "no more than their rounding can explain" in str(one.message)]) == said
+    assert (values == 0).all() == bool(said)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -379,7 +379,8 @@ def test_freezing_and_thawing_are_recorded():
         training.steps(2)
         training.model.attn.weight.requires_grad_(True)
         training.model.mlp.weight.requires_grad_(False)
-        training.steps(2)
+        with pytest.warns(RuntimeWarning, match="attn.weight is trained since step 3 and not watched"):
+            training.steps(2)
     notes = tracker.selection.tail(2)
     assert notes["name"].tolist() == ["attn.weight", "mlp.weight"]
     assert notes["reason"].tolist() == ["unfrozen later", "frozen later"]

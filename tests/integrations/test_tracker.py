@@ -255,7 +255,8 @@ def test_parameters_that_come_or_leave_are_recorded_and_the_series_goes_on():
         training.steps(6)
         training.model.extra = nn.Linear(2, 2)
         training.optimizer.add_param_group({"params": list(training.model.extra.parameters())})
-        training.steps(6)
+        with pytest.warns(RuntimeWarning, match="extra.weight is trained since step 9 and not watched"):
+            training.steps(6)
         training.optimizer.param_groups[0]["params"].pop(2)
         training.steps(3)
     notes = tracker.selection.tail(2)

@@ -111,6 +111,12 @@ def analyze(
     for reason in dict.fromkeys(left_out.values()):
         names = [name for name, why in left_out.items() if why == reason]
         remark(f"left out {len(names)} tensors ({reason}): {', '.join(names)}")
+    coarse = int((tables.spectrum.groupby("step")["eigenvalue"].max() == 0).sum())
+    if coarse:
+        remark(
+            f"in {coarse} of {len(tables.edge)} windows all eigenvalues are 0: the weights stand still, or move by no "
+            "more than the rounding of their stored types can explain (give files of more digits, or farther apart)"
+        )
     place = out or folder
     made = {EIGENVALUES.name: tables.spectrum, EDGE.name: tables.edge}
     if recorded:

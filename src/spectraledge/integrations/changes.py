@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from spectraledge.integrations.watching import Row, Watched, plain_names, row
 
+TRAINED_LATER = ("unfrozen later", "came to the optimizer later")
+"""Reasons of parameters that are not watched although they are trained now."""
+
 
 class Changes:
     """Finds which parameters come and go.
@@ -41,13 +44,13 @@ class Changes:
             if not parameter.requires_grad and name not in self._frozen
         }
         self._frozen = {name: self._frozen[name] for name in self._frozen if name not in thawed} | frozen
-        rows = [row(name, parameter, "unfrozen later", step) for name, parameter in thawed.items()]
+        rows = [row(name, parameter, TRAINED_LATER[0], step) for name, parameter in thawed.items()]
         rows += [row(name, parameter, "frozen later", step) for name, parameter in frozen.items()]
         came, left = set(moved) - self._moved, self._moved - set(moved)
         self._moved = set(moved)
         if came:
             new = [pair for pair in plain_names(self._model) if id(pair[1]) in came and self._matches(pair[0])]
-            rows += [row(name, parameter, "came to the optimizer later", step) for name, parameter in new]
+            rows += [row(name, parameter, TRAINED_LATER[1], step) for name, parameter in new]
         gone = [(name, parameter) for name, parameter in self._watched.items() if id(parameter) in left]
         return rows + [row(name, parameter, "left the optimizer", step) for name, parameter in gone]
 

@@ -89,6 +89,15 @@ class Record:
         """Largest squared length that rounding alone can give the last window."""
         return sum(self._noise[-self._window :])
 
+    @property
+    def explained_by_rounding(self) -> bool:
+        """Whether the last window, which must be full, moved, and all its eigenvalues are set to 0 as rounding."""
+        trace = sum(float(band_V[0]) for band_V in self._band[-self._window :])
+        # No eigenvalue is larger than the trace, and the first not smaller than the mean.
+        if not 0 < trace <= self._window * self.window_noise:
+            return False
+        return not bool(self.reading().eigenvalues_W.any())
+
     def append(self, step: int, band_V: Tensor, noise: float) -> None:
         """Add an update.
 

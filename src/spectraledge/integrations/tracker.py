@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.changes import Changes
+from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
 from spectraledge.integrations.record import Reading, Record
 from spectraledge.integrations.rounds import Rounds
@@ -155,7 +155,7 @@ class SpectralEdgeTracker:
         self._records = [self._new_record()]
         self._moved = UNMOVED
         self._since_snapshot = self._heard = self._still = 0
-        self._attached = self._stopped = self._habit = self._told = False
+        self._attached = self._stopped = self._habit = self._told = self._coarse = False
         self._seconds = self._attached_seconds = self._since = 0.0
 
     def __str__(self) -> str:
@@ -414,7 +414,14 @@ class SpectralEdgeTracker:
     def _take(self) -> None:
         """Take the update since the last snapshot."""
         if self._rounds:
-            self._rows += self._changes.since(in_optimizers(self._optimizers), self.step)
+            changed = self._changes.since(in_optimizers(self._optimizers), self.step)
+            self._rows += changed
+            unwatched = [str(entry["name"]) for entry in changed if entry["reason"] in TRAINED_LATER]
+            if unwatched:
+                self._warn(
+                    f"{', '.join(unwatched)} is trained since step {self.step} and not watched: the series goes on "
+                    "with the parameters that it began with; for all of them make a new tracker"
+                )
             self._rounds.refresh()
         lost = self._weights.lost(None if self.distributed else self._model)
         taken = self._updates.take(lost=bool(lost), moved=self._moved)
@@ -453,6 +460,13 @@ class SpectralEdgeTracker:
         self._still = 0 if taken.band_V[0] else self._still + 1
         if self._still == self.window:
             self._warn(f"the watched weights have not moved in {self.window} updates, the last at step {self.step}")
+        if self.ready and not self._coarse and record.explained_by_rounding:
+            self._coarse = True
+            self._warn(
+                f"in the {self.window} updates up to step {self.step} the watched weights moved by no more than their "
+                "rounding can explain, so all eigenvalues are 0: watch weights of more digits, or take snapshots less "
+                "often (every=)"
+            )
         if self._surrogates and self.ready:
             floor = noise_floor(
                 self._updates.held(),
