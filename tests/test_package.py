@@ -61,3 +61,8 @@ def test_names_at_the_top_are_imported_when_they_are_used() -> None:
 def test_every_test_file_has_its_own_name():
     names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_every_module_has_its_own_name():
+    names = [path.name for path in Path(spectraledge.__file__).parent.rglob("*.py") if path.name != "__init__.py"]
+    assert sorted(set(names)) == sorted(names)

@@ -15,7 +15,7 @@ from spectraledge.claims.questions import evaluate_runs
 from spectraledge.report import tables, write_report
 from spectraledge.report.publishing import write_text
 from spectraledge.report.quick import compose_by_run
-from spectraledge.report.tables import claim_tables, files
+from spectraledge.report.run_tables import claim_tables, files
 from spectraledge.report.text import answer_table, headline, run_cards
 from spectraledge.studies.results import StudyResult
 

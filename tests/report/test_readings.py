@@ -13,8 +13,8 @@ from spectraledge.report.curves import eigenvalue_figure
 from spectraledge.report.document import Chart
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
 from spectraledge.report.marks import SOLID, Mark
-from spectraledge.report.names import published_modes, titles
 from spectraledge.report.plots import log_ticks
+from spectraledge.report.run_names import published_modes, titles
 from spectraledge.report.style import TINT
 from spectraledge.report.text import caution
 from spectraledge.report.words import hundredths, listing, percent, probability, ratio, spread, statistic

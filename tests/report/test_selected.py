@@ -22,7 +22,7 @@ from report_support import (
     unmeasured,
 )
 
-from spectraledge.report.course import change_table, course_figure
+from spectraledge.report.course_figure import change_table, course_figure
 from spectraledge.report.document import Table
 from spectraledge.report.measurements import measurements
 from spectraledge.report.printed import draw_charts

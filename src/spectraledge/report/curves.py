@@ -6,7 +6,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
-from spectraledge.report.names import floats, titles
+from spectraledge.report.run_names import floats, titles
 from spectraledge.report.style import BLUE, GREEN, INK, PALE, PURPLE, VERMILLION
 from spectraledge.report.words import spectrum_window
 from spectraledge.studies.results import StudyResult

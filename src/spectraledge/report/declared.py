@@ -8,7 +8,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.curve_plot import STEPS, curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import SHAPES, SOLID, Mark
-from spectraledge.report.names import floats, titles
+from spectraledge.report.run_names import floats, titles
 from spectraledge.report.style import BLUE, GREEN, INK, KIND_COLOURS, ORANGE, PURPLE, VERMILLION
 from spectraledge.report.words import sentence
 from spectraledge.studies.results import StudyResult

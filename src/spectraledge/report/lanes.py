@@ -10,7 +10,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, DIAMOND, TRIANGLE_DOWN, Mark, shape
-from spectraledge.report.names import basis_label, own_variables, published_modes, titles
+from spectraledge.report.run_names import basis_label, own_variables, published_modes, titles
 from spectraledge.report.style import INK, KIND_COLOURS
 from spectraledge.report.words import listing, modes_window, step_word
 from spectraledge.studies.results import StudyResult

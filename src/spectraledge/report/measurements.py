@@ -18,7 +18,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.verdicts import ALPHA
 from spectraledge.report.document import Column, Rows, Table
-from spectraledge.report.names import OWN, basis_label, selected_parts, titles
+from spectraledge.report.run_names import OWN, basis_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,
     figures,

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from spectraledge.report.course import change_table, course_figure
+from spectraledge.report.course_figure import change_table, course_figure
 from spectraledge.report.curves import eigenvalue_figure, training_figure
 from spectraledge.report.declared import declared_figures
 from spectraledge.report.document import Absent, Block, Cards, Page, Section, Terms
@@ -12,8 +12,8 @@ from spectraledge.report.lanes import own_basis_figure, right_basis_figure
 from spectraledge.report.measurements import measurements
 from spectraledge.report.method_words import definitions
 from spectraledge.report.pictures import wave_figure
+from spectraledge.report.run_tables import claim_tables, comparison_table, declared_claims, files, run_table, settings
 from spectraledge.report.selected import frequency_figure, selection_figure
-from spectraledge.report.tables import claim_tables, comparison_table, declared_claims, files, run_table, settings
 from spectraledge.report.text import absent_note, answer_table, caution, headline, run_cards, seed_note
 from spectraledge.report.words import modes_window
 from spectraledge.studies.results import StudyResult

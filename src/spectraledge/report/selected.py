@@ -12,7 +12,7 @@ from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, SQUARE, Mark
-from spectraledge.report.names import OWN, basis_label, own_variables, selected_parts, titles
+from spectraledge.report.run_names import OWN, basis_label, own_variables, selected_parts, titles
 from spectraledge.report.style import BLUE, INK, PALE, VERMILLION
 from spectraledge.report.words import modes_window, sentence, step_word
 from spectraledge.studies.results import StudyResult

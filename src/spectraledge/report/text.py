@@ -7,7 +7,7 @@ import pandas as pd
 from spectraledge.analyses.readings import above_shuffled, published_statistic, selected_frequencies
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.document import Card, Column, Finding, Rows, Table
-from spectraledge.report.names import basis_label, titles
+from spectraledge.report.run_names import basis_label, titles
 from spectraledge.report.words import (
     concentration_range,
     counted,

@@ -4,11 +4,11 @@ from spectraledge.claims.design import COMPOSITE, GROKKING, learned
 from spectraledge.claims.joint_effects import READ_BASES
 from spectraledge.claims.paper_claims import ADDITION_CLAIMS, MULTIPLICATION_CLAIMS, SQUARES_CLAIMS, SUBTRACTION_CLAIMS
 from spectraledge.claims.published import MODES, published_number
-from spectraledge.report.names import basis_label
 from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
 from spectraledge.report.paper.effect_tables import EffectRow, EffectTable
 from spectraledge.report.paper.paper_section import PaperSection
 from spectraledge.report.paper.wave_figure import wave_of_each_task
+from spectraledge.report.run_names import basis_label
 from spectraledge.tasks import OPERATIONS
 
 _FORMULA = {task: OPERATIONS[task].formula for task in GROKKING}

@@ -5,7 +5,6 @@ from spectraledge.claims.paper_claims import OPEN_CLAIMS, REUSE_CLAIMS, SHARED_C
 from spectraledge.claims.published import published_number
 from spectraledge.claims.summaries import LEVEL
 from spectraledge.report.document import Column, Table
-from spectraledge.report.names import basis_label
 from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
 from spectraledge.report.paper.effect_tables import (
     EffectRow,
@@ -17,6 +16,7 @@ from spectraledge.report.paper.effect_tables import (
     worded,
 )
 from spectraledge.report.paper.paper_section import PaperSection
+from spectraledge.report.run_names import basis_label
 from spectraledge.report.words import NONE, ratio, whole
 from spectraledge.tasks import OPERATIONS, part_names
 

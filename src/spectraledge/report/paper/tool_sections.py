@@ -6,10 +6,10 @@ from spectraledge.claims.design import GROKKING, learned
 from spectraledge.claims.direction_effects import FEATURES
 from spectraledge.claims.paper_claims import PROBE_CLAIMS, TOOL_CLAIMS
 from spectraledge.claims.published import VALUES, published_number
-from spectraledge.report.names import basis_label
 from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
 from spectraledge.report.paper.effect_tables import EffectRow, EffectTable
 from spectraledge.report.paper.paper_section import PaperSection
+from spectraledge.report.run_names import basis_label
 from spectraledge.tasks import OPERATIONS
 
 _FORMULA = {task: OPERATIONS[task].formula for task in GROKKING}

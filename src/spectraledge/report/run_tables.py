@@ -8,7 +8,7 @@ from spectraledge.analyses.readings import band, readings
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.published import PublishedMode
 from spectraledge.report.document import Claim, Column, Rows, Table
-from spectraledge.report.names import basis_label, published_modes, titles
+from spectraledge.report.run_names import basis_label, published_modes, titles
 from spectraledge.report.words import (
     NONE,
     concentration_range,

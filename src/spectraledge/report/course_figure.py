@@ -11,7 +11,7 @@ from spectraledge.report.curves import MARK, count_chart, count_marks
 from spectraledge.report.document import Chart, Column, Figure, Panel, Rows, Table
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.measurements import run_groups
-from spectraledge.report.names import own_variables, titles
+from spectraledge.report.run_names import own_variables, titles
 from spectraledge.report.selected import ratio_limits
 from spectraledge.report.style import KIND_COLOURS, VERMILLION
 from spectraledge.report.words import counted, figures, listing, modes_window, percent, probability, spread, whole
