@@ -44,6 +44,32 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class OwnScore:
+    """How the function that a run computes divides over its task's own functions, at every snapshot.
+
+    Attributes:
+        steps_T: Steps of the snapshots.
+        labels: Names of the own functions, S of them.
+        share_ST: Share of the centred logits' energy in each.
+        chance: Share that values permuted among the inputs have in all of them together.
+        waves_TMM: The function projected on the direction of answers along which it varies most in the end, by position
+            of a and b on that wave, in units of its root mean square then; NaN for no value. None where not measured.
+    """
+
+    steps_T: NDArray[np.int64]
+    labels: tuple[str, ...]
+    share_ST: NDArray[np.float64]
+    chance: float
+    waves_TMM: NDArray[np.float64] | None
+
+    @property
+    def own_T(self) -> NDArray[np.float64]:
+        """Share in all own functions together."""
+        whole_T: NDArray[np.float64] = self.share_ST.sum(axis=0)
+        return whole_T
+
+
+@dataclass(frozen=True)
 class PublishedStatistic:
     """The published concentration F of a run's edge in its own basis, beside random directions.
 
@@ -74,6 +100,33 @@ def readings(run: RunResult, *, kind: str, basis: str, method: str) -> pd.DataFr
     modes = run.modes
     chosen = (modes["kind"] == kind) & (modes["basis"] == basis) & (modes["method"] == method)
     return modes[chosen].sort_values("direction")
+
+
+def own_score(run: RunResult) -> OwnScore | None:
+    """Read the score of a run in its task's own basis; None where it was not measured."""
+    score = run.table("score")
+    if score.empty:
+        return None
+    rows = score[(score["basis"] == run.structure) & (score["readout"] == "logits") & (score["half"] == "all")]
+    rows = rows[rows["subspace"] != "rest"]
+    if rows.empty:
+        return None
+    table = rows.pivot(index="subspace", columns="step", values="share").reindex(list(dict.fromkeys(rows["subspace"])))
+    chance = rows[rows["step"] == rows["step"].iloc[0]]["chance"].sum()
+    return OwnScore(
+        table.columns.to_numpy(np.int64), tuple(map(str, table.index)), table.to_numpy(), float(chance), _waves(run)
+    )
+
+
+def _waves(run: RunResult) -> NDArray[np.float64] | None:
+    forming = run.table("forming")
+    if forming.empty:
+        return None
+    steps, places = np.unique(forming["step"], return_inverse=True)
+    side = int(forming[["place_a", "place_b"]].to_numpy().max()) + 1
+    waves = np.full((len(steps), side, side), np.nan)
+    waves[places, forming["place_a"], forming["place_b"]] = forming["value"]
+    return waves
 
 
 def band(values: pd.Series) -> Band | None:

@@ -16,7 +16,7 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.cli.options import Json, NoSeed, Out, progress_console, remark, show
 from spectraledge.errors import InputError
 from spectraledge.files import write_json
-from spectraledge.report import write_report, write_results
+from spectraledge.report import write_clip, write_report, write_results, write_sound
 from spectraledge.studies import (
     RECIPES,
     Backend,
@@ -174,9 +174,22 @@ def report(
             help="Only what a repository keeps: report.md, card.md, claims and tables as CSV, PNG figures.",
         ),
     ] = False,
+    sound: Annotated[
+        Path | None, typer.Option(help="Also write the run that the report opens with as sound, a .wav file.")
+    ] = None,
+    clip: Annotated[
+        Path | None, typer.Option(help="Also write the report's opening as a looping picture, a .webp file.")
+    ] = None,
 ) -> None:
     """Write the report again from a study's tables, into its folder or another; runs that are not done are named."""
+    for path, suffix in ((sound, ".wav"), (clip, ".webp")):
+        if path and path.suffix != suffix:
+            raise InputError(f"a {suffix} file is written, got {path}: give a name that ends so")
     result = load_study(folder)
+    if sound:
+        write_sound(result, sound)
+    if clip:
+        write_clip(result, clip)
     if markdown:
         page = write_results(result, _verdicts(result), folder if out is None else out)
     else:
@@ -186,6 +199,7 @@ def report(
             "report": str(page.resolve()),
             "runs_done": _done(result),
             "missing": list(result.missing),
+            **{name: str(path.resolve()) for name, path in (("sound", sound), ("clip", clip)) if path},
         },
         as_json=as_json,
     )

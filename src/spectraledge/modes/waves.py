@@ -45,16 +45,9 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     Returns:
         The wave.
     """
-    inside = grouping.groups_N >= 0
-    inner = response_ND[inside]
+    inner = response_ND[grouping.groups_N >= 0]
     response_ND = without_rounding((response_ND - inner.mean(axis=0)).T, response_ND.T).T
-    means_DM = group_means(response_ND.T, grouping)
-    filled = np.unique(grouping.groups_N[inside])
-    counts = np.bincount(grouping.groups_N[inside], minlength=grouping.order)[filled]
-    means = means_DM[:, filled].T
-    weighted = (means - np.average(means, axis=0, weights=counts)) * np.sqrt(counts)[:, None]
-    axis = np.linalg.svd(weighted, full_matrices=False)[2][0]
-    values = response_ND @ axis
+    values = response_ND @ widest_axis(response_ND, grouping)
     size = np.sqrt(np.mean(np.square(values)))
     values = values / size if size > 0 else values
     power = grouping.power(group_means(values[None], grouping))[0]
@@ -68,3 +61,23 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     best = tuple(int(i) for i in np.unravel_index(half.argmax(), half.shape))
     phases = np.where(covered[:, None], frequency * coordinates % grouping.order, -1)
     return Wave(values, frequency, phases, (best[0], best[1]), float(half.max()))
+
+
+def widest_axis(values_ND: Float, grouping: Grouping) -> Float:
+    """The unit vector of the read-out along which a function's group means vary most, shape (D,).
+
+    Args:
+        values_ND: A function of every input, shape (N, D).
+        grouping: The groups; inputs in none do not count.
+
+    Returns:
+        The first right singular vector of the group means, each as often as its group has inputs, mean removed.
+    """
+    inside = grouping.groups_N >= 0
+    means_DM = group_means(values_ND.T, grouping)
+    filled = np.unique(grouping.groups_N[inside])
+    counts = np.bincount(grouping.groups_N[inside], minlength=grouping.order)[filled]
+    means = means_DM[:, filled].T
+    weighted = (means - np.average(means, axis=0, weights=counts)) * np.sqrt(counts)[:, None]
+    axis_D: Float = np.linalg.svd(weighted, full_matrices=False)[2][0]
+    return axis_D

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from spectraledge.report.marks import Mark
+from spectraledge.report.stage import Stage
 
 FIGURES, TABLES = "figures", "tables"
 """Folders beside a report that hold its figures, and the numbers behind its tables."""
@@ -318,6 +319,7 @@ class Page:
         warning: What is lacking; "" for nothing.
         command: What makes the study again; "" if that is not known.
         claims: All claims that it names.
+        stage: What it opens with; None for nothing.
         files: Tables that can be taken from it beside those behind its own, by name.
     """
 
@@ -331,6 +333,7 @@ class Page:
     warning: str = ""
     command: str = ""
     claims: tuple[Claim, ...] = ()
+    stage: Stage | None = None
     files: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     @property

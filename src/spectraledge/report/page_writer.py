@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from spectraledge.report.document import Cell, Figure, Page
 from spectraledge.report.marks import chart_config, symbol
 from spectraledge.report.printed import FORMATS, Drawn
-from spectraledge.report.style import FONT
+from spectraledge.report.stage import LOUDEST, SHADES, SILENT, Stage
+from spectraledge.report.style import FONT, SCORE_COLOURS, SIGNED
 
 CITATION = (
     "Y. Xu, “Spectral Edge Dynamics Reveal Functional Modes of Learning”, arXiv 2604.06256, 2026",
@@ -63,6 +64,7 @@ def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
         config=_in_script(chart_config(FONT)),
         vega=vl_convert.javascript_bundle(_BUNDLED) if page.figures else "",
         citation=CITATION,
+        stage=_in_script(_stage(page.stage)) if page.stage else "",
     )
     return html.lstrip()
 
@@ -76,6 +78,32 @@ def _images(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> dict[str, s
             most = f' style="max-width: {image.width:g}px"' if chart.still else ""
             images[name] = image.placed(f'class="drawn" aria-hidden="true"{most}')
     return images
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    return {
+        "steps": stage.steps,
+        "rest": stage.rest,
+        "most": max(float(act.share_ST.max()) for act in stage.acts),
+        "bright": SCORE_COLOURS,
+        "signed": SIGNED,
+        "top": SHADES,
+        "loudest": LOUDEST,
+        "silent": SILENT,
+        "acts": [
+            {
+                "labels": act.labels,
+                "last": act.last,
+                "score": act.packed,
+                "tones": act.tones,
+                "test": [round(float(value), 4) for value in act.test_T],
+                "own": [round(float(value), 4) for value in act.own_T],
+                "waves": act.sprite,
+                "side": 0 if act.waves_TMM is None else act.waves_TMM.shape[1],
+            }
+            for act in stage.acts
+        ],
+    }
 
 
 def _charts(figures: list[Figure]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from spectraledge.report.document import Absent, Block, Cards, Page, Section, Te
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
 from spectraledge.report.measurements import measurements
 from spectraledge.report.method_words import definitions
+from spectraledge.report.opening import opening
 from spectraledge.report.pictures import wave_figure
 from spectraledge.report.run_tables import claim_tables, comparison_table, declared_claims, files, run_table, settings
 from spectraledge.report.selected import frequency_figure, selection_figure
@@ -48,6 +49,7 @@ def compose_by_run(study: StudyResult, claims: pd.DataFrame) -> Page:
         ),
         version=version("spectraledge"),
         claims=declared_claims(claims),
+        stage=opening(study),
         files=files(study, claims),
     )
 

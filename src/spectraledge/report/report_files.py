@@ -1,13 +1,19 @@
-"""Which report a study has, by what its claims are about."""
+"""Which report a study has, by what its claims are about; and its opening as sound and as a clip."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.errors import InputError
+from spectraledge.files import write_bytes
+from spectraledge.report.clip import clip
+from spectraledge.report.opening import opening
 from spectraledge.report.paper import write_paper_report
 from spectraledge.report.publishing import write_page
 from spectraledge.report.quick import compose_by_run
+from spectraledge.report.sound import sound
+from spectraledge.report.stage import Stage
 from spectraledge.studies.results import StudyResult
 
 
@@ -27,3 +33,39 @@ def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Pa
     if isinstance(claims, Verdicts):
         return write_paper_report(study, claims, out=out)
     return write_page(compose_by_run(study, claims), study.folder if out is None else out)
+
+
+def write_sound(study: StudyResult, path: Path) -> None:
+    """Write the run that a report opens with as sound: `sound` of its functions over training.
+
+    Args:
+        study: The finished runs.
+        path: A WAV file.
+
+    Raises:
+        InputError: if no run that generalised has a score.
+    """
+    write_bytes(path, sound(_stage(study).acts[0]))
+
+
+def write_clip(study: StudyResult, path: Path) -> None:
+    """Write a report's opening as a looping picture, see `clip`.
+
+    Args:
+        study: The finished runs.
+        path: A WebP file.
+
+    Raises:
+        InputError: if no run that generalised has a score.
+    """
+    write_bytes(path, clip(_stage(study)))
+
+
+def _stage(study: StudyResult) -> Stage:
+    stage = opening(study)
+    if stage is None:
+        raise InputError(
+            "no run of this study has generalised and has a score, so there is nothing to see or hear: run it again "
+            "with this version, or train longer"
+        )
+    return stage

@@ -1,0 +1,69 @@
+"""The function that a run computes as a picture over (a, b) at every snapshot: the wave as it forms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spectraledge.analyses.analysis import Column, Table
+from spectraledge.modes.waves import wave, widest_axis
+from spectraledge.tasks import Grouping
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class View:
+    """How all snapshots of a run are pictured: as what they come to in the end.
+
+    Attributes:
+        axis_D: Direction of the read-out along which group means vary most in the end.
+        size: Root mean square of the function along it in the end.
+        places_N2: Rank of a and of b among all by their position on that wave; −1 for a pair outside the basis.
+    """
+
+    axis_D: Float
+    size: float
+    places_N2: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values_ND: Float, grouping: Grouping) -> "View":
+        """Choose the view from the function at the last snapshot, shape (N, D), and the grouping that orders inputs."""
+        centred_ND = values_ND - values_ND[grouping.groups_N >= 0].mean(axis=0)
+        axis_D = widest_axis(centred_ND, grouping)
+        size = float(np.sqrt(np.mean(np.square(centred_ND @ axis_D))))
+        phases_N2, coordinates_N2 = wave(values_ND, grouping).phases_N2, grouping.coordinates_N2
+        covered_N = (phases_N2 >= 0).all(axis=1)
+        # Positions coincide where ω divides the order: then by coordinate.
+        keys_n2 = phases_N2[covered_N] * grouping.order + coordinates_N2[covered_N]
+        places_N2 = np.full(phases_N2.shape, -1)
+        places_N2[covered_N] = np.unique(keys_n2, return_inverse=True)[1].reshape(-1, 2)
+        return cls(axis_D, size or 1.0, places_N2)
+
+    def picture(self, step: int, values_ND: Float) -> pd.DataFrame:
+        """Return the rows of one snapshot, see `FORMING`, from the function there, shape (N, D)."""
+        kept_N = self.places_N2[:, 0] >= 0
+        centred_nD = values_ND[kept_N] - values_ND[kept_N].mean(axis=0)
+        columns = {
+            "step": np.int64(step),
+            "place_a": self.places_N2[kept_N, 0].astype(np.int32),
+            "place_b": self.places_N2[kept_N, 1].astype(np.int32),
+            "value": (centred_nD @ self.axis_D / self.size).astype(np.float32),
+        }
+        return pd.DataFrame(columns)
+
+
+FORMING = Table(
+    "forming",
+    "snapshot and pair that the basis of waves covers",
+    {
+        "step": Column("the snapshot", "step"),
+        "place_a": Column("rank of a by its position on the wave that dominates in the end, from 0"),
+        "place_b": Column("rank of b"),
+        "value": Column(
+            "centred logits projected on the direction of answers along which their group means vary most in the end",
+            "its root mean square in the end",
+        ),
+    },
+)
