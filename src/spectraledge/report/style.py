@@ -37,8 +37,8 @@ SIGNED = (
 )  # fmt: skip
 """Colours of signed pictures, lowest first: ColorBrewer's RdBu, safe for colour-blind readers, white at zero."""
 
-SCORE_COLOURS = ((255, 255, 255), (253, 219, 140), (230, 120, 50), (150, 30, 60), (40, 10, 50))
-"""Colours of shares, from none to the most: light to dark, so that order survives without colour."""
+SCORE_COLOURS = ((12, 8, 34), (78, 20, 118), (176, 52, 116), (246, 132, 92), (255, 250, 200))
+"""Colours of shares, from none to the most: dark to light, so that order survives without colour."""
 
 BAND_OPACITY = 0.35
 PRINT_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.document import Absent, Column, Page, Rows, Section, Table, Terms
+from spectraledge.report.opening import opening
 from spectraledge.report.paper.basis_sections import BASIS, MULTIPLICATION, SQUARES, SUBTRACTION
 from spectraledge.report.paper.claim_table import claim_table, declared, headline
 from spectraledge.report.paper.deviations import deviations
@@ -54,6 +55,7 @@ def compose(study: StudyResult, verdicts: Verdicts) -> Page:
         warning=_lacking(study),
         command=study_command(study),
         claims=declared(verdicts.claims),
+        stage=opening(study),
         files={"claims": verdicts.claims, "claims-by-seed": verdicts.by_seed},
     )
 

@@ -24,8 +24,9 @@
     const pen = canvas.getContext("2d"), picture = pen.createImageData(frames, rows);
     for (let row = 0; row < rows; row++)
       for (let frame = 0; frame < frames; frame++) {
-        const colour = frame < act.last ? mix(data.bright, Math.sqrt(at(row, frame) / data.most)) : [255, 255, 255];
-        picture.data.set([...colour, 255], 4 * ((rows - 1 - row) * frames + frame));
+        // Empty where the run had ended.
+        const colour = frame < act.last ? [...mix(data.bright, Math.sqrt(at(row, frame) / data.most)), 255] : [0, 0, 0, 0];
+        picture.data.set(colour, 4 * ((rows - 1 - row) * frames + frame));
       }
     pen.putImageData(picture, 0, 0);
     const found = {act, box, rows, at, canvas, wave, shades: null, lit: -1};
@@ -103,6 +104,7 @@
       if (!one.act.tones[row] || Math.max(...values) < data.silent) continue;
       const tone = context.createOscillator(), gain = context.createGain();
       tone.frequency.value = one.act.tones[row];
+      gain.gain.value = 0;
       gain.gain.setValueCurveAtTime(values, context.currentTime + .05, seconds);
       tone.connect(gain).connect(context.destination);
       tone.start(); tone.stop(context.currentTime + seconds + .1);
@@ -132,7 +134,7 @@
   });
   chosen.addEventListener("change", () => { if (timer) play(frame, frames - 1, 20 * (frames - frame) / frames, mark); });
   for (const one of acts) {
-    const tip = one.box.querySelector(".line"), stripe = one.box.querySelector(".stripe");
+    const tip = one.box.querySelector(".tip"), stripe = one.box.querySelector(".stripe");
     const point = event => {
       const box = one.canvas.getBoundingClientRect();
       const row = Math.max(0, Math.min(one.rows - 1, Math.floor(one.rows * (1 - (event.clientY - box.top) / box.height))));

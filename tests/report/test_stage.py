@@ -1,0 +1,157 @@
+"""The opening of a report: it draws and sounds what was measured, and in a browser everything moves together."""
+
+import base64
+import io
+import json
+import re
+import shutil
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spectraledge.report.clip import clip
+from spectraledge.report.document import Page, Section
+from spectraledge.report.page_writer import page_html
+from spectraledge.report.sound import RATE, SECONDS, sound
+from spectraledge.report.stage import LIMIT, SHADES, Act, Stage
+
+STEPS = tuple(range(0, 2000, 100))
+SIDE, LINES, BRIGHT = 11, 5, 3
+CHROMIUM = shutil.which("chromium")
+
+
+def act(last: int, rises: float) -> Act:
+    generator = np.random.default_rng(last)
+    share_ST = generator.uniform(0, 0.02, (LINES, last))
+    share_ST[BRIGHT] += np.linspace(0, rises, last)
+    test_T = np.linspace(0, rises, last)
+    waves_TMM = generator.normal(size=(last, SIDE, SIDE))
+    waves_TMM[:, 0, 0] = np.nan
+    labels = tuple(f"ω = {k + 1}" for k in range(LINES))
+    return Act(f"run of {last}", "It ended.", labels, share_ST, share_ST.sum(0), test_T, waves_TMM)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Stage:
+    sentences = (("It learned by heart.", 300), ("It generalised.", 1500), ("How one knows.", None))
+    return Stage(sentences, STEPS, (act(20, 0.8), act(12, 0.0)), 15, "How to read it.", "nothing would move.")
+
+
+@pytest.fixture(scope="module")
+def page(stage: Stage) -> str:
+    sections = (Section("found", "What was found", short="Findings"),)
+    return page_html(Page("a", "0" * 64, "A question", "An answer.", sections, "1.0", stage=stage), {})
+
+
+def test_what_the_page_holds_is_what_was_measured(stage: Stage, page: str) -> None:
+    (text,) = re.findall(r'id="stage-data">(.*?)</script>', page, flags=re.S)
+    data = json.loads(text)
+    for shown, given in zip(data["acts"], stage.acts, strict=True):
+        share_ST = np.frombuffer(base64.b64decode(shown["score"]), np.uint8).reshape(LINES, given.last) / 255
+        np.testing.assert_allclose(share_ST, given.share_ST, atol=0.5 / 255)
+        head, content = shown["waves"].split(",")
+        assert head == "data:image/png;base64"
+        shades = np.array(Image.open(io.BytesIO(base64.b64decode(content)))).reshape(-1, SIDE, SIDE)[:, ::-1]
+        assert (shades[:, 0, 0] == SHADES + 1).all()
+        inside = np.abs(given.waves_TMM) < LIMIT
+        drawn = shades / SHADES * 2 * LIMIT - LIMIT
+        np.testing.assert_allclose(drawn[inside], given.waves_TMM[inside], atol=LIMIT / SHADES + 1e-9)
+    assert (data["steps"], data["rest"]) == (list(STEPS), 15)
+    assert 'href="#step=1500"' in page
+
+
+def test_sound_has_the_pitch_of_the_function_that_rises(stage: Stage) -> None:
+    with wave.open(io.BytesIO(sound(stage.acts[0]))) as file:
+        assert (file.getframerate(), file.getnframes()) == (RATE, int(RATE * SECONDS))
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    late = samples[-4 * RATE : -RATE // 2]
+    power = np.abs(np.fft.rfft(late * np.hanning(len(late)))) ** 2
+    pitch = np.fft.rfftfreq(len(late), 1 / RATE)[power.argmax()]
+    assert pitch == pytest.approx(stage.acts[0].tones[BRIGHT], rel=0.002)
+    # Evenly spread over four octaves.
+    np.testing.assert_allclose(np.diff(np.log2(stage.acts[0].tones)), 4 / (LINES - 1), atol=1e-3)
+    assert np.abs(samples[:RATE]).mean() < np.abs(late).mean()
+
+
+def test_a_clip_has_a_frame_for_each_step(stage: Stage) -> None:
+    image = Image.open(io.BytesIO(clip(stage)))
+    assert (image.format, image.n_frames, image.info["loop"]) == ("WEBP", len(STEPS), 0)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("no chromium here, so the page is not tried in a browser: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as played:
+        yield played.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def opened(browser, page: str, tmp_path: Path):
+    path = tmp_path / "page.html"
+    path.write_text(page)
+    said: list[str] = []
+    context = browser.new_context(reduced_motion="reduce")
+    tab = context.new_page()
+    tab.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.goto(path.as_uri())
+    tab.wait_for_function("window.spectraledgeStage")
+    yield tab
+    assert said == []
+    context.close()
+
+
+def pixels(tab, selector: str) -> str:
+    return tab.eval_on_selector(selector, "canvas => canvas.toDataURL()")
+
+
+def test_it_rests_where_the_network_generalised(opened) -> None:
+    assert opened.text_content("output") == "step 1,500"
+
+
+def test_the_slider_moves_everything(opened) -> None:
+    opened.wait_for_function("document.querySelector('.wave canvas').width === 11")
+    before = pixels(opened, ".wave canvas")
+    opened.focus("input[type=range]")
+    for _ in range(3):
+        opened.keyboard.press("ArrowLeft")
+    assert opened.text_content("output") == "step 1,200"
+    assert opened.evaluate("location.hash") == "#step=1200"
+    assert pixels(opened, ".wave canvas") != before
+    readings = opened.eval_on_selector_all(".reading", "all => all.map(one => one.textContent)")
+    assert readings[0].startswith("test accuracy 51%")
+    assert readings[1].startswith("ended at step 1,100")
+    lines = opened.eval_on_selector_all(".now", "all => all.map(one => one.style.left)")
+    assert set(lines) == {"62.5%"}
+
+
+def test_links_lead_to_their_step(opened) -> None:
+    opened.click('a[href="#step=300"]')
+    opened.wait_for_function("document.querySelector('output').textContent === 'step 300'")
+
+
+def test_pointing_at_a_line_names_it(opened) -> None:
+    box = opened.locator(".score canvas").first.bounding_box()
+    opened.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] * (1 - (BRIGHT + 0.5) / LINES))
+    words = opened.locator(".act").first.locator(".tip").text_content()
+    assert re.fullmatch(rf"ω = {BRIGHT + 1} at step 1,900: 8\d\.\d%", words)
+
+
+def test_the_page_sounds_as_the_file_does(opened, stage: Stage) -> None:
+    samples = np.array(opened.evaluate("spectraledgeStage.samples(0, 4).then(all => Array.from(all))"))
+    late = samples[2 * 44100 : int(3.5 * 44100)]
+    power = np.abs(np.fft.rfft(late * np.hanning(len(late)))) ** 2
+    assert np.fft.rfftfreq(len(late), 1 / 44100)[power.argmax()] == pytest.approx(stage.acts[0].tones[BRIGHT], rel=0.01)
+    assert np.abs(opened.evaluate("spectraledgeStage.samples(1, 1).then(all => Array.from(all))")).max() < 0.2
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_nothing_is_wider_than_the_window(opened, width: int) -> None:
+    opened.set_viewport_size({"width": width, "height": 900})
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
