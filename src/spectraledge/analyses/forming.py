@@ -14,7 +14,7 @@ Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class View:
+class LastWave:
     """How all snapshots of a run are pictured: as what they come to in the end.
 
     Attributes:
@@ -28,7 +28,7 @@ class View:
     places_N2: NDArray[np.int64]
 
     @classmethod
-    def of(cls, values_ND: Float, grouping: Grouping) -> "View":
+    def of(cls, values_ND: Float, grouping: Grouping) -> "LastWave":
         """Choose the view from the function at the last snapshot, shape (N, D), and the grouping that orders inputs."""
         centred_ND = values_ND - values_ND[grouping.groups_N >= 0].mean(axis=0)
         axis_D = widest_axis(centred_ND, grouping)

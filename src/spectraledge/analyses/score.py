@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
+from spectraledge.analyses.forming import FORMING, LastWave
 from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, carrier_rows, growth_tables
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
@@ -38,7 +39,7 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
         dtype: Precision of passes. Default single (our choice: shares agree with those of double precision to 1e-5).
 
     Returns:
-        `SCORE`, `GROWTH` and `CARRIERS` by name.
+        `SCORE`, `GROWTH`, `CARRIERS` and `FORMING` by name.
 
     Raises:
         InputError: if the folder is no run, or a basis is unknown.
@@ -54,11 +55,15 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
     energies: dict[tuple[ReadoutName, str, str], list[Float]] = {}
     grown: list[pd.DataFrame] = []
     carriers: list[tuple[object, ...]] = []
+    last = Network.at(run, run.steps[-1], dtype=dtype).readout(FUNCTION).astype(np.float64)
+    wave, formed = LastWave.of(last, grouping(run.task, run.wave_basis)), []
     before: Network | None = None
     for place, step in enumerate(run.steps):
         after = Network.at(run, step, dtype=dtype)
         for readout in (name for name in READOUTS if name in after.architecture.readouts):
             values_1ND = after.readout(readout)[None]
+            if readout == FUNCTION:
+                formed.append(wave.picture(step, values_1ND[0]))
             for half, bases in halves.items():
                 for name, basis in bases.items():
                     energies.setdefault((readout, half, name), []).append(basis.energies(values_1ND)[0])
@@ -79,6 +84,7 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
         ),
         GROWTH.name: pd.concat(grown, ignore_index=True) if grown else GROWTH.frame(),
         CARRIERS.name: without(found, few) if few else found,
+        FORMING.name: pd.concat(formed, ignore_index=True),
     }
 
 
@@ -124,6 +130,6 @@ SCORE = Table(
 ANALYSIS = Analysis(
     "score",
     score_run,
-    (SCORE, GROWTH, CARRIERS),
+    (SCORE, GROWTH, CARRIERS, FORMING),
     settings=("window", "center_modes", "edge", "nulls", "stride", "seed", "bases", "params"),
 )
