@@ -50,8 +50,8 @@ def test_what_the_page_holds_is_what_was_measured(stage: Stage, page: str) -> No
     (text,) = re.findall(r'id="stage-data">(.*?)</script>', page, flags=re.S)
     data = json.loads(text)
     for shown, given in zip(data["acts"], stage.acts, strict=True):
-        share_ST = np.frombuffer(base64.b64decode(shown["score"]), np.uint8).reshape(LINES, given.last) / 255
-        np.testing.assert_allclose(share_ST, given.share_ST, atol=0.5 / 255)
+        root_ST = np.frombuffer(base64.b64decode(shown["score"]), np.uint8).reshape(LINES, given.last) / 255
+        np.testing.assert_allclose(root_ST, np.sqrt(given.share_ST), atol=0.5 / 255)
         head, content = shown["waves"].split(",")
         assert head == "data:image/png;base64"
         shades = np.array(Image.open(io.BytesIO(base64.b64decode(content)))).reshape(-1, SIDE, SIDE)[:, ::-1]

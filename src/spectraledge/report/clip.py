@@ -10,7 +10,7 @@ from spectraledge.report.stage import LIMIT, Act, Stage
 from spectraledge.report.style import INK, SCORE_COLOURS, SIGNED
 from spectraledge.report.words import percent
 
-_SIDE, _GAP, _TITLE, _LINE = 280, 16, 34, 26
+_SIDE, _GAP, _TITLE, _LINE = 240, 16, 34, 26
 _QUALITY = 50
 _FRAME, _REST = 110, 1800
 """Milliseconds of a frame, and of the last one before it begins anew."""

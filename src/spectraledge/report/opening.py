@@ -94,11 +94,12 @@ def _sentences(runs: list[RunResult], scores: dict[str, OwnScore], grokked: int)
         found.append((words, known))
     which = listing(bright[:NAMED]) + (" and others" if len(bright) > NAMED else "")
     few = f"a few functions of {own}, {which}, have" if bright else f"functions of {own} have"
+    right = float(learned.metrics.loc[learned.metrics["step"] == grokked, "test_accuracy"].max())
     place = int(np.abs(score.steps_T - grokked).argmin())
     found.append(
         (
-            f"At {step_word(grokked)} it answers 95% of pairs that it never saw; by then {few} come to hold "
-            f"{percent(score.own_T[place])} of what it says ({percent(score.own_T[-1])} in the end; chance: "
+            f"At {step_word(grokked)} it answers {percent(right)} of pairs that it never saw; by then {few} come to "
+            f"hold {percent(score.own_T[place])} of what it says ({percent(score.own_T[-1])} in the end; chance: "
             f"{percent(score.chance)}).",
             grokked,
         )

@@ -19,6 +19,9 @@ LOUDEST, SILENT = 0.22, 0.015
 BRIGHT, NAMED = 0.05, 6
 """Share from which a function is named in words and pictures, and how many are at most (our choice)."""
 
+_LETTER = 6.5
+"""Height of a line of text, in percent of the picture."""
+
 SHADES = 31
 """Shades of a wave; the next one stands for an input without a value."""
 
@@ -56,13 +59,16 @@ class Act:
 
     @property
     def named(self) -> list[tuple[float, str]]:
-        """Functions that come to hold a share worth naming, each with its height in the picture in percent."""
-        end_S = self.share_ST[:, -1]
-        return [
-            (100 * (place + 0.5) / len(self.labels), self.labels[place])
-            for place in np.argsort(-end_S)[:NAMED]
-            if end_S[place] >= BRIGHT
-        ]
+        """Functions that come to hold a share worth naming, each with its height in the picture in percent.
+
+        Of two that lie too close to be written, only the larger.
+        """
+        end_S, found = self.share_ST[:, -1], list[tuple[float, str]]()
+        for place in np.argsort(-end_S)[:NAMED]:
+            height = 100 * (place + 0.5) / len(self.labels)
+            if end_S[place] >= BRIGHT and all(abs(height - other) > _LETTER for other, _ in found):
+                found.append((height, self.labels[place]))
+        return found
 
     @property
     def tones(self) -> list[float]:
@@ -84,8 +90,9 @@ class Act:
 
     @property
     def packed(self) -> str:
-        """Shares as bytes, 255 for all energy, in base 64: what the page draws and sounds."""
-        return base64.b64encode(np.rint(np.clip(self.share_ST, 0, 1) * 255).astype(np.uint8).tobytes()).decode()
+        """Roots of shares as bytes, 255 for all energy, in base 64: what the page draws and sounds."""
+        root_ST = np.sqrt(np.clip(self.share_ST, 0, 1))
+        return base64.b64encode(np.rint(root_ST * 255).astype(np.uint8).tobytes()).decode()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@
   const acts = data.acts.map((act, index) => {
     const box = place.querySelectorAll(".act")[index];
     const score = bytes(act.score), rows = act.labels.length;
-    const at = (row, frame) => score[row * act.last + Math.min(frame, act.last - 1)] / 255;
+    const at = (row, frame) => (score[row * act.last + Math.min(frame, act.last - 1)] / 255) ** 2;
     const canvas = box.querySelector(".score canvas"), wave = box.querySelector(".wave canvas");
     canvas.width = frames; canvas.height = rows;
     const pen = canvas.getContext("2d"), picture = pen.createImageData(frames, rows);
