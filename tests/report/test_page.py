@@ -12,7 +12,7 @@ import pytest
 from report_support import ERROR, TABLES, Reader, make_run, make_study, rows_of, unmeasured, without_bulk
 
 from spectraledge.claims.questions import evaluate_runs
-from spectraledge.report import tables, write_report
+from spectraledge.report import run_tables, write_report
 from spectraledge.report.publishing import write_text
 from spectraledge.report.quick import compose_by_run
 from spectraledge.report.run_tables import claim_tables, files
@@ -157,7 +157,7 @@ def test_tables_can_be_taken_from_the_page(page: str, study: StudyResult, claims
 def test_tables_that_are_too_long_are_left_in_the_folder(study: StudyResult, claims: pd.DataFrame, monkeypatch):
     rows = sum(len(run.modes) for run in study.runs)
     for limit, there in ((rows, True), (rows - 1, False)):
-        monkeypatch.setattr(tables, "_LONGEST", limit)
+        monkeypatch.setattr(run_tables, "_LONGEST", limit)
         assert ("modes" in files(study, claims)) == there
 
 
