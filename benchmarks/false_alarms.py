@@ -55,19 +55,22 @@ def weights_of(seed, steps, optimizer, rate, spike=1.0, cosine=False, **options)
 
 def alarms(seeds):
     """Rows of settings and spacing: series, series with a finding, kinds of findings."""
+    every = {step for steps in SPACINGS.values() for step in steps}
     for setting, options in SETTINGS.items():
-        for spacing, steps in SPACINGS.items():
-            found, alarmed = Counter(), 0
-            for seed in range(seeds):
+        found, alarmed = {spacing: Counter() for spacing in SPACINGS}, Counter()
+        for seed in range(seeds):
+            series = dict(weights_of(seed, every, **options))
+            for spacing, steps in SPACINGS.items():
                 with tempfile.TemporaryDirectory() as place:
-                    for step, weights in weights_of(seed, set(steps), **options):
-                        save_file(weights, Path(place) / f"step_{step}.safetensors")
+                    for step in steps:
+                        save_file(series[step], Path(place) / f"step_{step}.safetensors")
                     kinds = [finding.kind for finding in verify_series(Path(place)).findings]
-                found.update(kinds)
-                alarmed += bool(kinds)
-            row = {"setting": setting, "snapshots": spacing, "series": seeds, "alarmed": alarmed, "kinds": dict(found)}
-            print(row, flush=True)
-            yield row
+                found[spacing].update(kinds)
+                alarmed[spacing] += bool(kinds)
+        for spacing in SPACINGS:
+            row = {"setting": setting, "snapshots": spacing, "series": seeds, "alarmed": alarmed[spacing]}
+            print(row | {"kinds": dict(found[spacing])}, flush=True)
+            yield row | {"kinds": dict(found[spacing])}
 
 
 def cache_seconds(revisions=154, copies=86):

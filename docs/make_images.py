@@ -4,6 +4,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from spectraledge.report import write_clip
 from spectraledge.report.lanes import own_basis_figure
 from spectraledge.report.pictures import wave_figure
 from spectraledge.report.printed import draw_charts, encoded, sheet
@@ -16,15 +17,15 @@ SHOWN = (("sub", 1.0), ("cubic", 1.0))
 
 
 def main() -> None:
-    """Write docs/images/wave.png, shares.png and selection.png."""
+    """Write docs/images/score.webp, wave.png, shares.png and selection.png."""
     study = load_study(Path(sys.argv[1]))
+    write_clip(study, IMAGES / "score.webp")
     shown = [run for wanted in SHOWN for run in study.runs if (run.config.task, run.config.weight_decay) == wanted]
     figures = {
         "wave": wave_figure(dataclasses.replace(study, runs=tuple(shown))),
         "shares": own_basis_figure(study),
         "selection": selection_figure(study),
     }
-    IMAGES.mkdir(exist_ok=True)
     for name, figure in figures.items():
         (IMAGES / f"{name}.png").write_bytes(encoded(sheet(figure, draw_charts(figure)), "png"))
 
