@@ -1,9 +1,11 @@
 """Groupings, against plain Python on every pair."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from spectraledge.algebra import discrete_logarithms
+from spectraledge.algebra import discrete_logarithms, irreducible_characters
 from spectraledge.errors import InputError
 from spectraledge.tasks import (
     GROUPINGS,
@@ -169,13 +171,18 @@ def test_default_bases_of_a_composite_modulus_need_no_logarithm():
     ]
 
 
+LOOP = task_from_table([[0, 1, 2, 3, 4], [1, 0, 3, 4, 2], [2, 4, 0, 1, 3], [3, 2, 4, 0, 1], [4, 3, 1, 2, 0]])
+"""A Latin square with an identity that is no group: every element is its own inverse, and their number is odd."""
+
+
 @pytest.mark.parametrize(
     ("task", "name", "words"),
     [
         (named_task("add", modulus=8), "dlog_sum", "needs a prime modulus, got 8"),
         (named_task("mul", modulus=7), "gaussian_norm", "1 mod 4, got 7"),
         (named_task("mul", modulus=7), "group", "needs an answer to every pair, task 'mul' leaves out some"),
-        (named_task("sub", modulus=7), "group", "table of a group"),
+        (named_task("maximum", modulus=7), "group", "every row and column has every answer once"),
+        (LOOP, "group", "but (x·y)·z is not x·(y·z)"),
         (Task("axes", "?", 5, np.array([[0, 1], [2, 0], [0, 0]]), np.array([1, 2, 0])), "product", "covers no pair"),
         (Task("few", "?", 5, np.array([[0, 1], [2, 0], [0, 0]]), np.array([1, 2, 0])), "output", "group of its own"),
         (named_task("add", modulus=7), "dlog_sum", ""),
@@ -236,3 +243,36 @@ def test_the_group_of_a_renamed_table_holds_the_functions_of_the_answer():
     assert found.power(wave_KM).max() > (1 - 1e-12) * found.power(wave_KM).sum()
     as_called = grouping(task, "output").power(wave_KM)
     assert as_called.max() < 0.9 * as_called.sum()
+
+
+def composition(count: int) -> np.ndarray:
+    """The table of a symmetric group."""
+    elements = list(itertools.permutations(range(count)))
+    place = {element: number for number, element in enumerate(elements)}
+    return np.array([[place[tuple(a[i] for i in b)] for b in elements] for a in elements])
+
+
+@pytest.mark.parametrize("table", [composition(3), composition(4), np.add.outer(np.arange(9), np.arange(9)) % 9])
+@pytest.mark.parametrize("renamed", ["answers", "rows, columns and answers apart"])
+def test_a_group_is_found_behind_names(table: np.ndarray, renamed: str):
+    rng, size = np.random.default_rng(3), len(table)
+    rows, columns = (rng.permutation(size), rng.permutation(size)) if "rows" in renamed else (np.arange(size),) * 2
+    answers = rng.permutation(size)
+    task = task_from_table(answers[table[np.ix_(rows, columns)]])
+    assert "group" in default_groupings(task)
+    found = grouping(task, "group")
+    known = irreducible_characters(table)
+    assert sorted(np.bincount(found.functions.frequency_M)) == sorted(np.bincount(known.frequency_M))
+
+    def projectors(functions_MM: np.ndarray, frequency_M: np.ndarray) -> list[np.ndarray]:
+        return [functions_MM[:, frequency_M == one] @ functions_MM[:, frequency_M == one].T for one in set(frequency_M)]
+
+    # The same subspaces of functions of the answer, whatever it is called: those of the group itself.
+    theirs = projectors(known.functions_MM, known.frequency_M)
+    for mine in projectors(found.functions.functions_MM[answers], found.functions.frequency_M):
+        assert min(np.abs(mine - one).max() for one in theirs) < 1e-9
+
+
+def test_a_task_whose_group_is_told_is_not_read_in_that_of_its_table():
+    assert "group" not in default_groupings(named_task("add", modulus=7))
+    assert "group" in default_groupings(task_from_table(np.add.outer(np.arange(7), np.arange(7)) % 7))

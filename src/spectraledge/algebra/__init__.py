@@ -2,6 +2,7 @@
 
 from spectraledge.algebra.characters import (
     Characters,
+    check_group,
     cyclic_characters,
     irreducible_characters,
     walsh_characters,
@@ -13,6 +14,7 @@ from spectraledge.algebra.walsh import cube, parity, subsets, walsh_transform
 __all__ = [
     "Characters",
     "character_shares",
+    "check_group",
     "cube",
     "cyclic_characters",
     "discrete_logarithms",

@@ -108,6 +108,7 @@ class GroupingRule:
         symmetries: Permutations of the elements that carry its structure over into itself; answers that are shuffled
             to have none are drawn without them.
         usual: Whether tasks are read in it when no bases are chosen.
+        unless_told: Whether only those are whose own group nobody has told.
     """
 
     name: str
@@ -118,6 +119,7 @@ class GroupingRule:
     characters: Callable[[Task], Characters] | None = None
     symmetries: tuple[Symmetry, ...] = ("affine",)
     usual: bool = False
+    unless_told: bool = False
 
     @property
     def picture(self) -> str:
@@ -213,8 +215,21 @@ def why_not(task: Task, name: str) -> str:
 
 
 def default_groupings(task: Task) -> list[str]:
-    """Names of the bases a task is read in when none are chosen: the usual ones that apply to it, and its own."""
-    names = [name for name, rule in GROUPINGS.items() if rule.usual and not why_not(task, name)]
+    """Tell in which bases a task is read when none are chosen.
+
+    Args:
+        task: The task.
+
+    Returns:
+        Names of the usual ones that apply to it, and its own; of a task whose group nobody has told also that of the
+        group that its table is, where it is one.
+    """
+    untold = task.structure == "output"
+    names = [
+        name
+        for name, rule in GROUPINGS.items()
+        if (rule.usual or (untold and rule.unless_told)) and not why_not(task, name)
+    ]
     return names if task.structure in names else [*names, task.structure]
 
 
