@@ -21,6 +21,7 @@ COMMANDS = [
     ("train",),
     ("analyze",),
     ("modes",),
+    ("score",),
     ("checkpoints", "list"),
     ("checkpoints", "verify"),
     ("doctor",),
@@ -44,6 +45,26 @@ def test_help_lists_all_that_is_registered(
     monkeypatch.setenv("COLUMNS", "200")
     words = set(re.findall(r"\w+", command(name, "--help").out))
     assert set(registry) <= words
+
+
+def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "permuted"
+    assert command("train", "permuted_add", *TINY, "--out", other).code == 0
+    measured = command("score", tiny_run, "--window", 10, "--nulls", 2, "--control", other)
+    assert measured.code == 0
+    assert measured.out.startswith("On pairs that it never saw, functions of a + b hold ")
+    assert "what its control reaches (a false alarm has a chance of at most 0.5)" in measured.out
+    assert "Over the measured intervals the watched weights carried" in measured.out
+    assert f"picture   {tiny_run / 'figures' / 'score.png'}" in measured.out
+    assert (tiny_run / "figures" / "score.png").stat().st_size > 10_000
+    page = (tiny_run / "report.html").read_text()
+    assert "answers permuted mod 7" in page
+    for name in ("score", "growth", "carriers", "onsets"):
+        assert len(pd.read_parquet(tiny_run / f"{name}.parquet"))
+    told = json.loads(command("score", tiny_run, "--out", tmp_path / "alone", "--json").out)
+    assert told["found"].endswith("give runs on permuted answers with --control.")
+    assert "onsets" not in told
+    assert not (tmp_path / "alone" / "onsets.parquet").exists()
 
 
 def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:

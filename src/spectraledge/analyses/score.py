@@ -1,6 +1,6 @@
 """The score of a run: which functions it computes over training, and what makes them grow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, c
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import ReadoutName
-from spectraledge.modes import Shares, shares
+from spectraledge.modes import Basis, Shares, shares
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import make_bases
 from spectraledge.observed.recorded_run import RecordedRun
@@ -47,45 +47,71 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
     Cost: a forward pass per snapshot, and about ten derivatives per measured interval.
     """
     run = RecordedRun.open(folder, settings.params)
-    groupings = {name: grouping(run.task, name) for name in settings.bases or default_groupings(run.task)}
-    halves = {"all": make_bases(run, groupings)}
-    for half, kept_N in (("train", ~run.test_N), ("test", run.test_N)):
-        halves[half] = make_bases(run, groupings, kept_N) if kept_N.any() else {}
+    bases = _bases(run, settings.bases)
     measured = set(range(1, len(run.steps))[::-1][:: settings.stride or STRIDE])
-    energies: dict[tuple[ReadoutName, str, str], list[Float]] = {}
     grown: list[pd.DataFrame] = []
     carriers: list[tuple[object, ...]] = []
     last = Network.at(run, run.steps[-1], dtype=dtype).readout(FUNCTION).astype(np.float64)
     wave, formed = LastWave.of(last, grouping(run.task, run.wave_basis)), []
-    before: Network | None = None
-    for place, step in enumerate(run.steps):
-        after = Network.at(run, step, dtype=dtype)
-        for readout in (name for name in READOUTS if name in after.architecture.readouts):
-            values_1ND = after.readout(readout)[None]
-            if readout == FUNCTION:
-                formed.append(wave.picture(step, values_1ND[0]))
-            for half, bases in halves.items():
-                for name, basis in bases.items():
-                    energies.setdefault((readout, half, name), []).append(basis.energies(values_1ND)[0])
-        if before is not None and place in measured:
-            interval = Interval.of(run, place, before, after, settings.window)
-            grown += growth_tables(interval, halves["all"])
-            carriers += carrier_rows(interval, halves["all"][run.task.structure], settings)
-        before = after
+
+    def passing() -> Iterator[Network]:
+        before = None
+        for place, step in enumerate(run.steps):
+            after = Network.at(run, step, dtype=dtype)
+            formed.append(wave.picture(step, after.readout(FUNCTION).astype(np.float64)))
+            if before is not None and place in measured:
+                interval = Interval.of(run, place, before, after, settings.window)
+                grown.extend(growth_tables(interval, bases))
+                carriers.extend(carrier_rows(interval, bases[run.task.structure], settings))
+            before = after
+            yield after
+
+    score = _states(run, settings.bases, passing())
     found = CARRIERS.frame(carriers)
     few = "" if carriers else f"no measured interval has a window of {settings.window} updates"
     return {
-        SCORE.name: score_table(
-            run.steps,
-            (
-                (readout, half, shares(np.stack(rows), halves[half][name]))
-                for (readout, half, name), rows in energies.items()
-            ),
-        ),
+        SCORE.name: score,
         GROWTH.name: pd.concat(grown, ignore_index=True) if grown else GROWTH.frame(),
         CARRIERS.name: without(found, few) if few else found,
         FORMING.name: pd.concat(formed, ignore_index=True),
     }
+
+
+def state_of_run(folder: Path, bases: Sequence[str] | None = None) -> pd.DataFrame:
+    """Measure the score of a run alone, which takes a forward pass per snapshot.
+
+    Args:
+        folder: A run folder that this package wrote.
+        bases: Names of groupings. Default: see `default_groupings`.
+
+    Returns:
+        See `SCORE`.
+
+    Raises:
+        InputError: if the folder is no run, or a basis is unknown or does not apply to its task.
+    """
+    run = RecordedRun.open(folder)
+    return _states(run, bases, (Network.at(run, step, dtype=torch.float32) for step in run.steps))
+
+
+def _bases(run: RecordedRun, names: Sequence[str] | None, kept_N: NDArray[np.bool_] | None = None) -> dict[str, Basis]:
+    return make_bases(run, {name: grouping(run.task, name) for name in names or default_groupings(run.task)}, kept_N)
+
+
+def _states(run: RecordedRun, names: Sequence[str] | None, networks: Iterable[Network]) -> pd.DataFrame:
+    halves = {"all": None, "train": ~run.test_N, "test": run.test_N}
+    bases = {half: _bases(run, names, kept_N) for half, kept_N in halves.items() if kept_N is None or kept_N.any()}
+    energies: dict[tuple[ReadoutName, str, str], list[Float]] = {}
+    for network in networks:
+        for readout in (name for name in READOUTS if name in network.architecture.readouts):
+            values_1ND = network.readout(readout)[None]
+            for half, of_half in bases.items():
+                for name, basis in of_half.items():
+                    energies.setdefault((readout, half, name), []).append(basis.energies(values_1ND)[0])
+    found = (
+        (readout, half, shares(np.stack(rows), bases[half][name])) for (readout, half, name), rows in energies.items()
+    )
+    return score_table(run.steps, found)
 
 
 def score_table(steps: Sequence[int], states: Iterable[tuple[str, str, Shares]]) -> pd.DataFrame:

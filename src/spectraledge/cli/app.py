@@ -15,6 +15,7 @@ _COMMANDS = {
     "train": ("train", "spectraledge train add --protocol paper --seed 42 --out runs/add"),
     "analyze": ("inspect", "spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20"),
     "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
+    "score": ("score_command", "spectraledge score runs/add --control runs/permuted_add"),
     "doctor": ("doctor", "spectraledge doctor --json"),
     "study": ("study_commands", None),
     "checkpoints": ("checkpoints", None),

@@ -26,9 +26,13 @@ from spectraledge.report.style import INK, QUIET, RIBBON
 
 STEPS = "training step"
 
-_STEP_ROOM = 0.02
+STEP_ROOM = 0.02
+"""Beside the first and the last step, in parts of the steps between."""
+
 _WHOLE_TICKS = 5
-_LABEL_PIXELS = 44
+LABEL_PIXELS = 44
+"""Room for the labels of values, so that axes of steps stand one below the other."""
+
 _POINT_SIZE = 32
 _CHANGE_PIXELS = (8, 10)
 
@@ -87,10 +91,10 @@ def curve_plot(
         percent=percent,
         ticks=_whole_ticks(ends) if whole else (),
     )
-    up["axis"].minExtent = _LABEL_PIXELS
+    up["axis"].minExtent = LABEL_PIXELS
     up["axis"].labelOverlap = False
     first, last = float(drawn["place"].min()), float(drawn["place"].max())
-    room = _STEP_ROOM * max(last - first, 1.0)
+    room = STEP_ROOM * max(last - first, 1.0)
     along = value_axis((first - room, last + room), across)
     x = alt.X("place", type="quantitative", **along)
     y = alt.Y("value", type="quantitative", **up)

@@ -14,6 +14,7 @@ from spectraledge.report.method_words import definitions
 from spectraledge.report.opening import opening
 from spectraledge.report.pictures import wave_figure
 from spectraledge.report.run_tables import claim_tables, comparison_table, declared_claims, files, run_table, settings
+from spectraledge.report.score_page import score_sections
 from spectraledge.report.selected import frequency_figure, selection_figure
 from spectraledge.report.text import absent_note, answer_table, caution, headline, run_cards, seed_note
 from spectraledge.report.words import modes_window
@@ -38,6 +39,7 @@ def compose_by_run(study: StudyResult, claims: pd.DataFrame) -> Page:
         headline=headline(study, claims),
         warning=absent_note(study),
         sections=(
+            *score_sections(study),
             _found(study, claims),
             *(_figures(study) if study.runs else ()),
             *([_claims(study, claims)] if len(claims) else []),

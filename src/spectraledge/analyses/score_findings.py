@@ -1,0 +1,115 @@
+"""What the score of a run says, in a sentence."""
+
+import numpy as np
+import pandas as pd
+
+from spectraledge.analyses.growth import FUNCTION
+from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.modes import needed
+from spectraledge.tasks import grouping_rule
+
+LEADING = 3
+"""Frequencies that are named."""
+
+
+def own_course(score: pd.DataFrame, basis: str, *, half: str, readout: str = FUNCTION) -> pd.DataFrame:
+    """Share of the energy in all frequencies of a basis at every snapshot.
+
+    Args:
+        score: See `SCORE`.
+        basis: The basis.
+        half: Which pairs.
+        readout: Of what.
+
+    Returns:
+        Columns share and chance, by step.
+    """
+    rows = score[(score["basis"] == basis) & (score["half"] == half) & (score["readout"] == readout)]
+    return rows[rows["subspace"].str.startswith(WHOLE)].groupby("step")[["share", "chance"]].sum()
+
+
+def carried(carriers: pd.DataFrame) -> pd.DataFrame:
+    """Sum what directions carry over all measured intervals in which both windows are full, signed.
+
+    Args:
+        carriers: See `CARRIERS`.
+
+    Returns:
+        A row per window, kind and k that all those intervals have: growth, and share of what all watched parameters
+        carry.
+    """
+    full = carriers.groupby("step")["window"].transform("nunique") == carriers["window"].nunique()
+    rows = carriers[full]
+    steps = rows["step"].nunique()
+    found = rows.groupby(["window", "kind", "k"], sort=False)["growth"].agg(["sum", "size"]).reset_index()
+    whole = float(rows.loc[rows["kind"] == "all", "growth"].sum())
+    everywhere = found[found["size"] == steps]
+    return (
+        everywhere.drop(columns="size")
+        .rename(columns={"sum": "growth"})
+        .assign(share=lambda table: table["growth"] / (whole or np.nan))
+    )
+
+
+def carried_sentence(carriers: pd.DataFrame, *, edge: int) -> str:
+    """Say how much of the growth the leading directions carry.
+
+    Args:
+        carriers: See `CARRIERS`.
+        edge: How many directions count as edge.
+
+    Returns:
+        A sentence; "" where no interval was measured.
+    """
+    summed = carried(carriers)
+    whole = summed.loc[summed["kind"] == "all", "growth"]
+    if whole.empty:
+        return ""
+    parts = []
+    for window, words in (("before", "of the window before, which has not seen it,"), ("own", "of its own window")):
+        curve = summed[(summed["window"] == window) & (summed["kind"] == "edge")].set_index("k")["growth"]
+        if edge in curve.index:
+            half = needed(curve.to_numpy(np.float64), float(whole.iloc[0]), 0.5)
+            enough = f"half takes {half}" if half else f"all {len(curve)} do not hold half"
+            parts.append(f"the {edge} leading directions {words} {curve[edge]:+.3f} ({enough})")
+    return (
+        f"Over the measured intervals the watched weights carried {float(whole.iloc[0]):+.3f} of growth in these "
+        f"functions, in units of the function's energy: {'; '.join(parts)}."
+    )
+
+
+def score_sentence(own: str, score: pd.DataFrame, metrics: pd.DataFrame, onsets: pd.DataFrame) -> str:
+    """Say what a network learned, when, and how one knows.
+
+    Args:
+        own: Basis of the task's own variable.
+        score: See `SCORE`.
+        metrics: The run's evaluations.
+        onsets: See `ONSETS`; without rows where no controls were given.
+
+    Returns:
+        One or two sentences.
+    """
+    course = own_course(score, own, half="test")
+    last = int(course.index[-1])
+    good = metrics.loc[metrics["test_accuracy"] >= 0.95, "step"]
+    rows = score[(score["basis"] == own) & (score["half"] == "test") & (score["readout"] == FUNCTION)]
+    there = rows[(rows["step"] == last) & rows["subspace"].str.startswith(WHOLE)].nlargest(LEADING, "share")
+    names = ", ".join(name.removeprefix(f"{WHOLE} ") for name in there["subspace"])
+    first = (
+        f"On pairs that it never saw, functions of {grouping_rule(own).formula} hold {course['share'][last]:.1%} of "
+        f"what the network computes at step {last:,} (chance {course['chance'][last]:.1%}; most in frequencies "
+        f"{names}), and test accuracy "
+    )
+    first += f"reached .95 at step {int(good.min()):,}." if len(good) else "never reached .95."
+    dated = onsets[(onsets["half"] == "test") & (onsets["readout"] == FUNCTION) & (onsets["subspace"] == WHOLE)]
+    if dated.empty:
+        return f"{first} When that began is not dated: give runs on permuted answers with --control."
+    found = dated.iloc[0]
+    count = int(found["controls"])
+    controls = f"what {count} controls reach" if count > 1 else "what its control reaches"
+    beyond = f"{controls} (a false alarm has a chance of at most {found['rate']:.2g})"
+    if np.isnan(found["onset"]):
+        return f"{first} Their share never left {beyond}."
+    ahead = "" if np.isnan(found["lead"]) else f", {int(found['lead']):,} steps before test accuracy reached .95"
+    return f"{first} Their share left {beyond} at step {int(found['onset']):,}{ahead}."

@@ -1,0 +1,101 @@
+"""The page of a run's score: what the network learned, when and how one knows, and the picture of it."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from spectraledge.analyses.onsets import ONSETS, check_control, onset_table
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.score_findings import score_sentence
+from spectraledge.errors import InputError
+from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.report.document import Block, Page, Section
+from spectraledge.report.publishing import write_page
+from spectraledge.report.run_names import titles
+from spectraledge.report.score_figure import Scored, score_figure
+from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import OPERATIONS
+from spectraledge.trajectory import Manifest
+
+
+def scored(folder: Path, score: pd.DataFrame) -> Scored:
+    """Take a run that was measured.
+
+    Args:
+        folder: The run folder.
+        score: Its table `SCORE`.
+
+    Returns:
+        What is drawn of it.
+    """
+    run = RecordedRun.open(folder)
+    name, config = run.task.name, run.config
+    title = OPERATIONS[name].formula if name in OPERATIONS else name
+    share = f", {config.train_fraction:.0%} of pairs train" if config.train_fraction != 0.5 else ""
+    title = f"{title} mod {config.model.tokens}, weight decay {config.weight_decay:g}{share}"
+    return Scored(title, score, run.metrics, Manifest.read(folder).grokked_step)
+
+
+def score_sections(study: StudyResult) -> tuple[Section, ...]:
+    """Show the score of every task of a study that a run has learned, beside its controls (see `check_control`).
+
+    Args:
+        study: The finished runs.
+
+    Returns:
+        One section; none where no run has a score.
+    """
+    named = titles(study)
+    runs = [run for run in study.runs if len(run.table("score")) and run.config.model.answers == 1]
+    blocks: list[Block] = []
+    for basis in dict.fromkeys(run.structure for run in runs if run.grokked and run.structure != "output"):
+        learned = [run for run in runs if run.grokked and run.structure == basis]
+        controls = [run for run in runs if any(_is_control(one, run, basis) for one in learned)]
+        for run in learned:
+            states = [one.table("score") for one in controls if _is_control(run, one, basis)]
+            score, grokked = run.table("score"), run.manifest.grokked_step
+            dated = onset_table(score, states, basis=basis, grokked_step=grokked) if states else ONSETS.frame()
+            blocks.append(f"{named[run.run_id]}: {score_sentence(basis, score, run.metrics, dated)}")
+        drawn = [Scored.of(run, named[run.run_id]) for run in [*learned, *controls]]
+        blocks.append(score_figure(drawn, basis, key=f"score-{basis.replace('_', '-')}"))
+    lead = (
+        "Before all directions: which function does the network compute? Its logits, without their mean over classes, "
+        "are a function of the input pair, and their energy divides exactly among the functions of each variable.",
+    )
+    return (Section("score", "What the networks compute", lead, tuple(blocks), short="The function"),) if blocks else ()
+
+
+def _is_control(own: RunResult, other: RunResult, basis: str) -> bool:
+    if other.run_id == own.run_id or basis not in set(other.table("score")["basis"]):
+        return False
+    try:
+        check_control(own.config, other.config, grokked=other.grokked)
+    except InputError:
+        return False
+    return True
+
+
+def write_score_page(folder: Path, runs: Sequence[Scored], basis: str, sentences: Sequence[str]) -> Path:
+    """Write the page of a score, `report.html`, and its picture beside it.
+
+    Args:
+        folder: Where to write.
+        runs: The run, and its controls.
+        basis: The run's own basis.
+        sentences: What was found, the most important first.
+
+    Returns:
+        Path of the page.
+    """
+    found, *more = sentences
+    page = Page(
+        study=runs[0].title,
+        hash="",
+        title="Which function does the network compute, and when does it appear?",
+        headline=found,
+        sections=(Section("score", "The score", blocks=(score_figure(runs, basis), *more)),),
+        version=version("spectraledge"),
+    )
+    return write_page(page, folder)

@@ -1,0 +1,83 @@
+"""The score of a study's runs: its sentences, its pictures and what they draw."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_support import STEPS, drawn, make_run, make_study
+
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.report.quick import compose_by_run
+from spectraledge.report.score_page import score_sections
+
+RISE, LAST = 1000, 3000
+
+
+def scored(run: RunResult, basis: str, *, learns: bool) -> RunResult:
+    """Give a run a score of three frequencies, of which the second rises from a step on where it learns."""
+    rows = []
+    for half in ("all", "train", "test"):
+        for step in STEPS:
+            for frequency in (1, 2, 3):
+                share = 0.01 + (0.2 if learns and frequency == 2 and step >= RISE else 0.0)
+                rows.append((int(step), "logits", basis, f"frequency {frequency}", share, 0.01, half))
+            rows.append((int(step), "logits", basis, "rest", 0.5, 0.9, half))
+    columns = ["step", "readout", "basis", "subspace", "share", "chance", "half"]
+    return run.with_tables(score=pd.DataFrame(rows, columns=columns))
+
+
+@pytest.fixture
+def runs() -> list[RunResult]:
+    return [
+        scored(make_run("add", effect=0.4), "sum", learns=True),
+        scored(make_run("permuted_add"), "sum", learns=False),
+        scored(make_run("add", weight_decay=0.0), "sum", learns=False),
+    ]
+
+
+def test_a_study_opens_with_what_was_learned_and_when(tmp_path: Path, runs: list[RunResult]) -> None:
+    page = compose_by_run(make_study(tmp_path, *runs), pd.DataFrame())
+    section = page.sections[0]
+    sentence, figure = section.blocks
+    assert page.number(figure) == 1
+    assert sentence.startswith(
+        "a + b mod 97, weight decay 1: On pairs that it never saw, functions of a + b hold 23.0%"
+    )
+    assert "most in frequencies 2, 1, 3" in sentence
+    # The second snapshot above what the control reaches, against the first with an accuracy of .95 in the metrics.
+    assert f"at step {RISE + 100:,}" in sentence
+    assert "of at most 0.5)" in sentence
+
+
+def test_learned_runs_stand_beside_controls_alike_in_all_but_the_answers(tmp_path: Path, runs: list[RunResult]) -> None:
+    (section,) = score_sections(make_study(tmp_path, *runs))
+    figure = section.figures[0]
+    assert [panel.title for panel in figure.panels] == [
+        "a + b mod 97, weight decay 1",
+        "a + b, answers permuted mod 97, weight decay 1",
+    ]
+    picture, curves = figure.panels[0].charts
+    cells = drawn(picture, "step", "frequency", "share")
+    assert len(cells) == 3 * len(STEPS)
+    assert cells.query(f"frequency == 2 and step == {LAST}")["share"].item() == pytest.approx(0.21)
+    wide = cells[cells["frequency"] == 1].sort_values("step")
+    np.testing.assert_allclose(wide["to"].to_numpy()[:-1], wide["from"].to_numpy()[1:])
+    lines = drawn(curves, "mark", "place", "value")
+    assert lines.query(f"mark == 'test' and place == {LAST}")["value"].iloc[0] == pytest.approx(0.23)
+    assert lines.query("mark == 'chance'")["value"].eq(0.03).all()
+    (control, _) = figure.panels[1].charts
+    scales = [chart.spec["layer"][0]["encoding"]["color"]["scale"]["domain"] for chart in (picture, control)]
+    assert scales[0] == scales[1]
+    assert scales[0][-1] == pytest.approx(0.21)
+
+
+def test_without_a_control_nothing_is_dated(tmp_path: Path, runs: list[RunResult]) -> None:
+    (section,) = score_sections(make_study(tmp_path, runs[0], runs[2]))
+    assert "is not dated" in section.blocks[0]
+    assert len(section.figures[0].panels) == 1
+
+
+def test_studies_without_a_score_have_no_such_section(tmp_path: Path) -> None:
+    assert score_sections(make_study(tmp_path, make_run("add", effect=0.4))) == ()
+    assert score_sections(make_study(tmp_path, scored(make_run("cubic"), "sum", learns=False))) == ()
