@@ -9,9 +9,19 @@ from spectra import peak_mib
 from torch import nn
 
 from spectraledge.integrations import SpectralEdgeTracker
+from spectraledge.integrations.functions import WatchedFunction
+from spectraledge.modes import feature_basis
 from spectraledge.spectrum import Sketch
 
-TOKENS, LENGTH, BATCH, STEPS = 64, 128, 8, 3
+TOKENS, LENGTH, BATCH, STEPS, INPUTS = 64, 128, 8, 3, 1000
+
+
+class Causal(nn.ModuleDict):
+    """Texts (N, L) to logits (N, L, TOKENS)."""
+
+    def forward(self, texts: torch.Tensor) -> torch.Tensor:
+        mask = nn.Transformer.generate_square_subsequent_mask(texts.shape[1], device=texts.device)
+        return self["head"](self["layers"](self["embedding"](texts), mask=mask, is_causal=True))
 
 
 class Loop:
@@ -19,7 +29,7 @@ class Loop:
 
     def __init__(self, device: str = "cpu") -> None:
         layer = nn.TransformerEncoderLayer(384, 6, 1536, dropout=0.0, batch_first=True, norm_first=True)
-        self.model = nn.ModuleDict(
+        self.model = Causal(
             {
                 "embedding": nn.Embedding(TOKENS, 384),
                 "layers": nn.TransformerEncoder(layer, 6, enable_nested_tensor=False),
@@ -28,13 +38,12 @@ class Loop:
         ).to(device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
         self.texts = torch.randint(TOKENS, (BATCH, LENGTH + 1), device=device)
-        self.mask = nn.Transformer.generate_square_subsequent_mask(LENGTH, device=device)
         self.device = device
         self.parameters = sum(part.numel() for part in self.model.parameters())
 
     def step(self) -> None:
-        stream = self.model["layers"](self.model["embedding"](self.texts[:, :-1]), mask=self.mask, is_causal=True)
-        loss = nn.functional.cross_entropy(self.model["head"](stream).flatten(0, 1), self.texts[:, 1:].flatten())
+        logits = self.model(self.texts[:, :-1])
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), self.texts[:, 1:].flatten())
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -82,6 +91,35 @@ def tracked(
     )
 
 
+def watched_function(loop: Loop, every: int = 100) -> Row:
+    """A reading of the function on 1,000 pairs of tokens, scaled to one in `every` steps."""
+    pairs = torch.cartesian_prod(torch.arange(TOKENS), torch.arange(TOKENS))[:INPUTS].to(loop.device)
+    sums = feature_basis("sums", {"sum": (pairs.sum(1) % TOKENS).cpu().numpy()})
+    watched = WatchedFunction(loop.model, pairs, lambda logits: logits[:, -1], [sums])
+    bare = statistics.median(seconds(loop.step) for _ in range(STEPS))
+    reading = statistics.median(seconds(lambda number=number: watched.read(number)) for number in range(STEPS))
+
+    def forward() -> None:
+        with torch.no_grad():
+            loop.model.eval()(pairs)
+            loop.model.train()
+
+    share = reading / (every * bare)
+    return row(
+        f"tracker: the function on {INPUTS:,} pairs every {every} steps, {loop.parameters:,} parameters",
+        every * bare,
+        every * bare + reading,
+        1 / (1 + share),
+        every * bare + statistics.median(seconds(forward) for _ in range(STEPS)),
+        "the steps alone, and one forward pass",
+        overhead_share=share,
+        overhead_share_by_the_wall=share,
+        snapshot_seconds=reading,
+        stated_memory_mib=0.0,
+        peak_memory_mib=peak_mib(lambda: watched.read(STEPS)),
+    )
+
+
 def rows() -> list[Row]:
     loop, rate = Loop(), read_rate()
     size = loop.parameters
@@ -108,6 +146,7 @@ def rows() -> list[Row]:
             keep_places=False,
         ),
         tracked(loop, 1, weights, f"every step, sketch of 4,096 of attention {of}", sketch=Sketch(4096)),
+        watched_function(loop),
     ]
 
 

@@ -1,7 +1,7 @@
 """What a tracker found, as tables: the columns of `spectraledge analyze`, and rotation."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,8 @@ class TrackerResults:
         alerts: One row per alarm: step (at which it begins), quantity, change, threshold.
         selection: One row per parameter name: name, parameters, watched, reason, step.
         overhead: Seconds, share and memory.
+        score: As score.parquet: one row per snapshot, basis and subspace of the function that is watched; empty
+            without one.
     """
 
     spectrum: pd.DataFrame
@@ -74,6 +76,7 @@ class TrackerResults:
     alerts: pd.DataFrame
     selection: pd.DataFrame
     overhead: Overhead
+    score: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def joined(cls, parts: Sequence["TrackerResults"]) -> "TrackerResults":
@@ -100,6 +103,8 @@ class TrackerResults:
         """Write each table as <name>.parquet and the overhead as overhead.json into a folder, which is made."""
         for name in ("spectrum", "edge", "rotation", "gram", "alerts", "selection"):
             write_table(folder / f"{name}.parquet", getattr(self, name))
+        if len(self.score):
+            write_table(folder / "score.parquet", self.score)
         write_json(folder / "overhead.json", asdict(self.overhead))
 
 

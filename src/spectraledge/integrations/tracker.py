@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -10,10 +11,11 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spectraledge.errors import InputError
 from spectraledge.integrations.changes import TRAINED_LATER, Changes
+from spectraledge.integrations.functions import WatchedFunction
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
 from spectraledge.integrations.record import Reading, Record
 from spectraledge.integrations.rounds import Rounds
@@ -22,6 +24,7 @@ from spectraledge.integrations.tables import Overhead, TrackerResults
 from spectraledge.integrations.updates import STORED, Taken, Updates
 from spectraledge.integrations.watched_weights import UNMOVED, WatchedWeights
 from spectraledge.integrations.watching import describe, watch
+from spectraledge.modes import Basis, Inputs
 from spectraledge.spectrum import Detector, Sketch, noise_floor
 from spectraledge.streams import torch_generator
 
@@ -153,6 +156,7 @@ class SpectralEdgeTracker:
         )
         self._new_record = partial(Record, window, center=center, top=top, alerts=alerts)
         self._records = [self._new_record()]
+        self._function: WatchedFunction | None = None
         self._moved = UNMOVED
         self._since_snapshot = self._heard = self._still = 0
         self._attached = self._stopped = self._habit = self._told = self._coarse = False
@@ -202,6 +206,27 @@ class SpectralEdgeTracker:
             self._rounds.detach()
             self._attached = False
             self._attached_seconds += time.perf_counter() - self._since
+
+    def watch_function(self, inputs_N: Inputs, readout: Callable[[object], Tensor], bases: Sequence[Basis]) -> None:
+        """Also read the function that the model computes, now and with every snapshot: `results().score`.
+
+        One forward pass of the inputs each time, in evaluation mode; weights, buffers, modes and random streams stay as
+        they are. Of distributed processes each calls the model, at the same snapshots.
+
+        Args:
+            inputs_N: Inputs on the model's device, first axis N: one tensor, or arguments by name.
+            readout: Picks the (N, D) tensor out of what the model returns.
+            bases: Bases over the inputs, such as `feature_basis` and `walsh_basis` give.
+
+        Raises:
+            InputError: as `WatchedFunction`, or if one is watched already.
+        """
+        if self._function is not None:
+            raise InputError("this tracker watches a function already: give it all bases at once")
+        began = time.perf_counter()
+        self._function = WatchedFunction(self._model, inputs_N, readout, bases)
+        self._function.read(self.step)
+        self._seconds += time.perf_counter() - began if self._attached else 0.0
 
     def record(self) -> None:
         """Count a step of a training whose steps cannot be heard; weights are taken as they are now.
@@ -278,7 +303,8 @@ class SpectralEdgeTracker:
     def results(self) -> TrackerResults:
         """Return tables of all windows so far; without a full window they are empty."""
         self.check()
-        return TrackerResults.joined([record.results(self.selection, self.overhead) for record in self._records])
+        found = TrackerResults.joined([record.results(self.selection, self.overhead) for record in self._records])
+        return replace(found, score=self._function.score) if self._function else found
 
     def save(self, folder: Path | str) -> None:
         """Write the results into a folder: spectrum.parquet and edge.parquet, as `spectraledge analyze` does, and more.
@@ -307,6 +333,7 @@ class SpectralEdgeTracker:
             "rows": [dict(entry) for entry in self._rows],
             "updates": self._updates.state_dict(),
             "records": [record.state_dict() for record in self._records],
+            **({"function": self._function.state_dict()} if self._function else {}),
         }
 
     def fits(self, state: Mapping[str, Any]) -> bool:
@@ -358,6 +385,8 @@ class SpectralEdgeTracker:
         self._records = [self._new_record() for _ in state["records"]]
         for record, theirs in zip(self._records, state["records"], strict=True):
             record.load_state_dict(theirs)
+        if self._function and "function" in state:
+            self._function.load_state_dict(state["function"])
 
     def _settings(self) -> dict[str, Any]:
         """Return what a state must share with the tracker that loads it."""
@@ -409,6 +438,8 @@ class SpectralEdgeTracker:
                 began = time.perf_counter()
             with torch.inference_mode(False), torch.no_grad():
                 self._take()
+            if self._function and not self._stopped:
+                self._function.read(self.step)
         self._seconds += time.perf_counter() - began
 
     def _take(self) -> None:
