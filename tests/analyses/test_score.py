@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from spectraledge import InputError
 from spectraledge.analyses.growth import Interval
-from spectraledge.analyses.score import score_run
+from spectraledge.analyses.score import growth_run, score_run
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import carry_out, measure, read_tables
 from spectraledge.models import architecture_of
@@ -25,7 +25,7 @@ STEPS = range(0, 201, 20)
 
 @pytest.fixture(scope="module")
 def tables(run: Path) -> dict[str, pd.DataFrame]:
-    return score_run(run, SETTINGS, dtype=torch.float64)
+    return {**score_run(run, SETTINGS, dtype=torch.float64), **growth_run(run, SETTINGS, dtype=torch.float64)}
 
 
 def logits(folder: Path, weights) -> np.ndarray:
@@ -155,7 +155,7 @@ def test_half_way_the_first_order_misses_a_third_order_term_alone(run: Path, tmp
         for step, weight in ((0, 0.0), (20, 0.4 * part)):
             between = {name: (1 - weight) * before[name] + weight * after[name] for name in before}
             save_file(between, folder / "snapshots" / f"step_{step:08d}.safetensors")
-        found = score_run(folder, SETTINGS, dtype=torch.float64)["growth"].query("part == 'beyond'")
+        found = growth_run(folder, SETTINGS, dtype=torch.float64)["growth"].query("part == 'beyond'")
         errors.append(np.abs(found["growth"]).sum())
     assert 5.5 < errors[0] / errors[1] < 12
 
@@ -207,7 +207,7 @@ def test_random_directions_carry_what_chance_gives(run: Path, tables) -> None:
 
 
 def test_single_precision_agrees(run: Path, tables) -> None:
-    quick = score_run(run, SETTINGS)
+    quick = {**score_run(run, SETTINGS), **growth_run(run, SETTINGS)}
     np.testing.assert_allclose(quick["score"]["share"], tables["score"]["share"], atol=2e-5)
     np.testing.assert_allclose(quick["growth"]["growth"], tables["growth"]["growth"], atol=2e-4)
 
@@ -216,12 +216,12 @@ def test_short_runs_and_runs_without_moves_say_what_is_missing(run: Path, tmp_pa
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     shutil.rmtree(folder / "moves")
-    found = measure(folder, ANALYSES["score"], SETTINGS.model_copy(update={"window": 20}))
+    found = measure(folder, ANALYSES["growth"], SETTINGS.model_copy(update={"window": 20}))
     assert found["carriers"]["kind"].tolist() == []
     assert set(found["growth"]["split"]) == {"change", "group"}
-    stamp = carry_out(folder, ANALYSES["score"], SETTINGS.model_copy(update={"window": 20}))
+    stamp = carry_out(folder, ANALYSES["growth"], SETTINGS.model_copy(update={"window": 20}))
     assert any("no measured interval has a window of 20 updates" in reason for reason in stamp.left_out)
-    assert not read_tables(folder, ANALYSES["score"])["score"].empty
+    assert not read_tables(folder, ANALYSES["growth"])["growth"].empty
 
 
 def test_weights_that_rest_carry_nothing(run: Path, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_weights_that_rest_carry_nothing(run: Path, tmp_path: Path) -> None:
     resting = weights_at(run, 100)
     for step in STEPS:
         save_file(resting, folder / "snapshots" / f"step_{step:08d}.safetensors")
-    found = score_run(folder, SETTINGS, dtype=torch.float64)
+    found = growth_run(folder, SETTINGS, dtype=torch.float64)
     np.testing.assert_array_equal(found["growth"].query("split != 'moves'")["growth"], 0)
     assert found["carriers"].query("kind != 'gradient'")["growth"].eq(0).all()
     assert found["carriers"]["share"].isna().all()
@@ -240,6 +240,8 @@ def test_weights_that_rest_carry_nothing(run: Path, tmp_path: Path) -> None:
 def test_unknown_bases_are_refused(run: Path) -> None:
     with pytest.raises(InputError, match="unknown basis 'nothing'"):
         score_run(run, SETTINGS.model_copy(update={"bases": ("nothing",)}))
+    with pytest.raises(InputError, match="unknown basis 'nothing'"):
+        growth_run(run, SETTINGS.model_copy(update={"bases": ("nothing",)}))
 
 
 def test_an_interval_is_read_from_the_snapshots_before_it(run: Path) -> None:

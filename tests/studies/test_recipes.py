@@ -62,7 +62,12 @@ def test_what_is_no_recipe_is_refused(file: Path, name: str, message: str) -> No
 
 def test_hashes_are_those_of_earlier_versions() -> None:
     """Folders and stamps are keyed by them: where one changes, studies that exist are measured or trained anew."""
-    assert recipe("quick").hash.startswith("dcd42e5fe3133509")
+    quick = recipe("quick")
+    assert quick.hash.startswith("b4fc8a25ce01a622")
+    # Before it measured the score: such a folder is a study that goes on.
+    before = quick.model_copy(update={"analysis": AnalysisConfig(seed=42)})
+    assert before.hash.startswith("dcd42e5fe3133509")
+    assert quick.grows(before)
     assert recipe("paper", seeds=(42, 137, 2024), budget="small").hash.startswith("5e4a2c413d95341b")
     assert recipe("quick").runs[0].run_id == "add-mod97-wd1-seed42-c5028e8e"
     found = {name: analysis.hash(AnalysisConfig())[:6] for name, analysis in ANALYSES.items()}
@@ -76,5 +81,6 @@ def test_hashes_are_those_of_earlier_versions() -> None:
         "autoencoder": "75ae3f",
         "cousage": "5af594",
         "reuse": "cd7e13",
-        "score": "29a7d0",
+        "score": "49dcff",
+        "growth": "793ac7",
     }

@@ -7,6 +7,7 @@ from spectraledge.analyses.edge_decline import DECLINES
 from spectraledge.analyses.representation import REPRESENTATION
 from spectraledge.analyses.reuse import REUSE
 from spectraledge.analyses.score import ANALYSIS as SCORE
+from spectraledge.analyses.score import GROWING
 from spectraledge.analyses.shared_usage import COUSAGE
 from spectraledge.analyses.spectra import SPECTRUM
 from spectraledge.analyses.step import STEP
@@ -25,6 +26,7 @@ ANALYSES = {
         COUSAGE,
         REUSE,
         SCORE,
+        GROWING,
     )
 }
 """Every analysis by name."""

@@ -14,11 +14,11 @@ from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, c
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import ReadoutName
-from spectraledge.modes import Basis, Shares, shares
+from spectraledge.modes import Shares, shares
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import make_bases
 from spectraledge.observed.recorded_run import RecordedRun
-from spectraledge.tasks import default_groupings, grouping
+from spectraledge.tasks import Grouping, default_groupings, grouping
 
 Float = NDArray[np.float64]
 
@@ -30,50 +30,67 @@ STRIDE = 4
 
 
 def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = torch.float32) -> dict[str, pd.DataFrame]:
-    """Measure the score of a run, what its functions grow by, and which directions carry the growth of its own ones.
+    """Measure the score of a run, and its function as a picture at every snapshot.
 
     Args:
         folder: A run folder that this package wrote.
-        settings: Bases; for growth and carriers also the stride, watched parameters, window, its centring, size of the
-            edge, number of nulls and seed.
+        settings: Bases.
         dtype: Precision of passes. Default single (our choice: shares agree with those of double precision to 1e-5).
 
     Returns:
-        `SCORE`, `GROWTH`, `CARRIERS` and `FORMING` by name.
+        `SCORE` and `FORMING` by name.
 
     Raises:
         InputError: if the folder is no run, or a basis is unknown.
 
-    Cost: a forward pass per snapshot, and about ten derivatives per measured interval.
+    Cost: a forward pass per snapshot.
     """
-    run = RecordedRun.open(folder, settings.params)
-    bases = _bases(run, settings.bases)
-    measured = set(range(1, len(run.steps))[::-1][:: settings.stride or STRIDE])
-    grown: list[pd.DataFrame] = []
-    carriers: list[tuple[object, ...]] = []
+    run = RecordedRun.open(folder)
     last = Network.at(run, run.steps[-1], dtype=dtype).readout(FUNCTION).astype(np.float64)
     wave, formed = LastWave.of(last, grouping(run.task, run.wave_basis)), []
 
     def passing() -> Iterator[Network]:
-        before = None
-        for place, step in enumerate(run.steps):
-            after = Network.at(run, step, dtype=dtype)
-            formed.append(wave.picture(step, after.readout(FUNCTION).astype(np.float64)))
-            if before is not None and place in measured:
-                interval = Interval.of(run, place, before, after, settings.window)
-                grown.extend(growth_tables(interval, bases))
-                carriers.extend(carrier_rows(interval, bases[run.task.structure], settings))
-            before = after
-            yield after
+        for step in run.steps:
+            network = Network.at(run, step, dtype=dtype)
+            formed.append(wave.picture(step, network.readout(FUNCTION).astype(np.float64)))
+            yield network
 
     score = _states(run, settings.bases, passing())
+    return {SCORE.name: score, FORMING.name: pd.concat(formed, ignore_index=True)}
+
+
+def growth_run(
+    folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = torch.float32
+) -> dict[str, pd.DataFrame]:
+    """Measure what the functions of a run grow by, and which directions carry the growth of its own ones.
+
+    Args:
+        folder: A run folder that this package wrote.
+        settings: Bases, stride, watched parameters, window, its centring, size of the edge, number of nulls and seed.
+        dtype: Precision of passes. Default single (our choice, as for the score).
+
+    Returns:
+        `GROWTH` and `CARRIERS` by name.
+
+    Raises:
+        InputError: if the folder is no run, or a basis is unknown.
+
+    Cost: about ten derivatives per measured interval.
+    """
+    run = RecordedRun.open(folder, settings.params)
+    bases = make_bases(run, _groupings(run, settings.bases))
+    grown: list[pd.DataFrame] = []
+    carriers: list[tuple[object, ...]] = []
+    for place in range(1, len(run.steps))[::-1][:: settings.stride or STRIDE][::-1]:
+        before, after = (Network.at(run, run.steps[at], dtype=dtype) for at in (place - 1, place))
+        interval = Interval.of(run, place, before, after, settings.window)
+        grown += growth_tables(interval, bases)
+        carriers += carrier_rows(interval, bases[run.task.structure], settings)
     found = CARRIERS.frame(carriers)
     few = "" if carriers else f"no measured interval has a window of {settings.window} updates"
     return {
-        SCORE.name: score,
         GROWTH.name: pd.concat(grown, ignore_index=True) if grown else GROWTH.frame(),
         CARRIERS.name: without(found, few) if few else found,
-        FORMING.name: pd.concat(formed, ignore_index=True),
     }
 
 
@@ -94,13 +111,14 @@ def state_of_run(folder: Path, bases: Sequence[str] | None = None) -> pd.DataFra
     return _states(run, bases, (Network.at(run, step, dtype=torch.float32) for step in run.steps))
 
 
-def _bases(run: RecordedRun, names: Sequence[str] | None, kept_N: NDArray[np.bool_] | None = None) -> dict[str, Basis]:
-    return make_bases(run, {name: grouping(run.task, name) for name in names or default_groupings(run.task)}, kept_N)
+def _groupings(run: RecordedRun, names: Sequence[str] | None) -> dict[str, Grouping]:
+    return {name: grouping(run.task, name) for name in names or default_groupings(run.task)}
 
 
 def _states(run: RecordedRun, names: Sequence[str] | None, networks: Iterable[Network]) -> pd.DataFrame:
     halves = {"all": None, "train": ~run.test_N, "test": run.test_N}
-    bases = {half: _bases(run, names, kept_N) for half, kept_N in halves.items() if kept_N is None or kept_N.any()}
+    asked = _groupings(run, names)
+    bases = {half: make_bases(run, asked, kept_N) for half, kept_N in halves.items() if kept_N is None or kept_N.any()}
     energies: dict[tuple[ReadoutName, str, str], list[Float]] = {}
     for network in networks:
         for readout in (name for name in READOUTS if name in network.architecture.readouts):
@@ -153,9 +171,10 @@ SCORE = Table(
         "half": Column("which pairs: all, train, test; subspaces are those of functions on these pairs"),
     },
 )
-ANALYSIS = Analysis(
-    "score",
-    score_run,
-    (SCORE, GROWTH, CARRIERS, FORMING),
+ANALYSIS = Analysis("score", score_run, (SCORE, FORMING), settings=("bases",))
+GROWING = Analysis(
+    "growth",
+    growth_run,
+    (GROWTH, CARRIERS),
     settings=("window", "center_modes", "edge", "nulls", "stride", "seed", "bases", "params"),
 )

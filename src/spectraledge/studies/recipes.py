@@ -62,8 +62,11 @@ def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     if budget == "published":
         raise InputError("quick has no published budget: take `study run paper --budget published`")
     runs = [run for seed in seeds for run in _quick_runs(seed, budget)]
-    window = 6 if budget == "small" else AnalysisConfig().window
-    return StudyConfig(name="quick", runs=tuple(runs), analysis=AnalysisConfig(seed=seeds[0], window=window))
+    usual = AnalysisConfig()
+    analysis = AnalysisConfig(
+        analyses=(*usual.analyses, "score"), seed=seeds[0], window=6 if budget == "small" else usual.window
+    )
+    return StudyConfig(name="quick", runs=tuple(runs), analysis=analysis)
 
 
 def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
