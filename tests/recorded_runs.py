@@ -12,6 +12,7 @@ from spectraledge import RunConfig, named_task
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.training import train_in_folder
+from spectraledge.trajectory import Manifest
 
 SIZES = {"width": 12, "heads": 2, "hidden": 16}
 
@@ -34,9 +35,16 @@ def add_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_small(tmp_path_factory.mktemp("runs") / "add", "add", 11, steps=40, every=5, batch_size=32, seed=1)
 
 
+def unlisted(folder: Path) -> None:
+    """Make a run one of an earlier version, which listed no files."""
+    Manifest.read(folder).model_copy(update={"listed": False}).write(folder)
+    (folder / "files.json").unlink()
+
+
 def moving(source: Path, folder: Path, updates_TP: np.ndarray) -> Path:
     """Copy a run, and let its watched weights move from its last snapshot by the given updates and nothing else."""
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("snapshots", "moves"))
+    unlisted(folder)
     (folder / "snapshots").mkdir()
     recorded = RecordedRun.open(source)
     layout = recorded.series.layout

@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line turns it into a one-line message and exit code 2. Anything else that escapes is ours (exit code 1).
     """
+
+
+class DamageError(InputError):
+    """A file that is not what was written: cut off, changed, gone, or put in its place by something else."""

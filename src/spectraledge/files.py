@@ -1,18 +1,59 @@
-"""Writing files so that a reader never sees half of one: temporary name first, then an atomic rename."""
+"""Writing files so that a reader never sees half of one, and telling whether one is still what was written."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from spectraledge.errors import InputError
+from spectraledge.errors import DamageError, InputError
+
+_PIECE = 1 << 20
+
+
+class Fingerprint(NamedTuple):
+    """What tells a file from a damaged one; it is no proof against somebody who wants to deceive.
+
+    Attributes:
+        size: In bytes.
+        crc: CRC-32 of the bytes: it differs after any change within 32 bits in a row, and by chance after all but one
+            of 4·10⁹ others. Our choice, as of what Python brings it alone costs less than reading the numbers does.
+    """
+
+    size: int
+    crc: int
+
+
+def state_of(path: Path) -> tuple[int, int, int] | None:
+    """Return size, time of change and place of a file, which tell whether it was written anew; None for none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def fingerprint(path: Path) -> Fingerprint | None:
+    """Return a file's fingerprint, None where there is no file; one that is not written anew is read once."""
+    state = state_of(path)
+    return _fingerprint(path, state) if state else None
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _fingerprint(path: Path, _state: tuple[int, int, int]) -> Fingerprint:
+    crc, size = 0, 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            crc, size = zlib.crc32(piece, crc), size + len(piece)
+    return Fingerprint(size, crc)
 
 
 @contextlib.contextmanager
@@ -36,10 +77,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` atomically."""
+def write_bytes(path: Path, content: bytes) -> Fingerprint:
+    """Write `content` to `path` atomically, and return its fingerprint."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+    return Fingerprint(len(content), zlib.crc32(content))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -57,18 +99,43 @@ def read_json(path: Path) -> Any:
         The decoded value.
 
     Raises:
-        InputError: if the file is not valid JSON.
+        DamageError: if the file is not valid JSON.
     """
     try:
         return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}): restore it or delete it and run again") from error
+    except (ValueError, RecursionError) as error:
+        raise DamageError(f"{path} is not valid JSON ({error})") from error
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` to `path` as Parquet, atomically and without an index."""
-    with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with a digest of the rest of it, atomically."""
+    write_json(path, {**value, "digest": digest(value)})
+
+
+def read_sealed(path: Path) -> tuple[dict[str, Any], bool]:
+    """Read one JSON object.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The object without its digest, and whether it had one; files of earlier versions have none.
+
+    Raises:
+        DamageError: if the file is not a JSON object, or not what its digest says.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DamageError(f"{path} is no JSON object")
+    said = content.pop("digest", None)
+    if said not in (None, digest(content)):
+        raise DamageError(f"{path} is not what was written (its digest differs)")
+    return content, said is not None
+
+
+def write_table(path: Path, table: pd.DataFrame) -> Fingerprint:
+    """Write `table` to `path` as Parquet, atomically and without an index, and return its fingerprint."""
+    return write_bytes(path, table.to_parquet(index=False))
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -81,14 +148,14 @@ def read_table(path: Path) -> pd.DataFrame:
         The table.
 
     Raises:
-        InputError: if the file is missing or is not Parquet.
+        DamageError: if the file is missing or is not Parquet.
     """
     try:
         return pd.read_parquet(path)
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: it is written when the step before it has finished") from error
+        raise DamageError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable Parquet table ({error}): delete it and run again") from error
+        raise DamageError(f"{path} is not a readable Parquet table ({error})") from error
 
 
 def digest(value: Any) -> str:

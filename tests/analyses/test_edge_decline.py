@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from recorded_runs import unlisted
 from spectraledge import InputError
 from spectraledge.analyses.edge_decline import declines, window_spectra
 from spectraledge.observed.recorded_run import RecordedRun
@@ -26,7 +27,9 @@ def table(run: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def copied(run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(run, tmp_path / "copy"))
+    folder = Path(shutil.copytree(run, tmp_path / "copy"))
+    unlisted(folder)
+    return folder
 
 
 def updates_of(folder: Path) -> np.ndarray:

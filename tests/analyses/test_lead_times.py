@@ -1,6 +1,5 @@
 """Alarms and lead times against loops over runs, and planted ones."""
 
-import json
 import math
 import shutil
 from dataclasses import replace
@@ -29,7 +28,7 @@ from spectraledge.spectrum import (
     gram_quantities,
     subspace_overlap,
 )
-from spectraledge.trajectory import RecordedGram
+from spectraledge.trajectory import Manifest, RecordedGram
 
 STEPS = list(range(100, 3100, 100))
 
@@ -181,10 +180,10 @@ def test_a_run_folder_is_read_without_snapshots(run: Path, tmp_path: Path) -> No
 def test_joint_and_unfinished_runs_are_passed_over(run: Path, tmp_path: Path) -> None:
     for name, change in (("kept", {}), ("joint", {"task": "add+"}), ("running", {})):
         folder = Path(shutil.copytree(run, tmp_path / name))
-        manifest = json.loads((folder / "run.json").read_text())
-        manifest["config"] |= change
-        manifest["status"] = "running" if name == "running" else "done"
-        (folder / "run.json").write_text(json.dumps(manifest))
+        manifest = Manifest.read(folder)
+        manifest.config |= change
+        manifest.status = "running" if name == "running" else "done"
+        manifest.write(folder)
     found = read_alarm_runs(sorted(tmp_path.iterdir()), windows=(5,))
     assert [one.name for one in found] == ["kept"]
 

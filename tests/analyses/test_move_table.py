@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from recorded_runs import unlisted
 from spectraledge.analyses.move_table import move_table
 from spectraledge.observed.recorded_run import RecordedRun
 
@@ -66,6 +67,7 @@ def test_shares_equal_a_second_computation(run: Path, center: bool) -> None:
 def test_a_planted_quarter_of_decay(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "planted"
     shutil.copytree(run, folder)
+    unlisted(folder)
     recorded = RecordedRun.open(folder)
     for update in recorded.series.updates():
         parts = {"decay": 0.25 * update.update_P, "gradient": -3 * update.update_P, "clipped": -0.5 * update.update_P}
@@ -85,6 +87,7 @@ def test_a_planted_quarter_of_decay(run: Path, tmp_path: Path) -> None:
 def test_a_run_that_does_not_say_gives_no_rows(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "old"
     shutil.copytree(run, folder)
+    unlisted(folder)
     (folder / "moves" / f"step_{STEP - 20:08d}.safetensors").unlink()
     table = table_of(folder, center=True)
     assert len(table) == 0

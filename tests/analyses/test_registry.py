@@ -109,7 +109,7 @@ def test_a_table_with_other_columns_is_refused_by_name(
     path = copied / "counts.parquet"
     changed(pd.read_parquet(path)).assign(extra=1).to_parquet(path)
     with pytest.raises(
-        InputError, match=f"counts.parquet {words}, so it is not what count writes: delete .*count.json"
+        InputError, match=f"counts.parquet {words}, so it is not what count writes: run its study again"
     ):
         read_tables(copied, counted)
 

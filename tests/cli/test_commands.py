@@ -70,6 +70,7 @@ def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path
 def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
     assert sorted(path.name for path in tiny_run.iterdir() if not path.name.startswith(".")) == [
         "domain.parquet",
+        "files.json",
         "gram.parquet",
         "metrics.parquet",
         "moves",

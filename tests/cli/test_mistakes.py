@@ -11,6 +11,8 @@ import torch
 from cli_support import TINY, Command, Outcome
 from safetensors.torch import save_file
 
+from spectraledge.trajectory import Manifest
+
 
 def files_below(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file()}
@@ -158,14 +160,14 @@ def test_a_folder_of_something_else(command: Command, tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_is_not_ours(command: Command, tiny_run: Path) -> None:
-    manifest = tiny_run / "run.json"
-    good = manifest.read_text()
-    manifest.write_text(good.replace('"batch_size": 16', '"batch_size": -16'))
+    manifest = Manifest.read(tiny_run)
+    manifest.config["batch_size"] = -16
+    manifest.write(tiny_run)
     refused(command("modes", tiny_run, "--window", 5), "settings that this version does not know (batch_size")
     refused(command("analyze", tiny_run, "--window", 5), "settings that this version does not know (batch_size")
-    manifest.write_text(good[:-20])
+    (tiny_run / "run.json").write_text((tiny_run / "run.json").read_text()[:-20])
     refused(command("modes", tiny_run, "--window", 5), "is not valid JSON")
-    manifest.write_text("{}")
+    (tiny_run / "run.json").write_text("{}")
     refused(command("modes", tiny_run, "--window", 5), "is not a run manifest of this version")
 
 

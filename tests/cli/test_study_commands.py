@@ -118,7 +118,7 @@ def test_mistakes_leave_nothing_behind(
 def test_a_job_that_broke_down_is_an_exit_code_of_ours(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("spectraledge.studies.jobs.train_in_folder", broken)

@@ -50,6 +50,7 @@ def test_a_finished_folder_holds_these_files_and_no_others(tmp_path, small_confi
     train_in_folder(tmp_path / "run", small_config(steps=40), small_task)
     assert visible(tmp_path / "run") == [
         "domain.parquet",
+        "files.json",
         "gram.parquet",
         "metrics.parquet",
         "moves",

@@ -26,7 +26,7 @@ from spectraledge.spectrum import (
 from spectraledge.spectrum.windows import check_window
 from spectraledge.streams import torch_generator
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest, RecordedGram, Series
+from spectraledge.trajectory import Manifest, RecordedGram, Series, whole
 
 TABLE_WINDOW = 10
 """Updates per window of Table 1 (Xu 2026, scripts), uncentred."""
@@ -167,7 +167,7 @@ def _with_declines(values_N: Tensor, least_N: Tensor) -> dict[str, Tensor]:
 
 
 def _weight_norm(folder: Path, config: RunConfig) -> Iterator[_Row]:
-    metrics = read_table(folder / "metrics.parquet")
+    metrics = read_table(whole(folder / "metrics.parquet"))
     norm_T = torch.from_numpy(metrics["weight_norm"].to_numpy(np.float64, copy=True))
     taken_T = torch.from_numpy(metrics["step"].to_numpy(np.float64, copy=True))
     null_T = norm_T[0] * (1 - config.learning_rate * config.weight_decay) ** taken_T

@@ -26,7 +26,7 @@ from spectraledge.statistics import SeedEstimate, blocked_folds, rate_estimate
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest
+from spectraledge.trajectory import Manifest, whole
 
 Float = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ class AlarmRun:
             InputError: if the folder is no run, or has no Gram of its updates for a window.
         """
         config = RunConfig.of_run(folder)
-        metrics = read_table(folder / "metrics.parquet")
+        metrics = read_table(whole(folder / "metrics.parquet"))
         series = {
             (name, 0): (metrics["step"].tolist(), torch.from_numpy(metrics[name].to_numpy(np.float64, copy=True)))
             for name in BASELINES

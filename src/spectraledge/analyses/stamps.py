@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.errors import InputError
-from spectraledge.files import read_json, read_table, write_json, write_table
+from spectraledge.errors import DamageError, InputError
+from spectraledge.files import Fingerprint, fingerprint, read_sealed, read_table, write_sealed, write_table
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Series
 
@@ -26,6 +26,7 @@ class Stamp(BaseModel):
         parameters: How many numbers of the run are watched, P; 0 where it could not be carried out.
         run_step: Last step of the run when it was measured; a run that went on is measured again.
         left_out: What there is none of for such a network, and why.
+        tables: Fingerprint of each table by name; none in stamps of earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,7 @@ class Stamp(BaseModel):
     parameters: int = 0
     run_step: int | None = None
     left_out: tuple[str, ...] = ()
+    tables: dict[str, Fingerprint] = {}
 
 
 def stamp_path(folder: Path, name: str) -> Path:
@@ -55,16 +57,10 @@ def read_stamp(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> St
         The stamp; None where there is none, or one of other settings, of another version or of a shorter run.
 
     Raises:
-        InputError: if the file is no stamp.
+        DamageError: if the file is no stamp, or not what was written.
     """
-    path = stamp_path(folder, analysis.name)
-    if not path.is_file():
-        return None
-    try:
-        stamp = Stamp.model_validate(read_json(path))
-    except ValidationError as error:
-        raise InputError(f"{path} is no stamp of an analysis: delete it and run again") from error
-    if stamp.hash != analysis.hash(settings):
+    stamp = _read(folder, analysis)
+    if stamp is None or stamp.hash != analysis.hash(settings):
         return None
     return stamp if stamp.run_step in (None, Manifest.read(folder).step) else None
 
@@ -118,20 +114,27 @@ def keep(
     """
     place = folder if into is None else into
     stamp_path(place, analysis.name).unlink(missing_ok=True)
+    written = {}
     assert set(tables) == {table.name for table in analysis.tables}, f"{analysis.name} made {sorted(tables)}"
     for table in analysis.tables:
         made = tables[table.name]
         assert not (misfit := table.misfit(made.columns)), f"{table.name} {misfit}"
-        write_table(place / f"{table.name}.parquet", made)
+        written[table.name] = write_table(place / f"{table.name}.parquet", made)
     parameters = Series.open(folder, settings.params or RunConfig.of_run(folder).watched).layout.size
     step, hash_ = Manifest.read(folder).step, analysis.hash(settings)
-    lacks = reasons(tables)
-    stamp = Stamp(hash=hash_, seconds=seconds, parameters=parameters, run_step=step, left_out=lacks)
+    stamp = Stamp(
+        hash=hash_,
+        seconds=seconds,
+        parameters=parameters,
+        run_step=step,
+        left_out=reasons(tables),
+        tables=written,
+    )
     _write(place, analysis, stamp)
 
 
 def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Stamp:
-    """Analyse a run, unless that is done; what the user must mend is kept in the stamp and not tried again.
+    """Analyse a run, unless that is done and its tables are whole; what the user must mend is kept in the stamp.
 
     Args:
         folder: The run folder, trained to its end.
@@ -142,14 +145,16 @@ def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Sta
         The stamp; the tables are in the folder where it has no error.
 
     Raises:
-        InputError: if an older stamp cannot be read.
+        DamageError: if the run is not what was recorded.
     """
-    known = read_stamp(folder, analysis, settings)
+    known = None if misfits(folder, analysis) else read_stamp(folder, analysis, settings)
     if known:
         return known
     began = time.monotonic()
     try:
         measure(folder, analysis, settings)
+    except DamageError:
+        raise
     except InputError as error:
         _write(
             folder, analysis, Stamp(hash=analysis.hash(settings), error=str(error), seconds=time.monotonic() - began)
@@ -157,6 +162,34 @@ def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Sta
     done = read_stamp(folder, analysis, settings)
     assert done is not None
     return done
+
+
+def misfits(folder: Path, analysis: Analysis) -> list[str]:
+    """Find which tables of an analysis are not those that its stamp is of.
+
+    Args:
+        folder: The run folder.
+        analysis: The analysis.
+
+    Returns:
+        What is wrong with each, or with the stamp; nothing where there is no stamp, or one of a failure.
+    """
+    try:
+        stamp = _read(folder, analysis)
+        if stamp is None or stamp.error:
+            return []
+        if not stamp.tables:
+            read_tables(folder, analysis)
+        elif set(stamp.tables) != {table.name for table in analysis.tables}:
+            return [f"{stamp_path(folder, analysis.name)} is the stamp of another analysis"]
+    except DamageError as error:
+        return [str(error)]
+    paths = {folder / f"{name}.parquet": expected for name, expected in stamp.tables.items()}
+    return [
+        f"{path} {'is not what was written' if path.is_file() else 'is missing'}"
+        for path, expected in paths.items()
+        if fingerprint(path) != expected
+    ]
 
 
 def read_tables(folder: Path, analysis: Analysis) -> dict[str, pd.DataFrame]:
@@ -170,20 +203,30 @@ def read_tables(folder: Path, analysis: Analysis) -> dict[str, pd.DataFrame]:
         The tables by name.
 
     Raises:
-        InputError: if one is missing, cannot be read or has other columns than declared.
+        DamageError: if one is missing, cannot be read or has other columns than declared.
     """
     tables = {}
     for table in analysis.tables:
         path = folder / f"{table.name}.parquet"
         found = read_table(path)
         if len(found) and (misfit := table.misfit(found.columns)):
-            raise InputError(
-                f"{path} {misfit}, so it is not what {analysis.name} writes: delete "
-                f"{stamp_path(folder, analysis.name)} and run the study again, which measures it anew"
+            raise DamageError(
+                f"{path} {misfit}, so it is not what {analysis.name} writes: run its study again, which measures anew"
             )
         tables[table.name] = found
     return tables
 
 
+def _read(folder: Path, analysis: Analysis) -> Stamp | None:
+    path = stamp_path(folder, analysis.name)
+    if not path.is_file():
+        return None
+    content, _ = read_sealed(path)
+    try:
+        return Stamp.model_validate(content)
+    except ValidationError as error:
+        raise DamageError(f"{path} is no stamp of an analysis") from error
+
+
 def _write(folder: Path, analysis: Analysis, stamp: Stamp) -> None:
-    write_json(stamp_path(folder, analysis.name), stamp.model_dump(mode="json"))
+    write_sealed(stamp_path(folder, analysis.name), stamp.model_dump(mode="json"))

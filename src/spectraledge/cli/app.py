@@ -1,5 +1,6 @@
 """The commands together, and what their failures mean to the shell: 0 done, 2 the user's mistake, 1 ours."""
 
+import io
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -78,6 +79,10 @@ def _root(
 
 def main() -> None:
     """Run the command line, turning what went wrong into one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files may be no text.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:

@@ -39,6 +39,10 @@ StepPattern = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of PyTorch. Default: its own choice.")]
 
+Repair = Annotated[
+    bool, typer.Option("--repair", help="Make again what is not what was written; every file is read for that.")
+]
+
 progress_console = Console(stderr=True)
 """Where progress and remarks go, so that stdout stays machine-readable."""
 

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.cli.options import Json, NoSeed, Out, progress_console, remark, show
-from spectraledge.errors import InputError
+from spectraledge.cli.options import Json, NoSeed, Out, Repair, progress_console, remark, show
+from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_json
 from spectraledge.report import write_clip, write_report, write_results, write_sound
 from spectraledge.studies import (
@@ -28,14 +28,18 @@ from spectraledge.studies import (
     StudyResult,
     busy,
     changed_files,
+    damages_of,
     estimate_study,
     first_seeds,
+    is_run,
     load_study,
     read_study_config,
     recipe,
+    run_faults,
     run_study,
     study_status,
     time_steps,
+    unlisted_runs,
 )
 from spectraledge.studies.results import STUDY_FILE
 
@@ -74,6 +78,7 @@ def run(
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: one per core.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run; results are equal at equal threads.")] = 1,
+    repair: Repair = False,
     backend: Annotated[BackendName, typer.Option(help="Where runs are done; see docs/clusters.md.")] = "processes",
     address: Annotated[str, typer.Option(help="Of the dask scheduler, or of the ray cluster.")] = "",
     option: Annotated[
@@ -96,6 +101,7 @@ def run(
         (folder / STUDY_FILE).is_file()
         and read_study_config(folder).hash == config.hash
         and all(one.state in ("done", "failed") for one in study_status(folder))
+        and not any(damages_of(config, folder, run, quick=not repair) for run in config.runs)
     )
     remark(f"study {name}: {len(config.runs)} runs, into {folder}")
     if not finished_before:
@@ -103,8 +109,8 @@ def run(
         left = estimate_study(config, folder, jobs=place.workers, speeds=speeds)
         remark(estimate_text(left, jobs=place.workers, timed=bool(speeds), free=_free(folder)))
     with _StudyBars() as bars:
-        result = run_study(config, folder, backend=place, on_progress=bars.update)
-    if not (finished_before and page.is_file()):
+        result = run_study(config, folder, backend=place, repair=repair, on_progress=bars.update)
+    if not (result.damaged or (finished_before and page.is_file())):
         remark("writing the report")
         _write_report(result)
     for run_id, error in result.failed.items():
@@ -118,6 +124,7 @@ def run(
         },
         as_json=as_json,
     )
+    _refuse_damaged(result)
     if result.crashed:
         remark(f"{len(result.crashed)} jobs broke down: what is known of it is in {folder / 'jobs'}; run it again")
         raise typer.Exit(1)
@@ -152,13 +159,16 @@ def status(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
 
 @study.command(epilog="Example:  spectraledge study verify studies/quick")
 def verify(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_json: Json = False) -> None:
-    """Compare a study's tables and configurations with its manifest.json; --out also writes verify.json."""
-    result = {"folder": str(folder), "changed": changed_files(folder)}
+    """Compare every file of a study, or of one run, with what was written; --out also writes verify.json."""
+    changed = run_faults(folder) if is_run(folder) else changed_files(folder)
+    if unlisted := unlisted_runs(folder):
+        remark(f"recorded by an earlier version, which took no fingerprints of snapshots: {', '.join(unlisted)}")
+    result = {"folder": str(folder), "changed": changed}
     if out:
         write_json(out / "verify.json", result)
     show(result, as_json=as_json)
     if result["changed"]:
-        raise InputError(f"{len(result['changed'])} files of {folder} are not those that the study wrote")
+        raise InputError(f"{len(result['changed'])} files of {folder} are not those that were written")
 
 
 @study.command(epilog="Example:  spectraledge study report studies/quick")
@@ -186,6 +196,7 @@ def report(
         if path and path.suffix != suffix:
             raise InputError(f"a {suffix} file is written, got {path}: give a name that ends so")
     result = load_study(folder)
+    _refuse_damaged(result)
     if sound:
         write_sound(result, sound)
     if clip:
@@ -203,6 +214,15 @@ def report(
         },
         as_json=as_json,
     )
+
+
+def _refuse_damaged(result: StudyResult) -> None:
+    if result.damaged:
+        first = result.failed[result.damaged[0]]
+        raise DamageError(
+            f"{len(result.damaged)} runs are damaged ({first}): spectraledge study run with the study's recipe and "
+            f"--out {result.folder} --repair makes them again; the report and the tables of the study stay as they were"
+        )
 
 
 def _done(result: StudyResult) -> int:

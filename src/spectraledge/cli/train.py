@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spectraledge.cli.options import Json, Out, Seed, progress_console, remark, show, use_threads
+from spectraledge.cli.options import Json, Out, Repair, Seed, progress_console, remark, show, use_threads
 from spectraledge.tasks import OPERATIONS, task_from_source
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
@@ -59,6 +59,7 @@ def train(
         int,
         typer.Option(min=1, help="Train this many runs as one batch, with seeds SEED, SEED + 1, ..., into OUT/RUN-ID."),
     ] = 1,
+    repair: Repair = False,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads; results are bit-identical at equal threads.")] = 1,
 ) -> None:
@@ -116,7 +117,7 @@ def train(
             )
 
         work = [(folder, config, chosen) for folder, config in zip(folders, configs, strict=True)]
-        manifests = train_in_folders(work, device=device, on_progress=update)
+        manifests = train_in_folders(work, device=device, repair=repair, on_progress=update)
     failed = [f"{folder}: {m.error}" for folder, m in zip(folders, manifests, strict=True) if m.status == "failed"]
     if len(failed) < runs:
         found = [_summary(folder, manifest) for folder, manifest in zip(folders, manifests, strict=True)]

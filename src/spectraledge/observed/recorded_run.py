@@ -18,7 +18,7 @@ from spectraledge.tasks import OPERATIONS, Task, grouping_rule, joint_task, name
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
 from spectraledge.training.run_folder import PARTS_FILE, label_column
-from spectraledge.trajectory import Manifest, Series
+from spectraledge.trajectory import Manifest, Series, whole
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class RecordedRun:
                 is unknown here.
         """
         config = RunConfig.of_run(folder)
-        domain = read_table(folder / "domain.parquet")
+        domain = read_table(whole(folder / "domain.parquet"))
         pairs = domain[["a", "b"]].to_numpy(np.int64, copy=True)
         names = part_names(config.task)
         name = names[-1] if part is None else part
@@ -107,10 +107,10 @@ class RecordedRun:
     @property
     def metrics(self) -> pd.DataFrame:
         """Its evaluations, one row per recorded step; of a joint run, accuracies and losses are those of the part."""
-        metrics = read_table(self.folder / "metrics.parquet")
+        metrics = read_table(whole(self.folder / "metrics.parquet"))
         if self.config.model.answers == 1:
             return metrics
-        parts = read_table(self.folder / PARTS_FILE)
+        parts = read_table(whole(self.folder / PARTS_FILE))
         own = parts[parts["part"] == self.task.name].drop(columns="part")
         return metrics.drop(columns=[name for name in own.columns if name != "step"]).merge(own, on="step")
 

@@ -15,10 +15,10 @@ from spectraledge.claims.run_claims import CLAIMS
 from spectraledge.claims.verdicts import SeedClaim, Verdicts
 from spectraledge.studies.backends import Backend, BackendName
 from spectraledge.studies.estimates import Estimate, estimate_study, time_steps
-from spectraledge.studies.hashes import changed_files
+from spectraledge.studies.hashes import changed_files, is_run, run_faults, unlisted_runs
 from spectraledge.studies.jobs import busy
 from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
-from spectraledge.studies.results import StudyResult, load_study, read_study_config
+from spectraledge.studies.results import StudyResult, damages_of, load_study, read_study_config
 from spectraledge.studies.study import RunStatus, run_study, study_status
 from spectraledge.studies.study_config import Budget, Keep, StudyConfig
 
@@ -48,6 +48,7 @@ __all__ = [
     "analyze_step",
     "busy",
     "changed_files",
+    "damages_of",
     "estimate_study",
     "evaluate_claims",
     "evaluate_runs",
@@ -55,10 +56,13 @@ __all__ = [
     "first_seeds",
     "follow_course",
     "functional_modes",
+    "is_run",
     "load_study",
     "read_study_config",
     "recipe",
+    "run_faults",
     "run_study",
     "study_status",
     "time_steps",
+    "unlisted_runs",
 ]

@@ -3,12 +3,26 @@
 import hashlib
 from pathlib import Path
 
-from spectraledge.errors import InputError
+from spectraledge.analyses.analysis import Analysis
+from spectraledge.analyses.registry import ANALYSES
+from spectraledge.analyses.stamps import misfits, stamp_path
+from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_json, write_json
+from spectraledge.trajectory import Manifest
+from spectraledge.trajectory.inventory import FILE_NAME as RUN_FILES
+from spectraledge.trajectory.inventory import damages
+from spectraledge.trajectory.manifest import FILE_NAME as RUN_FILE
 
 FILE_NAME = "manifest.json"
 
-_PATTERNS = ("study.json", "*.parquet", "runs/*/run.json", "runs/*/*.parquet", "runs/*/analyses/*.json")
+_PATTERNS = (
+    "study.json",
+    "*.parquet",
+    "runs/*/run.json",
+    "runs/*/files.json",
+    "runs/*/*.parquet",
+    "runs/*/analyses/*.json",
+)
 
 
 def write_hashes(folder: Path) -> None:
@@ -17,13 +31,14 @@ def write_hashes(folder: Path) -> None:
 
 
 def changed_files(folder: Path) -> list[str]:
-    """Compare a study's folder with its `manifest.json`.
+    """Compare a study's folder with its `manifest.json`, and every file of its runs with what was written.
 
     Args:
         folder: The study's folder, or a copy of it, with or without snapshots.
 
     Returns:
-        Paths of files that are not what they were, not there, or new; empty where all is well.
+        Paths of files that are not what they were, not there, or new, and what is wrong with snapshots and other files
+        that `files.json` of a run lists; empty where all is well. A copy without any snapshots is well.
 
     Raises:
         InputError: if there is no `manifest.json`.
@@ -31,8 +46,58 @@ def changed_files(folder: Path) -> list[str]:
     path = folder / FILE_NAME
     if not path.is_file():
         raise InputError(f"no {FILE_NAME} in {folder}: it is written when a study has been run")
-    known, found = read_json(path)["sha256"], _hashes(folder)
-    return sorted(name for name in {*known, *found} if known.get(name) != found.get(name))
+    known, found = _known(path), _hashes(folder)
+    changed = sorted(name for name in {*known, *found} if known.get(name) != found.get(name))
+    own = [fault for place in sorted((folder / "runs").glob("*")) for fault in run_faults(place)]
+    return changed + [fault for fault in own if not any(fault.startswith(f"{folder / name} ") for name in changed)]
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is that of one run, though it may have lost its manifest."""
+    return any((folder / name).is_file() for name in (RUN_FILE, RUN_FILES))
+
+
+def run_faults(folder: Path) -> list[str]:
+    """Compare every file of a run folder with what was written.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        What is wrong with each of its own files (see `Inventory`), and with each table and stamp of an analysis.
+    """
+    return damages(folder) + [
+        fault for analysis in ANALYSES.values() for fault in [*_unstamped(folder, analysis), *misfits(folder, analysis)]
+    ]
+
+
+def _unstamped(folder: Path, analysis: Analysis) -> list[str]:
+    """Find tables of an analysis that was not finished, or whose stamp is gone."""
+    if stamp_path(folder, analysis.name).is_file():
+        return []
+    found = [folder / f"{table.name}.parquet" for table in analysis.tables]
+    return [f"{path} has no stamp of {analysis.name} beside it" for path in found if path.is_file()]
+
+
+def unlisted_runs(folder: Path) -> list[str]:
+    """Name the runs that an earlier version recorded, which took no fingerprints of their files.
+
+    Args:
+        folder: A study's folder, or that of a run.
+
+    Returns:
+        Names of their folders.
+    """
+    places = [path.parent for pattern in ("run.json", "runs/*/run.json") for path in sorted(folder.glob(pattern))]
+    return [place.name for place in places if not damages(place, quick=True) and not Manifest.read(place).listed]
+
+
+def _known(path: Path) -> dict[str, str]:
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("sha256"), dict):
+        raise DamageError(f"{path} is no list of hashes; spectraledge study run with the study's recipe makes it again")
+    known: dict[str, str] = content["sha256"]
+    return known
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import carry_out
-from spectraledge.errors import InputError
+from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_json, write_json
 from spectraledge.studies.retention import thin
 from spectraledge.studies.study_config import Keep
 from spectraledge.tasks import any_task
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folder
+from spectraledge.trajectory.inventory import damages
 
 BUSY = "busy"
 """What a job says when another process is at its run."""
@@ -36,6 +37,7 @@ class Job:
         keep: Which snapshots stay when all is done; see `thin`.
         threads: Of PyTorch. Numbers are bit-identical at equal threads.
         wait: Whether to wait for another process that is at the run.
+        repair: Whether a run of which something is damaged is made again; see `train_in_folders`.
     """
 
     run: RunConfig
@@ -45,6 +47,7 @@ class Job:
     keep: Keep = "all"
     threads: int = 1
     wait: bool = False
+    repair: bool = False
 
     @property
     def folder(self) -> Path:
@@ -176,7 +179,9 @@ def _lock_path(study: Path, run: RunConfig) -> Path:
 
 def _complete(job: Job) -> None:
     torch.set_num_threads(job.threads)
-    train_in_folder(job.folder, job.run, any_task(job.run.task, modulus=job.run.model.tokens))
+    if (faults := damages(job.folder, quick=True)) and not job.repair:
+        raise DamageError(faults[0])
+    train_in_folder(job.folder, job.run, any_task(job.run.task, modulus=job.run.model.tokens), repair=job.repair)
     stamps = [carry_out(job.folder, analysis, job.settings) for analysis in job.analyses]
     if job.keep == "window" and not any(stamp.error for stamp in stamps):
         thin(job.folder, window=job.settings.window)

@@ -6,15 +6,16 @@ from pathlib import Path
 from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.analyses.stamps import Stamp, read_stamp, read_tables
-from spectraledge.errors import InputError
-from spectraledge.files import read_json, read_table
+from spectraledge.analyses.stamps import Stamp, misfits, read_stamp, read_tables
+from spectraledge.errors import DamageError, InputError
+from spectraledge.files import read_sealed, read_table
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
 from spectraledge.studies.study_config import StudyConfig, analyses_of
 from spectraledge.tasks import formula_of, structure_of
 from spectraledge.training import RunConfig
 from spectraledge.training.run_folder import PARTS_FILE
-from spectraledge.trajectory import Manifest
+from spectraledge.trajectory import Manifest, whole
+from spectraledge.trajectory.inventory import damages
 
 STUDY_FILE = "study.json"
 PARTS = Path(PARTS_FILE).stem
@@ -35,6 +36,7 @@ class StudyResult:
         failed: Message of each run whose job, training or any analysis failed, by run id.
         missing: Ids of runs that are not finished.
         crashed: Ids of failed runs whose job broke down; `jobs/<run-id>.json` has what is known of it.
+        damaged: Ids of failed runs of which files are not what was written.
     """
 
     config: StudyConfig
@@ -43,6 +45,7 @@ class StudyResult:
     failed: dict[str, str]
     missing: tuple[str, ...]
     crashed: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     def having(self, *tables: str) -> "StudyResult":
         """Return the study with only those runs that have rows in all of some tables."""
@@ -60,12 +63,17 @@ def read_study_config(folder: Path) -> StudyConfig:
 
     Raises:
         InputError: if there is none, or it is not one of ours.
+        DamageError: if it is not what was written.
     """
     path = folder / STUDY_FILE
     if not path.is_file():
         raise InputError(f"no {STUDY_FILE} in {folder}: start one with `spectraledge study run quick --out {folder}`")
     try:
-        return StudyConfig.model_validate(read_json(path)["config"])
+        content, _ = read_sealed(path)
+    except DamageError as error:
+        raise DamageError(f"{error}; the command that made the study, given --repair, writes it again") from error
+    try:
+        return StudyConfig.model_validate(content["config"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a study of this version: choose another folder") from error
 
@@ -78,11 +86,13 @@ class RunProgress:
         manifest: Its manifest; None before training.
         stamps: The stamp of each of its analyses by name, None where it is not done.
         trouble: Why its last job ended early, if it did; it is tried again when the study is run again.
+        damage: Why its manifest or a stamp cannot be read, "" where they can.
     """
 
     manifest: Manifest | None
     stamps: dict[str, Stamp | None]
     trouble: Trouble | None = None
+    damage: str = ""
 
     @property
     def over(self) -> bool:
@@ -98,6 +108,8 @@ class RunProgress:
             return self.manifest.error
         if self.trouble:
             return self.trouble.error
+        if self.damage:
+            return self.damage
         return "; ".join(f"{name}: {stamp.error}" for name, stamp in self.stamps.items() if stamp and stamp.error)
 
 
@@ -113,11 +125,36 @@ def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgres
         The progress.
 
     Raises:
-        InputError: if a manifest or a stamp cannot be read.
+        InputError: if a manifest is of another version.
     """
     place = run_folder(folder, run)
-    stamps = {found.name: read_stamp(place, found, study.analysis) for found in analyses_of(study, run)}
-    return RunProgress(Manifest.read(place) if Manifest.present(place) else None, stamps, read_trouble(folder, run))
+    manifest, stamps, damage = None, dict[str, Stamp | None](), ""
+    try:
+        manifest = Manifest.read(place) if Manifest.present(place) else None
+        for found in analyses_of(study, run):
+            stamps[found.name] = None
+            stamps[found.name] = read_stamp(place, found, study.analysis)
+    except DamageError as error:
+        damage = str(error)
+    return RunProgress(manifest, stamps, read_trouble(folder, run), damage)
+
+
+def damages_of(study: StudyConfig, folder: Path, run: RunConfig, *, quick: bool = False) -> list[str]:
+    """Find what of a run is damaged: its own files, and tables that its stamps are not of.
+
+    Args:
+        study: The study.
+        folder: The study's folder.
+        run: One of its runs.
+        quick: Whether to look at the sizes of its own files alone; tables are always read.
+
+    Returns:
+        What is wrong with each file.
+    """
+    place = run_folder(folder, run)
+    if own := damages(place, quick=quick):
+        return own
+    return [fault for found in analyses_of(study, run) for fault in misfits(place, found)]
 
 
 def load_study(folder: Path) -> StudyResult:
@@ -127,14 +164,15 @@ def load_study(folder: Path) -> StudyResult:
         folder: The study's folder.
 
     Returns:
-        The results; runs that failed or are not finished are named, not hidden.
+        The results; runs that failed, are damaged or are not finished are named, not hidden.
 
     Raises:
-        InputError: if the folder is no study, or a table cannot be read.
+        InputError: if the folder is no study.
+        DamageError: if the metrics of a run are not what was written.
     """
     config = read_study_config(folder)
     task_of = {run.hash: run.task for run in config.runs}
-    runs, failed, crashed, missing = [], {}, [], []
+    runs, failed, crashed, missing, damaged = [], {}, [], [], []
     for run in config.runs:
         place = run_folder(folder, run)
         progress = run_progress(config, folder, run)
@@ -142,6 +180,10 @@ def load_study(folder: Path) -> StudyResult:
             failed[run.run_id] = progress.error
         if progress.trouble and progress.trouble.traceback:
             crashed.append(run.run_id)
+        if faults := damages_of(config, folder, run, quick=True):
+            damaged.append(run.run_id)
+            failed[run.run_id] = "; ".join(faults)
+            continue
         if not progress.over:
             missing += [] if progress.error else [run.run_id]
             continue
@@ -149,13 +191,13 @@ def load_study(folder: Path) -> StudyResult:
         # A run of which nothing is to be measured still says when it generalised.
         if measured or not (progress.stamps or progress.error):
             tables = {name: table for one in measured for name, table in read_tables(place, ANALYSES[one]).items()}
-            if (place / PARTS_FILE).is_file():
+            if whole(place / PARTS_FILE).is_file():
                 tables[PARTS] = read_table(place / PARTS_FILE)
             runs.append(
                 RunResult(
                     config=run,
                     manifest=Manifest.read(place),
-                    metrics=read_table(place / "metrics.parquet"),
+                    metrics=read_table(whole(place / "metrics.parquet")),
                     structure=structure_of(run.task),
                     formula=formula_of(run.task),
                     after=task_of.get(run.start, "unknown") if run.start else "",
@@ -163,4 +205,4 @@ def load_study(folder: Path) -> StudyResult:
                     tables=tables,
                 )
             )
-    return StudyResult(config, folder, tuple(runs), failed, tuple(missing), tuple(crashed))
+    return StudyResult(config, folder, tuple(runs), failed, tuple(missing), tuple(crashed), tuple(damaged))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spectraledge.observed.recorded_run import RecordedRun
-from spectraledge.trajectory import Manifest, moves_path, snapshot_path
+from spectraledge.trajectory import Inventory, Manifest, moves_path, snapshot_path
 
 EVERY = 10
 """Of the other snapshots one in ten stays (our choice: the whole course remains, at a tenth of the space)."""
@@ -49,9 +49,15 @@ def thin(folder: Path, *, window: int) -> tuple[int, ...]:
         kept = kept_steps(run.steps, window=window, ends=[end for end in ends if end is not None])
         manifest.thinned = [step for step in run.steps if step not in kept]
         manifest.write(folder)
-    gone = set(manifest.thinned)
-    for step in sorted(gone):
-        snapshot_path(folder, step).unlink(missing_ok=True)
-        moves_path(folder, step).unlink(missing_ok=True)
-        moves_path(folder, step + int(manifest.config["every"])).unlink(missing_ok=True)
+    every = int(manifest.config["every"])
+    gone = [
+        path
+        for step in sorted(manifest.thinned)
+        for path in (snapshot_path(folder, step), moves_path(folder, step), moves_path(folder, step + every))
+    ]
+    # What is listed is there, whatever moment a process is killed at.
+    if inventory := Inventory.read(folder):
+        inventory.without(*gone).write()
+    for path in gone:
+        path.unlink(missing_ok=True)
     return tuple(manifest.thinned)

@@ -12,14 +12,15 @@ import pandas as pd
 
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.errors import InputError
-from spectraledge.files import write_json, write_table
+from spectraledge.errors import DamageError, InputError
+from spectraledge.files import write_sealed, write_table
 from spectraledge.studies.backends import Backend
 from spectraledge.studies.hashes import write_hashes
 from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, waves, write_trouble
 from spectraledge.studies.results import (
     STUDY_FILE,
     StudyResult,
+    damages_of,
     load_study,
     read_study_config,
     run_progress,
@@ -61,6 +62,7 @@ def run_study(
     *,
     backend: Backend | None = None,
     jobs: int | None = None,
+    repair: bool = False,
     on_progress: Callable[[list[RunStatus]], None] | None = None,
 ) -> StudyResult:
     """Run a study to the end, or on from where it stopped.
@@ -75,11 +77,14 @@ def run_study(
         folder: Where it lies; made if missing.
         backend: Where jobs are done. Default: processes of this machine.
         jobs: Jobs at a time, where no backend is given. Default: one per core.
+        repair: Whether runs of which files are not what was written are made again, see `train_in_folders`, and so is
+            `study.json`; all files are read for that. Tables are measured again in any case.
         on_progress: Called about every second with the status of every run, and once at the end.
 
     Returns:
         Its results; the joined tables (see `Analysis`), `claims.parquet`, for claims over seeds
-        also `claims_by_seed.parquet`, and `manifest.json` are in the folder.
+        also `claims_by_seed.parquet`, and `manifest.json` are in the folder, but for a study with damaged runs, which
+            keeps what it had.
 
     Raises:
         InputError: if the folder holds another study or something else, an analysis is unknown, a run starts from one
@@ -89,19 +94,21 @@ def run_study(
     backend = backend or Backend(jobs=jobs)
     analyses = {run.run_id: tuple(analyses_of(config, run)) for run in config.runs}
     ordered = waves(config.runs)
-    _claim_folder(config, folder)
+    _claim_folder(config, folder, repair=repair)
     place = folder.resolve()
     with _watching(config, folder, on_progress):
         for wave in ordered:
             work = [
-                Job(run, place, config.analysis, analyses[run.run_id], config.keep, backend.threads)
+                Job(run, place, config.analysis, analyses[run.run_id], config.keep, backend.threads, repair=repair)
                 for run in wave
-                if not run_progress(config, folder, run).over
+                if not run_progress(config, folder, run).over or damages_of(config, folder, run, quick=not repair)
             ]
             _do(backend, _do(backend, work))
     if config.keep == "window":
         _thin(config, folder)
     result = load_study(folder)
+    if result.damaged:
+        return result
     for name in dict.fromkeys(name for found in analyses.values() for one in found for name in one.joined):
         tables = [_labelled(run.table(name), run.run_id, run.config) for run in result.having(name).runs]
         if tables:
@@ -137,9 +144,15 @@ def study_status(folder: Path) -> list[RunStatus]:
     return [_status(config, folder, run) for run in config.runs]
 
 
-def _claim_folder(config: StudyConfig, folder: Path) -> None:
+def _claim_folder(config: StudyConfig, folder: Path, *, repair: bool) -> None:
     if (folder / STUDY_FILE).is_file():
-        known = read_study_config(folder)
+        try:
+            known = read_study_config(folder)
+        except DamageError:
+            if not repair:
+                raise
+            known = config
+            _write_config(config, folder)
         if not config.grows(known):
             raise InputError(
                 f"{folder} holds another study (another recipe, seed or version): choose another folder with --out"
@@ -149,7 +162,11 @@ def _claim_folder(config: StudyConfig, folder: Path) -> None:
     # Runs that were trained without a study are welcome: each folder is checked against its run.
     elif folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {"runs"}):
         raise InputError(f"{folder} exists and is no study: choose another folder with --out")
-    write_json(folder / STUDY_FILE, {"hash": config.hash, "config": config.model_dump(mode="json")})
+    _write_config(config, folder)
+
+
+def _write_config(config: StudyConfig, folder: Path) -> None:
+    write_sealed(folder / STUDY_FILE, {"hash": config.hash, "config": config.model_dump(mode="json")})
 
 
 def _do(backend: Backend, jobs: Sequence[Job]) -> list[Job]:
@@ -175,7 +192,7 @@ def _status(config: StudyConfig, folder: Path, run: RunConfig) -> RunStatus:
     if manifest is None:
         return RunStatus(run.run_id, "failed" if error else "waiting", 0, run.steps, 0.0, 0.0, error)
     state: Literal["training", "analysing", "done", "failed"] = "training"
-    if progress.over or progress.trouble:
+    if progress.over or progress.trouble or progress.damage:
         state = "failed" if error else "done"
     elif manifest.status == "done":
         state = "analysing"

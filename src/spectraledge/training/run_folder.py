@@ -1,7 +1,9 @@
 """A run's folder on disk: snapshots, metrics, manifest, and the state from which a killed run resumes."""
 
 import fcntl
+import json
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -9,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import pandas as pd
+import torch
 from torch import Tensor
 
-from spectraledge.errors import InputError
-from spectraledge.files import read_table, write_table
+from spectraledge.errors import DamageError, InputError
+from spectraledge.files import Fingerprint, digest, read_table, write_table
 from spectraledge.models import ModuleConfig, architecture_of
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
@@ -24,12 +27,17 @@ from spectraledge.trajectory import (
     GramRecorder,
     Manifest,
     environment,
+    find_snapshots,
     moves_path,
     read_snapshot,
     select_parameters,
     snapshot_path,
     write_tensors,
 )
+from spectraledge.trajectory.inventory import FILE_NAME as FILES_LIST
+from spectraledge.trajectory.inventory import Inventory, check_series, damages
+from spectraledge.trajectory.manifest import MENDING
+from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
 from spectraledge.trajectory.snapshots import open_snapshot
 
 PARTS_FILE = "parts.parquet"
@@ -49,36 +57,47 @@ class RunFolder:
     """Records a run in a folder, and keeps it to itself while it is open (use it in a `with` statement).
 
     At each interval it writes, each atomically and in this order: the snapshot, what moved the watched weights since
-    the last one (see `Flat`), the Gram of the updates (`gram.parquet`), the metrics, the manifest, and the resume
-    state. Whatever moment a process is killed at, the last resume state and all before it are whole; what was written
-    after it is written again, with the same content.
+    the last one (see `Flat`), the Gram of the updates (`gram.parquet`), the metrics, the list of all these
+    (`Inventory`), the manifest, and the resume state. Whatever moment a process is killed at, the last resume state and
+    all before it are whole; what was written after it is written again, with the same content.
 
     Args:
         folder: The run folder; made if missing.
         config: The run's configuration.
         task: Its task, stored as `domain.parquet` so that a reader needs nothing else.
+        repair: Whether a run of which something is damaged is recorded again from its start.
 
     Raises:
         InputError: if the folder belongs to another configuration, or holds files and no manifest; on entering, if
             another process is writing it.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, task: Task | JointTask) -> None:
+    def __init__(self, folder: Path, config: RunConfig, task: Task | JointTask, *, repair: bool = False) -> None:
         self.folder = folder
         self._config = config
         self._task = task
         self._gram = GramRecorder(folder, config.watched)
+        self._inventory: Inventory | None = Inventory(folder, {})
         self._began = time.monotonic()
         self._before = 0.0
+        self._repair = repair
+        self._damaged = damages(folder) if repair else []
         if Manifest.present(folder):
-            known = Manifest.read(folder)
+            try:
+                known = Manifest.read(folder)
+            except DamageError:
+                if not repair:
+                    raise
+                return
             if known.config_hash != config.hash:
                 raise InputError(
                     f"{folder} holds a run with another configuration (different: {_changed(known.config, config)}): "
                     "choose another folder, or repeat the run's own settings"
                 )
-        elif folder.exists() and (
-            not folder.is_dir() or any(path for path in folder.iterdir() if not path.name.startswith("."))
+        elif (
+            not self._damaged
+            and folder.exists()
+            and (not folder.is_dir() or any(path for path in folder.iterdir() if not path.name.startswith(".")))
         ):
             raise InputError(f"{folder} exists and is no run folder of spectraledge: choose another folder")
 
@@ -107,35 +126,71 @@ class RunFolder:
 
         Returns:
             Its evaluations up to that step; none for a new folder.
+
+        Raises:
+            DamageError: if the record up to that step is not what was written.
         """
         state = self.folder / _STATE
-        if Manifest.present(self.folder):
-            self._before = Manifest.read(self.folder).wall_seconds
-        if not state.is_file():
-            self._manifest(run, []).write(self.folder)
-            self._write_domain(run)
-            return []
-        with open_snapshot(state) as opened:
-            file: Any = opened  # Safetensors' own, which holds metadata too.
-            run.restore({name: file.get_tensor(name) for name in file.keys()}, file.metadata())  # noqa: SIM118
-        self._gram.resume(run.step)
-        return self._read_evaluations(run.step)
+        try:
+            if self._damaged:
+                raise DamageError(self._damaged[0])
+            if Manifest.present(self.folder):
+                self._before = Manifest.read(self.folder).wall_seconds
+            if state.is_file():
+                return self._go_on(run, state)
+        except DamageError:
+            if not self._repair:
+                raise
+            self._gram = GramRecorder(self.folder, self._config.watched)
+        for path in [
+            state,
+            self.folder / FILES_LIST,
+            *(path for part in ("snapshots", "moves") for path in (self.folder / part).glob("step_*")),
+        ]:
+            path.unlink(missing_ok=True)
+        self._inventory = Inventory(self.folder, {})
+        self._manifest(run, []).write(self.folder)
+        self._write_domain(run)
+        return []
+
+    def _go_on(self, run: Member, state: Path) -> list[Evaluation]:
+        try:
+            with open_snapshot(state) as opened:
+                file: Any = opened  # Safetensors' own, which holds metadata too.
+                tensors, text = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        except InputError as error:
+            raise DamageError(f"{error}; {MENDING}") from error
+        seal, seen = text.pop("seal", None), text.pop("evaluations", None)
+        if seal not in (None, _seal(tensors, text)):
+            raise DamageError(f"{state} is not what was written; {MENDING}")
+        step = int(text["step"])
+        self._inventory = self._listed(step)
+        evaluations = self._read_evaluations(step)
+        if seen not in (None, _digest(evaluations)):
+            raise DamageError(f"the metrics in {self.folder} are not what was written; {MENDING}")
+        self._gram.resume(step)
+        run.restore(tensors, text)
+        return evaluations
 
     def record(self, run: Member, evaluations: list[Evaluation]) -> None:
         """Write the snapshot and what led to it, the metrics so far, the manifest and the resume state."""
-        write_tensors(snapshot_path(self.folder, run.step), run.weights())
+        self._write(snapshot_path(self.folder, run.step), run.weights())
         if run.recent_losses:
             watched = select_parameters(run.weights(), self._config.watched).matched
             moved = {f"{kind}/{name}": parts[name] for kind, parts in run.moves().items() for name in watched}
-            write_tensors(moves_path(self.folder, run.step), moved)
-        self._gram.append(run.step, run.weights())
+            self._write(moves_path(self.folder, run.step), moved)
+        self._note(self.folder / GRAM_FILE, self._gram.append(run.step, run.weights()))
         metrics = pd.DataFrame([asdict(e) for e in evaluations])
-        write_table(self.folder / "metrics.parquet", metrics.drop(columns="parts"))
+        self._write(self.folder / "metrics.parquet", metrics.drop(columns="parts"))
         if len(self._task.parts) > 1:
             parts = pd.DataFrame([{"step": e.step, **asdict(part)} for e in evaluations for part in e.parts])
-            write_table(self.folder / PARTS_FILE, parts)
+            self._write(self.folder / PARTS_FILE, parts)
+        if self._inventory:
+            self._inventory.write()
         self._manifest(run, evaluations).write(self.folder)
-        write_tensors(self.folder / _STATE, *run.state())
+        tensors, text = run.state()
+        marks = {"evaluations": _digest(evaluations), "seal": _seal(tensors, text)}
+        write_tensors(self.folder / _STATE, tensors, text | marks)
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
         """Mark the run done and drop the resume state."""
@@ -149,6 +204,20 @@ class RunFolder:
         manifest = Manifest.read(self.folder)
         manifest.status, manifest.error = "failed", str(error)
         manifest.write(self.folder)
+
+    def _write(self, path: Path, content: pd.DataFrame | Mapping[str, Tensor]) -> None:
+        written = write_table(path, content) if isinstance(content, pd.DataFrame) else write_tensors(path, content)
+        self._note(path, written)
+
+    def _note(self, path: Path, found: Fingerprint | None) -> None:
+        if self._inventory and found:
+            self._inventory.note(path, found)
+
+    def _listed(self, last: int) -> Inventory | None:
+        """Read the inventory up to a step; what was written after it is written again."""
+        found = Inventory.read(self.folder)
+        later = [s.path for s in find_snapshots(self.folder) if s.step > last]
+        return found and found.without(*later, *(self.folder / "moves" / path.name for path in later))
 
     def _read_evaluations(self, last: int) -> list[Evaluation]:
         metrics = read_table(self.folder / "metrics.parquet")
@@ -177,6 +246,7 @@ class RunFolder:
             seeds=PROTOCOLS[self._config.protocol].seeds(self._config.seed),
             environment=environment(run.device),
             structures={part.name: part.structure for part in self._task.parts},
+            listed=self._inventory is not None,
         )
 
     def _write_domain(self, run: Member) -> None:
@@ -185,7 +255,7 @@ class RunFolder:
             table[label_column(part.name, len(self._task.parts))] = labels_N
         table["split"] = "test"
         table.loc[run.split.train_T, "split"] = "train"
-        write_table(self.folder / "domain.parquet", table)
+        self._write(self.folder / "domain.parquet", table)
 
 
 def train_in_folder(
@@ -194,6 +264,7 @@ def train_in_folder(
     task: Task | JointTask,
     *,
     device: str = "cpu",
+    repair: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Manifest:
     """Train a run in its folder; go on where it was killed, and do nothing if it is complete.
@@ -203,6 +274,7 @@ def train_in_folder(
         config: The run's configuration.
         task: Its task.
         device: Where to train.
+        repair: See `train_in_folders`.
         on_progress: Called after every recorded step.
 
     Returns:
@@ -213,7 +285,7 @@ def train_in_folder(
         NonFiniteLossError: if the loss is no longer finite, now or when the run was tried before.
     """
     report = None if on_progress is None else lambda _, progress: on_progress(progress)
-    manifest = train_in_folders([(folder, config, task)], device=device, on_progress=report)[0]
+    manifest = train_in_folders([(folder, config, task)], device=device, repair=repair, on_progress=report)[0]
     if manifest.status == "failed":
         raise NonFiniteLossError(manifest.error)
     return manifest
@@ -223,6 +295,7 @@ def train_in_folders(
     runs: Sequence[tuple[Path, RunConfig, Task | JointTask]],
     *,
     device: str = "cpu",
+    repair: bool = False,
     on_progress: Callable[[int, Progress], None] | None = None,
 ) -> list[Manifest]:
     """Train runs of equal shapes as one stack, each in its folder; those that are complete or failed stay as they are.
@@ -230,6 +303,8 @@ def train_in_folders(
     Args:
         runs: Folder, configuration and task of each; see `Stack` for what they must share.
         device: Where to train.
+        repair: Whether a run of which a file is not what was written is made again: its Gram from the snapshots, and
+            for any other file by training it again from the start. All files are read for that.
         on_progress: Called with a run's index and progress after each of its recorded steps.
 
     Returns:
@@ -237,17 +312,21 @@ def train_in_folders(
 
     Raises:
         InputError: if a folder holds something else (see `RunFolder`), or the runs make no stack.
+        DamageError: if files of a run are not what was written and it is not to be repaired: where it is complete,
+            files that are gone or have other sizes; where it goes on, anything that it goes on from.
     """
-    recorders = [RunFolder(*run) for run in runs]
+    for folder, config, _ in runs if repair else ():
+        _repair_gram(folder, config)
+    recorders = [RunFolder(*run, repair=repair) for run in runs]
     # Made before any folder is: what they refuse leaves nothing behind.
-    places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder)]
+    places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder, repair)]
     members = [Member(config, task, _trunk(folder, config)) for folder, config, task in (runs[i] for i in places)]
     stack = Stack(members, device=device) if members else None
     with ExitStack() as open_folders:
         for recorder in recorders:
             open_folders.enter_context(recorder)
         # Asked again now that nobody else writes here.
-        still = [i for i in places if not _is_over(runs[i][0])]
+        still = [i for i in places if not _is_over(runs[i][0], repair)]
         if stack and still:
             if len(still) < len(places):
                 stack.keep([places.index(i) for i in still])
@@ -259,6 +338,18 @@ def train_in_folders(
                 # Left where a process was killed between the last manifest and the end.
                 (folder / _STATE).unlink(missing_ok=True)
         return manifests
+
+
+def _seal(tensors: Mapping[str, Tensor], text: Mapping[str, str]) -> str:
+    """Return what tells a resume state from a damaged one."""
+    crc = zlib.crc32(json.dumps(text, sort_keys=True).encode())
+    for name in sorted(tensors):
+        crc = zlib.crc32(tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().data, crc)
+    return f"{crc:08x}"
+
+
+def _digest(evaluations: Sequence[Evaluation]) -> str:
+    return digest([asdict(one) for one in evaluations])
 
 
 def _trunk(folder: Path, config: RunConfig) -> dict[str, Tensor] | None:
@@ -290,5 +381,16 @@ def _changed(known: Mapping[str, Any], config: RunConfig) -> str:
     return ", ".join(sorted(changed))
 
 
-def _is_over(folder: Path) -> bool:
-    return Manifest.present(folder) and Manifest.read(folder).status != "running"
+def _is_over(folder: Path, repair: bool) -> bool:
+    if (repair and damages(folder)) or not Manifest.present(folder) or Manifest.read(folder).status == "running":
+        return False
+    check_series(folder)
+    return True
+
+
+def _repair_gram(folder: Path, config: RunConfig) -> None:
+    """Form the Gram again where nothing else is damaged."""
+    if [fault.startswith(f"{folder / GRAM_FILE} ") for fault in damages(folder)] == [True]:
+        recorder = GramRecorder(folder, config.watched)
+        recorder.resume(Manifest.read(folder).step)
+        recorder.write()

@@ -4,6 +4,7 @@ from spectraledge.trajectory.census import Contents, contents
 from spectraledge.trajectory.faults import Finding
 from spectraledge.trajectory.finding import Found, find_series, find_snapshots
 from spectraledge.trajectory.hub import in_hub_cache
+from spectraledge.trajectory.inventory import Inventory, whole
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.manifest import Manifest, environment
 from spectraledge.trajectory.recorded_gram import GramRecorder, RecordedGram
@@ -25,6 +26,7 @@ __all__ = [
     "Finding",
     "Found",
     "GramRecorder",
+    "Inventory",
     "Layout",
     "Manifest",
     "RecordedGram",
@@ -48,5 +50,6 @@ __all__ = [
     "snapshot_path",
     "spectrum_table",
     "verify_series",
+    "whole",
     "write_tensors",
 ]

@@ -11,6 +11,8 @@ _NO_REVISIONS = ("refs/pr/", "refs/convert/")
 """Pull requests and conversions: whatever number is in their names, it is no step."""
 
 
+_COMMIT = re.compile(rb"\w{1,128}")
+
 _VERSION = re.compile(r"v?\d+(\.\d+)+|v\d+")
 
 
@@ -46,12 +48,12 @@ def revisions(source: Path) -> Revisions:
     references = repository / "refs"
     for reference in sorted(path for path in references.rglob("*") if path.is_file()):
         name = reference.relative_to(references).as_posix()
-        place = repository / "snapshots" / reference.read_text().strip()
+        place = _place(reference, repository)
         if name.startswith(_NO_REVISIONS):
             others.append(f"{name} (a pull request)" if "/pr/" in name else f"{name} (a conversion)")
         elif _VERSION.fullmatch(name):
             others.append(f"{name} (a version)")
-        elif not place.is_dir():
+        elif place is None or not place.is_dir():
             others.append(f"{name} (not downloaded)")
         elif not (held := _held(place)):
             others.append(f"{name} (no weights downloaded)")
@@ -74,7 +76,7 @@ def only_revision(repository: Path) -> Path:
     """
     main = repository / "refs" / "main"
     places = [path for path in sorted((repository / "snapshots").iterdir()) if path.is_dir()]
-    named = [path for path in places if main.is_file() and path.name == main.read_text().strip()]
+    named = [path for path in places if main.is_file() and path == _place(main, repository)]
     if not named and len(places) != 1:
         raise InputError(
             f"{repository} has {len(places)} downloaded revisions and none of them is main: give that repository "
@@ -91,6 +93,12 @@ def advice(repository: Path) -> str:
         f"tell the steps (Step 1000), hf download {name} --revision COMMIT --local-dir checkpoints/step_1000 for each, "
         "and give checkpoints"
     )
+
+
+def _place(reference: Path, repository: Path) -> Path | None:
+    """Return the folder of the commit that a reference names, None where it names none."""
+    commit = reference.read_bytes().strip()
+    return repository / "snapshots" / commit.decode() if _COMMIT.fullmatch(commit) else None
 
 
 def _held(place: Path) -> list[Path]:

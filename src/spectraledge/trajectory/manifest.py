@@ -10,10 +10,12 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spectraledge.errors import InputError
-from spectraledge.files import read_json, write_json
+from spectraledge.errors import DamageError, InputError
+from spectraledge.files import read_sealed, write_sealed
 
 FILE_NAME = "run.json"
+
+MENDING = "the command that made the run (spectraledge train, or study run), given --repair, makes it again"
 
 
 class Manifest(BaseModel):
@@ -33,6 +35,7 @@ class Manifest(BaseModel):
         environment: Versions, device and threads.
         structures: Name of the own basis of each part of the task, by part; empty in runs of earlier versions.
         thinned: Steps whose snapshots were removed after the run was analysed, to save space.
+        listed: Whether `files.json` beside it lists the run's files (see `Inventory`); not in runs of earlier versions.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,10 +53,11 @@ class Manifest(BaseModel):
     environment: dict[str, Any]
     structures: dict[str, str] = {}
     thinned: list[int] = []
+    listed: bool = False
 
     def write(self, folder: Path) -> None:
         """Write `run.json` into a run folder, atomically."""
-        write_json(folder / FILE_NAME, self.model_dump(mode="json"))
+        write_sealed(folder / FILE_NAME, self.model_dump(mode="json"))
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -67,14 +71,22 @@ class Manifest(BaseModel):
 
         Raises:
             InputError: if there is none, or it is not one of ours.
+            DamageError: if it is not what was written.
         """
         path = folder / FILE_NAME
         if not path.is_file():
             raise InputError(f"no {FILE_NAME} in {folder}: it is no run folder of spectraledge")
         try:
-            return cls.model_validate(read_json(path))
+            content, sealed = read_sealed(path)
+        except DamageError as error:
+            raise DamageError(f"{error}; {MENDING}") from error
+        try:
+            found = cls.model_validate(content)
         except ValidationError as error:
             raise InputError(f"{path} is not a run manifest of this version: {error.errors()[0]['msg']}") from error
+        if found.listed and not sealed:
+            raise DamageError(f"{path} has lost its digest; {MENDING}")
+        return found
 
     @staticmethod
     def present(folder: Path) -> bool:

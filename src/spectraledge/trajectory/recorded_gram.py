@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.files import read_table, write_table
+from spectraledge.files import Fingerprint, read_table, write_table
 from spectraledge.spectrum import BandedGram
+from spectraledge.trajectory.finding import find_snapshots
+from spectraledge.trajectory.inventory import whole
 from spectraledge.trajectory.selection import select_parameters
-from spectraledge.trajectory.series import Series, rounding
+from spectraledge.trajectory.series import rounding
+from spectraledge.trajectory.snapshots import read_snapshot
 
 FILE_NAME = "gram.parquet"
 
@@ -43,9 +46,9 @@ class RecordedGram:
             The Gram.
 
         Raises:
-            InputError: if the file is not a readable table, or a tracker began its series anew in it.
+            InputError: if the file is not what was written, or a tracker began its series anew in it.
         """
-        path = run_folder / FILE_NAME
+        path = whole(run_folder / FILE_NAME)
         if not path.is_file():
             return None
         table = read_table(path).sort_values(["step", "lag"])
@@ -79,31 +82,41 @@ class GramRecorder:
         self._rows: list[pd.DataFrame] = []
 
     def resume(self, step: int) -> None:
-        """Go on behind the snapshot of a step: what the file has up to there stays, the rest is forgotten.
+        """Go on behind the snapshot of a step, from the snapshots alone: the file may be older, newer or damaged.
 
         Args:
             step: The last recorded step.
 
         Raises:
-            InputError: if the file or the snapshots before that step cannot be read.
+            InputError: if a snapshot up to that step cannot be read.
         """
-        series = Series.open(self._folder, self._patterns).until(step)
-        for update in series.last(self._gram.window).updates():
-            self._gram.append(_by_name(series.layout.split(update.update_P)))
-        ((_, vector, noise),) = series.last(1).vectors()
-        self._before = _by_name(series.layout.split(vector)), noise
-        if len(series.snapshots) > 1:
-            table = read_table(self._folder / FILE_NAME)
-            self._rows = [table[table["step"] <= step]]
+        for snapshot in find_snapshots(self._folder):
+            if snapshot.step <= step:
+                self._add(snapshot.step, read_snapshot(snapshot.path))
 
-    def append(self, step: int, weights: Mapping[str, Tensor]) -> None:
+    def append(self, step: int, weights: Mapping[str, Tensor]) -> Fingerprint | None:
         """Add the update that ends at a step.
 
         Args:
             step: The step.
             weights: All parameters by name, as the snapshot stores them.
+
+        Returns:
+            Fingerprint of the file as it is now, None before the first update.
         """
-        watched = select_parameters(weights, self._patterns).matched
+        self._add(step, weights)
+        return self.write()
+
+    def write(self) -> Fingerprint | None:
+        """Write the file, and return its fingerprint; None before the first update."""
+        if not self._rows:
+            return None
+        self._rows = [pd.concat(self._rows, ignore_index=True)]
+        return write_table(self._folder / FILE_NAME, self._rows[0])
+
+    def _add(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        # By name, as those of a file: sums round as they are ordered.
+        watched = sorted(select_parameters(weights, self._patterns).matched)
         parts = {name: weights[name].detach().cpu() for name in watched}
         vector, noise = _by_name(parts), rounding(list(parts.values()))
         if self._before is not None:
@@ -119,8 +132,6 @@ class GramRecorder:
                     }
                 )
             )
-            self._rows = [pd.concat(self._rows, ignore_index=True)]
-            write_table(self._folder / FILE_NAME, self._rows[0])
         self._before = vector, noise
 
 

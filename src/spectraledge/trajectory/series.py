@@ -15,6 +15,7 @@ from spectraledge.errors import InputError
 from spectraledge.trajectory.census import read_pieces, squared_length
 from spectraledge.trajectory.finding import find_snapshots
 from spectraledge.trajectory.formats.stored import REALS
+from spectraledge.trajectory.inventory import check_series, whole
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.names import TensorKind, no_weights
 from spectraledge.trajectory.selection import Selection, matches
@@ -99,7 +100,9 @@ class Series:
         Raises:
             InputError: if a file cannot be read, a pattern matches no weight, the matched ones hold no numbers, or
                 intervals differ and spacing is "refuse".
+            DamageError: if it is of a recorded run whose files are not all there in their sizes.
         """
+        check_series(folder)
         snapshots = find_snapshots(folder, step=step)
         steps = [snapshot.step for snapshot in snapshots]
         check_spacing(steps, spacing)
@@ -189,7 +192,7 @@ class Series:
         """Read this series' coordinates of one snapshot, checked, and the squared length of one rounding of them."""
         wanted, start, filled, noise = self._coordinates, 0, 0, 0.0
         vector_P = torch.empty(len(wanted), dtype=torch.float64, device="cpu")
-        with open_snapshot(snapshot.path, key=self.key) as file:
+        with open_snapshot(whole(snapshot.path), key=self.key) as file:
             weights = Weights.of(file)
             self._check_names(snapshot, weights)
             for name, shape in self.layout.shapes.items():

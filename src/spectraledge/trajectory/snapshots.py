@@ -9,13 +9,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.files import write_bytes
+from spectraledge.files import Fingerprint, write_bytes
 from spectraledge.trajectory.folders import weights_in
 from spectraledge.trajectory.formats import open_file
 from spectraledge.trajectory.formats.distributed import METADATA
 from spectraledge.trajectory.formats.foreign import refused
 from spectraledge.trajectory.formats.sharded import INDEX, shard_map
 from spectraledge.trajectory.formats.stored import StoredFile
+from spectraledge.trajectory.inventory import whole
 from spectraledge.trajectory.names import is_optimizer
 
 
@@ -42,11 +43,11 @@ def moves_path(run_folder: Path, step: int) -> Path:
     return run_folder / "moves" / f"step_{step:08d}.safetensors"
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write named tensors as one safetensors file, atomically."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> Fingerprint:
+    """Write named tensors as one safetensors file, atomically, and return its fingerprint."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # Serialised here and written by us: the library's own writer hides the operating system's error.
-    write_bytes(path, save(on_cpu, metadata=dict(metadata) if metadata else None))
+    return write_bytes(path, save(on_cpu, metadata=dict(metadata) if metadata else None))
 
 
 def read_snapshot(path: Path, names: tuple[str, ...] | None = None, *, key: str | None = None) -> dict[str, Tensor]:
@@ -62,8 +63,9 @@ def read_snapshot(path: Path, names: tuple[str, ...] | None = None, *, key: str 
 
     Raises:
         InputError: as `open_snapshot`, or if a name is lacking.
+        DamageError: if it is of a recorded run and not what was written.
     """
-    with open_snapshot(path, key=key) as file:
+    with open_snapshot(whole(path), key=key) as file:
         present = sorted(file.keys())
         missing = [name for name in names or () if name not in present]
         if missing:

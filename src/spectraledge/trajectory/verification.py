@@ -14,6 +14,7 @@ from spectraledge.trajectory.census import Contents, Digest, contents, digest_sn
 from spectraledge.trajectory.copies import StoredFiles, odd_sizes, same_files, same_tensors
 from spectraledge.trajectory.faults import Finding, listed
 from spectraledge.trajectory.finding import find_series
+from spectraledge.trajectory.inventory import whole
 from spectraledge.trajectory.names import TensorKind
 from spectraledge.trajectory.order import path_findings
 from spectraledge.trajectory.selection import select_parameters
@@ -63,7 +64,7 @@ def verify_series(
 
     Then from headers and from every number of the chosen tensors, where not `quick`:
 
-    - unreadable: truncated, of another kind, or in need of code to be read;
+    - unreadable: truncated, of another kind, in need of code to be read, or not what its run recorded;
     - foreign: names, shapes or types of the chosen tensors differ from those that most snapshots have;
     - not finite: a weight holds an infinity or no number;
     - duplicate: see `same_tensors`;
@@ -101,6 +102,8 @@ def verify_series(
     held: list[Contents] = []
     for one in files:
         try:
+            for path in snapshot_files(one.snapshot.path):
+                whole(path)
             held.append(contents(one.snapshot, key=key))
         except InputError as error:
             findings.append(_unreadable(one.snapshot, error))

@@ -20,6 +20,9 @@ from spectraledge.trajectory.formats.stored import Below, StoredFile, type_name
 
 METADATA = ".metadata"
 
+_DENSEST = 1000
+"""Most numbers that a byte can stand for, compressed: more is claimed only by what is broken or means harm."""
+
 _MODULES = ("torch.distributed.checkpoint.", "torch.distributed._shard.sharded_tensor.")
 _CLASSES = re.compile(
     r"Metadata|(Tensor|Bytes|Chunk)StorageMetadata|TensorProperties|MetadataIndex|StorageMeta|_StorageInfo|"
@@ -186,4 +189,12 @@ def open_distributed(path: Path, key: str | None = None) -> StoredFile:
         raise InputError(
             f"{path} is truncated or is not of a distributed checkpoint: copy it again from its source"
         ) from error
-    return Below.of(DistributedFile(path.parent, metadata), path.parent, key)
+    file = DistributedFile(path.parent, metadata)
+    stored = sum(part.stat().st_size for part in path.parent.glob("*.distcp"))
+    for part in map(file.get_slice, file.keys()):
+        if math.prod(part.get_shape()) > _DENSEST * stored:
+            raise InputError(
+                f"{path.parent} claims {part.name} of shape {part.get_shape()} in files of {stored:,} bytes: copy it "
+                "again from its source"
+            )
+    return Below.of(file, path.parent, key)

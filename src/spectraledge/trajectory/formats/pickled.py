@@ -48,7 +48,9 @@ class PickledTensor:
             return "META" if tensor.is_meta else "NESTED"
         if tensor.layout != torch.strided:
             return str(tensor.layout).removeprefix("torch.").removeprefix("_").upper()
-        if any(stride == 0 and size > 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)):
+        repeats = any(stride == 0 and size > 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+        # More numbers than are stored: a file of a thousand bytes can claim 10¹³.
+        if repeats or tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
             return "EXPANDED"
         return type_name(tensor.dtype)
 
@@ -108,7 +110,10 @@ def open_pickled(path: Path, key: str | None = None) -> PickledFile:
         InputError: if it is of the old format, which cannot be mapped, a program, truncated, needs more than weights,
             or holds no weights where they are looked for.
     """
-    return PickledFile(path, _weights(path, _content(path), key))
+    try:
+        return PickledFile(path, _weights(path, _content(path), key))
+    except RecursionError as error:
+        raise InputError(f"{path} holds mappings within mappings, too deep for weights: choose a key") from error
 
 
 def _content(path: Path) -> object:

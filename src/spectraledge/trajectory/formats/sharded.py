@@ -30,13 +30,18 @@ def shard_map(index: Path) -> dict[str, Path]:
     """
     content = read_json(index)
     names = content.get("weight_map") if isinstance(content, Mapping) else None
-    if not isinstance(names, Mapping) or not names or any(Path(str(file)).name != file for file in names.values()):
+    if not isinstance(names, Mapping) or not names or not all(map(_is_shard, names.values())):
         raise InputError(f"{index} is no index of shards: expected a weight_map from tensors to files beside it")
     found = {str(name): index.parent / str(file) for name, file in names.items()}
     missing = next((path for path in found.values() if not path.is_file()), None)
     if missing:
         raise InputError(f"{missing} is missing, which {index.name} names: copy it again from its source")
     return found
+
+
+def _is_shard(file: object) -> bool:
+    """Tell whether an index names a file beside it and not another index."""
+    return isinstance(file, str) and Path(file).name == file and not file.endswith(INDEX)
 
 
 class ShardedFile:
