@@ -123,13 +123,14 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
 }
 
 
-def _numbers(result: StudyResult, claims: pd.DataFrame, *, out: Path | None = None) -> Path:
+def _numbers(result: StudyResult, answers: object, *, out: Path | None = None) -> Path:
     """Write what a report is made of instead of drawing it, which takes ten seconds."""
     place = (out or result.folder) / "shown"
     for run in result.runs:
         for name, table in {**run.tables, "metrics": run.metrics}.items():
             write_table(place / run.run_id / f"{name}.parquet", table)
-    write_table(place / "claims.parquet", claims)
+    if isinstance(answers, pd.DataFrame):
+        write_table(place / "claims.parquet", answers)
     return place
 
 
