@@ -1,6 +1,5 @@
 """Onsets: planted courses against the thresholds of controls, and who may be a control."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from spectraledge.analyses.onsets import ONSETS, check_control, onset_table, sco
 from spectraledge.analyses.score import state_of_run
 from spectraledge.analyses.score_findings import carried, carried_sentence, own_course, score_sentence
 from spectraledge.files import read_table, write_table
+from spectraledge.trajectory import Manifest
 
 STEPS = list(range(0, 1000, 100))
 LEVEL = 0.01
@@ -128,10 +128,10 @@ def test_leads_come_from_the_tables_of_alarms(run: Path, tmp_path: Path) -> None
         folder = tmp_path / f"run{seed}"
         shutil.copytree(run, folder, ignore=shutil.ignore_patterns("snapshots", "moves"))
         learned = seed % 2 == 0
-        manifest = json.loads((folder / "run.json").read_text())
-        manifest["config"]["seed"] = seed // 2
-        manifest["grokked_step"] = 900 if learned else None
-        (folder / "run.json").write_text(json.dumps(manifest))
+        manifest = Manifest.read(folder)
+        manifest.config["seed"] = seed // 2
+        manifest.grokked_step = 900 if learned else None
+        manifest.write(folder)
         write_table(folder / "score.parquet", course(seed, rises=300 if learned else None))
         folders.append(folder)
     structures = {folder.name: "sum" for folder in folders}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from recorded_runs import unlisted
 from spectraledge import InputError
 from spectraledge.analyses.growth import Interval
 from spectraledge.analyses.score import growth_run, score_run
@@ -149,6 +150,7 @@ def test_half_way_the_first_order_misses_a_third_order_term_alone(run: Path, tmp
     for part in (1.0, 0.5):
         folder = tmp_path / str(part)
         shutil.copytree(run, folder)
+        unlisted(folder)
         before, after = weights_at(run, 0), weights_at(run, 100)
         for path in (folder / "snapshots").iterdir():
             path.unlink()
@@ -215,6 +217,7 @@ def test_single_precision_agrees(run: Path, tables) -> None:
 def test_short_runs_and_runs_without_moves_say_what_is_missing(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
+    unlisted(folder)
     shutil.rmtree(folder / "moves")
     found = measure(folder, ANALYSES["growth"], SETTINGS.model_copy(update={"window": 20}))
     assert found["carriers"]["kind"].tolist() == []
@@ -227,6 +230,7 @@ def test_short_runs_and_runs_without_moves_say_what_is_missing(run: Path, tmp_pa
 def test_weights_that_rest_carry_nothing(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
+    unlisted(folder)
     resting = weights_at(run, 100)
     for step in STEPS:
         save_file(resting, folder / "snapshots" / f"step_{step:08d}.safetensors")

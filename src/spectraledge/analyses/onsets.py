@@ -9,12 +9,14 @@ import torch
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Column, Table
 from spectraledge.analyses.lead_times import BASELINES, AlarmRun
+from spectraledge.analyses.score import ANALYSIS, SCORE
 from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.stamps import read_tables
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.spectrum import Detector, calibrated_threshold
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest
+from spectraledge.trajectory import Manifest, whole
 
 _MAY_DIFFER = {"task", "task_digest", "train_fraction", "seed", "steps", "stop_accuracy", "stop_patience"}
 """Settings in which a run and its controls may differ: what is asked, of how many pairs, chance, and when it ends."""
@@ -128,10 +130,10 @@ def score_alarm_runs(folders: Sequence[Path], basis: str, *, structure_of: Mappi
         config, grokked = RunConfig.of_run(folder), Manifest.read(folder).grokked_step
         if grokked is not None and structure_of[folder.name] != basis:
             continue
-        metrics = read_table(folder / "metrics.parquet")
+        metrics = read_table(whole(folder / "metrics.parquet"))
         steps = metrics["step"].astype(int).tolist()
         series = {(name, 0): (steps, _series(metrics[name])) for name in BASELINES if name in metrics}
-        courses = _courses(read_table(folder / "score.parquet"), basis)
+        courses = _courses(read_tables(folder, ANALYSIS, SCORE.name)[SCORE.name], basis)
         for half, suffix in (("all", ""), ("test", "_test")):
             shares_TS = courses["logits", half]
             at = [int(step) for step in shares_TS.index]

@@ -180,7 +180,8 @@ def misfits(folder: Path, analysis: Analysis) -> list[str]:
             return []
         if not stamp.tables:
             read_tables(folder, analysis)
-        elif set(stamp.tables) != {table.name for table in analysis.tables}:
+            return []
+        if set(stamp.tables) != {table.name for table in analysis.tables}:
             return [f"{stamp_path(folder, analysis.name)} is the stamp of another analysis"]
     except DamageError as error:
         return [str(error)]
@@ -192,26 +193,31 @@ def misfits(folder: Path, analysis: Analysis) -> list[str]:
     ]
 
 
-def read_tables(folder: Path, analysis: Analysis) -> dict[str, pd.DataFrame]:
+def read_tables(folder: Path, analysis: Analysis, *names: str) -> dict[str, pd.DataFrame]:
     """Read the tables that an analysis wrote.
 
     Args:
         folder: The run folder.
         analysis: The analysis; its stamp is there.
+        names: Of the tables. Default all.
 
     Returns:
         The tables by name.
 
     Raises:
-        DamageError: if one is missing, cannot be read or has other columns than declared.
+        DamageError: if one is missing, cannot be read, has other columns than declared or is not what was written.
     """
-    tables = {}
-    for table in analysis.tables:
+    tables, stamp = {}, _read(folder, analysis)
+    for table in (one for one in analysis.tables if not names or one.name in names):
         path = folder / f"{table.name}.parquet"
         found = read_table(path)
         if len(found) and (misfit := table.misfit(found.columns)):
             raise DamageError(
                 f"{path} {misfit}, so it is not what {analysis.name} writes: run its study again, which measures anew"
+            )
+        if stamp and stamp.tables.get(table.name) not in (None, fingerprint(path)):
+            raise DamageError(
+                f"{path} is not what {analysis.name} wrote: run its study, or the command that wrote it, again"
             )
         tables[table.name] = found
     return tables
