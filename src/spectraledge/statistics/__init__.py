@@ -1,6 +1,7 @@
 """What a claim rests on: nulls, p-values, intervals over seeds, and linear probes."""
 
 from spectraledge.statistics.auc import Discrimination, discrimination
+from spectraledge.statistics.beyond_trend import BeyondTrend, beyond_trend
 from spectraledge.statistics.changepoints import ChangePoint, change_point
 from spectraledge.statistics.equivalence import Comparison, compare, equivalence_p
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
@@ -12,6 +13,7 @@ from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, ran
 from spectraledge.statistics.seed_estimates import SeedEstimate, mean_estimate, rate_estimate
 
 __all__ = [
+    "BeyondTrend",
     "ChangePoint",
     "Comparison",
     "Discrimination",
@@ -20,6 +22,7 @@ __all__ = [
     "SeedEstimate",
     "Symmetry",
     "at_least",
+    "beyond_trend",
     "block_matched_directions",
     "blocked_folds",
     "change_point",
