@@ -20,6 +20,7 @@ _COMMANDS = {
     "doctor": ("doctor", "spectraledge doctor --json"),
     "study": ("study_commands", None),
     "checkpoints": ("checkpoints", None),
+    "example": ("example", None),
 }
 """The module of each command, and an example where it has no commands of its own."""
 
