@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.registry import ANALYSES
+from spectraledge.examples import TABLES
 from spectraledge.observed.labelled_directions import KINDS
 from spectraledge.tasks import GROUPINGS, OPERATIONS, GroupingRule
 
@@ -40,6 +41,7 @@ def page(text: str) -> str:
         names = ", ".join(f"`{name}`" for name in analysis.settings)
         parts.append(f"### {analysis.name}\n\nSettings: {names}.")
         parts += [described(table) for table in analysis.tables]
+    parts += ["### example language-model", *(described(table) for table in TABLES)]
     parts += ["## Kinds of directions", named(KINDS)]
     bases = {name: usual(rule) for name, rule in GROUPINGS.items()}
     parts += ["## Bases", "A task is also read in its own.", named(bases)]

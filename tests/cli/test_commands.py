@@ -25,6 +25,7 @@ COMMANDS = [
     ("checkpoints", "list"),
     ("checkpoints", "verify"),
     ("doctor",),
+    ("example", "language-model"),
 ]
 
 
