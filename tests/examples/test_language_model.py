@@ -168,11 +168,8 @@ def test_a_planted_link_is_found_and_said_and_trends_are_not() -> None:
 def told(**changes: pd.DataFrame) -> dict[str, str]:
     """Sentences on tables in which nothing is found, but for those given."""
     draws = [("layer 1", "edge", 1, 0.5, 0.01), *(("layer 1", "random", d, 0.4 + d / 100, 0.01) for d in range(1, 20))]
-    row = {"step": 400, "dimension": 4, "chance": 0.1, "window_share": 0.2, "random_share": 0.2, "p": 0.4, "q": 0.5}
-    functions = [
-        {**row, "basis": "alone", "subspace": name, "ratio": 1.0, "low": 0.9, "high": 1.1}
-        for name in ("class", "depth")
-    ]
+    row = {"step": 400, "basis": "alone", "ratio": 1.0, "low": 0.9, "high": 1.1, "q": 0.5, "p_exact": 0.5}
+    functions = [{**row, "subspace": name} for name in ("class", "depth")]
     tables = {
         "course": pd.DataFrame({"validation_loss": [5.5, 1.5]}),
         "agreement": pd.DataFrame({"difference": [1e-9], "k_star_differs": [0], "windows": [300]}),
@@ -205,12 +202,13 @@ def test_what_is_not_found_is_said() -> None:
 
 
 def test_what_is_found_is_said() -> None:
-    base = {"step": 400, "basis": "alone", "q": 0.01}
+    base = {"step": 400, "basis": "alone", "q": 0.01, "p_exact": 0.01}
     functions = pd.DataFrame(
         [
             {**base, "subspace": "class", "ratio": 1.5, "low": 1.2, "high": 1.9},
             {**base, "subspace": "depth", "ratio": 0.5, "low": 0.3, "high": 0.8},
             {**base, "subspace": "position", "ratio": 1.5, "low": 1.2, "high": 1.9, "q": 0.06},
+            {**base, "subspace": "indentation", "ratio": 1.5, "low": 1.2, "high": 1.9, "p_exact": 0.06},
         ]
     )
     shared = pd.DataFrame(
@@ -224,7 +222,7 @@ def test_what_is_found_is_said() -> None:
         {"step": [400], "p_share": [0.001], "p_ratio": [0.2], "reads": ["class"], "reads_share": [0.6]}
     )
     said = told(functions=functions, shared=shared, links=links, components=components)
-    assert "class (alone; S 1.50 at 400). Not found for depth and position" in said["functions"]
+    assert "class (alone; S 1.50 at 400). Not found for depth, position and indentation" in said["functions"]
     assert "Moved less (95% interval below 1): depth (alone; S 0.50 at 400)" in said["functions"]
     assert said["components"].startswith("1 of 2 tests")
     assert shared_p(shared) == 0.05

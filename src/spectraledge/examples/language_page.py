@@ -134,11 +134,12 @@ def language_page(
 
 
 def _on_functions(functions: pd.DataFrame) -> str:
-    found = functions[(functions["low"] > 1) & (functions["q"] <= _ALPHA)]
+    found = functions[(functions["low"] > 1) & (functions[["q", "p_exact"]].max(axis=1) <= _ALPHA)]
     words = _named(found)
     never = [name for name in functions["subspace"].unique() if name not in set(found["subspace"])]
     said = (
-        f"More than random directions of the same weights do, updates move functions of {listing(words)}."
+        "More than random directions of the same weights do (interval above 1, both tests at 5 %), updates move "
+        f"functions of {listing(words)}."
         if words
         else "No set of functions is moved more by the updates than by random directions of the same weights."
     )
