@@ -173,6 +173,15 @@ def told(**changes: pd.DataFrame) -> dict[str, str]:
     tables = {
         "course": pd.DataFrame({"validation_loss": [5.5, 1.5]}),
         "agreement": pd.DataFrame({"difference": [1e-9], "k_star_differs": [0], "windows": [300]}),
+        "layer_spectra": pd.DataFrame(
+            {
+                "group": ["a", "b"] * 3,
+                "step": [100, 100, 200, 200, 300, 300],
+                "k_star": [1, 1, 1, 2, 2, 2],
+                "eigenvalue_1": [9.0, 9.0, 9.0, 9.0, 1.2, 3.0],
+                "eigenvalue_2": 1.0,
+            }
+        ),
         "functions": pd.DataFrame(functions),
         "components": pd.DataFrame(
             {"step": [400], "p_share": [0.3], "p_ratio": [0.2], "reads": ["class"], "reads_share": [0.6]}
@@ -195,6 +204,8 @@ def told(**changes: pd.DataFrame) -> dict[str, str]:
 def test_what_is_not_found_is_said() -> None:
     said = told()
     assert said["functions"].startswith("No set of functions is moved more")
+    assert "is 1.20 to 3.00 times the second on average, at most 3.00 times" in said["layer_spectra"]
+    assert "k* is 1 in 33% to 67% of all windows" in said["layer_spectra"]
     assert said["components"].startswith("No functional principal component stands out")
     assert "not more than for random directions" in said["shared"]
     assert "1 of 2 series" in said["links"]

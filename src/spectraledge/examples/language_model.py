@@ -1,6 +1,5 @@
 """The example as a whole: a language model trained on Python's standard library, measured and reported."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +50,6 @@ def run_language_model(
     Raises:
         InputError: if Transformers is missing, there is no source of the library, or the folder has another example.
     """
-    begun = time.monotonic()
     text = SourceText.read(seed=config.seed)
     course = train_language_model(
         config, text, folder, on_progress=lambda step: on_progress("training", step, config.steps)
@@ -64,5 +62,5 @@ def run_language_model(
             for path, table in zip(paths.values(), measure.make(config, text, folder), strict=True):
                 write_table(path, table)
         tables |= {name: read_table(path) for name, path in paths.items()}
-    page = language_page(config, text.described(), tables, seconds=time.monotonic() - begun)
+    page = language_page(config, text.described(), tables)
     return ExampleResult(write_page_and_text(page, folder), tables, sentences(tables))

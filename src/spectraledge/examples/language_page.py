@@ -53,6 +53,7 @@ def sentences(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
         "course": f"Validation loss fell from {first:.2f} to {last:.2f} nats per byte (uniform guessing: 5.55).",
         "agreement": "Between tracker and checkpoints, eigenvalues differ by at most "
         f"{agreed['difference'].max():.1g} of the trace, and k* in {differing} of {agreed['windows'].sum():,} windows.",
+        "layer_spectra": _on_spectra(tables["layer_spectra"]),
         "functions": _on_functions(tables["functions"]),
         "components": _on_components(tables["components"]),
         "shared": _on_shared(tables["shared"]),
@@ -61,7 +62,7 @@ def sentences(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
 
 
 def language_page(
-    config: LanguageConfig, described: Mapping[str, int | str], tables: Mapping[str, pd.DataFrame], *, seconds: float
+    config: LanguageConfig, described: Mapping[str, int | str], tables: Mapping[str, pd.DataFrame]
 ) -> Page:
     """Compose the report of the example.
 
@@ -69,7 +70,6 @@ def language_page(
         config: How it was trained and measured.
         described: The text, as `SourceText.described` says.
         tables: What `measured` returned.
-        seconds: How long training and measuring took in this sitting.
 
     Returns:
         The report.
@@ -77,7 +77,7 @@ def language_page(
     said = sentences(tables)
     spectra, functions = tables["layer_spectra"], tables["functions"]
     at_steps = spectra[spectra["step"].isin(functions["step"].unique())]
-    settings = {**described, **config.model_dump(), "seconds in this sitting": round(seconds)}
+    settings = {**described, **config.model_dump()}
     return Page(
         study="language-model",
         hash=digest(config.model_dump()),
@@ -88,7 +88,7 @@ def language_page(
             Section(
                 "spectra",
                 "Spectra by layer",
-                (said["course"], said["agreement"]),
+                (said["course"], said["agreement"], said["layer_spectra"]),
                 (
                     _course_figure(tables["course"], spectra),
                     _table("spectra-at-steps", "Spectra where functions were measured", SPECTRA, at_steps),
@@ -130,6 +130,17 @@ def language_page(
         ),
         version=version("spectraledge"),
         command=COMMAND,
+    )
+
+
+def _on_spectra(spectra: pd.DataFrame) -> str:
+    later = spectra[spectra["step"] > spectra["step"].median()]
+    gaps = (later["eigenvalue_1"] / later["eigenvalue_2"]).groupby(later["group"])
+    ones = (spectra["k_star"] == 1).groupby(spectra["group"]).mean()
+    return (
+        f"In the later half of the windows the largest eigenvalue of a group is {gaps.mean().min():.2f} to "
+        f"{gaps.mean().max():.2f} times the second on average, at most {gaps.max().max():.2f} times. The edge position "
+        f"k* is 1 in {ones.min():.0%} to {ones.max():.0%} of all windows."
     )
 
 
