@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +208,39 @@ def test_tables_must_be_of_numbered_answers(command: Command, tmp_path: Path) ->
     np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     refused(command("train", tmp_path / "pickled.npy", "--out", tmp_path / "run"), "not a readable table")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("train", "add", "--threads", 100_000), ["256"]),
+        (("train", "add+"), ["a part behind each plus sign", "'add+'"]),
+        (("train", "add", "--device", "meta", *TINY), ["device 'meta' holds no numbers"]),
+        (("analyze", "\udcff", "--window", 5), ["is no text in UTF-8"]),
+        (("study", "run", "quick", "--threads", 100_000), ["256"]),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], parts: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    began = time.monotonic()
+    outcome = command(*arguments)
+    assert outcome.code == 2
+    assert all(part in outcome.err for part in parts), outcome.err
+    assert time.monotonic() - began < 5
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "/etc", "..", "a\\b", "a\nb", "x" * 200])
+def test_a_task_that_names_another_place_is_refused_where_it_is_read(
+    command: Command, tiny_run: Path, name: str
+) -> None:
+    manifest = Manifest.read(tiny_run)
+    manifest.config["task"] = name
+    manifest.write(tiny_run)
+    refused(command("modes", tiny_run, "--window", 5), "settings that this version does not know (task")
+
+
+def test_more_nulls_than_can_be_told_apart_are_refused(command: Command, tiny_run: Path) -> None:
+    refused(command("modes", tiny_run, "--window", 5, "--nulls", 100_000_000), "nulls", "10000")

@@ -17,7 +17,10 @@ def _enough(surrogates: int) -> int:
     return surrogates
 
 
-_Surrogates = Annotated[int, Field(ge=0), AfterValidator(_enough)]
+MOST_NULLS = 10_000
+"""Of one kind: p-values to 10⁻⁴ (our choice; each takes as long as a direction)."""
+
+_Surrogates = Annotated[int, Field(ge=0, le=MOST_NULLS), AfterValidator(_enough)]
 
 
 class AnalysisConfig(BaseModel):
@@ -48,7 +51,7 @@ class AnalysisConfig(BaseModel):
     center_spectrum: bool = False
     center_modes: bool = True
     edge: int = Field(default=3, ge=2)
-    nulls: int = Field(default=20, ge=2)
+    nulls: int = Field(default=20, ge=2, le=MOST_NULLS)
     surrogates: _Surrogates = 39
     readout: ReadoutName = "residual"
     precision: Literal["double", "single"] = "double"

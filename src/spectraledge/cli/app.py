@@ -1,8 +1,12 @@
 """The commands together, and what their failures mean to the shell: 0 done, 2 the user's mistake, 1 ours."""
 
 import io
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, cast
@@ -78,6 +82,32 @@ def _root(
     pass
 
 
+class _Stopped(BaseException):
+    """A signal that asks to stop; nothing on the way catches it for another."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stopped(number: int, _: object) -> None:
+    raise _Stopped(number)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Turn signals that ask to stop into one exception, also while the commands are being imported."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line, turning what went wrong into one line and an exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -85,14 +115,35 @@ def main() -> None:
             # Names of files may be no text.
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with _told_to_stop():
+            _run()
     except InputError as error:
         _stop(str(error), 2)
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as with other tools; nothing more can be said on that pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _stop(f"the system refused: {error.strerror or error}{where}; free space or choose a place you may write to", 2)
-    except KeyboardInterrupt:
-        _stop("stopped; the same command goes on from the last snapshot", 130)
+    except (_Stopped, KeyboardInterrupt) as error:
+        number = error.number if isinstance(error, _Stopped) else signal.SIGINT
+        _stop("stopped; what is written is whole, and the same command goes on from the last snapshot", 128 + number)
+
+
+def _run() -> None:
+    for argument in sys.argv[1:]:
+        if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
+            raise InputError(f"{argument!r} is no text in UTF-8: rename it, or give the folder around it")
+    try:
+        app()
+    except SystemExit as stop:
+        # Where the library met it first.
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        raise
+    finally:
+        sys.stdout.flush()
 
 
 def _stop(message: str, code: int) -> None:

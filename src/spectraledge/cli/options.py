@@ -37,7 +37,11 @@ StepPattern = Annotated[
         "one pattern; names that it does not find are left out.",
     ),
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of PyTorch. Default: its own choice.")]
+MOST_THREADS = 256
+
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=MOST_THREADS, help="Threads of PyTorch. Default: its own choice.")
+]
 
 Repair = Annotated[
     bool, typer.Option("--repair", help="Make again what is not what was written; every file is read for that.")

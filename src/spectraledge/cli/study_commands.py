@@ -13,7 +13,7 @@ from rich.table import Table
 
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.cli.options import Json, NoSeed, Out, Repair, progress_console, remark, show
+from spectraledge.cli.options import MOST_THREADS, Json, NoSeed, Out, Repair, progress_console, remark, show
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_json
 from spectraledge.report import write_clip, write_report, write_results, write_sound
@@ -77,7 +77,9 @@ def run(
         ),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time. Default: one per core.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each run; results are equal at equal threads.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=MOST_THREADS, help="Threads of each run; results are equal at equal threads.")
+    ] = 1,
     repair: Repair = False,
     backend: Annotated[BackendName, typer.Option(help="Where runs are done; see docs/clusters.md.")] = "processes",
     address: Annotated[str, typer.Option(help="Of the dask scheduler, or of the ray cluster.")] = "",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spectraledge.cli.options import Json, Out, Repair, Seed, progress_console, remark, show, use_threads
+from spectraledge.cli.options import MOST_THREADS, Json, Out, Repair, Seed, progress_console, remark, show, use_threads
 from spectraledge.tasks import OPERATIONS, task_from_source
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
@@ -61,7 +61,9 @@ def train(
     ] = 1,
     repair: Repair = False,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="Threads; results are bit-identical at equal threads.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=MOST_THREADS, help="Threads; results are bit-identical at equal threads.")
+    ] = 1,
 ) -> None:
     """Train one network on one task, recording a snapshot at every interval; a killed run goes on where it stopped."""
     use_threads(threads)

@@ -1,6 +1,10 @@
 """Where jobs are done: processes of this machine, a dask or ray cluster that is there, or a queue such as Slurm's."""
 
+import functools
 import importlib
+import os
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +18,9 @@ from spectraledge.studies.jobs import Job
 BackendName = Literal["processes", "dask", "ray", "submitit"]
 
 Work = Callable[[Job], str]
+
+_LOOK = 1.0
+"""Seconds from one look at whether the parent is there to the next."""
 
 _SHARED = ("name", "timeout_min", "mem_gb", "cpus_per_task", "tasks_per_node", "nodes", "gpus_per_node")
 """Parameters that submitit has for every queue; others are Slurm's own."""
@@ -75,7 +82,24 @@ def _processes(backend: Backend, work: Work, jobs: Sequence[Job], logs: Path) ->
     workers = min(backend.workers, len(jobs))
     # One by one and not in batches: jobs take minutes to hours.
     run = joblib.Parallel(n_jobs=workers, batch_size=1)
-    return list(run(joblib.delayed(work)(job) for job in jobs))
+    return list(run(joblib.delayed(_attended)(work, os.getpid(), job) for job in jobs))
+
+
+def _attended(work: Work, parent: int, job: Job) -> str:
+    """Do a job in a worker that ends with its parent: killed at any moment, a job goes on when it is done again."""
+    if os.getpid() != parent:
+        _end_with(parent)
+    return work(job)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def _dask(backend: Backend, work: Work, jobs: Sequence[Job], logs: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from spectraledge.errors import InputError
 from spectraledge.files import digest
@@ -13,6 +13,8 @@ from spectraledge.trajectory import Manifest
 
 Engine = Literal["eager", "compiled"]
 """How steps are computed: by PyTorch's kernels one by one, or by one compiled program (see `RunConfig`)."""
+
+_LONGEST = 128
 
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -66,6 +68,17 @@ class RunConfig(BaseModel):
     start: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     engine: Engine = "eager"
     watched: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("task")
+    @classmethod
+    def _names_a_file(cls, task: str) -> str:
+        # Folders are named after it, and it comes from files.
+        elsewhere = Path(task).name != task or "\\" in task or task.startswith(".")
+        if elsewhere or not task.isprintable() or len(task.encode()) > _LONGEST:
+            raise ValueError(
+                f"the name of a task begins file names: at most {_LONGEST} bytes, no slashes, no dot first"
+            )
+        return task
 
     @model_validator(mode="after")
     def _whole_intervals(self) -> "RunConfig":

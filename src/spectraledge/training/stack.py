@@ -297,10 +297,13 @@ class Stack:
 
 def _usable(device: torch.device | str) -> torch.device:
     try:
-        return torch.empty(0, dtype=torch.float32, device=device).device
+        place = torch.empty(0, dtype=torch.float32, device=device).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {str(device)!r} cannot be used here ({reason}): use cpu, or see `doctor`") from error
+    if place.type == "meta":
+        raise InputError("device 'meta' holds no numbers: use cpu, or see `doctor`")
+    return place
 
 
 def _check(configs: Sequence[RunConfig]) -> None:
