@@ -111,6 +111,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_numbers(
     with pytest.raises(KeyboardInterrupt):
         train_language_model(config, text, tmp_path, on_progress=stop)
     assert not (tmp_path / "course.parquet").exists()
+    (tmp_path / "checkpoints" / ".checkpoint-96.1.partial").mkdir()
     course = train_language_model(config, text, tmp_path, on_progress=stop)
     assert seen[95] == 81
     pd.testing.assert_frame_equal(course, read_table(folder / "course.parquet"), check_exact=True)
@@ -119,6 +120,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_numbers(
             one, other = (read_table(place / "tracked" / group / f"{name}.parquet") for place in (tmp_path, folder))
             pd.testing.assert_frame_equal(one, other, check_exact=True)
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "tracked", "course.parquet", "example.json"}
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {f"checkpoint-{n}" for n in range(151)}
     last = load_file(tmp_path / "checkpoints" / "checkpoint-150" / "model.safetensors")
     for name, value in load_file(folder / "checkpoints" / "checkpoint-150" / "model.safetensors").items():
         torch.testing.assert_close(last[name], value, rtol=0, atol=0)

@@ -197,6 +197,8 @@ def train_language_model(
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, **trackers}
     state = folder / _STATE
     begin, course = _resumed(parts, state)
+    for partial in checkpoints_of(folder).glob(".checkpoint-*.partial"):
+        shutil.rmtree(partial)
     if not course:
         shutil.rmtree(checkpoints_of(folder), ignore_errors=True)
         _save(model, folder, 0)
