@@ -66,6 +66,30 @@ def test_responses_are_the_jacobian_times_the_directions():
     np.testing.assert_allclose(found.eigenvalues_K, directions.eigenvalues_K)
 
 
+def test_the_function_itself_and_its_change_over_the_window():
+    module = network()
+    snapshots = wandering(module)
+    basis = feature_basis("labels", {"label": np.arange(40) % 4, "linear": INPUTS.numpy()})
+    found = modes(module, snapshots, bases=[basis])
+    before, after = (
+        torch.func.functional_call(module.double(), {n: v.double() for n, v in snapshots[at].items()}, INPUTS.double())
+        .detach()
+        .numpy()
+        for at in (-7, -1)
+    )
+    for snapshot, values in (("first", before), ("last", after)):
+        energies = basis.energies(values[None])[0, 1:]
+        rows = found.score[found.score["snapshot"] == snapshot]
+        np.testing.assert_allclose(rows["share"], energies / energies.sum(), rtol=1e-9)
+        assert rows["subspace"].tolist() == ["label", "linear", "rest"]
+        np.testing.assert_allclose(rows["chance"], basis.dimensions_S[1:] / 39)
+    gained = basis.energies(after[None])[0, 1:] - basis.energies(before[None])[0, 1:]
+    np.testing.assert_allclose(found.growth["growth"], gained / basis.energies(before[None])[0, 1:].sum(), rtol=1e-8)
+    moved = basis.energies((after - before)[None])[0, 1:]
+    np.testing.assert_allclose(found.growth["share"], moved / moved.sum(), rtol=1e-8)
+    assert modes(module.float(), snapshots).score.empty
+
+
 def test_tables_hold_what_the_statistics_give():
     module = network()
     labels = np.arange(40) % 4

@@ -20,7 +20,9 @@ from spectraledge.modes import (
     ModuleWindow,
     component_test,
     functional_components,
+    growth,
     held_shares,
+    readouts_of_module,
     responses_of_module,
     shares,
     split_half,
@@ -41,10 +43,14 @@ class FunctionalModes:
             the window's energy in as many components of the isotropic ones), ratio, p_share and p_ratio (see
             `ComponentTest`), split_share, split_best and split_overlap (see `SplitHalf`).
         selection: One row per basis and subspace: basis, subspace, part, dimension, ratio, low, high, p, p_exact,
-            window_share, random_share, chance (see `selection_table`). Empty without bases, as are the next two.
+            window_share, random_share, chance (see `selection_table`). Empty without bases, as are the next four.
         shares: One row per direction, basis and part: kind (edge, bulk, random, span), direction (1-based),
             eigenvalue (missing for nulls), basis, part, share, chance.
         component_shares: One row per component, basis and subspace: component, basis, subspace, share.
+        score: The function itself, one row per snapshot, basis and subspace: snapshot (first and last of the window),
+            basis, subspace, share (of the read-out's energy without its mean), chance.
+        growth: How it changed in between, one row per basis and subspace: basis, subspace, growth (energy gained, over
+            all energy without mean before; signed, exact), share (of the change's own energy), chance.
         functions: The components themselves.
         response_KND: Responses along the window's directions, units of the read-out per unit of the parameters.
         eigenvalues_K: Their eigenvalues.
@@ -60,6 +66,8 @@ class FunctionalModes:
     selection: pd.DataFrame
     shares: pd.DataFrame
     component_shares: pd.DataFrame
+    score: pd.DataFrame
+    growth: pd.DataFrame
     functions: FunctionalComponents
     response_KND: NDArray[np.float64]
     eigenvalues_K: NDArray[np.float64]
@@ -182,14 +190,27 @@ def functional_modes(
         )
         parts.append(_part_shares(energies_KS, basis, kinds))
         within.append(_component_shares(functions, basis))
-    selected, divided, contained = (
-        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame() for tables in (selection, parts, within)
+    states, changes = [], []
+    if bases:
+        before_ND, after_ND = (
+            values_ND.cpu().numpy()
+            for values_ND in readouts_of_module(
+                tensors, [watched.first, watched.state], inputs_N, select=readout, dtype=dtype
+            )
+        )
+        states = [_state(before_ND, after_ND, basis) for basis in bases]
+        changes = [_change(before_ND, after_ND, basis) for basis in bases]
+    selected, divided, contained, score, grown = (
+        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        for tables in (selection, parts, within, states, changes)
     )
     return FunctionalModes(
         _components(window_KND, random_BND, span_BND, eigenvalues_K, functions, permutations, seed),
         selected,
         divided,
         contained,
+        score,
+        grown,
         functions,
         window_KND,
         eigenvalues_K,
@@ -198,6 +219,36 @@ def functional_modes(
         moved.method,
         moved.error,
         moved.remarks,
+    )
+
+
+def _state(before_ND: NDArray[np.float64], after_ND: NDArray[np.float64], basis: Basis) -> pd.DataFrame:
+    """Shares of the read-out itself in the subspaces of a basis, at both ends of the window."""
+    divided = shares(basis.energies(np.stack([before_ND, after_ND])), basis)
+    count = len(basis.subspaces) - 1
+    return pd.DataFrame(
+        {
+            "snapshot": np.repeat(["first", "last"], count),
+            "basis": basis.name,
+            "subspace": basis.subspaces[1:] * 2,
+            "share": divided.share_KS[:, 1:].ravel(),
+            "chance": np.tile(divided.chance_S[1:], 2),
+        }
+    )
+
+
+def _change(before_ND: NDArray[np.float64], after_ND: NDArray[np.float64], basis: Basis) -> pd.DataFrame:
+    """What the read-out gained over the window in the subspaces of a basis."""
+    divided = shares(basis.energies((after_ND - before_ND)[None]), basis)
+    had = float(basis.energies(before_ND[None])[0, 1:].sum())
+    return pd.DataFrame(
+        {
+            "basis": basis.name,
+            "subspace": basis.subspaces[1:],
+            "growth": growth(before_ND, after_ND, basis).whole_S[1:] / (had or np.nan),
+            "share": divided.share_KS[0, 1:],
+            "chance": divided.chance_S[1:],
+        }
     )
 
 

@@ -21,7 +21,7 @@ from spectraledge.modes.functional_pca import (
     split_half,
 )
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
-from spectraledge.modes.module_responses import Method, ModuleResponses, responses_of_module
+from spectraledge.modes.module_responses import Method, ModuleResponses, readouts_of_module, responses_of_module
 from spectraledge.modes.module_snapshots import ModuleWindow
 from spectraledge.modes.reading import Inputs
 from spectraledge.modes.responses import (
@@ -90,6 +90,7 @@ __all__ = [
     "peak",
     "random_frames",
     "random_frames_in_plane",
+    "readouts_of_module",
     "responses_of_module",
     "selection_p_values",
     "selection_ratio_of_energies",

@@ -94,6 +94,43 @@ def responses_of_module(
             raise InputError(advice) from failed.__cause__
 
 
+def readouts_of_module(
+    tensors: ModuleTensors,
+    states: Sequence[Mapping[str, Tensor]],
+    inputs: Inputs,
+    *,
+    select: Callable[[object], Tensor],
+    dtype: torch.dtype = torch.float64,
+) -> list[Tensor]:
+    """Read a module out at several states; afterwards it is as it was.
+
+    Args:
+        tensors: The module's.
+        states: Their values; those left out keep the module's own.
+        inputs: All inputs.
+        select: Picks the (N, D) tensor out of what the module returns.
+        dtype: Precision of the calculation.
+
+    Returns:
+        The read-outs, (N, D) each, float64.
+
+    Raises:
+        InputError: if the module does not run on the inputs, answers differ from call to call, or the read-out is no
+            finite real matrix.
+    """
+    found = []
+    for state in states:
+        there = tensors.in_memory(set(state))
+        with differentiable_kernels(there.device):
+            try:
+                with there.placed(state, dtype):
+                    values_ND = reading(there.module, inputs, select, dtype=dtype, device=there.device, directions=1)[1]
+            except ModuleFailedError as failed:
+                raise InputError(_advice(failed, there, state, inputs, select, dtype)) from failed.__cause__
+        found.append(values_ND.detach().double())
+    return found
+
+
 @dataclass(frozen=True)
 class _Along:
     """Directions, a few at a time, by the module's own names."""

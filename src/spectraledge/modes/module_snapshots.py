@@ -19,12 +19,14 @@ class ModuleWindow:
         layout: How the watched parameters lie in a vector.
         updates_WP: The updates, oldest first, float64.
         state: All tensors of the last snapshot, by the module's plain names.
+        first: The same of the snapshot at which the window begins.
         unmoved: Parameters that patterns match and that do not change in the window, so that they are not watched.
     """
 
     layout: Layout
     updates_WP: Tensor
     state: Mapping[str, Tensor]
+    first: Mapping[str, Tensor]
     unmoved: tuple[str, ...]
 
     @classmethod
@@ -81,7 +83,7 @@ class ModuleWindow:
         layout = Layout({name: tuple(state[name].shape) for name in moving})
         device = state[moving[0]].device
         theta_TP = torch.stack([_joined(layout, snapshot, device) for snapshot in read])
-        return cls(layout, theta_TP.diff(dim=0), state, tuple(name for name in watched if name not in moving))
+        return cls(layout, theta_TP.diff(dim=0), state, read[0], tuple(name for name in watched if name not in moving))
 
 
 def _joined(layout: Layout, snapshot: Mapping[str, Tensor], device: torch.device) -> Tensor:
