@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from spectraledge.errors import InputError
-from spectraledge.examples import TABLES, LanguageConfig, SourceText, run_language_model
+from spectraledge.examples import TABLES, LanguageConfig, SourceText, contexts, run_language_model
 from spectraledge.examples.language_measures import LINKS, loss_links, shared_p
 from spectraledge.examples.language_page import sentences
 from spectraledge.examples.language_training import new_model, train_language_model
 from spectraledge.files import read_table
+from spectraledge.streams import numpy_generator
 from spectraledge.trajectory import verify_series
 
 SIZE = {"steps": 150, "width": 16}
@@ -124,6 +125,47 @@ def test_a_training_that_was_stopped_ends_with_the_same_numbers(
     last = load_file(tmp_path / "checkpoints" / "checkpoint-150" / "model.safetensors")
     for name, value in load_file(folder / "checkpoints" / "checkpoint-150" / "model.safetensors").items():
         torch.testing.assert_close(last[name], value, rtol=0, atol=0)
+
+
+def test_what_layers_share_is_what_differences_and_svd_give(
+    example: tuple[Path, dict[str, Any]], text: SourceText
+) -> None:
+    folder, _ = example
+    config = LanguageConfig.small(**SIZE)
+    inputs, _ = contexts(
+        text.validation, config.measured, config.context, config.stride, numpy_generator(42, "contexts")
+    )
+    snapshots = [load_file(folder / f"checkpoints/checkpoint-{step}/model.safetensors") for step in range(130, 151)]
+    model = new_model(config).double()
+    model.load_state_dict({**snapshots[-1], "lm_head.weight": snapshots[-1]["transformer.wte.weight"]})
+    model.set_attn_implementation("eager")
+    parameters = dict(model.named_parameters())
+
+    def read() -> torch.Tensor:
+        with torch.no_grad():
+            logits = model(torch.from_numpy(inputs)).logits[:, config.stride - 1 :: config.stride].flatten(0, 1)
+        return logits - logits.mean(-1, keepdim=True)
+
+    spans = []
+    for layer in range(2):
+        names = [
+            name for name in snapshots[0] if name.startswith(f"transformer.h.{layer}.") and name.endswith("weight")
+        ]
+        theta = torch.stack([torch.cat([one[name].double().ravel() for name in names]) for one in snapshots])
+        responses = []
+        for direction in torch.linalg.svd(theta.diff(dim=0), full_matrices=False)[2][:3]:
+            parts = direction.split([parameters[name].numel() for name in names])
+            ends = []
+            for size in (1e-4, -2e-4, 1e-4):
+                for name, part in zip(names, parts, strict=True):
+                    parameters[name].data += size * part.view_as(parameters[name])
+                ends.append(read())
+            responses.append((ends[0] - ends[1]) / 2e-4)
+        columns = torch.cat(responses, dim=1)
+        spans.append(torch.linalg.svd(columns - columns.mean(0), full_matrices=False)[0][:, :3])
+    naive = float((spans[0].T @ spans[1]).square().sum() / 3)
+    found = read_table(folder / "shared.parquet").query("kind == 'edge'")["inclusion"]
+    np.testing.assert_allclose(found, naive, rtol=1e-5)
 
 
 def test_a_gpt_is_made_without_touching_the_global_stream() -> None:
