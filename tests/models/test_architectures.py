@@ -52,6 +52,15 @@ def directions_of(weights, names, count=2):
 
 
 @every_model
+def test_every_parameter_is_in_a_group_and_the_head_is_one(architecture, case):
+    made = architecture(case)
+    groups = made.groups
+    assert set(groups) == set(made.shapes)
+    assert all(groups[name] == "head" for name in made.head)
+    assert len(set(groups.values())) > 1
+
+
+@every_model
 @every_precision
 @pytest.mark.parametrize("answers", [1, 2])
 @pytest.mark.parametrize("stacks", [1, 3])

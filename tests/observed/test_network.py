@@ -55,6 +55,31 @@ def test_responses_are_derivatives(run: Path, readout: str, patterns: list[str] 
     np.testing.assert_allclose(from_residual, expected, atol=1e-6 * scale)
 
 
+@pytest.mark.parametrize("readout", READOUTS)
+def test_the_read_out_is_that_of_the_module(network: Network, readout: str) -> None:
+    expected = read(network, readout, torch.zeros(1, network.layout.size, dtype=torch.float64))
+    np.testing.assert_allclose(network.readout(readout), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("patterns", [None, ["*"]])
+def test_pulling_back_is_the_transpose_of_responding(run: Path, readout: str, patterns: list[str] | None) -> None:
+    network = Network.at(RecordedRun.open(run, patterns), 200)
+    vector = direction(network)
+    response_ND = network.responses(vector, readout)[0]
+    cotangent_ND = np.random.default_rng(2).standard_normal(response_ND.shape)
+    pulled_P = network.pulled_back(cotangent_ND, readout)
+    np.testing.assert_allclose(float(pulled_P @ vector[0]), np.vdot(cotangent_ND, response_ND), rtol=1e-9)
+
+
+def test_half_way_between_two_networks(run: Path) -> None:
+    first, last = (Network.at(RecordedRun.open(run), step) for step in (100, 200))
+    middle = first.between(last)
+    for name, value in middle.parameters.items():
+        torch.testing.assert_close(2 * value, first.parameters[name] + last.parameters[name])
+    assert first.whole.layout.size == sum(value.numel() for value in first.parameters.values())
+
+
 def test_head_responses_are_derivatives(network: Network) -> None:
     vector = direction(network, 1)
     expected = differentiated(network, "head", vector)
