@@ -108,7 +108,7 @@ def _charts(run: RunResult, edge: dict[str, Mark]) -> tuple[Chart, ...]:
             for name, quantity in (("k_star", "k_star"), ("above_floor", "signal_count"))
         }
     )
-    numbered = count_chart(counts.rename_axis("place").reset_index(), run)
+    numbered = count_chart(counts.rename_axis("place").reset_index(), run.manifest.grokked_step)
     return (share, ratio, numbered) if numbered else (share, ratio)
 
 

@@ -70,18 +70,21 @@ def eigenvalue_figure(study: StudyResult) -> Figure:
             "all eigenvalues would fall together. That they fall when a network generalises is no evidence by itself: "
             "eigenvalues scale with the square of the updates, and updates shrink in runs that never generalise too."
         ),
-        panels=tuple(Panel(_spectrum_charts(run), named[run.run_id]) for run in study.runs),
+        panels=tuple(
+            Panel(spectrum_charts(run.spectrum, run.edge, run.manifest.grokked_step), named[run.run_id])
+            for run in study.runs
+        ),
         entries=(*reversed(_EIGENVALUES.values()), *count_marks(floored=floored), MARK),
         across=2,
     )
 
 
-def count_chart(counts: pd.DataFrame, run: RunResult) -> Chart | None:
+def count_chart(counts: pd.DataFrame, mark: int | None) -> Chart | None:
     """Chart of k* and of the number of eigenvalues above the noise floor.
 
     Args:
         counts: Columns `place` (a step), and `k_star` and `above_floor` as far as they are known.
-        run: The run that they are of.
+        mark: Step at which test accuracy reached 0.95, if it did.
 
     Returns:
         The chart; None if there is no number at all.
@@ -104,7 +107,7 @@ def count_chart(counts: pd.DataFrame, run: RunResult) -> Chart | None:
         title="Counts: k*, above floor" if floored else "Edge position k*",
         limits=(-0.2, float(table["value"].max()) + 1.0),
         whole=True,
-        mark=run.manifest.grokked_step,
+        mark=mark,
     )
 
 
@@ -139,17 +142,27 @@ def _course(run: RunResult, quantity: str) -> Chart:
     )
 
 
-def _spectrum_charts(run: RunResult) -> tuple[Chart, ...]:
-    numbers = run.spectrum["k"].astype(str)
+def spectrum_charts(spectrum: pd.DataFrame, edge: pd.DataFrame, mark: int | None = None) -> tuple[Chart, ...]:
+    """Draw the eigenvalues of every window, and below them k* and how many stand above the noise floor.
+
+    Args:
+        spectrum: Columns step, k and eigenvalue.
+        edge: Columns step, and k_star and above_floor as far as they are known.
+        mark: Step at which test accuracy reached 0.95, if it did.
+
+    Returns:
+        One chart, or two.
+    """
+    numbers = spectrum["k"].astype(str)
     table = pd.DataFrame(
         {
             "name": "eigenvalue " + numbers,
             "mark": numbers.where(numbers.isin(list(_EIGENVALUES)), "other"),
-            "place": floats(run.spectrum, "step"),
-            "value": floats(run.spectrum, "eigenvalue"),
+            "place": floats(spectrum, "step"),
+            "value": floats(spectrum, "eigenvalue"),
         }
     )
-    spectrum = curve_plot(
+    chart = curve_plot(
         table,
         _EIGENVALUES,
         axis="eigenvalue (weight², log)",
@@ -157,9 +170,13 @@ def _spectrum_charts(run: RunResult) -> tuple[Chart, ...]:
         height=_EIGENVALUE_PIXELS,
         title="Eigenvalues",
         log=True,
-        mark=run.manifest.grokked_step,
+        mark=mark,
     )
-    known = [name for name in _COUNTS if name in run.edge]
-    counts = pd.DataFrame({name: floats(run.edge, name) for name in known})
-    numbered = count_chart(counts.assign(place=floats(run.edge, "step")), run)
-    return (spectrum, numbered) if numbered else (spectrum,)
+    counts = pd.DataFrame({name: floats(edge, name) for name in _COUNTS if name in edge})
+    numbered = count_chart(counts.assign(place=floats(edge, "step")), mark)
+    return (chart, numbered) if numbered else (chart,)
+
+
+def spectrum_marks(edge: pd.DataFrame) -> tuple[Mark, ...]:
+    """Key of `spectrum_charts`."""
+    return (*reversed(_EIGENVALUES.values()), *count_marks(floored="above_floor" in edge))
