@@ -1,6 +1,7 @@
 """A run killed at any moment goes on as if it had not been, bit for bit."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import kills
 from spectraledge.errors import InputError
 from spectraledge.training import train_in_folder
 from spectraledge.trajectory import Manifest, find_snapshots
@@ -170,3 +172,10 @@ def test_a_broken_resume_state_says_so(tmp_path, small_config, small_task):
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(InputError, match=r"resume\.safetensors is truncated or is not a safetensors file"):
         train_in_folder(tmp_path, config, small_task)
+
+
+def test_runs_killed_at_random_moments_end_in_the_same_files(tmp_path):
+    done, runs, differ = kills.attack(tmp_path, 10, random.Random(1))
+    assert done >= 10
+    assert runs >= 2
+    assert differ == []

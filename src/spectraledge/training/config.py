@@ -75,9 +75,7 @@ class RunConfig(BaseModel):
         # Folders are named after it, and it comes from files.
         elsewhere = Path(task).name != task or "\\" in task or task.startswith(".")
         if elsewhere or not task.isprintable() or len(task.encode()) > _LONGEST:
-            raise ValueError(
-                f"the name of a task begins file names: at most {_LONGEST} bytes, no slashes, no dot first"
-            )
+            raise ValueError(f"the name of a task begins file names: at most {_LONGEST} bytes, no slash, no dot first")
         return task
 
     @model_validator(mode="after")
