@@ -14,6 +14,7 @@ from torch import Tensor
 from spectraledge.analyses.analysis import Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
+from spectraledge.memory import check_memory
 from spectraledge.spectrum import (
     BandedGram,
     NoiseFloor,
@@ -113,6 +114,8 @@ def analyze_folder(
         noise = np.zeros(len(steps))
         gram_NWW = block_windows((_counting(part, noise) for part in blocks), window)
     else:
+        instead = "read it in blocks (analyze --block), or a machine with more"
+        check_memory(8 * series.layout.size * (window + 1), f"a window of {window} updates", instead)
         gram, noise = BandedGram(window), np.zeros(len(steps))
         recent: deque[Tensor] = deque(maxlen=window)
         for index, update in enumerate(series.updates()):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spectraledge.memory import check_memory
 from spectraledge.models import ReadoutName
 from spectraledge.modes import Basis, Wave, chance_share, field, grouping_basis, joint_basis, pair_basis, wave
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
@@ -178,6 +179,17 @@ def each_response(
         yield range(start, start + len(vectors)), network.responses(vectors, readout)
 
 
+def _check_memory(run: RecordedRun, view: View, readout: ReadoutName) -> None:
+    """Refuse directions and responses that cannot be in memory together: those that are kept, and one chunk."""
+    model, directions = run.config.model, view.window + view.nulls
+    sizes = [getattr(model, name) for name in ("width", "hidden") if hasattr(model, name)]
+    width = model.tokens if readout == "logits" else min(sizes, default=1)
+    numbers = len(run.task) * width * (view.edge + view.nulls + min(_CHUNK, directions))
+    needed = view.dtype.itemsize * (numbers + run.series.layout.size * directions)
+    instead = "take fewer null directions, or a machine with more"
+    check_memory(needed, f"measuring {directions} directions on {len(run.task):,} pairs", instead)
+
+
 def observe_run(folder: Path, view: View) -> Observation:
     """Take the responses of a recorded run at one step along directions of every kind.
 
@@ -197,6 +209,7 @@ def observe_run(folder: Path, view: View) -> Observation:
     names = list(view.bases or default_groupings(run.task))
     for name in names:
         chance_share(grouping(run.task, name))  # Refuses what cannot be tested, before anything is computed.
+    _check_memory(run, view, readout)
     step = run.chosen_step(view.step)
     window = run.window(step, window=view.window, center=view.center)
     network = Network.at(run, step, dtype=view.dtype)

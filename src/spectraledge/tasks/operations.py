@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import require_prime
 from spectraledge.errors import InputError
+from spectraledge.memory import check_memory
 from spectraledge.tasks.task import Task
 
 Ints = NDArray[np.int64]
@@ -84,5 +85,7 @@ def named_task(name: str, *, modulus: int = 97) -> Task:
 
 def all_pairs(modulus: int, smallest: tuple[int, int] = (0, 0)) -> Ints:
     """Return all pairs (a, b) of residues from `smallest` up, a outer, b inner, int64 (N, 2)."""
+    # The pairs, and as much again while they are put together.
+    check_memory(32 * modulus**2, f"a task on the pairs of {modulus:,} residues", "choose a smaller modulus")
     a, b = np.meshgrid(np.arange(smallest[0], modulus), np.arange(smallest[1], modulus), indexing="ij")
     return np.column_stack([a.ravel(), b.ravel()]).astype(np.int64)
