@@ -66,7 +66,8 @@ def select_parameters(
                 + (f"; left out are {_listed(besides)}" if besides else "")
             )
     matched = tuple(name for name in known if matches(name, patterns))
-    others = tuple(name for name in known if name not in set(matched))
+    chosen = set(matched)
+    others = tuple(name for name in known if name not in chosen)
     return Selection(tuple(patterns), matched, others, dict(left_out or {}))
 
 
