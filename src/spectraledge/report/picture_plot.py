@@ -1,6 +1,7 @@
 """Values over a grid as a picture: one cell per value, white at zero."""
 
 import base64
+from collections.abc import Sequence
 from io import BytesIO
 
 import altair as alt
@@ -41,7 +42,7 @@ def picture_plot(
     scale = np.clip((values[::-1] + LIMIT) / (2 * LIMIT), 0, 1)
     shades = np.where(np.isnan(scale), _SHADES, np.nan_to_num(scale) * (_SHADES - 1)).round().astype(np.uint8)
     height = round(side * rows / columns)
-    base = alt.Chart(pd.DataFrame({"url": [_address(shades)]})).mark_image(
+    base = alt.Chart(pd.DataFrame({"url": [_address(shades, _palette(SIGNED))]})).mark_image(
         aspect=False, width=side, height=height, smooth=False, x=side / 2, y=height / 2
     )
     frame = alt.Scale(domain=[0, 1], nice=False)
@@ -68,7 +69,7 @@ def colour_scale(words: str, *, width: int = 300) -> Chart:
         The chart.
     """
     shades = np.arange(_SHADES, dtype=np.uint8)[None]
-    image = alt.Chart(pd.DataFrame({"url": [_address(shades)]})).mark_image(
+    image = alt.Chart(pd.DataFrame({"url": [_address(shades, _palette(SIGNED))]})).mark_image(
         aspect=False, width=width, height=12, x=width / 2, y=6
     )
     ends = alt.Chart(pd.DataFrame({"value": [-LIMIT, LIMIT]})).mark_tick(color=QUIET, opacity=0)
@@ -79,17 +80,31 @@ def colour_scale(words: str, *, width: int = 300) -> Chart:
     return Chart({**specification(layers, height=12), "width": width}, "", f"Colours of {words}", still=True)
 
 
-def _address(shades: NDArray[np.uint8]) -> str:
-    """An image inside an address, from places in the palette."""
-    image = Image.fromarray(shades.repeat(_PIXELS, axis=0).repeat(_PIXELS, axis=1))
-    image.putpalette(_palette().tobytes())
+def image_address(part: NDArray[np.float64], colours: Sequence[tuple[int, int, int]]) -> str:
+    """Draw numbers as an image inside an address.
+
+    Args:
+        part: Between 0 and 1, the first row at the top.
+        colours: What 0 and 1 are, and evenly spaced numbers between them.
+
+    Returns:
+        The address.
+    """
+    shades = (np.clip(part, 0, 1) * (_SHADES - 1)).round().astype(np.uint8)
+    return _address(shades, _palette(colours), pixels=1)
+
+
+def _address(shades: NDArray[np.uint8], palette: NDArray[np.uint8], *, pixels: int = _PIXELS) -> str:
+    """An image inside an address, from places in a palette."""
+    image = Image.fromarray(shades.repeat(pixels, axis=0).repeat(pixels, axis=1))
+    image.putpalette(palette.tobytes())
     content = BytesIO()
     image.save(content, "png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def _palette() -> NDArray[np.uint8]:
-    """Shades between the colours of signed pictures, and a last one for cells without a value."""
-    known = np.linspace(0, _SHADES - 1, len(SIGNED))
-    parts = [np.interp(np.arange(_SHADES), known, np.array(SIGNED)[:, part]) for part in range(3)]
+def _palette(colours: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
+    """Shades between colours, and a last one for cells without a value."""
+    known = np.linspace(0, _SHADES - 1, len(colours))
+    parts = [np.interp(np.arange(_SHADES), known, np.array(colours)[:, part]) for part in range(3)]
     return np.vstack([np.stack(parts, axis=1).round(), [255, 255, 255]]).astype(np.uint8)

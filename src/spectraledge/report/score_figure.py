@@ -15,11 +15,17 @@ from spectraledge.report.curve_plot import LABEL_PIXELS, STEP_ROOM, STEPS, curve
 from spectraledge.report.curves import MARK
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
-from spectraledge.report.plots import rounded, specification, value_axis
+from spectraledge.report.picture_plot import image_address
+from spectraledge.report.plots import specification, value_axis
 from spectraledge.report.run_names import basis_label
 from spectraledge.report.style import BLUE, QUIET, VERMILLION
 
 _SCORE_PIXELS, _CURVE_PIXELS = 210, 110
+_COLUMNS = 480
+"""Columns of the image of a score."""
+
+_SHADES = ((255, 255, 255), (158, 202, 225), (33, 113, 181), (8, 23, 46))
+"""Colours of shares, by their roots: white 0."""
 _COURSES = {
     "train": Mark("share in all of these functions, train pairs", BLUE, dash=DASHED),
     "chance": Mark("share by chance", QUIET, dash=DOTTED),
@@ -63,18 +69,18 @@ def score_figure(runs: Sequence[Scored], basis: str, *, key: str = "score") -> F
         The figure.
     """
     lines = [_lines(run.score, basis) for run in runs]
-    top = max((float(table["share"].max()) for table in lines), default=1.0)
+    top = max((float(table.to_numpy().max()) for table in lines), default=1.0)
     variable = basis_label(basis)
     return Figure(
         key=key,
         title=f"The score: functions of {variable} that the network computes, over training",
         caption=(
-            f"Each row of a picture is a frequency ω of {variable}, each column a snapshot; the darker, the more of "
-            f"the energy of the centred logits on test pairs lies in functions of that frequency (white 0, darkest "
+            f"Each row of a picture is a frequency ω of {variable}, each column a snapshot; the stronger its colour, the more of "
+            f"the energy of the centred logits on test pairs lies in functions of that frequency (none 0, strongest "
             f"{top:.1%}, the same in all pictures). Below: the share in all of them, on test pairs and on train pairs, "
             "beside test accuracy."
         ),
-        nothing="no row would darken, and the share on test pairs would stay where chance puts it.",
+        nothing="no row would stand out, and the share on test pairs would stay where chance puts it.",
         panels=tuple(
             Panel((_picture(table, top, run.title), _curves(run, basis)), run.title)
             for run, table in zip(runs, lines, strict=True)
@@ -85,57 +91,47 @@ def score_figure(runs: Sequence[Scored], basis: str, *, key: str = "score") -> F
 
 
 def _lines(score: pd.DataFrame, basis: str) -> pd.DataFrame:
-    """Shares of single frequencies on test pairs, with the edges of each cell."""
+    """Shares of single frequencies on test pairs: a row for each frequency, a column for each step."""
     chosen = (score["basis"] == basis) & (score["half"] == "test") & (score["readout"] == FUNCTION)
     rows = score[chosen & score["subspace"].str.startswith(f"{WHOLE} ")]
-    steps = np.unique(rows["step"])
-    middles = (steps[1:] + steps[:-1]) / 2
-    ends = np.array([steps[0], *middles, steps[-1]], dtype=np.float64)
-    place = np.searchsorted(steps, rows["step"])
     frequency = rows["subspace"].str.removeprefix(f"{WHOLE} ").astype(int)
-    return pd.DataFrame(
-        {
-            "step": rows["step"].astype(int),
-            "from": ends[place],
-            "to": ends[place + 1],
-            "frequency": frequency,
-            "low": frequency - 0.5,
-            "high": frequency + 0.5,
-            "share": rows["share"],
-        }
-    )
+    return rows.assign(frequency=frequency).pivot(index="frequency", columns="step", values="share")
 
 
 def _picture(table: pd.DataFrame, top: float, title: str) -> Chart:
-    first, last_step = float(table["step"].min()), float(table["step"].max())
-    room = STEP_ROOM * max(last_step - first, 1.0)
-    rows = value_axis((float(table["low"].min()), float(table["high"].max())), "frequency ω")
+    steps_T, frequencies = table.columns.to_numpy(np.float64), table.index.to_numpy()
+    room = STEP_ROOM * max(steps_T[-1] - steps_T[0], 1.0)
+    first, last_step = steps_T[0] - room, steps_T[-1] + room
+    rows = value_axis((frequencies[0] - 0.5, frequencies[-1] + 0.5), "frequency ω")
     rows["axis"].minExtent = LABEL_PIXELS
-    shades = alt.Scale(
-        domain=[top * place**2 for place in (0, 1 / 3, 2 / 3, 1)],
-        range=["#ffffff", "#9ecae1", "#2171b5", "#08172e"],
-        interpolate="rgb",
+    # Every column of the image shows the snapshot that is nearest to it; beyond the first and last there is none.
+    at_X = np.linspace(first, last_step, _COLUMNS)
+    nearest_X = np.abs(at_X[:, None] - steps_T).argmin(axis=1)
+    part = np.where((at_X >= steps_T[0]) & (at_X <= steps_T[-1]), table.to_numpy()[:, nearest_X], 0.0)
+    url = image_address(np.sqrt(part[::-1] / (top or 1.0)), _SHADES)
+    image = alt.Chart(pd.DataFrame({"url": [url]})).mark_image(
+        aspect=False,
+        smooth=False,
+        align="left",
+        baseline="top",
+        x=0,
+        y=0,
+        width=alt.expr("width"),
+        height=_SCORE_PIXELS,
     )
-    layer = (
-        alt.Chart(rounded(table))
-        .mark_rect(clip=True)
-        .encode(
-            x=alt.X("from", type="quantitative", **value_axis((first - room, last_step + room), STEPS)),
-            x2="to",
-            y=alt.Y("low", type="quantitative", **rows),
-            y2="high",
-            color=alt.Color("share", type="quantitative", scale=shades, legend=None),
-            tooltip=[
-                alt.Tooltip("step", type="quantitative", title="step", format=",d"),
-                alt.Tooltip("frequency", type="quantitative", title="ω", format="d"),
-                alt.Tooltip("share", type="quantitative", title="share", format=".1%"),
-            ],
-        )
+    ends = alt.Chart(pd.DataFrame({"x": [first, last_step], "y": [frequencies[0], frequencies[-1]]})).mark_point(
+        opacity=0
     )
-    last = table[table["step"] == table["step"].max()].nlargest(3, "share")
-    strongest = ", ".join(f"{row.frequency} ({row.share:.1%})" for row in last.itertuples())
+    layers = [
+        image.encode(url="url:N"),
+        ends.encode(
+            x=alt.X("x", type="quantitative", **value_axis((first, last_step), STEPS)),
+            y=alt.Y("y", type="quantitative", **rows),
+        ),
+    ]
+    strongest = ", ".join(f"{name} ({share:.1%})" for name, share in table.iloc[:, -1].nlargest(3).items())
     words = f"Shares of single frequencies over training, {title}. Strongest in the end: {strongest}"
-    return Chart(specification([layer], height=_SCORE_PIXELS), "", words)
+    return Chart(specification(layers, height=_SCORE_PIXELS), "", words)
 
 
 def _curves(run: Scored, basis: str) -> Chart:
