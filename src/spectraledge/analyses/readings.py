@@ -45,7 +45,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class OwnScore:
-    """How the function that a run computes divides over its task's own functions, at every snapshot.
+    """How the function that a run computes on test pairs divides over its task's own functions, at every snapshot.
+
+    On train pairs it is a function of the answer as soon as these are learned by heart.
 
     Attributes:
         steps_T: Steps of the snapshots.
@@ -103,11 +105,11 @@ def readings(run: RunResult, *, kind: str, basis: str, method: str) -> pd.DataFr
 
 
 def own_score(run: RunResult) -> OwnScore | None:
-    """Read the score of a run in its task's own basis; None where it was not measured."""
+    """Read the score of a run in its task's own basis on pairs that it never saw; None where it was not measured."""
     score = run.table("score")
     if score.empty:
         return None
-    rows = score[(score["basis"] == run.structure) & (score["readout"] == "logits") & (score["half"] == "all")]
+    rows = score[(score["basis"] == run.structure) & (score["readout"] == "logits") & (score["half"] == "test")]
     rows = rows[rows["subspace"] != "rest"]
     if rows.empty:
         return None

@@ -11,11 +11,11 @@ from spectraledge.studies.results import StudyResult
 
 _CAPTION = (
     "Top: every row is one function of {own}, every column a snapshot; the brighter, the more of what the network "
-    "answers is this function (share of the energy of its centred logits, on all pairs). Below: test accuracy. Beside: "
-    "the answers as a picture over all pairs (a, b), projected on the direction of answers along which they vary most "
-    f"in the end, in the order of that wave; blue and red are below and above its mean (colours end at ±{LIMIT:g} of "
-    "its size in the end). Sound: each function is a tone, the first at 110 Hz and the last four octaves above, as "
-    "loud as the root of its share."
+    "answers is this function (share of the energy of its centred logits, on pairs that it never saw). Below: test "
+    "accuracy. Beside: the answers as a picture over all pairs (a, b), projected on the direction of answers along "
+    "which they vary most in the end, in the order of that wave; blue and red are below and above its mean (colours "
+    f"end at ±{LIMIT:g} of its size in the end). Sound: each function is a tone, the first at 110 Hz and the last four "
+    "octaves above, as loud as the root of its share."
 )
 
 
@@ -99,7 +99,7 @@ def _sentences(runs: list[RunResult], scores: dict[str, OwnScore], grokked: int)
     found.append(
         (
             f"At {step_word(grokked)} it answers {percent(right)} of pairs that it never saw; by then {few} come to "
-            f"hold {percent(score.own_T[place])} of what it says ({percent(score.own_T[-1])} in the end; chance: "
+            f"hold {percent(score.own_T[place])} of what it says there ({percent(score.own_T[-1])} in the end; chance: "
             f"{percent(score.chance)}).",
             grokked,
         )
@@ -111,7 +111,7 @@ def _sentences(runs: list[RunResult], scores: dict[str, OwnScore], grokked: int)
                 f"How one knows: the control, {run.title}, never answers more than "
                 f"{percent(float(run.metrics['test_accuracy'].max()))} of unseen pairs, and functions "
                 f"of {basis_label(run.structure)} never hold more than {percent(float(other.own_T.max()))} of what it "
-                "says.",
+                "says there.",
                 None,
             )
         )

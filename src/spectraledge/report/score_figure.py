@@ -75,8 +75,9 @@ def score_figure(runs: Sequence[Scored], basis: str, *, key: str = "score") -> F
         key=key,
         title=f"The score: functions of {variable} that the network computes, over training",
         caption=(
-            f"Each row of a picture is a frequency ω of {variable}, each column a snapshot; the stronger its colour, the more of "
-            f"the energy of the centred logits on test pairs lies in functions of that frequency (none 0, strongest "
+            f"Each row of a picture is a frequency ω of {variable}, each column a snapshot; the stronger its colour, "
+            "the more of the energy of the centred logits on test pairs lies in functions of that frequency (none 0, "
+            "strongest "
             f"{top:.1%}, the same in all pictures). Below: the share in all of them, on test pairs and on train pairs, "
             "beside test accuracy."
         ),
