@@ -15,7 +15,7 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.studies.belonging import check_place
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.study_config import StudyConfig
-from spectraledge.trajectory import Manifest
+from spectraledge.trajectory import Manifest, whole
 
 
 def several_runs(
@@ -60,7 +60,7 @@ def several_runs(
             RunResult(
                 config=run.config,
                 manifest=Manifest.read(folder),
-                metrics=read_table(folder / "metrics.parquet"),
+                metrics=read_table(whole(folder / "metrics.parquet")),
                 structure=run.task.structure,
                 formula=run.task.formula,
                 parameters=parameters,
