@@ -7,7 +7,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spectraledge.cli.options import MOST_THREADS, Json, Out, Repair, Seed, progress_console, remark, show, use_threads
+from spectraledge.errors import InputError
 from spectraledge.tasks import OPERATIONS, task_from_source
+from spectraledge.tasks.task import JOIN
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
 from spectraledge.trajectory import Manifest
@@ -67,6 +69,8 @@ def train(
 ) -> None:
     """Train one network on one task, recording a snapshot at every interval; a killed run goes on where it stopped."""
     use_threads(threads)
+    if task.endswith(JOIN):
+        raise InputError(f"a joint task has a part behind each plus sign, got {task!r}: leave the last sign out")
     chosen = task_from_source(task, modulus=modulus)
     sizes = {
         "width": width,

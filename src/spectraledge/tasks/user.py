@@ -13,7 +13,7 @@ from spectraledge.files import load_function
 from spectraledge.tasks.groupings import grouping
 from spectraledge.tasks.joint import JointTask, any_task
 from spectraledge.tasks.operations import all_pairs
-from spectraledge.tasks.task import JOIN, Task
+from spectraledge.tasks.task import Task
 
 
 def task_from_function(
@@ -108,8 +108,6 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     path, _, function_name = source.rpartition(":")
     if path.endswith(".py"):
         return task_from_function(load_function(Path(path), function_name), modulus=modulus, name=function_name)
-    if source.endswith(JOIN):
-        raise InputError(f"a joint task has a part behind each plus sign, got {source!r}: leave the last sign out")
     return any_task(source, modulus=modulus)
 
 
