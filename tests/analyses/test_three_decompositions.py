@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from recorded_runs import unlisted
 from spectraledge import InputError
 from spectraledge.analyses.three_decompositions import decompositions
 from spectraledge.observed.recorded_run import RecordedRun
@@ -105,7 +104,6 @@ def test_the_null_of_a_matrix_is_noise_of_its_size(tables: dict[str, pd.DataFram
 def rerecorded(source: Path, folder: Path) -> Path:
     """Copy a run whose snapshots were moved, with the Gram of the moved ones."""
     shutil.copytree(source, folder)
-    unlisted(folder)
     (folder / "gram.parquet").unlink()
     run = RecordedRun.open(folder)
     recorder = GramRecorder(folder, run.config.watched)
