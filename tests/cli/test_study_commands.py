@@ -67,9 +67,11 @@ def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest
     refused = command("study", "report", folder, "--markdown")
     assert refused.code == 2
     assert "--markdown is for studies with claims over seeds, tiny has claims on runs" in refused.err
-    asked = json.loads((folder / "study.json").read_text())
-    asked["config"]["questions"] = "paper"
-    (folder / "study.json").write_text(json.dumps(asked))
+    # A recipe that asks something else of the same runs: nothing is trained again.
+    monkeypatch.setitem(RECIPES, "tiny", lambda **asked: tiny(**asked).model_copy(update={"questions": "paper"}))
+    trained = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/snapshots/*")}
+    assert command("study", "run", "tiny", "--out", folder).code == 0
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/snapshots/*")} == trained
     small = tmp_path / "small"
     told = json.loads(command("study", "report", folder, "--markdown", "--out", small, "--json").out)
     assert told["report"] == str(small / "report.md")
