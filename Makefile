@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Processes stand beside each other; more threads than cores would only wait for one another.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
 .PHONY: setup study test lint bench docs clean
 
 setup: $(VENV)/.installed
@@ -25,7 +28,7 @@ study: $(VENV)/.installed
 	$(BIN)/spectraledge study run quick
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests benchmarks docs hatch_build.py
@@ -34,7 +37,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/run.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/run.py
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/pdoc --docformat google --output-directory docs/_site spectraledge
