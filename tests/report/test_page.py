@@ -1,5 +1,7 @@
 """The page as a whole: offline, complete, honest about what failed and what was not found."""
 
+import base64
+import gzip
 import io
 import json
 import re
@@ -146,6 +148,9 @@ def test_numbers_say_their_window_and_step(reader: Reader):
 def test_tables_can_be_taken_from_the_page(page: str, study: StudyResult, claims: pd.DataFrame):
     found = re.findall(r'href="data:text/csv;charset=utf-8,([^"]+)" download="([a-z]+)\.csv"', page)
     taken = {name: pd.read_csv(io.StringIO(unquote(content))) for content, name in found}
+    packed = re.findall(r'href="data:application/gzip;base64,([^"]+)" download="([a-z]+)\.csv\.gz"', page)
+    assert packed
+    taken |= {name: pd.read_csv(io.BytesIO(gzip.decompress(base64.b64decode(content)))) for content, name in packed}
     # Pictures of two runs are longer than a page should be.
     assert set(taken) == {"claims", "metrics", "spectrum", "edge", "modes", "characters", *TABLES}
     assert len(taken["claims"]) == len(claims)

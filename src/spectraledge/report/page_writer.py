@@ -1,5 +1,7 @@
 """A report as one HTML page that opens without a network: figures, tables and files are inside it."""
 
+import base64
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +32,8 @@ _VERDICTS = {
 }
 _BUNDLED = "window.vegaEmbed = vegaEmbed;"
 _DIGITS = "%.6g"
+_LONG = 50_000
+"""Bytes from which a table is compressed."""
 
 
 def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
@@ -59,7 +63,7 @@ def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
         images=_images(page, drawn),
         symbol=symbol,
         formats=FORMATS,
-        downloads={name: (_csv(table), len(table)) for name, table in page.downloads.items()},
+        downloads={name: (*_download(name, table), len(table)) for name, table in page.downloads.items()},
         charts=_in_script(_charts(page.figures)),
         config=_in_script(chart_config(FONT)),
         vega=vl_convert.javascript_bundle(_BUNDLED) if page.figures else "",
@@ -115,6 +119,11 @@ def _in_script(content: Any) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _csv(table: pd.DataFrame) -> str:
+def _download(name: str, table: pd.DataFrame) -> tuple[str, str]:
+    """A table inside an address, and the name of its file; a long one is compressed."""
+    text = table.to_csv(index=False, float_format=_DIGITS)
+    if len(text) > _LONG:
+        packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+        return f"data:application/gzip;base64,{packed}", f"{name}.csv.gz"
     # Most of a table is digits and commas: written as it is, it is a quarter shorter than in base 64.
-    return "data:text/csv;charset=utf-8," + quote(table.to_csv(index=False, float_format=_DIGITS), safe=",:;()=+")
+    return "data:text/csv;charset=utf-8," + quote(text, safe=",:;()=+"), f"{name}.csv"
