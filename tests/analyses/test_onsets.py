@@ -55,6 +55,13 @@ def test_a_planted_rise_is_dated() -> None:
         assert np.isnan(found.loc[(readout, "test", "frequency 1"), "onset"])
     assert found["controls"].eq(19).all()
     np.testing.assert_allclose(found["rate"], 1 / 20)
+    metrics = pd.DataFrame({"step": STEPS, "test_accuracy": np.where(np.array(STEPS) >= 900, 1.0, 0.0)})
+    words = score_sentence("sum", course(0, rises=400), metrics, found.reset_index())
+    assert "left what 19 controls reach (a false alarm has a chance of at most 0.05) at step 500, 400 steps" in words
+    few = onsets(course(0, rises=400), [course(1), course(2)]).reset_index()
+    assert "against 2 controls a false alarm has a chance of up to 0.33" in score_sentence(
+        "sum", course(0, rises=400), metrics, few
+    )
 
 
 def test_thresholds_are_what_controls_reach() -> None:

@@ -54,7 +54,7 @@ def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path
     measured = command("score", tiny_run, "--window", 10, "--nulls", 2, "--control", other)
     assert measured.code == 0
     assert measured.out.startswith("On pairs that it never saw, functions of a + b hold ")
-    assert "what its control reaches (a false alarm has a chance of at most 0.5)" in measured.out
+    assert "not dated: against one control a false alarm has a chance of up to 0.5" in measured.out
     assert "Over the measured intervals the watched weights carried" in measured.out
     assert f"picture   {tiny_run / 'figures' / 'score.png'}" in measured.out
     assert (tiny_run / "figures" / "score.png").stat().st_size > 10_000

@@ -8,6 +8,9 @@ from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.modes import needed
 from spectraledge.tasks import grouping_rule
 
+FALSE_ALARMS = 0.05
+"""Largest chance of a false alarm at which an onset is said in words (our choice); tables have all."""
+
 LEADING = 3
 """Frequencies that are named."""
 
@@ -106,9 +109,14 @@ def score_sentence(own: str, score: pd.DataFrame, metrics: pd.DataFrame, onsets:
     if dated.empty:
         return f"{first} When that began is not dated: give runs on permuted answers with --control."
     found = dated.iloc[0]
-    count = int(found["controls"])
-    controls = f"what {count} controls reach" if count > 1 else "what its control reaches"
-    beyond = f"{controls} (a false alarm has a chance of at most {found['rate']:.2g})"
+    count, rate = int(found["controls"]), float(found["rate"])
+    if rate > FALSE_ALARMS:
+        given = f"{count} controls" if count > 1 else "one control"
+        return (
+            f"{first} When that began is not dated: against {given} a false alarm has a chance of up to {rate:.2g}; "
+            f"{round(1 / FALSE_ALARMS) - 1} controls make it {FALSE_ALARMS:g}."
+        )
+    beyond = f"what {count} controls reach (a false alarm has a chance of at most {rate:.2g})"
     if np.isnan(found["onset"]):
         return f"{first} Their share never left {beyond}."
     ahead = "" if np.isnan(found["lead"]) else f", {int(found['lead']):,} steps before test accuracy reached .95"
