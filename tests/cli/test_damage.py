@@ -1,10 +1,12 @@
 """Damage to any file is found by what reads it, or changes nothing; what can be made again is made again."""
 
+import json
 import random
 import shutil
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import damage_matrix
@@ -64,6 +66,23 @@ def test_a_study_with_damaged_runs_keeps_its_manifest(whole: Path, tmp_path: Pat
     assert "1 runs are damaged" in said.error
     assert f"--out {study} --repair makes them again" in said.error
     assert (study / "manifest.json").read_bytes() == before
+
+
+def test_an_altered_table_of_an_earlier_version_is_measured_again(whole: Path, tmp_path: Path) -> None:
+    study = Path(shutil.copytree(whole, tmp_path / "study"))
+    run = damage_matrix.run_of(study)
+    for path in (run / "analyses").glob("*.json"):
+        # Earlier versions kept no fingerprints and no digests.
+        stamp = json.loads(path.read_text())
+        path.write_text(json.dumps({name: value for name, value in stamp.items() if name not in ("tables", "digest")}))
+    table, before = run / "modes.parquet", (run / "modes.parquet").read_bytes()
+    altered = pd.read_parquet(table)
+    altered.loc[0, "energy_share"] += 0.5
+    altered.to_parquet(table, index=False)
+    assert damage_matrix.call(damage_matrix.COMMANDS["run"](study, tmp_path)).code == 0
+    assert table.read_bytes() == before
+    assert json.loads((run / "analyses" / "step.json").read_text())["tables"]
+    assert not json.loads((run / "analyses" / "spectrum.json").read_text()).get("tables")
 
 
 def test_a_copy_without_snapshots_is_whole(whole: Path, tmp_path: Path) -> None:

@@ -30,6 +30,33 @@ def write_hashes(folder: Path) -> None:
     write_json(folder / FILE_NAME, {"sha256": _hashes(folder)})
 
 
+def distrust_altered(folder: Path) -> list[str]:
+    """Take away stamps of earlier versions, which hold no fingerprints, whose tables `manifest.json` does not know.
+
+    What has no stamp is measured again; so a table that was altered since is not listed as it is now.
+
+    Args:
+        folder: The study's folder; one that was never finished has no manifest, and nothing is done.
+
+    Returns:
+        Paths of the tables.
+    """
+    path, altered = folder / FILE_NAME, list[str]()
+    known = _known(path) if path.is_file() else {}
+    for stamp in folder.glob("runs/*/analyses/*.json") if known else ():
+        analysis = ANALYSES.get(stamp.stem)
+        content = read_json(stamp)
+        if analysis is None or not isinstance(content, dict) or content.get("tables") or content.get("error"):
+            continue
+        tables = [stamp.parent.parent / f"{table.name}.parquet" for table in analysis.tables]
+        names = {table.relative_to(folder).as_posix(): table for table in tables if table.is_file()}
+        other = [name for name, table in names.items() if known.get(name, _sha256(table)) != _sha256(table)]
+        if other:
+            stamp.unlink()
+            altered += other
+    return altered
+
+
 def changed_files(folder: Path) -> list[str]:
     """Compare a study's folder with its `manifest.json`, and every file of its runs with what was written.
 
@@ -102,4 +129,8 @@ def _known(path: Path) -> dict[str, str]:
 
 def _hashes(folder: Path) -> dict[str, str]:
     paths = sorted(path for pattern in _PATTERNS for path in folder.glob(pattern) if not path.name.startswith("."))
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -15,7 +15,7 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_sealed, write_table
 from spectraledge.studies.backends import Backend
-from spectraledge.studies.hashes import write_hashes
+from spectraledge.studies.hashes import distrust_altered, write_hashes
 from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, waves, write_trouble
 from spectraledge.studies.results import (
     STUDY_FILE,
@@ -95,6 +95,7 @@ def run_study(
     analyses = {run.run_id: tuple(analyses_of(config, run)) for run in config.runs}
     ordered = waves(config.runs)
     _claim_folder(config, folder, repair=repair)
+    distrust_altered(folder)
     place = folder.resolve()
     with _watching(config, folder, on_progress):
         for wave in ordered:
