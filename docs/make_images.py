@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from spectraledge.report import write_clip
+from spectraledge.report import write_opening
 from spectraledge.report.lanes import own_basis_figure
 from spectraledge.report.pictures import wave_figure
 from spectraledge.report.printed import draw_charts, encoded, sheet
@@ -19,7 +19,7 @@ SHOWN = (("sub", 1.0), ("cubic", 1.0))
 def main() -> None:
     """Write docs/images/score.webp, wave.png, shares.png and selection.png."""
     study = load_study(Path(sys.argv[1]))
-    write_clip(study, IMAGES / "score.webp")
+    write_opening(study, clip_to=IMAGES / "score.webp")
     shown = [run for wanted in SHOWN for run in study.runs if (run.config.task, run.config.weight_decay) == wanted]
     figures = {
         "wave": wave_figure(dataclasses.replace(study, runs=tuple(shown))),

@@ -68,6 +68,12 @@ def test_a_study_with_damaged_runs_keeps_its_manifest(whole: Path, tmp_path: Pat
     assert (study / "manifest.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("file", ["manifest.json", "RUN/analyses/step.json", "RUN/modes.parquet"])
+def test_what_a_study_reads_first_is_no_dead_end(whole: Path, tmp_path: Path, file: str) -> None:
+    verdict, said = damage_matrix.judge(damage_matrix.Case(file, "cut", "run"), whole, tmp_path)
+    assert verdict == "right", said
+
+
 def test_an_altered_table_of_an_earlier_version_is_measured_again(whole: Path, tmp_path: Path) -> None:
     study = Path(shutil.copytree(whole, tmp_path / "study"))
     run = damage_matrix.run_of(study)

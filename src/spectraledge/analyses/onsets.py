@@ -9,7 +9,7 @@ import torch
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Column, Table
 from spectraledge.analyses.lead_times import BASELINES, AlarmRun
-from spectraledge.analyses.score import ANALYSIS, SCORE
+from spectraledge.analyses.score import SCORE, SCORING
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.stamps import read_tables
 from spectraledge.errors import InputError
@@ -133,7 +133,7 @@ def score_alarm_runs(folders: Sequence[Path], basis: str, *, structure_of: Mappi
         metrics = read_table(whole(folder / "metrics.parquet"))
         steps = metrics["step"].astype(int).tolist()
         series = {(name, 0): (steps, _series(metrics[name])) for name in BASELINES if name in metrics}
-        courses = _courses(read_tables(folder, ANALYSIS, SCORE.name)[SCORE.name], basis)
+        courses = _courses(read_tables(folder, SCORING, SCORE.name)[SCORE.name], basis)
         for half, suffix in (("all", ""), ("test", "_test")):
             shares_TS = courses["logits", half]
             at = [int(step) for step in shares_TS.index]

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.run_result import RunResult, Runs
+from spectraledge.analyses.selection_tables import WHOLE
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ def own_score(run: RunResult) -> OwnScore | None:
     score = run.table("score")
     if score.empty:
         return None
-    rows = score[(score["basis"] == run.structure) & (score["readout"] == "logits") & (score["half"] == "test")]
-    rows = rows[rows["subspace"] != "rest"]
+    rows = score[(score["basis"] == run.structure) & (score["readout"] == FUNCTION) & (score["half"] == "test")]
+    rows = rows[rows["subspace"].str.startswith(WHOLE)]
     if rows.empty:
         return None
     table = rows.pivot(index="subspace", columns="step", values="share").reindex(list(dict.fromkeys(rows["subspace"])))

@@ -6,8 +6,7 @@ from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
 from spectraledge.analyses.representation import REPRESENTATION
 from spectraledge.analyses.reuse import REUSE
-from spectraledge.analyses.score import ANALYSIS as SCORE
-from spectraledge.analyses.score import GROWING
+from spectraledge.analyses.score import GROWING, SCORING
 from spectraledge.analyses.shared_usage import COUSAGE
 from spectraledge.analyses.spectra import SPECTRUM
 from spectraledge.analyses.step import STEP
@@ -25,7 +24,7 @@ ANALYSES = {
         AUTOENCODER,
         COUSAGE,
         REUSE,
-        SCORE,
+        SCORING,
         GROWING,
     )
 }

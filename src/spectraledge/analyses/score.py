@@ -171,7 +171,7 @@ SCORE = Table(
         "half": Column("which pairs: all, train, test; subspaces are those of functions on these pairs"),
     },
 )
-ANALYSIS = Analysis("score", score_run, (SCORE, FORMING), settings=("bases",))
+SCORING = Analysis("score", score_run, (SCORE, FORMING), settings=("bases",))
 GROWING = Analysis(
     "growth",
     growth_run,

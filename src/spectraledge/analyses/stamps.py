@@ -164,6 +164,15 @@ def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Sta
     return done
 
 
+def is_unlisted(folder: Path, analysis: Analysis) -> bool:
+    """Tell whether an analysis left a stamp of an earlier version beside its tables, without their fingerprints."""
+    try:
+        stamp = _read(folder, analysis)
+    except DamageError:
+        return False
+    return stamp is not None and not stamp.error and not stamp.tables
+
+
 def misfits(folder: Path, analysis: Analysis) -> list[str]:
     """Find which tables of an analysis are not those that its stamp is of.
 

@@ -7,7 +7,7 @@ import typer
 
 from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.onsets import ONSETS, check_control, onset_table
-from spectraledge.analyses.score import ANALYSIS, GROWING, state_of_run
+from spectraledge.analyses.score import GROWING, SCORING, state_of_run
 from spectraledge.analyses.score_findings import carried_sentence, score_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
@@ -58,7 +58,7 @@ def score(
         params=params,
     )
     if out is None:
-        for analysis in (ANALYSIS, GROWING):
+        for analysis in (SCORING, GROWING):
             check_place(folder, analysis, settings)
     controls = control or []
     for other in controls:
@@ -66,7 +66,7 @@ def score(
         check_control(RunConfig.of_run(folder), RunConfig.of_run(other), grokked=grokked)
     run = RecordedRun.open(folder)
     own = run.task.structure
-    tables = {**measure(folder, ANALYSIS, settings, into=out), **measure(folder, GROWING, settings, into=out)}
+    tables = {**measure(folder, SCORING, settings, into=out), **measure(folder, GROWING, settings, into=out)}
     for reason in reasons(tables):
         remark(f"left out {reason}")
     place = out or folder

@@ -16,7 +16,7 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.cli.options import MOST_THREADS, Json, NoSeed, Out, Repair, progress_console, remark, show
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_json
-from spectraledge.report import write_clip, write_report, write_results, write_sound
+from spectraledge.report import write_opening, write_report, write_results
 from spectraledge.studies import (
     RECIPES,
     Backend,
@@ -199,10 +199,8 @@ def report(
             raise InputError(f"a {suffix} file is written, got {path}: give a name that ends so")
     result = load_study(folder)
     _refuse_damaged(result)
-    if sound:
-        write_sound(result, sound)
-    if clip:
-        write_clip(result, clip)
+    if sound or clip:
+        write_opening(result, sound_to=sound, clip_to=clip)
     if markdown:
         page = write_results(result, _verdicts(result), folder if out is None else out)
     else:

@@ -1,6 +1,6 @@
 """Report: the figures, tables and words of a study, in one page that opens without a network, or as Markdown."""
 
 from spectraledge.report.paper import write_results
-from spectraledge.report.report_files import write_clip, write_report, write_sound
+from spectraledge.report.report_files import write_opening, write_report
 
-__all__ = ["write_clip", "write_report", "write_results", "write_sound"]
+__all__ = ["write_opening", "write_report", "write_results"]

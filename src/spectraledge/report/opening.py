@@ -4,6 +4,7 @@ import numpy as np
 
 from spectraledge.analyses.readings import OwnScore, own_score
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.report.run_names import basis_label, titles
 from spectraledge.report.stage import BRIGHT, LIMIT, NAMED, Act, Stage
 from spectraledge.report.words import counted, listing, percent, step_word
@@ -63,12 +64,16 @@ def _act(run: RunResult, score: OwnScore, steps_T: np.ndarray, title: str) -> Ac
     return Act(
         title=title,
         words=_became(run),
-        labels=tuple(name.replace("frequency", "ω =") for name in score.labels),
+        labels=_labels(score),
         share_ST=score.share_ST[:, places_T],
         own_T=score.own_T[places_T],
         test_T=evaluated["test_accuracy"].to_numpy(np.float64)[at_T],
         waves_TMM=None if score.waves_TMM is None else score.waves_TMM[places_T],
     )
+
+
+def _labels(score: OwnScore) -> tuple[str, ...]:
+    return tuple(name.replace(WHOLE, "ω =") for name in score.labels)
 
 
 def _became(run: RunResult) -> str:
@@ -81,7 +86,7 @@ def _sentences(runs: list[RunResult], scores: dict[str, OwnScore], grokked: int)
     learned, score = runs[0], scores[runs[0].run_id]
     own = basis_label(learned.structure)
     end_S = score.share_ST[:, -1]
-    bright = [score.labels[i].replace("frequency", "ω =") for i in np.argsort(-end_S) if end_S[i] >= BRIGHT]
+    bright = [_labels(score)[i] for i in np.argsort(-end_S) if end_S[i] >= BRIGHT]
     first = learned.metrics.loc[learned.metrics["train_accuracy"] >= 0.99, "step"]
     found: list[tuple[str, int | None]] = []
     if len(first) and first.iloc[0] < grokked:

@@ -13,7 +13,6 @@ from spectraledge.report.paper import write_paper_report
 from spectraledge.report.publishing import write_page
 from spectraledge.report.quick import compose_by_run
 from spectraledge.report.sound import sound
-from spectraledge.report.stage import Stage
 from spectraledge.studies.results import StudyResult
 
 
@@ -35,37 +34,24 @@ def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Pa
     return write_page(compose_by_run(study, claims), study.folder if out is None else out)
 
 
-def write_sound(study: StudyResult, path: Path) -> None:
-    """Write the run that a report opens with as sound: `sound` of its functions over training.
+def write_opening(study: StudyResult, *, sound_to: Path | None = None, clip_to: Path | None = None) -> None:
+    """Write a report's opening as files: its run as sound (see `sound`), all of it as a looping picture (see `clip`).
 
     Args:
         study: The finished runs.
-        path: A WAV file.
+        sound_to: A WAV file; None for none.
+        clip_to: A WebP file; None for none.
 
     Raises:
         InputError: if no run that generalised has a score.
     """
-    write_bytes(path, sound(_stage(study).acts[0]))
-
-
-def write_clip(study: StudyResult, path: Path) -> None:
-    """Write a report's opening as a looping picture, see `clip`.
-
-    Args:
-        study: The finished runs.
-        path: A WebP file.
-
-    Raises:
-        InputError: if no run that generalised has a score.
-    """
-    write_bytes(path, clip(_stage(study)))
-
-
-def _stage(study: StudyResult) -> Stage:
     stage = opening(study)
     if stage is None:
         raise InputError(
             "no run of this study has generalised and has a score, so there is nothing to see or hear: run it again "
             "with this version, or train longer"
         )
-    return stage
+    if sound_to:
+        write_bytes(sound_to, sound(stage.acts[0]))
+    if clip_to:
+        write_bytes(clip_to, clip(stage))

@@ -1,11 +1,12 @@
 """`manifest.json` of a study: the SHA-256 of every table and configuration, so that a copy can be checked."""
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.registry import ANALYSES
-from spectraledge.analyses.stamps import misfits, stamp_path
+from spectraledge.analyses.stamps import is_unlisted, misfits, stamp_path
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_json, write_json
 from spectraledge.trajectory import Manifest
@@ -41,19 +42,21 @@ def distrust_altered(folder: Path) -> list[str]:
     Returns:
         Paths of the tables.
     """
-    path, altered = folder / FILE_NAME, list[str]()
-    known = _known(path) if path.is_file() else {}
-    for stamp in folder.glob("runs/*/analyses/*.json") if known else ():
-        analysis = ANALYSES.get(stamp.stem)
-        content = read_json(stamp)
-        if analysis is None or not isinstance(content, dict) or content.get("tables") or content.get("error"):
-            continue
-        tables = [stamp.parent.parent / f"{table.name}.parquet" for table in analysis.tables]
-        names = {table.relative_to(folder).as_posix(): table for table in tables if table.is_file()}
-        other = [name for name, table in names.items() if known.get(name, _sha256(table)) != _sha256(table)]
-        if other:
-            stamp.unlink()
-            altered += other
+    altered = list[str]()
+    if not (folder / FILE_NAME).is_file():
+        return altered
+    # A manifest or a stamp that is damaged itself is made again by whoever reads it next.
+    with contextlib.suppress(DamageError):
+        known = _known(folder / FILE_NAME)
+        for place in sorted((folder / "runs").glob("*")):
+            for analysis in ANALYSES.values():
+                if is_unlisted(place, analysis):
+                    paths = [place / f"{table.name}.parquet" for table in analysis.tables]
+                    names = {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
+                    other = [name for name in known.keys() & names if known[name] != _sha256(names[name])]
+                    if other:
+                        stamp_path(place, analysis.name).unlink()
+                        altered += other
     return altered
 
 
