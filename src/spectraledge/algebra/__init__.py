@@ -2,7 +2,6 @@
 
 from spectraledge.algebra.characters import (
     Characters,
-    check_group,
     cyclic_characters,
     irreducible_characters,
     walsh_characters,
@@ -14,7 +13,6 @@ from spectraledge.algebra.walsh import cube, parity, subsets, walsh_transform
 __all__ = [
     "Characters",
     "character_shares",
-    "check_group",
     "cube",
     "cyclic_characters",
     "discrete_logarithms",
