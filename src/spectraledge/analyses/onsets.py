@@ -65,10 +65,15 @@ def onset_table(
                 f"a control has no score of {key[0]} on {key[1]} pairs in basis {basis!r}: measure it anew"
             )
         others = [table[key] for table in tables[1:]]
+        together, strongest = (
+            calibrated_threshold(list(map(_series, scores)), share=share, consecutive=consecutive)
+            for scores in (
+                [other[WHOLE] for other in others],
+                [other.drop(columns=WHOLE).max(axis=1) for other in others],
+            )
+        )
         for subspace in run_TS.columns:
-            strongest = subspace != WHOLE
-            scores = [_series(other.drop(columns=WHOLE).max(axis=1) if strongest else other[WHOLE]) for other in others]
-            threshold = calibrated_threshold(scores, share=share, consecutive=consecutive)
+            threshold = together if subspace == WHOLE else strongest
             detector = Detector("share", "high", threshold, consecutive)
             alarms = detector.alarm_steps([int(step) for step in run_TS.index], _series(run_TS[subspace]))
             onset = float(alarms[0]) if alarms else np.nan
