@@ -58,9 +58,10 @@ def test_mistakes(command: Command, tiny_run: Path, tmp_path: Path) -> None:
     for places, words in (
         ((tmp_path / "empty",), "is no run folder, and no study or output"),
         ((tiny_run, place), f"{place} is no run folder"),
-        ((tiny_run, tiny_run), "a run is given twice"),
+        ((tiny_run, tiny_run, *OPTIONS), "a run is given twice"),
+        ((place, *OPTIONS), f"{place} is measured already: leave out --seed, --window and --nulls"),
     ):
-        refused = command("report", *places, *OPTIONS)
+        refused = command("report", *places)
         assert (refused.code, words in refused.err) == (2, True)
     (place / "edge.parquet").unlink()
     assert command("report", place).code == 2

@@ -18,6 +18,8 @@ from spectraledge.studies.several_runs import several_runs
 from spectraledge.trajectory import Manifest
 
 _ANALYSES = ("score", "spectrum", "step")
+_DEFAULTS = (42, 20, 20)
+"""Root seed, updates per window (Xu 2026) and null directions with which runs are measured."""
 
 
 def report(
@@ -28,18 +30,21 @@ def report(
         ),
     ],
     out: Out = None,
-    seed: Seed = 42,
+    seed: Seed = _DEFAULTS[0],
     as_json: Json = False,
-    window: Window = 20,
-    nulls: Annotated[int, typer.Option(min=2, help="Null directions of each kind.")] = 20,
+    window: Window = _DEFAULTS[1],
+    nulls: Annotated[int, typer.Option(min=2, help="Null directions of each kind.")] = _DEFAULTS[2],
     threads: Threads = None,
 ) -> None:
     """Write a page of what was recorded; a run is first analysed where that is not done at these settings."""
     use_threads(threads)
+    runs = all(Manifest.present(place) for place in places)
+    if not runs and (seed, window, nulls) != _DEFAULTS:
+        raise InputError(f"{places[0]} is measured already: leave out --seed, --window and --nulls, which are for runs")
     if len(places) == 1 and (places[0] / STUDY_FILE).is_file():
         report_study(places[0], out=out, as_json=as_json)
         return
-    if all(Manifest.present(place) for place in places):
+    if runs:
         settings = AnalysisConfig.checked(analyses=_ANALYSES, window=window, nulls=nulls, seed=seed)
         result = several_runs(places, settings, on_analysis=lambda place, name: remark(f"{place}: {name}"))
         for run, error in result.failed.items():
