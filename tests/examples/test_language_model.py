@@ -97,6 +97,14 @@ def test_a_second_call_makes_nothing_again(example: tuple[Path, dict[str, Any]])
         run_language_model(LanguageConfig.small(**SIZE, layers=3), folder)
 
 
+def test_a_folder_of_somebody_else_is_left_alone(text: SourceText, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "mine.pt").write_bytes(b"mine")
+    with pytest.raises(InputError, match="holds something else: choose an empty folder"):
+        train_language_model(LanguageConfig.small(**SIZE), text, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["checkpoints", "mine.pt"]
+
+
 def test_a_training_that_was_stopped_ends_with_the_same_numbers(
     example: tuple[Path, dict[str, Any]], text: SourceText, tmp_path: Path
 ) -> None:

@@ -176,12 +176,15 @@ def train_language_model(
         See `COURSE`: step, training_loss, validation_loss.
 
     Raises:
-        InputError: if the folder has another training in it, or Transformers is missing.
+        InputError: if the folder has another training or anything else in it, or Transformers is missing.
     """
     made = {"config": config.model_dump(), "text": {**text.described(), "digest": text.digest}}
     place = folder / _CONFIG
     if place.exists() and read_json(place) != made:
         raise InputError(f"{folder} holds a training with other settings or another text: choose another --out")
+    if not place.exists() and folder.is_dir() and any(folder.iterdir()):
+        # What lies there is somebody else's, and checkpoints that no training knows are cleared away.
+        raise InputError(f"{folder} holds something else: choose an empty folder with --out")
     if (folder / _COURSE).exists():
         return read_table(folder / _COURSE)
     model = new_model(config)
