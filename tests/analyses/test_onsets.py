@@ -1,6 +1,6 @@
 """Onsets: planted courses against the thresholds of controls, and who may be a control."""
 
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ from spectraledge import InputError, RunConfig
 from spectraledge.analyses.growth import CARRIERS
 from spectraledge.analyses.lead_times import first_alarms, lead_times
 from spectraledge.analyses.onsets import ONSETS, check_control, onset_table, score_alarm_runs
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.score import state_of_run
 from spectraledge.analyses.score_findings import carried, carried_sentence, own_course, score_sentence
-from spectraledge.files import read_table, write_table
+from spectraledge.files import read_table
 from spectraledge.trajectory import Manifest
 
 STEPS = list(range(0, 1000, 100))
@@ -128,28 +129,24 @@ def test_who_may_be_a_control(tmp_path: Path) -> None:
     assert "--control" in score_sentence("sum", score, metrics, ONSETS.frame())
 
 
-def test_leads_come_from_the_tables_of_alarms(run: Path, tmp_path: Path) -> None:
-
-    folders = []
+def test_leads_come_from_the_tables_of_alarms(run: Path) -> None:
+    config, manifest, metrics = RunConfig.of_run(run), Manifest.read(run), read_table(run / "metrics.parquet")
+    runs = []
     for seed in range(12):
-        folder = tmp_path / f"run{seed}"
-        shutil.copytree(run, folder, ignore=shutil.ignore_patterns("snapshots", "moves"))
         learned = seed % 2 == 0
-        manifest = Manifest.read(folder)
-        manifest.config["seed"] = seed // 2
-        manifest.grokked_step = 900 if learned else None
-        manifest.write(folder)
-        write_table(folder / "score.parquet", course(seed, rises=300 if learned else None))
-        folders.append(folder)
-    structures = {folder.name: "sum" for folder in folders}
-    found = score_alarm_runs(folders, "sum", structure_of=structures)
+        dated = manifest.model_copy(update={"grokked_step": 900 if learned else None})
+        score = course(seed, rises=300 if learned else None)
+        of_seed = config.model_copy(update={"seed": seed // 2})
+        runs.append(RunResult(of_seed, dated, metrics, "sum", "a + b", 1, {"score": score}))
+    found = score_alarm_runs(runs, "sum")
     assert len(found) == 12
-    elsewhere = score_alarm_runs(folders, "sum", structure_of=dict.fromkeys(structures, "product"))
-    assert len(elsewhere) == 6
+    assert len(score_alarm_runs([replace(one, structure="product") for one in runs], "sum")) == 6
+    assert not score_alarm_runs([one.with_tables(score=one.table("score")[:0]) for one in runs], "sum")
     table = lead_times(first_alarms(found)).set_index(["quantity", "change"])
     assert table.loc[("score_test", "high"), "lead"] == 500
     assert table.loc[("strongest_test", "high"), "before"] == 1
     assert table.loc[("weight_norm", "high"), "before"] < 1
+    assert {"test_accuracy", "test_loss"} <= set(table.index.get_level_values(0))
 
 
 def test_own_functions_are_summed() -> None:

@@ -1,22 +1,23 @@
 """When a function appears in a network: the first snapshot at which its share leaves the band of its controls."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import torch
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Column, Table
+from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.lead_times import BASELINES, AlarmRun
-from spectraledge.analyses.score import SCORE, SCORING
+from spectraledge.analyses.run_result import Runs
+from spectraledge.analyses.score import SCORE
 from spectraledge.analyses.selection_tables import WHOLE
-from spectraledge.analyses.stamps import read_tables
 from spectraledge.errors import InputError
-from spectraledge.files import read_table
 from spectraledge.spectrum import Detector, calibrated_threshold
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest, whole
+
+OUTCOMES = ("test_accuracy", "test_loss")
+"""What a score is to precede, dated as it is: by what controls never reach."""
 
 _MAY_DIFFER = {"task", "task_digest", "train_fraction", "seed", "steps", "stop_accuracy", "stop_patience"}
 """Settings in which a run and its controls may differ: what is asked, of how many pairs, chance, and when it ends."""
@@ -112,39 +113,37 @@ def check_control(own: RunConfig, other: RunConfig, *, grokked: bool) -> None:
         raise InputError(f"{name} generalises, so it is no control: take one that does not")
 
 
-def score_alarm_runs(folders: Sequence[Path], basis: str, *, structure_of: Mapping[str, str]) -> list[AlarmRun]:
-    """Read runs that have a score as what detectors see, for `first_alarms` and `lead_times`.
+def score_alarm_runs(runs: Runs, basis: str) -> list[AlarmRun]:
+    """Take runs that have a score as what detectors see, for `first_alarms` and `lead_times`.
 
     Definition: "score" is the share of the logits' energy in all frequencies of the basis, corrected for chance, and
     "score_test" the same on test pairs alone; "strongest" and "strongest_test" are the largest of one frequency. Beside
-    them the `BASELINES`.
+    them the `BASELINES`, which see no function, and what tells generalisation itself, `OUTCOMES`.
 
     Args:
-        folders: Run folders with a score: runs on tasks of this basis, and controls.
+        runs: Runs on tasks of this basis, and controls; those that generalise in another basis are left out, and those
+            without a score in this one.
         basis: The basis.
-        structure_of: Own basis of every run by the name of its folder; runs that grok in another one are left out.
 
     Returns:
-        The runs, in the order of their folders.
-
-    Raises:
-        InputError: if a folder is no run, or has no score in the basis.
+        The runs, in their order.
     """
     found = []
-    for folder in folders:
-        config, grokked = RunConfig.of_run(folder), Manifest.read(folder).grokked_step
-        if grokked is not None and structure_of[folder.name] != basis:
+    for run in runs:
+        score, grokked = run.table(SCORE.name), run.manifest.grokked_step
+        if (grokked is not None and run.structure != basis) or score.empty or basis not in set(score["basis"]):
             continue
-        metrics = read_table(whole(folder / "metrics.parquet"))
-        steps = metrics["step"].astype(int).tolist()
-        series = {(name, 0): (steps, _series(metrics[name])) for name in BASELINES if name in metrics}
-        courses = _courses(read_tables(folder, SCORING, SCORE.name)[SCORE.name], basis)
+        steps = run.metrics["step"].astype(int).tolist()
+        kept = [name for name in (*BASELINES, *OUTCOMES) if name in run.metrics]
+        series = {(name, 0): (steps, _series(run.metrics[name])) for name in kept}
+        courses = _courses(score[score["readout"] == FUNCTION], basis)
         for half, suffix in (("all", ""), ("test", "_test")):
-            shares_TS = courses["logits", half]
+            shares_TS = courses[FUNCTION, half]
             at = [int(step) for step in shares_TS.index]
             series["score" + suffix, 0] = at, _series(shares_TS[WHOLE])
             series["strongest" + suffix, 0] = at, _series(shares_TS.drop(columns=WHOLE).max(axis=1))
-        found.append(AlarmRun(folder.name, config.task, config.weight_decay, config.seed, grokked, series))
+        config = run.config
+        found.append(AlarmRun(run.run_id, config.task, config.weight_decay, config.seed, grokked, series))
     return found
 
 

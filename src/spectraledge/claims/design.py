@@ -164,6 +164,13 @@ CONDITIONS: dict[str, Condition] = {
     "learned-runs": Condition("runs on tasks that grok", GROKKING, 1.0, learned=True, whole=False),
     "generalised": Condition("runs that grok", TASKS, learned=True, whole=False),
     "not-generalised": Condition("runs that do not", TASKS, learned=False, whole=False),
+    "untaught": Condition(
+        "controls: permuted answers, or too few pairs",
+        ("permuted_add", *TASKS),
+        1.0,
+        learned=False,
+        whole=False,
+    ),
     "no-decay": Condition("all tasks without weight decay", TASKS, 0.0),
     "dual": Condition("a + b and a·b", (DUAL,)),
     **ARMS,

@@ -8,6 +8,7 @@ from spectraledge.analyses.run_result import Runs
 from spectraledge.claims.of_runs import evaluate_claims
 from spectraledge.claims.paper_claims import evaluate_study
 from spectraledge.claims.run_claims import CLAIMS
+from spectraledge.claims.score_claims import evaluate_score
 from spectraledge.claims.verdicts import Verdicts
 
 Answers = pd.DataFrame | Verdicts
@@ -19,5 +20,9 @@ def evaluate_runs(runs: Runs) -> pd.DataFrame:
     return evaluate_claims(CLAIMS, [run for run in runs if len(run.table("modes")) and len(run.table("characters"))])
 
 
-QUESTIONS: dict[str, Callable[[Runs], Answers]] = {"runs": evaluate_runs, "paper": evaluate_study}
+QUESTIONS: dict[str, Callable[[Runs], Answers]] = {
+    "runs": evaluate_runs,
+    "score": evaluate_score,
+    "paper": evaluate_study,
+}
 """Every set of claims by name, and how it is evaluated on a study's finished runs."""

@@ -9,9 +9,9 @@ from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
 from spectraledge.report.clip import clip
 from spectraledge.report.opening import opening
-from spectraledge.report.paper import write_paper_report
 from spectraledge.report.publishing import write_page
 from spectraledge.report.quick import compose_by_run
+from spectraledge.report.seed_reports import write_seed_report
 from spectraledge.report.sound import sound
 from spectraledge.studies.results import StudyResult
 
@@ -19,7 +19,7 @@ from spectraledge.studies.results import StudyResult
 def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Path | None = None) -> Path:
     """Write a study's report: `report.html`, and `figures/*.png`, `*.pdf` and `*.svg` beside it.
 
-    Claims over seeds make a report by sections of the paper (see `write_paper_report`), claims on runs one by runs.
+    Claims over seeds make a report by sections (see `write_seed_report`), claims on runs one by runs.
 
     Args:
         study: The finished runs; it may hold none.
@@ -30,7 +30,7 @@ def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Pa
         Path of the page.
     """
     if isinstance(claims, Verdicts):
-        return write_paper_report(study, claims, out=out)
+        return write_seed_report(study, claims, out=out)
     return write_page(compose_by_run(study, claims), study.folder if out is None else out)
 
 

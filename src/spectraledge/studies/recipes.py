@@ -2,7 +2,7 @@
 
 from itertools import count, islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
@@ -78,17 +78,59 @@ def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
     return [*learned, *controls]
 
 
-def _run(task: str, seed: int, budget: Budget, *, weight_decay: float = 1.0, steps: int = 20_000) -> RunConfig:
+def _run(task: str, seed: int, budget: Budget, *, steps: int = 20_000, **settings: Any) -> RunConfig:
     if budget == "small":
         sizes = {"width": 16, "heads": 2, "hidden": 32}
-        small = {"steps": 200, "every": 10, "batch_size": 64}
-        return RunConfig.for_task(
-            named_task(task, modulus=11), sizes, protocol="paper", seed=seed, weight_decay=weight_decay, **small
-        )
-    return RunConfig.for_task(named_task(task), protocol="paper", seed=seed, weight_decay=weight_decay, steps=steps)
+        settings |= {"steps": 200, "every": 10, "batch_size": 64}
+        return RunConfig.for_task(named_task(task, modulus=11), sizes, protocol="paper", seed=seed, **settings)
+    return RunConfig.for_task(named_task(task), protocol="paper", seed=seed, steps=steps, **settings)
 
 
-RECIPES: dict[str, Recipe] = {"quick": quick, "paper": paper}
+def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
+    """Return what onsets of functions are judged on: three tasks that grok, and controls alike in all but the answers.
+
+    Controls of all three are runs on permuted answers, which have no rule; those of each are runs on its own answers
+    with a tenth of the pairs, too few to find it (our choice: half of them train the others, as in Xu 2026, §2).
+
+    Args:
+        seeds: Root seeds.
+        budget: "small" is 200 steps of small networks mod 11.
+
+    Returns:
+        The study.
+
+    Raises:
+        InputError: if the published budget is asked for.
+    """
+    if budget == "published":
+        raise InputError("score has no published budget: it is no study of the paper's")
+    runs = [run for seed in seeds for run in _score_runs(seed, budget)]
+    window = 6 if budget == "small" else AnalysisConfig().window
+    return StudyConfig(
+        name="score",
+        runs=tuple(runs),
+        analysis=AnalysisConfig(analyses=("score",), seed=seeds[0], window=window),
+        other_analyses={run.run_id: ("score", "growth") for run in runs if run.task in _GROKKING and not _few(run)},
+    )
+
+
+_GROKKING = ("add", "sub", "mul")
+_FEW_PAIRS = 0.1
+
+
+def _few(run: RunConfig) -> bool:
+    return run.train_fraction == _FEW_PAIRS
+
+
+def _score_runs(seed: int, budget: Budget) -> list[RunConfig]:
+    engine: Any = "eager" if budget == "small" else "compiled"
+    control: dict[str, Any] = {"steps": CONTROL_STEPS, "engine": engine}
+    learned = [_run(name, seed, budget, engine=engine) for name in _GROKKING]
+    few = [_run(name, seed, budget, train_fraction=_FEW_PAIRS, **control) for name in _GROKKING]
+    return [*learned, _run("permuted_add", seed, budget, **control), *few]
+
+
+RECIPES: dict[str, Recipe] = {"quick": quick, "score": score, "paper": paper}
 """Every recipe by name."""
 
 

@@ -1,4 +1,4 @@
-"""Claims over seeds in words: the headline, and one table of all of them by section of the paper."""
+"""Claims over seeds in words: the headline, and one table of all of them by section."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -79,7 +79,7 @@ def declared(claims: pd.DataFrame) -> tuple[Claim, ...]:
 
 
 def claim_table(claims: pd.DataFrame, targets: Mapping[str, str]) -> Table:
-    """Every claim with its numbers, by section of the paper, sound statistics before published ones.
+    """Every claim with its numbers, by section, sound statistics before published ones.
 
     Args:
         claims: One row per claim.
@@ -100,7 +100,7 @@ def claim_table(claims: pd.DataFrame, targets: Mapping[str, str]) -> Table:
         "Ours and null: means over seeds, geometric for ratios; for areas medians of the two groups of runs. q is "
         "adjusted for all claims together (Benjamini–Hochberg)."
     )
-    return Table("claim-table", "Every claim by section of the paper", _COLUMNS, tuple(groups), note)
+    return Table("claim-table", "Every claim by section", _COLUMNS, tuple(groups), note)
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:

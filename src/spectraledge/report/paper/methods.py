@@ -60,10 +60,12 @@ def seeds_of(runs: Iterable[RunConfig]) -> list[int]:
 def study_command(study: StudyResult) -> str:
     """What makes the study again, as far as its configuration tells."""
     name, seeds = study.config.name, len(seeds_of(study.config.runs))
+    # Only the paper's study has the published budget.
+    budgets = [one for one in get_args(Budget) if name == "paper" or (name in RECIPES and one != "published")]
     known = [
         f" --budget {budget}"
-        for budget in get_args(Budget)
-        if name in RECIPES and recipe(name, seeds=first_seeds(seeds), budget=budget).hash == study.config.hash
+        for budget in budgets
+        if recipe(name, seeds=first_seeds(seeds), budget=budget).hash == study.config.hash
     ]
     return f"spectraledge study run {name} --seeds {seeds}" + "".join(known[:1])
 

@@ -1,4 +1,4 @@
-"""A section of the paper's report, declared: what is asked of one part of Xu 2026, what answers it, its claims."""
+"""A section of a report, declared: what is asked, what answers it, its claims."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,19 +1,25 @@
-"""Files of the report of a study of the whole paper."""
+"""Files of the reports of claims over seeds."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
+from spectraledge.report.document import Page
+from spectraledge.report.paper import compose
 from spectraledge.report.paper.card import card
-from spectraledge.report.paper.contents import compose
 from spectraledge.report.publishing import write_page_and_text, write_text
+from spectraledge.report.score_study import compose_score
 from spectraledge.studies.results import StudyResult
 
 CARD = "card.md"
 
+COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {"score": compose_score, "paper": compose}
+"""What composes a report, by the study's questions."""
 
-def write_paper_report(study: StudyResult, verdicts: Verdicts, *, out: Path | None = None) -> Path:
-    """Write the report of a study of the whole paper, and what `write_results` writes.
+
+def write_seed_report(study: StudyResult, verdicts: Verdicts, *, out: Path | None = None) -> Path:
+    """Write the report of a study with claims over seeds, and what `write_results` writes.
 
     Args:
         study: The finished runs; any table may be missing.
@@ -24,9 +30,7 @@ def write_paper_report(study: StudyResult, verdicts: Verdicts, *, out: Path | No
         Path of the page.
     """
     folder = study.folder if out is None else out
-    page = compose(study, verdicts)
-    write_bytes(folder / CARD, card(page, study).encode())
-    return write_page_and_text(page, folder)
+    return write_page_and_text(_composed(study, verdicts, folder), folder)
 
 
 def write_results(study: StudyResult, verdicts: Verdicts, out: Path) -> Path:
@@ -40,6 +44,10 @@ def write_results(study: StudyResult, verdicts: Verdicts, out: Path) -> Path:
     Returns:
         Path of `report.md`.
     """
-    page = compose(study, verdicts)
+    return write_text(_composed(study, verdicts, out), out)
+
+
+def _composed(study: StudyResult, verdicts: Verdicts, out: Path) -> Page:
+    page = COMPOSERS[study.config.questions](study, verdicts)
     write_bytes(out / CARD, card(page, study).encode())
-    return write_text(page, out)
+    return page

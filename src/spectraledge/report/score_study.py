@@ -1,0 +1,260 @@
+"""The report of a study of scores: what its networks compute, when that appears, what makes it grow and carries it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib.metadata import version
+
+import pandas as pd
+
+from spectraledge.claims.carrier_curves import carrier_curves, directions_needed
+from spectraledge.claims.score_claims import CARRIER_CLAIMS, GROWTH_CLAIMS, ONSET_CLAIMS, STATE_CLAIMS, TASKS
+from spectraledge.claims.score_effects import EDGE, ONSETS
+from spectraledge.claims.verdicts import Verdicts
+from spectraledge.report.curve_plot import curve_plot
+from spectraledge.report.document import Absent, Block, Column, Figure, Page, Panel, Rows, Section, Table, Terms
+from spectraledge.report.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
+from spectraledge.report.opening import opening
+from spectraledge.report.paper.claim_table import claim_table, declared, headline
+from spectraledge.report.paper.effect_strips import Points, Strip, StripFigure
+from spectraledge.report.paper.effect_tables import EffectRow, EffectTable, Source
+from spectraledge.report.paper.methods import environment_rows, method_rows, study_command
+from spectraledge.report.paper.paper_section import PaperSection
+from spectraledge.report.score_page import score_sections
+from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
+from spectraledge.report.words import counted, figures, percent
+from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import OPERATIONS
+
+_WINDOWS = {
+    "before": "of the window before the interval, which has not seen it",
+    "own": "of the interval’s own window",
+}
+_KINDS = {
+    "edge": Mark("leading directions", VERMILLION, dash=SOLID),
+    "uncentred": Mark("leading directions, mean left in", ORANGE, dash=DASHED),
+    "gradient": Mark("leading directions of the gradients", PURPLE, dash=SOLID),
+    "bulk": Mark("directions after the edge", GREEN, dash=DASHED),
+    "span": Mark("random in the window’s span", BLUE, dash=DOTTED),
+    "random": Mark("isotropic", QUIET, dash=DOTTED),
+    "mean": Mark("the mean update (one direction)", INK, shape=DIAMOND),
+}
+_PIXELS = 220
+_HALVES = (0.5, 0.9)
+
+
+def _own(task: str) -> str:
+    return f"{task}-decay-learned"
+
+
+_LEARNED = {OPERATIONS[task].formula: _own(task) for task in TASKS}
+_MARKS = {f"group-{place}": name for place, name in enumerate(_LEARNED)}
+
+# fmt: off
+_STATE = EffectTable(
+    "state", "What the networks compute in the end", ("quantity", "task"),
+    tuple(EffectRow((words, name), effect, of)
+          for effect, words in (("own-share", "share of the logits’ energy in own functions, test pairs"),
+                                ("lines", "frequencies that hold nine tenths of that"),
+                                ("steps-to-learn", "first step with test accuracy .95"))
+          for name, of in _LEARNED.items()),
+    "null", "Means over seeds. Null: of the share a permuted read-out; of the count that all frequencies held as much.",
+)
+_LEADS = EffectTable(
+    "leads", "How long before test accuracy .95 each leaves the band of the controls", ("what", "task"),
+    tuple(EffectRow((words, name), f"onset-{key}", of)
+          for key, (_, words) in ONSETS.items() for name, of in _LEARNED.items()),
+    "null",
+    "Means over seeds. The second snapshot in a row beyond what the controls of the other half of the seeds reach; "
+    "one that never comes counts as coming at the run’s end, so that its lead is negative or 0.",
+)
+_FALSE = EffectTable(
+    "false-alarms", "How often each leaves the band in controls that did not set it", ("what", "runs"),
+    tuple(EffectRow((words, "permuted answers, or a tenth of the pairs"), f"false-{key}", "untaught")
+          for key, (_, words) in ONSETS.items()),
+    "–",
+    "Share of runs on permuted answers and on too few pairs, of seeds that set no threshold for them, whatever task "
+    "they are controls of. Thresholds let one of 20 calibrating controls alarm.",
+)
+_LEAD_STRIPS = StripFigure(
+    "onset-leads", "When the function appears, before the network generalises",
+    tuple(Strip(name, "steps before test accuracy .95",
+                tuple(Points(words, f"group-{place}", f"onset-{key}", of) for key, (_, words) in ONSETS.items()),
+                reference=0.0)
+          for place, (name, of) in enumerate(_LEARNED.items())),
+    "One point per run: steps from where a quantity leaves the band of its controls to test accuracy .95. To the right "
+    "of the line it comes before.",
+    "points would lie at or left of the line, or not before those of test accuracy and test loss.",
+    _MARKS, across=1,
+)
+_GROWN = EffectTable(
+    "grown", "What makes the own functions grow", ("part", "runs"),
+    tuple(EffectRow((words, name), effect, of)
+          for effect, words in (
+              ("explained", "first order, half-way, over the whole"),
+              ("grown:mean-fluctuation", "the mean of the window before, beside the rest of the update"),
+              ("grown:optimizer-none", "the optimizer’s steps of watched weights"),
+              ("grown:decay-none", "weight decay of watched weights"))
+          for name, of in _LEARNED.items()),
+    "null",
+    "Energy that the own functions gained over all measured intervals, as parts of the first order, signed: one can "
+    "exceed the whole where another takes away. Means over seeds.",
+)
+_CARRIED = EffectTable(
+    "carried", f"What {EDGE} leading directions, and others, carry of the growth", ("directions", "runs"),
+    tuple(EffectRow((words, name), effect, of)
+          for window, where in (("before", "the window before"), ("own", "the own window"))
+          for effect, words in (
+              (f"carried-{window}:edge-span", f"{EDGE} leading directions of {where}"),
+              (f"carried-{window}:mean-span", f"mean update of {where}"),
+              (f"carried-{window}:gradient-span", f"{EDGE} leading directions of the gradients of {where}"),
+              (f"carried-{window}:whole-random", f"all directions of {where}"))
+          for name, of in _LEARNED.items()),
+    "null",
+    "Share of what all watched weights carry of the own functions’ growth, summed over all measured intervals, signed. "
+    "Null: as many random directions of the window’s span; of all directions as many isotropic ones.",
+)
+# fmt: on
+
+
+def _curves(source: Source) -> Figure | None:
+    table = carrier_curves(source.study.runs)
+    if table.empty:
+        return None
+    panels = []
+    for window, words in _WINDOWS.items():
+        part = table[(table["window"] == window) & table["kind"].isin(list(_KINDS))]
+        drawn = part.rename(columns={"kind": "mark", "k": "place", "share": "value"}).assign(
+            name=part["kind"].map({kind: mark.label for kind, mark in _KINDS.items()})
+        )
+        chart = curve_plot(
+            drawn[["name", "mark", "place", "value", "low", "high"]],
+            _KINDS,
+            axis="share of the growth",
+            words=f"Share of the growth that the first k directions {words} carry",
+            height=_PIXELS,
+            across="how many directions, k",
+            percent=True,
+            reference=0.0,
+        )
+        panels.append(Panel((chart,), f"Directions {words}"))
+    return Figure(
+        "carriers",
+        "Which directions carry the growth of the network’s own functions",
+        "The first k directions of a kind together: the share that they carry of what all watched weights carry, "
+        "summed over all measured intervals; signed. Means over seeds with 95% intervals.",
+        "all lines would lie on those of random directions.",
+        tuple(panels),
+        tuple(_KINDS.values()),
+        across=2,
+        for_paper=True,
+    )
+
+
+def _needed(source: Source) -> Table | None:
+    rows, numbers = [], []
+    for share in _HALVES:
+        table = directions_needed(source.study.runs, share=share)
+        for window, part in table.groupby("window", sort=False):
+            found = part["k"].dropna().astype(int)
+            words = f"{figures(float(found.median()))} (median)" if len(found) else "–"
+            rows.append((percent(share), _WINDOWS[str(window)], f"{len(found)} of {len(part)}", words))
+        numbers.append(table.assign(share=share))
+    if not rows:
+        return None
+    columns = (Column("of the growth"), Column("leading directions"), Column("runs in which all of them hold it"),
+               Column("how many it takes there", "number"))  # fmt: skip
+    note = "The smallest number from which on at least this share is carried, however many more join."
+    return Table(
+        "needed",
+        "How many leading directions carry half and nine tenths",
+        columns,
+        (Rows.of("", tuple(rows)),),
+        note,
+        numbers=pd.concat(numbers, ignore_index=True),
+    )
+
+
+SECTIONS = (
+    PaperSection(
+        "state", "State. What the networks compute",
+        "The logits without their mean over classes are a function of the pair; its energy divides exactly among the "
+        "functions of each variable.",
+        (_STATE,), STATE_CLAIMS,
+    ),
+    PaperSection(
+        "onset", "Onset. When it appears",
+        "A quantity has begun to rise when it leaves the band of controls that are alike in all but the answers, "
+        "which are permuted, or but the pairs that train, which are too few. Thresholds come from other seeds.",
+        (_LEAD_STRIPS, _LEADS, _FALSE), ONSET_CLAIMS,
+        "The strongest comparison is with test accuracy itself, dated in the same way.",
+    ),
+    PaperSection(
+        "growth", "Growth. What makes it grow",
+        "What the energy of the own functions gains between two snapshots is split exactly: by the mean of the window "
+        "before and what differs from it, and by the optimizer’s steps and weight decay.",
+        (_GROWN,), GROWTH_CLAIMS,
+    ),
+    PaperSection(
+        "carriers", "Carriers. Which directions carry it",
+        "How much of the growth in an interval lies in the leading directions of the window before it, or of its own?",
+        (_curves, _CARRIED, _needed), CARRIER_CLAIMS,
+    ),
+)  # fmt: skip
+"""What was measured, in order."""
+
+
+def compose_score(study: StudyResult, verdicts: Verdicts) -> Page:
+    """Compose the report of a `score` study.
+
+    Args:
+        study: The finished runs; it may hold none.
+        verdicts: What `evaluate_score` found in them.
+
+    Returns:
+        The report.
+    """
+    source = Source(study, verdicts)
+    sections = [one.section(source) for one in SECTIONS]
+    return Page(
+        study=study.config.name,
+        hash=study.config.hash,
+        title="Which functions do the networks compute, when do they appear, and what carries them?",
+        headline=headline(study, verdicts.claims),
+        sections=(*_claims(verdicts), *sections, *_pictures(study), *_about(study)),
+        version=version("spectraledge"),
+        command=study_command(study),
+        claims=declared(verdicts.claims),
+        stage=opening(study),
+        files={
+            "claims": verdicts.claims,
+            "claims-by-seed": verdicts.by_seed,
+            "carrier-curves": carrier_curves(study.runs),
+        },
+    )
+
+
+def _claims(verdicts: Verdicts) -> Iterable[Section]:
+    if len(verdicts.claims):
+        targets = {claim.id: section.key for section in SECTIONS for claim in section.claims}
+        lead = (
+            "Every claim was declared with its statistic, null and rule before it was evaluated. The seed is the unit. "
+            "“Replicates” needs the 95% interval over seeds beyond no effect, and q ≤ 0.05 over all claims; “does not” "
+            "needs the interval on the other side, or inside what would not matter."
+        )
+        yield Section("claims", "Claims", (lead,), (claim_table(verdicts.claims, targets),), short="Claims")
+
+
+def _pictures(study: StudyResult) -> tuple[Section, ...]:
+    """Scores of the first seed's runs: those of all would be a wall."""
+    first = next((run.config.seed for run in study.runs if run.grokked), None)
+    return score_sections(replace(study, runs=tuple(run for run in study.runs if run.config.seed == first)))
+
+
+def _about(study: StudyResult) -> tuple[Section, ...]:
+    missing: list[Block] = []
+    if study.failed or study.missing:
+        failed = ((run, f"failed: {message}") for run, message in study.failed.items())
+        missing.append(Absent((*failed, *((run, "did not finish") for run in study.missing))))
+    terms = (Terms("", tuple(method_rows(study))), Terms("Environment", tuple(environment_rows(study))))
+    lead = f"{counted(len(study.runs), 'run')} finished. Made from the configurations of the runs."
+    return (Section("methods", "Methods", (lead,), (*terms, *missing), short="Methods"),)
