@@ -143,14 +143,14 @@ def growth_tables(interval: Interval, bases: Mapping[str, Basis]) -> Iterator[pd
     before_ND, after_ND, middle_ND = (
         network.readout(FUNCTION) for network in (interval.before, interval.after, interval.middle)
     )
-    change_1ND = (after_ND.astype(np.float64) - before_ND)[None]
     for name, basis in bases.items():
         had = basis.energies(before_ND[None])[0, 1:].sum()
-        whole_S = growth(before_ND, after_ND, basis).whole_S
-        first_KS = 2 * basis.products(middle_ND, part_KND)
-        share_KS = shares(basis.energies(part_KND), basis).share_KS
+        gained = growth(before_ND, after_ND, basis)
+        whole_S = gained.whole_S
+        product_KS, energy_KS = basis.products_and_energies(middle_ND, part_KND)
+        first_KS, share_KS = 2 * product_KS, shares(energy_KS, basis).share_KS
         rows = [
-            (("change", "whole"), whole_S, shares(basis.energies(change_1ND), basis).share_KS[0]),
+            (("change", "whole"), whole_S, shares(gained.square_S[None], basis).share_KS[0]),
             (("change", "beyond"), whole_S - first_KS[0], np.full(len(whole_S), np.nan)),
             *zip(labels, first_KS, share_KS, strict=True),
         ]

@@ -15,6 +15,7 @@ from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 from spectraledge.models.readouts import centred_logit_response, normed_response
 from spectraledge.models.tangents import has_tangents, residual_tangents
 from spectraledge.models.transformer import Readout, Transformer, TransformerConfig, empty_transformer
+from spectraledge.models.whole_tangents import whole_tangents
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,12 @@ class PairTransformer:
     def residual_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> Tensor:
         """Return the residual's responses by hand."""
         return residual_tangents(self.config, parameters, directions, pairs_N2)
+
+    def whole_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
+        """Return what responds to changes of any parameter, by hand."""
+        found = whole_tangents(self.config, parameters, directions, pairs_N2)
+        logits = found["logits"]
+        return {**found, "logits": logits - logits.mean(-1, keepdim=True)}
 
     def token_table(self, parameters: Parameters) -> Tensor:
         """Return the token embedding."""

@@ -123,14 +123,7 @@ class Basis:
         self._check(response_KND.shape[1])
         energies_KS = np.zeros((len(response_KND), len(self.subspaces)))
         for energies_S, response_ND in zip(energies_KS, response_KND, strict=True):
-            mean_D, centred_nD = self.centred(response_ND)
-            total = float(np.vdot(centred_nD, centred_nD))
-            energies_S[0] = self.size * float(mean_D @ mean_D)
-            if total > (4 * self.size * np.finfo(np.float64).eps) ** 2 * (total + energies_S[0]):
-                inner_S = self.inner_energies(self.group_sums(centred_nD))
-                energies_S[1:] = inner_S[1:]
-                if self.dimensions_S[-1] > 0:
-                    energies_S[-1] = max(total - inner_S.sum(), 0.0)
+            energies_S[:] = self._energies(*self._taken(response_ND))
         return energies_KS
 
     def products(self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]) -> Float:
@@ -145,18 +138,32 @@ class Basis:
         Returns:
             float64, shape (K, S), units of the two multiplied.
         """
+        return self.products_and_energies(first_ND, second_KND)[0]
+
+    def products_and_energies(
+        self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]
+    ) -> tuple[Float, Float]:
+        """Take `products` of one function with others, and the `energies` of these, in one pass over them.
+
+        Args:
+            first_ND: The one function, shape (N, D).
+            second_KND: The others, shape (K, N, D).
+
+        Returns:
+            Both, shape (K, S).
+        """
         self._check(len(first_ND))
-        mean_D, centred_nD = self.centred(first_ND)
-        first_RD = self.coefficients_GR.T @ self.group_sums(centred_nD)
-        products_KS = np.zeros((len(second_KND), len(self.subspaces)))
-        for products_S, second_ND in zip(products_KS, second_KND, strict=True):
-            second_mean_D, second_nD = self.centred(second_ND)
-            inner_R = (first_RD * (self.coefficients_GR.T @ self.group_sums(second_nD))).sum(axis=1)
+        mean_D, centred_nD, first_RD = self._taken(first_ND)
+        products_KS, energies_KS = (np.zeros((len(second_KND), len(self.subspaces))) for _ in range(2))
+        for products_S, energies_S, second_ND in zip(products_KS, energies_KS, second_KND, strict=True):
+            second_mean_D, second_nD, second_RD = self._taken(second_ND)
+            inner_R = (first_RD * second_RD).sum(axis=1)
             products_S[:] = np.bincount(self.subspace_R, weights=inner_R, minlength=len(products_S))
             products_S[0] = self.size * float(mean_D @ second_mean_D)
             if self.dimensions_S[-1] > 0:
                 products_S[-1] = float(np.vdot(centred_nD, second_nD)) - inner_R.sum()
-        return products_KS
+            energies_S[:] = self._energies(second_mean_D, second_nD, second_RD)
+        return products_KS, energies_KS
 
     def projection(self, response_ND: NDArray[np.floating], *names: str) -> Float:
         """Project a function into a union of subspaces.
@@ -189,7 +196,26 @@ class Basis:
 
     def inner_energies(self, sums_GD: Float) -> Float:
         """Energies from the sums of a centred response over every group, shape (S,); 0 for "mean" and "rest"."""
-        energies_R = np.square(self.coefficients_GR.T @ sums_GD).sum(axis=1)
+        return self._inner(self.coefficients_GR.T @ sums_GD)
+
+    def _taken(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float, Float]:
+        """Mean of a response, what varies about it, and that in coefficients of the basis."""
+        mean_D, centred_nD = self.centred(response_ND)
+        return mean_D, centred_nD, self.coefficients_GR.T @ self.group_sums(centred_nD)
+
+    def _energies(self, mean_D: Float, centred_nD: Float, held_RD: Float) -> Float:
+        energies_S = np.zeros(len(self.subspaces))
+        total = float(np.vdot(centred_nD, centred_nD))
+        energies_S[0] = self.size * float(mean_D @ mean_D)
+        if total > (4 * self.size * np.finfo(np.float64).eps) ** 2 * (total + energies_S[0]):
+            inner_S = self._inner(held_RD)
+            energies_S[1:] = inner_S[1:]
+            if self.dimensions_S[-1] > 0:
+                energies_S[-1] = max(total - inner_S.sum(), 0.0)
+        return energies_S
+
+    def _inner(self, held_RD: Float) -> Float:
+        energies_R = np.square(held_RD).sum(axis=1)
         return np.bincount(self.subspace_R, weights=energies_R, minlength=len(self.subspaces)).astype(np.float64)
 
     def _check(self, count: int) -> None:

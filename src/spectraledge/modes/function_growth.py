@@ -47,7 +47,8 @@ def growth(before_ND: NDArray[np.floating], after_ND: NDArray[np.floating], basi
         Both terms, squared units of the read-out.
     """
     change_ND = np.asarray(after_ND, dtype=np.float64) - before_ND
-    return Growth(2 * basis.products(before_ND, change_ND[None])[0], basis.energies(change_ND[None])[0])
+    cross_1S, square_1S = basis.products_and_energies(before_ND, change_ND[None])
+    return Growth(2 * cross_1S[0], square_1S[0])
 
 
 def carried_growth(gradient_P: Float, update_P: Float, vectors_KP: Float) -> Float:

@@ -177,9 +177,13 @@ class Network:
             InputError: if the network has no such read-out.
         """
         directions = self._split(vectors_KP)
-        if isinstance(self.architecture, HasTangents) and self._follows:
-            residual_KND = self.architecture.residual_tangents(self.parameters, directions, self.inputs_N2)
-            return self._following(residual_KND, readout)
+        if isinstance(self.architecture, HasTangents):
+            if self._follows:
+                residual_KND = self.architecture.residual_tangents(self.parameters, directions, self.inputs_N2)
+                return self._following(residual_KND, readout)
+            found = self.architecture.whole_tangents(self.parameters, directions, self.inputs_N2)
+            if readout in found:
+                return found[readout].numpy()
         read = self.architecture.read(readout)
         return jvp_responses(read, self.parameters, directions, self.inputs_N2).numpy()
 

@@ -1,0 +1,222 @@
+"""Exact responses of the transformer along changes of any of its parameters, by hand: what `torch.func.jvp` gives.
+
+Beside `tangents`, which knows attention's matrices alone and is faster still. What makes it fast is the forward pass of
+`pairs`, made once for all directions; what a direction does not move is passed over, so that a change of late layers
+costs little.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Trace, Weights, forward_pairs, rows_of
+from spectraledge.models.transformer import TransformerConfig
+from spectraledge.products import multiply, multiply_into
+
+_BATCH = 512
+"""Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
+
+
+def whole_tangents(
+    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
+) -> dict[str, Tensor]:
+    """Derivative of what the network says of every input along every direction.
+
+    Args:
+        config: Sizes of the network; inputs are pairs.
+        parameters: All its parameters by name.
+        directions: Directions by parameter name, shapes (K, *parameter shape).
+        tokens_NL: Inputs, int64 (N, 2).
+
+    Returns:
+        "residual" (K, N, D), of the stream at position 0, and "logits" (K, N, answers·tokens), of the parameters' type.
+    """
+    count = len(next(iter(directions.values())))
+    moving = [{name: value[k] for name, value in directions.items() if value[k].any()} for k in range(count)]
+    like = parameters["norm.weight"]
+    found = {
+        "residual": like.new_zeros(count, len(tokens_NL), config.width),
+        "logits": like.new_zeros(count, len(tokens_NL), config.answers * config.tokens),
+    }
+    with torch.no_grad():
+        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
+        moved = [_Moved.of(config, parameters, direction) for direction in moving]
+        for start in range(0, len(tokens_NL), _BATCH):
+            place = slice(start, start + _BATCH)
+            tokens = tokens_NL[place]
+            row_of = rows_of(config, tokens[None])
+            trace = forward_pairs(weights, row_of)
+            slopes = [torch.ops.aten.gelu_backward(torch.ones_like(one.hidden), one.hidden)[0] for one in trace.layers]
+            for k, direction in enumerate(moved):
+                for name, tangent in _along(weights, trace, slopes, direction).items():
+                    found[name][k, place] = tangent
+    return found
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """How a linear layer moves, the LayerNorm before it folded in; None for what does not."""
+
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls, parameters: Mapping[str, Tensor], direction: Mapping[str, Tensor], linear: str, norm: str = ""
+    ) -> "_Affine":
+        weight, bias = direction.get(f"{linear}.weight"), direction.get(f"{linear}.bias")
+        if not norm:
+            return cls(weight, bias)
+        matrix, scale, shift = (parameters[name] for name in (f"{linear}.weight", f"{norm}.weight", f"{norm}.bias"))
+        moved_scale, moved_shift = direction.get(f"{norm}.weight"), direction.get(f"{norm}.bias")
+        return cls(
+            _sum(None if weight is None else weight * scale, None if moved_scale is None else matrix * moved_scale),
+            _sum(
+                bias,
+                None if weight is None else weight @ shift,
+                None if moved_shift is None else matrix @ moved_shift,
+            ),
+        )
+
+    @property
+    def moves(self) -> bool:
+        """Whether it moves at all."""
+        return self.weight is not None or self.bias is not None
+
+    def rows(self, start: int, stop: int | None = None) -> "_Affine":
+        """The part that computes some of the outputs."""
+        weight, bias = (None if part is None else part[start:stop] for part in (self.weight, self.bias))
+        return _Affine(weight, bias)
+
+    def through(self, still: Tensor, matrix: Tensor, moved: Tensor | None) -> Tensor | None:
+        """Tangent of the layer's output: of its input, `moved`, by its matrix, and its own at what is `still`."""
+        total = None if moved is None else multiply(moved, matrix)
+        if self.weight is not None:
+            total = multiply_into(total, still, self.weight)
+        if self.bias is None:
+            return total
+        return self.bias.expand(len(still), -1).clone() if total is None else total.add_(self.bias)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """One direction, as it acts on normalised rows.
+
+    Attributes:
+        table: Of the sum of token and position embedding, (2·V, D), if any.
+        layers: Of Q, K, V together, attention's output, and both feed-forward layers, layer by layer.
+        head: Of the head.
+    """
+
+    table: Tensor | None
+    layers: tuple[tuple[_Affine, _Affine, _Affine, _Affine], ...]
+    head: _Affine
+
+    @classmethod
+    def of(
+        cls, config: TransformerConfig, parameters: Mapping[str, Tensor], direction: Mapping[str, Tensor]
+    ) -> "_Moved":
+        position, token = direction.get("position_embedding"), direction.get("token_embedding.weight")
+        table = _sum(
+            None if position is None else position.unsqueeze(1).expand(-1, config.tokens, -1),
+            None if token is None else token.unsqueeze(0).expand(2, -1, -1),
+        )
+
+        def affine(linear: str, norm: str = "") -> _Affine:
+            return _Affine.of(parameters, direction, linear, norm)
+
+        names = [f"layers.{depth}" for depth in range(config.depth)]
+        return cls(
+            None if table is None else table.flatten(0, 1),
+            tuple(
+                (
+                    affine(f"{name}.attention.qkv", f"{name}.norm1"),
+                    affine(f"{name}.attention.output"),
+                    affine(f"{name}.up", f"{name}.norm2"),
+                    affine(f"{name}.down"),
+                )
+                for name in names
+            ),
+            affine("head", "norm"),
+        )
+
+
+def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) -> dict[str, Tensor]:
+    """Tangents of the residual and of the logits at a batch along one direction; those that are not 0."""
+    row_of = trace.row_of
+    stream = None if moved.table is None else moved.table.index_select(0, row_of)
+    for depth, (layer, seen) in enumerate(zip(weights.layers, trace.layers, strict=True)):
+        qkv, output, up, down = moved.layers[depth]
+        before = moved.table if depth == 0 else stream
+        normed = _transported(seen.norm1, before)
+        mixed = None
+        if normed is not None or qkv.moves:
+            parts = _first(layer, seen, qkv, normed, row_of) if depth == 0 else _later(layer, seen, qkv, normed)
+            mixed = _mixed(seen, *parts)
+        count = seen.mixed.shape[1]
+        stream = None if stream is None else stream[:count]
+        stream = _sum(stream, output.through(seen.mixed[0], layer.output[0], mixed))
+        hidden = up.through(seen.norm2.out[0], layer.up.weight[0], _transported(seen.norm2, stream))
+        hidden = None if hidden is None else hidden.mul_(slopes[depth])
+        stream = _sum(stream, down.through(seen.active[0], layer.down[0], hidden))
+    logits = moved.head.through(trace.norm.out[0], weights.head.weight[0], _transported(trace.norm, stream))
+    both = {"residual": stream, "logits": logits}
+    return {name: tangent for name, tangent in both.items() if tangent is not None}
+
+
+def _first(
+    layer: LayerWeights, seen: LayerTrace, qkv: _Affine, normed: Tensor | None, row_of: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tangents of queries, of the difference of keys and of values in the first layer, which sees rows of a table."""
+    rows = qkv.through(seen.norm1.out[0], layer.qkv.weight[0], normed)
+    assert rows is not None
+    read, count, heads, width = seen.query.shape[1:]
+    query, key, value = rows.index_select(0, row_of).view(2, count, 3, heads, width).unbind(2)
+    return query[:read], key[1:] - key[:1], value
+
+
+def _later(
+    layer: LayerWeights, seen: LayerTrace, qkv: _Affine, normed: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same in a layer behind the first."""
+    read, count, heads, width = seen.query.shape[1:]
+    size, still, matrix = heads * width, seen.norm1.out[0], layer.qkv.weight[0]
+    keys = _Affine(qkv.rows(size, 2 * size).weight)  # The bias of the difference of two keys is nothing.
+    parts = (
+        (qkv.rows(0, size), still[: read * count], matrix[:size], None if normed is None else normed[: read * count]),
+        (keys, _gap(still, count), matrix[size : 2 * size], None if normed is None else _gap(normed, count)),
+        (qkv.rows(2 * size), still, matrix[2 * size :], normed),
+    )
+    found = []
+    for affine, rows, part, moved in parts:
+        tangent = affine.through(rows, part, moved)
+        tangent = rows.new_zeros(len(rows), size) if tangent is None else tangent
+        found.append(tangent.view(-1, count, heads, width))
+    query, key_gap, value = found
+    return query, key_gap, value
+
+
+def _gap(rows: Tensor, count: int) -> Tensor:
+    return rows[count:] - rows[:count]
+
+
+def _mixed(seen: LayerTrace, query: Tensor, key_gap: Tensor, value: Tensor) -> Tensor:
+    """Tangent of attention's weighted values, (Q·n, D)."""
+    scale = 1 / math.sqrt(seen.query.shape[-1])
+    gate = seen.gate[0]
+    score = (query * seen.key_gap[0] + seen.query[0] * key_gap).sum(-1, keepdim=True)
+    moved_gate = score.mul_(scale).mul_(gate * (1 - gate))
+    return torch.lerp(value[:1], value[1:], gate).addcmul_(moved_gate, seen.value_gap[0]).view(seen.mixed.shape[1:])
+
+
+def _transported(norm: Normed, moved: Tensor | None) -> Tensor | None:
+    return None if moved is None else norm.transport(moved.view(norm.x.shape))[0]
+
+
+def _sum(*parts: Tensor | None) -> Tensor | None:
+    """Sum of what is there; None where nothing is."""
+    there = [part for part in parts if part is not None]
+    return sum(there[1:], start=there[0]) if there else None
