@@ -9,12 +9,17 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from spectraledge.report.clip import clip
-from spectraledge.report.document import Page, Section
+from spectraledge.report.curve_plot import STEPS as CURVE_STEPS
+from spectraledge.report.curve_plot import curve_plot
+from spectraledge.report.document import Figure, Page, Panel, Section
+from spectraledge.report.marks import SOLID, Mark
 from spectraledge.report.page_writer import page_html
+from spectraledge.report.printed import draw_charts
 from spectraledge.report.sound import RATE, SECONDS, sound
 from spectraledge.report.stage import LIMIT, SHADES, Act, Stage
 
@@ -155,3 +160,34 @@ def test_the_page_sounds_as_the_file_does(opened, stage: Stage) -> None:
 def test_nothing_is_wider_than_the_window(opened, width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 900})
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_charts_over_steps_have_a_line_where_the_slider_is(browser, stage: Stage, tmp_path: Path) -> None:
+    marks = {"one": Mark("one", "#0b5a8c", dash=SOLID)}
+    table = pd.DataFrame({"name": "one", "mark": "one", "place": STEPS, "value": np.arange(20.0)})
+    charts = [
+        curve_plot(table, marks, axis="value", words="A curve", height=90, across=across)
+        for across in (CURVE_STEPS, "frequency")
+    ]
+    figure = Figure("curves", "Curves", "How to read.", "they would lie flat.", (Panel(tuple(charts)),), ())
+    sections = (Section("found", "What was found", blocks=(figure,), short="Findings"),)
+    page = Page("a", "0" * 64, "A question", "An answer.", sections, "1.0", stage=stage)
+    drawn = {figure.key: draw_charts(figure)}
+    path = tmp_path / "page.html"
+    path.write_text(page_html(page, drawn))
+    context = browser.new_context(reduced_motion="reduce")
+    tab = context.new_page()
+    tab.goto(path.as_uri() + "#step=1500")
+    tab.locator("#curves-0-0").scroll_into_view_if_needed()
+    place = "document.querySelector('#curves-0-0 .slider_marks line')?.getAttribute('transform')"
+    tab.wait_for_function(place)
+    tab.wait_for_function("document.querySelector('#curves-0-0 .slider_marks line').getAttribute('opacity') === '0.75'")
+    late = tab.evaluate(place)
+    tab.locator("input[type=range]").fill("2")
+    tab.wait_for_function(f"{place} !== {json.dumps(late)}")
+    at = [float(re.search(r"translate\(([\d.]+)", words).group(1)) for words in (late, tab.evaluate(place))]
+    # From step 1,500 to step 200 of an axis from 0 to 1,900, a little wider on either side.
+    width = tab.evaluate("document.querySelector('#curves-0-0 svg .background').getBBox().width")
+    np.testing.assert_allclose((at[0] - at[1]) / width, 1300 / (1900 * 1.04), rtol=0.02)
+    assert tab.locator("#curves-0-1 .slider_marks").count() == 0
+    context.close()

@@ -120,14 +120,14 @@ class Architecture(Protocol):
 
 @runtime_checkable
 class HasTangents(Protocol):
-    """Networks that respond faster than by `torch.func.jvp`; fastest the residual along parameters that it `follows`."""
+    """Networks that respond faster than by `torch.func.jvp`; fastest along parameters that they `follow`."""
 
     def residual_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> Tensor:
         """Return the residual's derivative along directions (K, *parameter shape), (K, N, D)."""
         ...
 
     def whole_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
-        """Return derivatives of read-outs along directions of any parameters, (K, N, D), by the name of the read-out."""
+        """Return derivatives along directions of any parameters, (K, N, D), by the name of the read-out."""
         ...
 
 

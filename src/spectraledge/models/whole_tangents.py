@@ -178,9 +178,7 @@ def _first(
     return query[:read], key[1:] - key[:1], value
 
 
-def _later(
-    layer: LayerWeights, seen: LayerTrace, qkv: _Affine, normed: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def _later(layer: LayerWeights, seen: LayerTrace, qkv: _Affine, normed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """The same in a layer behind the first."""
     read, count, heads, width = seen.query.shape[1:]
     size, still, matrix = heads * width, seen.norm1.out[0], layer.qkv.weight[0]

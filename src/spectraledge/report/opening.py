@@ -16,7 +16,7 @@ _CAPTION = (
     "accuracy. Beside: the answers as a picture over all pairs (a, b), projected on the direction of answers along "
     "which they vary most in the end, in the order of that wave; blue and red are below and above its mean (colours "
     f"end at ±{LIMIT:g} of its size in the end). Sound: each function is a tone, the first at 110 Hz and the last four "
-    "octaves above, as loud as the root of its share."
+    "octaves above, as loud as the root of its share. In figures over training steps a line stands where the slider is."
 )
 
 

@@ -219,7 +219,7 @@ def compose_score(study: StudyResult, verdicts: Verdicts) -> Page:
         study=study.config.name,
         hash=study.config.hash,
         title="Which functions do the networks compute, when do they appear, and what carries them?",
-        headline=headline(study, verdicts.claims),
+        headline=_headline(source),
         sections=(*_claims(verdicts), *sections, *_pictures(study), *_about(study)),
         version=version("spectraledge"),
         command=study_command(study),
@@ -230,6 +230,29 @@ def compose_score(study: StudyResult, verdicts: Verdicts) -> Page:
             "claims-by-seed": verdicts.by_seed,
             "carrier-curves": carrier_curves(study.runs),
         },
+    )
+
+
+def _headline(source: Source) -> str:
+    """What was found, in numbers; verdicts counted where it was not measured."""
+    effects = source.effects
+    share, lead, beside, edge = (
+        effects.summary(effect, "learned-runs")
+        for effect in ("own-share", "onset-own", "onset-own:accuracy", "carried-before:edge-span")
+    )
+    if not (lead.seeds and edge.seeds):
+        return headline(source.study, source.verdicts.claims)
+
+    def steps(value: float) -> str:
+        return f"{abs(value):,.0f} steps {'before' if value > 0 else 'after'}"
+
+    return (
+        f"Over {counted(lead.seeds, 'seed')}: functions of the task’s own variable come to hold "
+        f"{percent(share.measured)} of what networks say of pairs that they never saw (chance: "
+        f"{percent(share.measured_null)}). They leave the band of controls {steps(lead.measured)} test accuracy "
+        f"reaches 0.95, and {steps(beside.value)} test accuracy itself leaves its own. The {EDGE} leading "
+        f"directions of the window before an interval carry {percent(edge.measured)} of their growth in it; "
+        f"random ones of its span carry {percent(edge.measured_null)}."
     )
 
 

@@ -89,8 +89,9 @@ def _run(task: str, seed: int, budget: Budget, *, steps: int = 20_000, **setting
 def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """Return what onsets of functions are judged on: three tasks that grok, and controls alike in all but the answers.
 
-    Controls of all three are runs on permuted answers, which have no rule; those of each are runs on its own answers
-    with a tenth of the pairs, too few to find it (our choice: half of them train the others, as in Xu 2026, §2).
+    Controls of all three are runs on permuted answers, which have no rule; and, of the first half of the seeds, runs on
+    their own answers with a tenth of the pairs, too few to find it (our choice; half of them train the others, as in
+    Xu 2026, §2).
 
     Args:
         seeds: Root seeds.
@@ -104,7 +105,8 @@ def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """
     if budget == "published":
         raise InputError("score has no published budget: it is no study of the paper's")
-    runs = [run for seed in seeds for run in _score_runs(seed, budget)]
+    few = seeds[: (len(seeds) + 1) // 2]
+    runs = [run for seed in seeds for run in _score_runs(seed, budget, few=seed in few)]
     window = 6 if budget == "small" else AnalysisConfig().window
     return StudyConfig(
         name="score",
@@ -122,12 +124,12 @@ def _few(run: RunConfig) -> bool:
     return run.train_fraction == _FEW_PAIRS
 
 
-def _score_runs(seed: int, budget: Budget) -> list[RunConfig]:
+def _score_runs(seed: int, budget: Budget, *, few: bool) -> list[RunConfig]:
     engine: Any = "eager" if budget == "small" else "compiled"
     control: dict[str, Any] = {"steps": CONTROL_STEPS, "engine": engine}
     learned = [_run(name, seed, budget, engine=engine) for name in _GROKKING]
-    few = [_run(name, seed, budget, train_fraction=_FEW_PAIRS, **control) for name in _GROKKING]
-    return [*learned, _run("permuted_add", seed, budget, **control), *few]
+    untaught = [_run(name, seed, budget, train_fraction=_FEW_PAIRS, **control) for name in _GROKKING if few]
+    return [*learned, _run("permuted_add", seed, budget, **control), *untaught]
 
 
 RECIPES: dict[str, Recipe] = {"quick": quick, "score": score, "paper": paper}

@@ -3,8 +3,9 @@
   const place = document.getElementById("stage");
   if (!place) return;
   const data = JSON.parse(document.getElementById("stage-data").textContent);
-  const slider = place.querySelector("input[type=range]"), said = place.querySelector("output");
-  const playing = place.querySelector(".play"), sounding = place.querySelector(".sound");
+  const controls = document.querySelector(".controls");
+  const slider = controls.querySelector("input[type=range]"), said = controls.querySelector("output");
+  const playing = controls.querySelector(".play"), sounding = place.querySelector(".sound");
   const chosen = place.querySelector(".heard"), frames = data.steps.length;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const shade = (low, high, part) => low.map((value, i) => value + (high[i] - value) * part);
@@ -72,6 +73,7 @@
         `test accuracy ${(100 * one.act.test[now]).toFixed(0)}%, own functions ${(100 * one.act.own[now]).toFixed(0)}%`;
       drawWave(one, frame);
     }
+    dispatchEvent(new CustomEvent("training-step", {detail: data.steps[frame]}));
   };
   const mark = () => history.replaceState(null, "", `#step=${data.steps[frame]}`);
   const stop = () => {
@@ -111,7 +113,7 @@
     }
     return context;
   };
-    window.spectraledgeStage = {
+  window.spectraledgeStage = {
     show, frame: () => frame, steps: data.steps,
     // Samples of a run's sound, for whoever wants to check or keep it.
     samples: async (index, seconds) => {
