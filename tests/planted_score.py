@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from paper_support import a_run
 
+from paper_support import a_run
 from spectraledge.analyses.growth import CARRIERS, GROWTH
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.score import SCORE

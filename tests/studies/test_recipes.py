@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from spectraledge import InputError
+from spectraledge.analyses.onsets import check_control
 from spectraledge.studies import ANALYSES, RECIPES, AnalysisConfig, recipe
+from spectraledge.studies.recipes import first_seeds
 
 MINE = """
 from spectraledge import RunConfig, named_task
@@ -52,7 +54,7 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
         ("{file}:nothing", "must return a StudyConfig, got NoneType"),
         ("{file}:absent", "has no function 'absent'"),
         ("elsewhere.py:mine", "no Python file at elsewhere.py"),
-        ("guess", "unknown study 'guess': known studies are quick, paper, or my_study.py:recipe"),
+        ("guess", "unknown study 'guess': known studies are quick, score, paper, or my_study.py:recipe"),
     ],
 )
 def test_what_is_no_recipe_is_refused(file: Path, name: str, message: str) -> None:
@@ -84,3 +86,18 @@ def test_hashes_are_those_of_earlier_versions() -> None:
         "score": "49dcff",
         "growth": "793ac7",
     }
+
+
+def test_controls_of_a_score_study_are_alike_in_all_but_answers_or_pairs() -> None:
+    study = recipe("score", seeds=first_seeds(4))
+    for seed in first_seeds(4):
+        runs = [run for run in study.runs if run.seed == seed]
+        learned, controls = runs[:3], runs[3:]
+        assert [run.task for run in learned] == ["add", "sub", "mul"]
+        assert len(controls) == (4 if seed in first_seeds(2) else 1)
+        for own in learned:
+            assert "growth" in study.other_analyses[own.run_id]
+            for control in controls:
+                check_control(own, control, grokked=False)
+    assert study.questions == "score"
+    assert recipe("score", seeds=first_seeds(8)).grows(study)
