@@ -14,6 +14,8 @@ drives them.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from spectraledge.display import drawn_by
+
 if TYPE_CHECKING:
     from spectraledge.analyses.functional_modes import FunctionalModes, functional_modes
     from spectraledge.analyses.settings import AnalysisConfig
@@ -34,6 +36,7 @@ _HOMES = {
     "tasks": ("grouping", "named_task", "task_from_function"),
     "training": ("InMemory", "RunConfig", "Trainer", "train"),
 }
+drawn_by(f"{__name__}.report.notebook")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [

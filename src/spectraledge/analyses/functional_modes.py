@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spectraledge.analyses.selection_tables import selection_rows
+from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models import ModuleTensors
 from spectraledge.modes import (
@@ -33,7 +34,7 @@ from spectraledge.streams import numpy_generator, torch_generator
 
 
 @dataclass(frozen=True)
-class FunctionalModes:
+class FunctionalModes(Displayed):
     """What the last window of a training moves in the read-out, as tables.
 
     Attributes:
@@ -61,6 +62,8 @@ class FunctionalModes:
             `ModuleResponses`).
         remarks: Sentences on how the module was differentiated, where there is something to say.
     """
+
+    kind = "modes"
 
     components: pd.DataFrame
     selection: pd.DataFrame

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from spectraledge.analyses.selection_tables import described
+from spectraledge.display import Displayed
 from spectraledge.models import TransformerConfig
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Displayed):
     """One analysed run.
 
     Attributes:
@@ -25,6 +26,8 @@ class RunResult:
         tables: What its analyses made, by name, and for joint runs `PARTS`; see `table`.
         after: Task of the run whose trunk it starts from; "" where it starts from weights at random.
     """
+
+    kind = "run"
 
     config: RunConfig
     manifest: Manifest

@@ -1,5 +1,7 @@
 """What the score of a run says, in a sentence."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -11,8 +13,60 @@ from spectraledge.tasks import grouping_rule
 FALSE_ALARMS = 0.05
 """Largest chance of a false alarm at which an onset is said in words (our choice); tables have all."""
 
+REST = "rest"
+"""Name of the subspace of all functions that a basis does not name."""
+
 LEADING = 3
 """Frequencies that are named."""
+
+
+@dataclass(frozen=True)
+class WatchedCourse:
+    """The functions that a watched model computes, those that end furthest above chance first.
+
+    Attributes:
+        shares: Shares of the read-out's energy by step (rows) and name of the functions (columns); "rest", which names
+            none, is left out, and so are steps at which the read-out was not finite.
+        chance: Their shares by chance, by name.
+        basis: What they are functions of, where that is one basis; else "", and their names say it.
+    """
+
+    shares: pd.DataFrame
+    chance: pd.Series
+    basis: str
+
+    @classmethod
+    def of(cls, score: pd.DataFrame) -> "WatchedCourse":
+        """Take a table `SCORE` of one read-out on one half."""
+        bases = list(dict.fromkeys(score["basis"]))
+        rows = score[score["subspace"] != REST]
+        name = rows["subspace"] if len(bases) == 1 else rows["subspace"] + " of " + rows["basis"]
+        rows = rows.assign(name=name)
+        shares = rows.pivot(index="step", columns="name", values="share").dropna()
+        chance = rows.groupby("name", sort=False)["chance"].first()
+        if len(shares):
+            excess = shares.iloc[-1].reindex(chance.index) - chance
+            chance = chance[excess.sort_values(ascending=False, kind="stable").index]
+        return cls(shares[list(chance.index)], chance, bases[0] if len(bases) == 1 else "")
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to see: no step, or no function."""
+        return self.shares.empty
+
+    @property
+    def sentence(self) -> str:
+        """What the model computes at the last step."""
+        if self.empty:
+            return "No function that the model computes has been read so far."
+        steps, name = self.shares.index, str(self.shares.columns[0])
+        of, course = f" of {self.basis}" if self.basis else "", self.shares[name]
+        since = f", {course.iloc[0]:.1%} at step {steps[0]:,}" if len(steps) > 1 else ""
+        return (
+            f"At step {steps[-1]:,}, {name}{of} holds {course.iloc[-1]:.1%} of what the model computes on these inputs"
+            f"{since} (values dealt to them at random: {self.chance[name]:.1%}); of {len(self.chance)} kinds of "
+            "functions it is the furthest above chance."
+        )
 
 
 def own_course(score: pd.DataFrame, basis: str, *, half: str, readout: str = FUNCTION) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spectraledge.analyses.score import score_table
+from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import unwrapped
 from spectraledge.modes import Basis, Inputs, shares
@@ -20,7 +21,7 @@ from spectraledge.modes.reading import ModuleFailedError, Reading
 Float = NDArray[np.float64]
 
 
-class WatchedFunction:
+class WatchedFunction(Displayed):
     """The energies of a model's read-out in some bases, at every step at which it was read.
 
     The model is called in evaluation mode, without automatic mixed precision; modes, buffers and PyTorch's random
@@ -36,6 +37,8 @@ class WatchedFunction:
         InputError: if the model fails on the inputs, the read-out is no finite real matrix, there is no basis, two have
             one name, or one is over other inputs.
     """
+
+    kind = "score"
 
     def __init__(
         self, model: nn.Module, inputs_N: Inputs, readout: Callable[[object], Tensor], bases: Sequence[Basis]

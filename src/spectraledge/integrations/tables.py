@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from spectraledge.display import Displayed
 from spectraledge.files import write_json, write_table
 from spectraledge.spectrum import Spectrum, band_windows, window_eigenvalues, window_rotation
 
@@ -53,7 +54,7 @@ class Products:
 
 
 @dataclass(frozen=True)
-class TrackerResults:
+class TrackerResults(Displayed):
     """Tidy tables of a tracked training, and what they cost.
 
     Attributes:
@@ -68,6 +69,8 @@ class TrackerResults:
         score: As score.parquet: one row per snapshot, basis and subspace of the function that is watched; empty
             without one.
     """
+
+    kind = "tracked"
 
     spectrum: pd.DataFrame
     edge: pd.DataFrame

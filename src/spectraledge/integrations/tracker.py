@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.functions import WatchedFunction
@@ -31,7 +32,7 @@ from spectraledge.streams import torch_generator
 _MANUALLY = "make the tracker with optimizer=None and call tracker.record()"
 
 
-class SpectralEdgeTracker:
+class SpectralEdgeTracker(Displayed):
     """Follows the spectral edge of any PyTorch training from inside its loop; the weights are only read.
 
         tracker = SpectralEdgeTracker(model, optimizer, params="*attn*weight")
@@ -88,6 +89,8 @@ class SpectralEdgeTracker:
     Cost: O(W·P) time per snapshot, O(P) with a sketch; memory as `Overhead` says. A step without a snapshot reads 32
     numbers of each parameter.
     """
+
+    kind = "tracker"
 
     def __init__(
         self,
@@ -207,7 +210,9 @@ class SpectralEdgeTracker:
             self._attached = False
             self._attached_seconds += time.perf_counter() - self._since
 
-    def watch_function(self, inputs_N: Inputs, readout: Callable[[object], Tensor], bases: Sequence[Basis]) -> None:
+    def watch_function(
+        self, inputs_N: Inputs, readout: Callable[[object], Tensor], bases: Sequence[Basis]
+    ) -> WatchedFunction:
         """Also read the function that the model computes, now and with every snapshot: `results().score`.
 
         One forward pass of the inputs each time, in evaluation mode; weights, buffers, modes and random streams stay as
@@ -218,6 +223,9 @@ class SpectralEdgeTracker:
             readout: Picks the (N, D) tensor out of what the model returns.
             bases: Bases over the inputs, such as `feature_basis` and `walsh_basis` give.
 
+        Returns:
+            What is watched; a notebook shows its score so far.
+
         Raises:
             InputError: as `WatchedFunction`, or if one is watched already.
         """
@@ -227,6 +235,7 @@ class SpectralEdgeTracker:
         self._function = WatchedFunction(self._model, inputs_N, readout, bases)
         self._function.read(self.step)
         self._seconds += time.perf_counter() - began if self._attached else 0.0
+        return self._function
 
     def record(self) -> None:
         """Count a step of a training whose steps cannot be heard; weights are taken as they are now.

@@ -33,9 +33,31 @@ def write_spectrum_page(folder: Path, out: Path) -> tuple[Path, str]:
             raise InputError(f"{folder / name}.parquet {misfit}: write it again with `spectraledge analyze`")
         if table.empty:
             raise InputError(f"no window in {folder} was full: record more snapshots, or take a smaller window")
-    spectrum, edge = tables["spectrum"], tables["edge"]
-    found = _sentence(edge)
-    figure = Figure(
+    found = spectrum_sentence(tables["edge"])
+    figure = spectrum_figure(tables["spectrum"], tables["edge"])
+    page = Page(
+        study=folder.name,
+        hash="",
+        title="How many directions stand apart in the updates of this training?",
+        headline=found,
+        sections=(Section("spectrum", "The spectrum over time", blocks=(figure,)),),
+        version=version("spectraledge"),
+        files=tables,
+    )
+    return write_page(page, out), found
+
+
+def spectrum_figure(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Figure:
+    """Draw the spectrum of every window of one training.
+
+    Args:
+        spectrum: See `EIGENVALUES`.
+        edge: See `EDGE`.
+
+    Returns:
+        The figure.
+    """
+    return Figure(
         key="eigenvalues",
         title="Eigenvalues of the window of updates, and the edge position k*",
         caption=(
@@ -50,19 +72,17 @@ def write_spectrum_page(folder: Path, out: Path) -> tuple[Path, str]:
         panels=(Panel(spectrum_charts(spectrum, edge)),),
         entries=spectrum_marks(edge),
     )
-    page = Page(
-        study=folder.name,
-        hash="",
-        title="How many directions stand apart in the updates of this training?",
-        headline=found,
-        sections=(Section("spectrum", "The spectrum over time", blocks=(figure,)),),
-        version=version("spectraledge"),
-        files=tables,
-    )
-    return write_page(page, out), found
 
 
-def _sentence(edge: pd.DataFrame) -> str:
+def spectrum_sentence(edge: pd.DataFrame) -> str:
+    """Say how many directions stand apart.
+
+    Args:
+        edge: See `EDGE`; at least one row.
+
+    Returns:
+        A sentence.
+    """
     last = edge.iloc[-1]
     windows = f"{counted(len(edge), 'window')} up to {step_word(int(last['step']))}"
     if "above_floor" in edge and edge["above_floor"].notna().any():
@@ -74,5 +94,5 @@ def _sentence(edge: pd.DataFrame) -> str:
     k_star = "none" if pd.isna(last["k_star"]) else int(last["k_star"])
     return (
         f"In {windows}, the edge is at k* = {k_star} in the last and at {edge['k_star'].median():g} in the median; how "
-        "many eigenvalues stand above noise was not measured: `spectraledge analyze --surrogates 39` does."
+        "many eigenvalues stand above noise was not measured: surrogates tell (`spectraledge analyze --surrogates 39`)."
     )

@@ -7,6 +7,7 @@ from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import Stamp, misfits, read_stamp, read_tables
+from spectraledge.display import Displayed
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_sealed, read_table
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
@@ -26,7 +27,7 @@ RUN_TABLES = tuple(table.name for name in AnalysisConfig().analyses for table in
 
 
 @dataclass(frozen=True)
-class StudyResult:
+class StudyResult(Displayed):
     """All of a study that is finished.
 
     Attributes:
@@ -38,6 +39,8 @@ class StudyResult:
         crashed: Ids of failed runs whose job broke down; `jobs/<run-id>.json` has what is known of it.
         damaged: Ids of failed runs of which files are not what was written.
     """
+
+    kind = "study"
 
     config: StudyConfig
     folder: Path
