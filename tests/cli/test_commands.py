@@ -96,6 +96,7 @@ def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
     told = json.loads(measured.out)
     assert told["step"] == 120
     assert {row["basis"] for row in told["selects"]} == {"sum", "dlog_sum"}
+    assert told["found"].startswith("At step 120 the updates ")
     for name in ("selection", "keys", "contrasts", "moves", "frequencies", "agreement", "probes"):
         assert told[name] == str(tiny_run / f"{name}.parquet")
         assert len(pd.read_parquet(tiny_run / f"{name}.parquet"))
@@ -122,7 +123,16 @@ def test_modes_of_logits_and_their_course(command: Command, tiny_run: Path, tmp_
     settings = ("--window", 5, "--nulls", 2, "--readout", "logits", "--stride", 4, "--out", tmp_path)
     shown = command("modes", tiny_run, *settings)
     assert shown.code == 0, shown.err
+    assert shown.out.startswith("At step 120 the updates ")
+    assert "95% interval" in shown.out.splitlines()[0]
     assert "selection ratio" in shown.out
+    assert "Medians" not in shown.out
+    assert len(shown.out.splitlines()) < 20
+    assert f"its page: spectraledge report {tiny_run} --window=5 --nulls=2" in shown.err
+    # The page is told of the settings at which modes were measured.
+    told = command("modes", tiny_run, *settings, "--verbose")
+    assert "Medians over directions" in told.out
+    assert str(tmp_path / "selection.parquet") in told.out
     assert set(pd.read_parquet(tmp_path / "modes.parquet")["readout"]) == {"logits"}
     assert pd.read_parquet(tmp_path / "course.parquet")["step"].nunique() == 5
     assert len(pd.read_parquet(tmp_path / "changes.parquet"))
@@ -148,6 +158,23 @@ def test_analyze_reads_folders_of_others(command: Command, tmp_path: Path) -> No
     expected = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False) ** 2
     np.testing.assert_allclose(spectrum["eigenvalue"].tail(4), expected, atol=1e-10)
     assert spectrum["step"].max() == 56
+    assert f"its page: spectraledge report {tmp_path / 'out'}\n" in result.err
+
+
+def test_many_tensors_are_counted_unless_asked_for(command: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for step in range(4):
+        tensors = {f"layers.{layer}.weight": torch.tensor(rng.standard_normal(3)) for layer in range(20)}
+        tensors["head.weight"] = torch.tensor(rng.standard_normal(2))
+        save_file(tensors, tmp_path / f"step_{step}.safetensors")
+    settings = (tmp_path, "--params", "head*", "--window", 2, "--out", tmp_path / "out")
+    said = command("analyze", *settings)
+    assert "left out 20 tensors (no pattern matches); --verbose lists them" in said.err
+    assert "watched 1 tensors, 2 parameters: head.weight" in said.err
+    assert "layers.7.weight" not in said.err + said.out
+    assert "layers.7.weight" in command("analyze", *settings, "--verbose").err
+    told = json.loads(command("analyze", *settings, "--json").out)
+    assert told["left_out"]["layers.7.weight"] == "no pattern matches"
 
 
 @pytest.mark.parametrize("kind", ["function", "csv", "npy"])

@@ -34,6 +34,7 @@ def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest
     assert told["runs_done"] == 1
     assert told["runs_failed"] == [tiny().runs[1].run_id]
     assert "lower the learning rate" in ran.err
+    assert f"its page: spectraledge report {folder}" in ran.err
     written = page.stat().st_mtime_ns
 
     again = command("study", "run", "tiny", "--out", folder, "--json")

@@ -22,7 +22,7 @@ def test_what_is_not_there_yet_is_said_and_the_rest_is_shown() -> None:
     assert (empty.figure, empty.table) == (None, None)
     watched = tracker.watch_function(INPUTS, lambda output: output, [SIGNS])
     assert tracker_glance(tracker).found[0].startswith("At step 0, ")
-    first = score_glance(watched)
+    first = score_glance(watched.score)
     assert first.figure is None
     assert [column.title for column in first.table.columns] == ["Functions", "At step 0", "By chance"]
     with tracker:
@@ -37,7 +37,7 @@ def test_what_is_not_there_yet_is_said_and_the_rest_is_shown() -> None:
     assert len(seen.figure.panels) == 2
     steps = [row.cells[0] for row in seen.table.groups[0].rows]
     assert steps == [str(step) for step in range(12, 3, -1)]
-    shown = score_glance(watched)
+    shown = score_glance(watched.score)
     assert [column.title for column in shown.table.columns] == ["Functions", "At step 12", "At step 0", "By chance"]
     cells = {row.cells[0]: row.cells[1:] for row in shown.table.groups[0].rows}
     last = results.score.query("step == 12").set_index("subspace")["share"]

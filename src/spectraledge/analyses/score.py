@@ -22,6 +22,9 @@ from spectraledge.tasks import Grouping, default_groupings, grouping
 
 Float = NDArray[np.float64]
 
+WATCHED = "function"
+"""Name of what is read of a model that is watched while it trains."""
+
 READOUTS: tuple[ReadoutName, ...] = (FUNCTION, "residual")
 """What is read: the function itself, and the stream whose responses `modes` are."""
 

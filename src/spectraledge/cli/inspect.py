@@ -11,6 +11,7 @@ from rich.table import Table
 
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.left_out import reasons
+from spectraledge.analyses.selection_findings import own_sentence, whole_rows
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES, SPECTRUM, analyze_folder
 from spectraledge.analyses.stamps import keep, measure
@@ -23,8 +24,11 @@ from spectraledge.cli.options import (
     Seed,
     StepPattern,
     Threads,
+    Verbose,
     Window,
     remark,
+    remark_names,
+    remark_page,
     remark_strangers,
     show,
     use_threads,
@@ -37,6 +41,11 @@ from spectraledge.studies.belonging import check_place
 from spectraledge.tasks import GROUPINGS, left_out
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Spacing, describe_intervals, find_series, in_hub_cache
+
+_ROWS = 10
+"""Bases that are printed without being asked for."""
+
+_SELECTS = ["basis", "ratio", "low", "high", "p"]
 
 
 def analyze(
@@ -68,6 +77,7 @@ def analyze(
     key: Key = None,
     step: StepPattern = None,
     threads: Threads = None,
+    verbose: Verbose = False,
 ) -> None:
     """Compute the spectrum of every window of any folder of snapshots; writes spectrum.parquet and edge.parquet."""
     use_threads(threads)
@@ -107,10 +117,10 @@ def analyze(
         remark(f"snapshots are unevenly spaced, their intervals are {intervals}; updates are {treated}")
     matched = tables.selection.matched
     left_out = {**dict.fromkeys(tables.selection.others, "no pattern matches"), **tables.selection.left_out}
-    remark(f"watched {len(matched)} tensors, {tables.parameters:,} parameters: {', '.join(matched)}")
+    remark_names(f"watched {len(matched)} tensors, {tables.parameters:,} parameters", matched, verbose=verbose)
     for reason in dict.fromkeys(left_out.values()):
         names = [name for name, why in left_out.items() if why == reason]
-        remark(f"left out {len(names)} tensors ({reason}): {', '.join(names)}")
+        remark_names(f"left out {len(names)} tensors ({reason})", names, verbose=verbose)
     coarse = int((tables.spectrum.groupby("step")["eigenvalue"].max() == 0).sum())
     if coarse:
         remark(
@@ -132,8 +142,8 @@ def analyze(
             "window": window,
             "center": center,
             "parameters": tables.parameters,
-            "matched": list(matched),
-            "left_out": left_out,
+            "matched": list(matched) if as_json else len(matched),
+            "left_out": left_out if as_json else len(left_out),
             "windows": len(tables.edge),
             "last_step": int(last["step"]),
             "last_k_star": None if pd.isna(last["k_star"]) else int(last["k_star"]),
@@ -143,6 +153,10 @@ def analyze(
         },
         as_json=as_json,
     )
+    if recorded and out is None:
+        remark_page(folder, window=window, seed=seed)
+    else:
+        remark_page(place)
 
 
 def modes(
@@ -183,6 +197,7 @@ def modes(
     ] = None,
     params: Params = None,
     threads: Threads = None,
+    verbose: Verbose = False,
 ) -> None:
     """Measure which functions training selects: what the top directions of a run do to every input, beside nulls."""
     use_threads(threads)
@@ -198,9 +213,13 @@ def modes(
         params=params,
         stride=stride,
     )
-    if not basis:
-        for name, why in left_out(RecordedRun.open(folder).task).items():
+    task = RecordedRun.open(folder).task
+    skipped = {} if basis else left_out(task)
+    if verbose:
+        for name, why in skipped.items():
             remark(f"not read in basis {name}: {why}")
+    elif skipped:
+        remark(f"not read in {len(skipped)} bases that do not apply, --verbose says why: {', '.join(skipped)}")
     chosen = (STEP, COURSE) if stride else (STEP,)
     for analysis in chosen:
         if out is None:
@@ -210,26 +229,31 @@ def modes(
         remark(f"left out {reason}")
     place = out or folder
     exact = tables["modes"].query("method == 'jvp'")
-    at = int(exact["step"].iloc[0])
-    selected = tables["selection"].query("subspace == 'frequency'")[["basis", "ratio", "low", "high", "p"]]
+    found = own_sentence(tables["selection"], task.structure)
+    selects = whole_rows(tables["selection"], task.structure)
     summary = exact.groupby(["basis", "kind"], sort=False)[["energy_share", "concentration"]].median().reset_index()
     if not as_json:
-        Console().print(_summary_table(summary, at))
-        Console().print(_selection_table(selected))
+        typer.echo(found)
+        Console().print(_selection_table(selects if verbose else selects.head(_ROWS), of=len(selects)))
+    if verbose and not as_json:
+        Console().print(_summary_table(summary))
+    files = {name: str(place / f"{name}.parquet") for name in tables}
+    numbers = {"medians": summary.to_dict("records"), "selects": selects[_SELECTS].to_dict("records")}
     show(
         {
-            **{name: str(place / f"{name}.parquet") for name in tables},
-            "step": at,
+            **({"found": found, **files} if as_json else files if verbose else {"tables": place}),
+            "step": int(exact["step"].iloc[0]),
             "window": window,
             "center": center,
-            **({"medians": summary.to_dict("records"), "selects": selected.to_dict("records")} if as_json else {}),
+            **(numbers if as_json else {}),
         },
         as_json=as_json,
     )
+    remark_page(folder, window=window, nulls=nulls, seed=seed)
 
 
-def _summary_table(summary: pd.DataFrame, step: int) -> Table:
-    table = Table(title=f"Medians over directions at step {step}, whole domain, exact responses")
+def _summary_table(summary: pd.DataFrame) -> Table:
+    table = Table(title="Medians over directions, whole domain, exact responses")
     for column in ("basis", "directions", "energy share", "F of ‖R‖²"):
         table.add_column(column, justify="left" if column in ("basis", "directions") else "right")
     for basis, kind, share, concentration in summary.itertuples(index=False):
@@ -237,10 +261,18 @@ def _summary_table(summary: pd.DataFrame, step: int) -> Table:
     return table
 
 
-def _selection_table(selected: pd.DataFrame) -> Table:
-    table = Table(title="How much more the updates move functions of each variable than isotropic ones would")
-    for column in ("basis", "selection ratio", "95% interval", "p"):
+def _selection_table(selects: pd.DataFrame, *, of: int) -> Table:
+    more = f"; {of - len(selects)} more with --verbose" if of > len(selects) else ""
+    table = Table(title=f"How much more the updates move functions of each variable than isotropic ones would{more}")
+    for column in ("basis", "selection ratio", "95% interval", "p", "updates", "isotropic"):
         table.add_column(column, justify="left" if column == "basis" else "right")
-    for basis, ratio, low, high, p in selected.itertuples(index=False):
-        table.add_row(basis, f"{ratio:.2f}", f"{low:.2f} to {high:.2f}", f"{p:.2g}")
+    for row in selects.to_dict("records"):
+        table.add_row(
+            row["basis"],
+            f"{row['ratio']:.2f}",
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            f"{row['p']:.2g}",
+            f"{row['window_share']:.1%}",
+            f"{row['random_share']:.1%}",
+        )
     return table

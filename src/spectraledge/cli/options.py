@@ -1,6 +1,7 @@
 """Options that several commands share, and how results are printed."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,6 +52,12 @@ progress_console = Console(stderr=True)
 """Where progress and remarks go, so that stdout stays machine-readable."""
 
 
+Verbose = Annotated[bool, typer.Option("--verbose", help="List what is else only counted.")]
+
+_LISTED = 12
+"""Names that are listed without being asked for."""
+
+
 def use_threads(threads: int | None) -> None:
     """Set PyTorch's number of threads, if one was chosen."""
     if threads:
@@ -62,11 +69,39 @@ def remark(text: str) -> None:
     progress_console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def remark_names(what: str, names: Sequence[str], *, verbose: bool) -> None:
+    """Say names; many of them are counted unless they are asked for.
+
+    Args:
+        what: Of what they are the names, with their number.
+        names: The names; nothing is said without any.
+        verbose: Whether all of them are asked for.
+    """
+    if names:
+        few = verbose or len(names) <= _LISTED
+        remark(f"{what}: {', '.join(names)}" if few else f"{what}; --verbose lists them")
+
+
 def remark_strangers(names: Sequence[str]) -> None:
     """Say which names beside a series are no part of it."""
     if names:
-        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        shown = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
         remark(f"no part of the series: {shown}")
+
+
+REPORTED = {"seed": 42, "window": 20, "nulls": 20}
+"""Root seed, updates per window (Xu 2026) and null directions with which `report` measures runs where not told."""
+
+
+def remark_page(place: Path, **settings: int) -> None:
+    """Say which command writes the page of what was made.
+
+    Args:
+        place: What the page is of.
+        settings: Those that a run was measured with, by the names in `REPORTED`.
+    """
+    other = [f"--{name}={value}" for name, value in settings.items() if value != REPORTED[name]]
+    remark(f"its page: spectraledge report {shlex.join([str(place), *other])}")
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:

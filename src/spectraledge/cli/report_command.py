@@ -7,7 +7,7 @@ import typer
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.questions import evaluate_runs
-from spectraledge.cli.options import Json, Out, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.cli.options import REPORTED, Json, Out, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.cli.study_commands import report as report_study
 from spectraledge.errors import InputError
 from spectraledge.report import write_report
@@ -18,8 +18,6 @@ from spectraledge.studies.several_runs import several_runs
 from spectraledge.trajectory import Manifest
 
 _ANALYSES = ("score", "spectrum", "step")
-_DEFAULTS = (42, 20, 20)
-"""Root seed, updates per window (Xu 2026) and null directions with which runs are measured."""
 
 
 def report(
@@ -30,16 +28,16 @@ def report(
         ),
     ],
     out: Out = None,
-    seed: Seed = _DEFAULTS[0],
+    seed: Seed = REPORTED["seed"],
     as_json: Json = False,
-    window: Window = _DEFAULTS[1],
-    nulls: Annotated[int, typer.Option(min=2, help="Null directions of each kind.")] = _DEFAULTS[2],
+    window: Window = REPORTED["window"],
+    nulls: Annotated[int, typer.Option(min=2, help="Null directions of each kind.")] = REPORTED["nulls"],
     threads: Threads = None,
 ) -> None:
     """Write a page of what was recorded; a run is first analysed where that is not done at these settings."""
     use_threads(threads)
     runs = all(Manifest.present(place) for place in places)
-    if not runs and (seed, window, nulls) != _DEFAULTS:
+    if not runs and (seed, window, nulls) != tuple(REPORTED.values()):
         raise InputError(f"{places[0]} is measured already: leave out --seed, --window and --nulls, which are for runs")
     if len(places) == 1 and (places[0] / STUDY_FILE).is_file():
         report_study(places[0], out=out, as_json=as_json)

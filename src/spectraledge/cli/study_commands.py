@@ -13,7 +13,17 @@ from rich.table import Table
 
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.cli.options import MOST_THREADS, Json, NoSeed, Out, Repair, progress_console, remark, show
+from spectraledge.cli.options import (
+    MOST_THREADS,
+    Json,
+    NoSeed,
+    Out,
+    Repair,
+    progress_console,
+    remark,
+    remark_page,
+    show,
+)
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_json
 from spectraledge.report import write_opening, write_report, write_results
@@ -126,6 +136,7 @@ def run(
         },
         as_json=as_json,
     )
+    remark_page(folder)
     _refuse_damaged(result)
     if result.crashed:
         remark(f"{len(result.crashed)} jobs broke down: what is known of it is in {folder / 'jobs'}; run it again")

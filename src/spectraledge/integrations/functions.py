@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spectraledge.analyses.score import score_table
+from spectraledge.analyses.score import WATCHED, score_table
 from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import unwrapped
@@ -84,7 +84,7 @@ class WatchedFunction(Displayed):
                 divided = shares(energies_TS, basis)
                 missing_T1 = np.isnan(energies_TS).any(axis=1, keepdims=True)
                 share_TS = np.where(missing_T1, np.nan, divided.share_KS)
-                found.append(("function", "all", replace(divided, share_KS=share_TS)))
+                found.append((WATCHED, "all", replace(divided, share_KS=share_TS)))
         return score_table(self.steps, found)
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The tracker: the spectrum of a training that somebody else runs, taken at the optimiser's own steps."""
 
+import shlex
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -321,7 +323,10 @@ class SpectralEdgeTracker(Displayed):
         Args:
             folder: Made if need be. See `TrackerResults.save`; of distributed processes only one should write.
         """
-        self.results().save(Path(folder))
+        results = self.results()
+        results.save(Path(folder))
+        if len(results.edge):
+            print(f"its page: spectraledge report {shlex.quote(str(folder))}", file=sys.stderr)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a resumed training needs to give the results of one that was never stopped.

@@ -180,3 +180,30 @@ def spectrum_charts(spectrum: pd.DataFrame, edge: pd.DataFrame, mark: int | None
 def spectrum_marks(edge: pd.DataFrame) -> tuple[Mark, ...]:
     """Key of `spectrum_charts`."""
     return (*reversed(_EIGENVALUES.values()), *count_marks(floored="above_floor" in edge))
+
+
+def spectrum_figure(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Figure:
+    """Draw the spectrum of every window of one training.
+
+    Args:
+        spectrum: See `EIGENVALUES`.
+        edge: See `EDGE`.
+
+    Returns:
+        The figure.
+    """
+    return Figure(
+        key="eigenvalues",
+        title="Eigenvalues of the window of updates, and the edge position k*",
+        caption=(
+            "Eigenvalues of the Gram matrix of each window of updates, plotted at the window's last step. Below: k*, "
+            "where a large singular value is followed by a large drop, and, where a noise floor was measured, how many "
+            "eigenvalues stand above it. Unit: squared units of the weights."
+        ),
+        nothing=(
+            "all eigenvalues would fall and rise together, and none would stand above its noise floor. k* alone is no "
+            "evidence: updates without any structure have some largest drop, too."
+        ),
+        panels=(Panel(spectrum_charts(spectrum, edge)),),
+        entries=spectrum_marks(edge),
+    )

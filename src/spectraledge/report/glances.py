@@ -89,7 +89,7 @@ KINDS: dict[str, Callable[[Any], Glance]] = {
     "modes": modes_glance,
     "tracker": tracker_glance,
     "tracked": tracked_glance,
-    "score": score_glance,
+    "score": lambda watched: score_glance(watched.score),
     "run": _of_run,
     "study": _of_study,
 }

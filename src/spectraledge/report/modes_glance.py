@@ -61,7 +61,7 @@ def _components_table(components: pd.DataFrame) -> Table:
     )
     titles = (*numbers, "p of the ratio", "Held by the other half's")
     columns = (Column("The first"), *(Column(title, "number") for title in titles))
-    return Table("components", "", columns, (Rows.of("", cells),))
+    return Table("components", "Principal components", columns, (Rows.of("", cells),))
 
 
 def _components(components: pd.DataFrame) -> Figure:
@@ -141,7 +141,7 @@ def selection_rows_table(rows: pd.DataFrame) -> Table:
     )
     titles = ("S", "95% interval", "p", "q", "Updates", "Isotropic", "Noise")
     columns = (Column("Functions"), *(Column(title, "number") for title in titles))
-    return Table("selection", "", columns, (Rows.of("", cells),))
+    return Table("selection", "Selection ratios", columns, (Rows.of("", cells),))
 
 
 def _names(rows: pd.DataFrame) -> list[str]:

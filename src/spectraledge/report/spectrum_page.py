@@ -6,19 +6,21 @@ from pathlib import Path
 import pandas as pd
 
 from spectraledge.analyses.registry import TABLES
+from spectraledge.analyses.score import SCORE, WATCHED
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
-from spectraledge.report.curves import spectrum_charts, spectrum_marks
-from spectraledge.report.document import Figure, Page, Panel, Section
+from spectraledge.report.curves import spectrum_figure
+from spectraledge.report.document import Page, Section
 from spectraledge.report.publishing import write_page
-from spectraledge.report.words import counted, step_word
+from spectraledge.report.training_glance import score_glance, spectrum_sentence
 
 
 def write_spectrum_page(folder: Path, out: Path) -> tuple[Path, str]:
     """Write the page of the tables `spectrum` and `edge` of a folder, and its picture beside it.
 
     Args:
-        folder: What `spectraledge analyze` or `SpectralEdgeTracker.save` wrote.
+        folder: What `spectraledge analyze` or `SpectralEdgeTracker.save` wrote; a function that the tracker watched
+            comes first.
         out: Where to write.
 
     Returns:
@@ -35,64 +37,36 @@ def write_spectrum_page(folder: Path, out: Path) -> tuple[Path, str]:
             raise InputError(f"no window in {folder} was full: record more snapshots, or take a smaller window")
     found = spectrum_sentence(tables["edge"])
     figure = spectrum_figure(tables["spectrum"], tables["edge"])
+    title = "How many directions stand apart in the updates of this training?"
+    sections = [Section("spectrum", "The spectrum over time", blocks=(figure,))]
+    if (score := _watched(folder)) is not None:
+        seen = score_glance(score)
+        blocks = tuple(block for block in (seen.figure, seen.table) if block)
+        sections = [
+            Section("function", "The function that is watched", blocks=blocks),
+            Section("spectrum", "The spectrum over time", (found,), (figure,)),
+        ]
+        title, found, tables[SCORE.name] = "Which functions does this model compute?", seen.found[0], score
     page = Page(
         study=folder.name,
         hash="",
-        title="How many directions stand apart in the updates of this training?",
+        title=title,
         headline=found,
-        sections=(Section("spectrum", "The spectrum over time", blocks=(figure,)),),
+        sections=tuple(sections),
         version=version("spectraledge"),
         files=tables,
     )
     return write_page(page, out), found
 
 
-def spectrum_figure(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Figure:
-    """Draw the spectrum of every window of one training.
-
-    Args:
-        spectrum: See `EIGENVALUES`.
-        edge: See `EDGE`.
-
-    Returns:
-        The figure.
-    """
-    return Figure(
-        key="eigenvalues",
-        title="Eigenvalues of the window of updates, and the edge position k*",
-        caption=(
-            "Eigenvalues of the Gram matrix of each window of updates, plotted at the window's last step. Below: k*, "
-            "where a large singular value is followed by a large drop, and, where a noise floor was measured, how many "
-            "eigenvalues stand above it. Unit: squared units of the weights."
-        ),
-        nothing=(
-            "all eigenvalues would fall and rise together, and none would stand above its noise floor. k* alone is no "
-            "evidence: updates without any structure have some largest drop, too."
-        ),
-        panels=(Panel(spectrum_charts(spectrum, edge)),),
-        entries=spectrum_marks(edge),
-    )
-
-
-def spectrum_sentence(edge: pd.DataFrame) -> str:
-    """Say how many directions stand apart.
-
-    Args:
-        edge: See `EDGE`; at least one row.
-
-    Returns:
-        A sentence.
-    """
-    last = edge.iloc[-1]
-    windows = f"{counted(len(edge), 'window')} up to {step_word(int(last['step']))}"
-    if "above_floor" in edge and edge["above_floor"].notna().any():
-        above = edge["above_floor"]
-        return (
-            f"In {windows}, between {int(above.min())} and {int(above.max())} eigenvalues stand above their noise "
-            f"floor, {int(above.iloc[-1])} in the last."
-        )
-    k_star = "none" if pd.isna(last["k_star"]) else int(last["k_star"])
-    return (
-        f"In {windows}, the edge is at k* = {k_star} in the last and at {edge['k_star'].median():g} in the median; how "
-        "many eigenvalues stand above noise was not measured: surrogates tell (`spectraledge analyze --surrogates 39`)."
-    )
+def _watched(folder: Path) -> pd.DataFrame | None:
+    """The score of the function that a tracker watched; None where it watched none."""
+    path = folder / f"{SCORE.name}.parquet"
+    if not path.is_file():
+        return None
+    score = read_table(path)
+    if misfit := SCORE.misfit(score.columns):
+        raise InputError(f"{path} {misfit}: save the tracker's results again")
+    # Other read-outs and halves are those of a recorded run, which has a page of its own.
+    own = score[(score["readout"] == WATCHED) & (score["half"] == "all")]
+    return own if len(own) else None

@@ -7,12 +7,12 @@ import pandas as pd
 
 from spectraledge.analyses.score_findings import WatchedCourse
 from spectraledge.report.curve_plot import curve_plot
+from spectraledge.report.curves import spectrum_figure
 from spectraledge.report.document import Column, Figure, Panel, Rows, Table
 from spectraledge.report.glance import Glance
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
-from spectraledge.report.spectrum_page import spectrum_figure, spectrum_sentence
 from spectraledge.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
-from spectraledge.report.words import figures, percent, step_word
+from spectraledge.report.words import counted, figures, percent, step_word
 
 _CURVE_PIXELS = 190
 _COLOURS = (VERMILLION, BLUE, GREEN, ORANGE, PURPLE)
@@ -35,12 +35,6 @@ class Tracked(Protocol):
     score: pd.DataFrame
 
 
-class Scored(Protocol):
-    """What has a score of one read-out."""
-
-    score: pd.DataFrame
-
-
 class Tracker(Protocol):
     """What tracks a training."""
 
@@ -55,7 +49,7 @@ def tracker_glance(tracker: Tracker) -> Glance:
 
 def tracked_glance(tracked: Tracked) -> Glance:
     """Take a tracked training at a glance: the function that is watched, if one is, then the spectrum."""
-    watched = score_glance(tracked) if len(tracked.score) else None
+    watched = score_glance(tracked.score) if len(tracked.score) else None
     if tracked.edge.empty:
         return watched or Glance(("No window of updates is full yet, and no function is watched.",))
     found, figure = spectrum_sentence(tracked.edge), spectrum_figure(tracked.spectrum, tracked.edge)
@@ -78,12 +72,20 @@ def _edge_table(edge: pd.DataFrame) -> Table:
         tuple("–" if pd.isna(row[name]) else figures(float(row[name])) for name in names)
         for row in edge.iloc[::-1].to_dict("records")
     )
-    return Table("edge", "", tuple(Column(title, "number") for title in names.values()), (Rows.of("", cells),))
+    columns = tuple(Column(title, "number") for title in names.values())
+    return Table("edge", "Windows of updates", columns, (Rows.of("", cells),))
 
 
-def score_glance(scored: Scored) -> Glance:
-    """Take the score of a watched function at a glance."""
-    course = WatchedCourse.of(scored.score)
+def score_glance(score: pd.DataFrame) -> Glance:
+    """Take the score of a watched function at a glance.
+
+    Args:
+        score: See `SCORE`; of one read-out on one half.
+
+    Returns:
+        The glance.
+    """
+    course = WatchedCourse.of(score)
     if course.empty:
         return Glance((course.sentence,))
     shares = course.shares
@@ -91,7 +93,7 @@ def score_glance(scored: Scored) -> Glance:
     cells = ((name, *map(percent, ends[name]), percent(course.chance[name])) for name in map(str, shares.columns))
     titles = (*(f"At {step_word(int(step))}" for step in ends.index), "By chance")
     columns = (Column("Functions"), *(Column(title, "number") for title in titles))
-    table = Table("score", "", columns, (Rows.of("", cells),))
+    table = Table("functions", "Shares of the functions", columns, (Rows.of("", cells),))
     figure = _score(shares) if len(shares) > 1 else None
     return Glance((course.sentence,), figure, table, "the furthest above chance first; all of them in .score")
 
@@ -120,4 +122,28 @@ def _score(shares: pd.DataFrame) -> Figure:
         "all curves would stay where chance puts them.",
         (Panel((chart,)),),
         tuple(marks.values()),
+    )
+
+
+def spectrum_sentence(edge: pd.DataFrame) -> str:
+    """Say how many directions stand apart.
+
+    Args:
+        edge: See `EDGE`; at least one row.
+
+    Returns:
+        A sentence.
+    """
+    last = edge.iloc[-1]
+    windows = f"{counted(len(edge), 'window')} up to {step_word(int(last['step']))}"
+    if "above_floor" in edge and edge["above_floor"].notna().any():
+        above = edge["above_floor"]
+        return (
+            f"In {windows}, between {int(above.min())} and {int(above.max())} eigenvalues stand above their noise "
+            f"floor, {int(above.iloc[-1])} in the last."
+        )
+    k_star = "none" if pd.isna(last["k_star"]) else int(last["k_star"])
+    return (
+        f"In {windows}, the edge is at k* = {k_star} in the last and at {edge['k_star'].median():g} in the median; how "
+        "many eigenvalues stand above noise was not measured: surrogates tell (`spectraledge analyze --surrogates 39`)."
     )
