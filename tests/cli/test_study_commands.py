@@ -7,7 +7,7 @@ import pytest
 from cli_support import Command
 
 from spectraledge import RunConfig, named_task
-from spectraledge.studies import AnalysisConfig, Budget, StudyConfig
+from spectraledge.studies import AnalysisConfig, Budget, StudyConfig, StudyResult
 from spectraledge.studies.recipes import RECIPES
 
 
@@ -80,6 +80,34 @@ def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest
     assert not (small / "report.html").exists()
     assert command("study", "report", folder, "--out", tmp_path / "whole").code == 0
     assert "verdict" in (tmp_path / "whole" / "report.html").read_text()
+
+
+def test_a_report_that_cannot_be_written_meanwhile_stops_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, written = tmp_path / "study", []
+
+    def write(result: StudyResult, claims: object, *, out: Path | None = None, progress: str = "") -> Path:
+        written.append(progress)
+        if progress:
+            raise RuntimeError("a bug in a figure")
+        return folder / "report.html"
+
+    monkeypatch.setattr("spectraledge.cli.study_commands.write_report", write)
+    # The watcher looks once a second; here it looks whenever something may be new.
+    monkeypatch.setattr("spectraledge.studies.study._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("spectraledge.studies.study._POLL_REST", 0)
+    ran = command("study", "run", "tiny", "--out", folder, "--jobs", 1)
+    assert ran.code == 0
+    first, last = written
+    assert first.startswith("1 of 2 runs: this page was written at ")
+    assert last == ""
+    assert "was not written, and the study goes on: a bug in a figure" in ran.err
+    # Stopped after its last run and before its report: the page of some runs is not taken for that of all.
+    for page, times in (('<p id="progress">1 of 2 runs</p>', 3), ("<p>all runs</p>", 3)):
+        (folder / "report.html").write_text(page)
+        assert command("study", "run", "tiny", "--out", folder).code == 0
+        assert len(written) == times
 
 
 def test_the_folder_of_another_seed_is_refused(command: Command, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from spectraledge.cli.options import (
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_json
 from spectraledge.report import write_opening, write_report, write_results
+from spectraledge.report.interim import InterimReport, is_interim
 from spectraledge.studies import (
     RECIPES,
     Backend,
@@ -59,6 +60,8 @@ study = typer.Typer(
 
 _Folder = Annotated[Path, typer.Argument(help="The study's folder.")]
 _DEFAULT = Path("studies") / "quick"
+_OVER = ("done", "failed")
+"""States of runs of which nothing is left to do."""
 
 
 @study.command(epilog="Example:  spectraledge study run quick --out studies/quick")
@@ -112,7 +115,7 @@ def run(
     finished_before = (
         (folder / STUDY_FILE).is_file()
         and read_study_config(folder).hash == config.hash
-        and all(one.state in ("done", "failed") for one in study_status(folder))
+        and all(one.state in _OVER for one in study_status(folder))
         and not any(damages_of(config, folder, run, quick=not repair) for run in config.runs)
     )
     remark(f"study {name}: {len(config.runs)} runs, into {folder}")
@@ -120,9 +123,16 @@ def run(
         speeds = time_steps(config, folder)
         left = estimate_study(config, folder, jobs=place.workers, speeds=speeds)
         remark(estimate_text(left, jobs=place.workers, timed=bool(speeds), free=_free(folder)))
+    interim = InterimReport(lambda progress: _write_interim(folder, progress), _say_not_written)
     with _StudyBars() as bars:
-        result = run_study(config, folder, backend=place, repair=repair, on_progress=bars.update)
-    if not (result.damaged or (finished_before and page.is_file())):
+
+        def update(statuses: list[RunStatus]) -> None:
+            bars.update(statuses)
+            interim.update(sum(one.state in _OVER for one in statuses), len(statuses))
+
+        result = run_study(config, folder, backend=place, repair=repair, on_progress=update)
+    interim.wait()
+    if not (result.damaged or (finished_before and page.is_file() and not is_interim(page))):
         remark("writing the report")
         _write_report(result)
     for run_id, error in result.failed.items():
@@ -283,9 +293,21 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
 
 
-def _write_report(result: StudyResult, out: Path | None = None) -> Path:
+def _write_report(result: StudyResult, out: Path | None = None, progress: str = "") -> Path:
     answers = QUESTIONS[result.config.questions](result.runs)
-    return write_report(result if isinstance(answers, Verdicts) else _reported(result), answers, out=out)
+    shown = result if isinstance(answers, Verdicts) else _reported(result)
+    return write_report(shown, answers, out=out, progress=progress)
+
+
+def _write_interim(folder: Path, progress: str) -> None:
+    result = load_study(folder)
+    if not result.damaged:
+        page = _write_report(result, progress=progress)
+        remark(f"{progress.partition(':')[0]} are in {page}")
+
+
+def _say_not_written(error: Exception) -> None:
+    remark(f"the report of the runs that are done was not written, and the study goes on: {error}")
 
 
 def _verdicts(result: StudyResult) -> Verdicts:

@@ -317,6 +317,7 @@ class Page:
         version: Of this package.
         question: The question in more words; "" for none.
         warning: What is lacking; "" for nothing.
+        progress: How far the study is, where it is still running; else "".
         command: What makes the study again; "" if that is not known.
         claims: All claims that it names.
         stage: What it opens with; None for nothing.
@@ -331,6 +332,7 @@ class Page:
     version: str
     question: str = ""
     warning: str = ""
+    progress: str = ""
     command: str = ""
     claims: tuple[Claim, ...] = ()
     stage: Stage | None = None

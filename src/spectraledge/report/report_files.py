@@ -1,5 +1,6 @@
 """Which report a study has, by what its claims are about; and its opening as sound and as a clip."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,9 @@ from spectraledge.report.sound import sound
 from spectraledge.studies.results import StudyResult
 
 
-def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Path | None = None) -> Path:
+def write_report(
+    study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Path | None = None, progress: str = ""
+) -> Path:
     """Write a study's report: `report.html`, and `figures/*.png`, `*.pdf` and `*.svg` beside it.
 
     Claims over seeds make a report by sections (see `write_seed_report`), claims on runs one by runs.
@@ -25,13 +28,15 @@ def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Pa
         study: The finished runs; it may hold none.
         claims: What `QUESTIONS` of the study found in them; it may be empty.
         out: Folder to write into. Default: the study's own.
+        progress: What it says of how far the study is; see `InterimReport`.
 
     Returns:
         Path of the page.
     """
     if isinstance(claims, Verdicts):
-        return write_seed_report(study, claims, out=out)
-    return write_page(compose_by_run(study, claims), study.folder if out is None else out)
+        return write_seed_report(study, claims, out=out, progress=progress)
+    page = replace(compose_by_run(study, claims), progress=progress)
+    return write_page(page, study.folder if out is None else out)
 
 
 def write_opening(study: StudyResult, *, sound_to: Path | None = None, clip_to: Path | None = None) -> None:

@@ -1,0 +1,68 @@
+"""The report of a study while it runs: written as soon as a run is done, and again as others are, but rarely."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_PAUSE_SECONDS = 30.0
+_REST = 20
+"""Least time between two reports, over the time that the one before took: at most a twentieth goes into them."""
+
+_MARK = 'id="progress"'
+"""What the template gives a page that says how far its study is."""
+
+
+class InterimReport:
+    """Writes a report in a thread of its own whenever more runs are over than the last one shows.
+
+    Args:
+        write: Writes it, given the words that say how far the study is.
+        failed: Told why it could not be written; it is tried again when more runs are over.
+    """
+
+    def __init__(self, write: Callable[[str], object], failed: Callable[[Exception], None]) -> None:
+        self._write, self._failed = write, failed
+        self._shown, self._not_before = 0, 0.0
+        self._thread: threading.Thread | None = None
+
+    def update(self, over: int, of: int) -> None:
+        """Begin to write the report if it is time; the last one, of all runs, is not written here.
+
+        Args:
+            over: Runs of which nothing is left to do.
+            of: All runs of the study.
+        """
+        at_work = self._thread is not None and self._thread.is_alive()
+        if at_work or not self._shown < over < of or time.monotonic() < self._not_before:
+            return
+        self._shown = over
+        self._thread = threading.Thread(target=self._try, args=(progress_words(over, of),))
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until nothing is being written."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _try(self, words: str) -> None:
+        began = time.monotonic()
+        try:
+            self._write(words)
+        except Exception as error:
+            self._failed(error)
+        now = time.monotonic()
+        self._not_before = now + max(_PAUSE_SECONDS, _REST * (now - began))
+
+
+def progress_words(over: int, of: int) -> str:
+    """Say how far a study is, and how a reader sees more."""
+    return (
+        f"{over} of {of} runs: this page was written at {time.strftime('%H:%M')} while the study was running. It is "
+        "written again as more runs are done; to see them, reload it (F5, or ⌘R)."
+    )
+
+
+def is_interim(page: Path) -> bool:
+    """Tell whether a page is a report that was written before its study was done."""
+    return _MARK in page.read_text(errors="replace")
