@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spectraledge.analyses.score import WATCHED, score_table
+from spectraledge.analyses.score_findings import WatchedCourse
 from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import unwrapped
@@ -86,6 +87,11 @@ class WatchedFunction(Displayed):
                 share_TS = np.where(missing_T1, np.nan, divided.share_KS)
                 found.append((WATCHED, "all", replace(divided, share_KS=share_TS)))
         return score_table(self.steps, found)
+
+    @property
+    def course(self) -> WatchedCourse:
+        """What it computes at every step, those functions that end furthest above chance first."""
+        return WatchedCourse.of(self.score)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was read, as tensors by the name of the basis."""

@@ -19,6 +19,7 @@ from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.functions import WatchedFunction
+from spectraledge.integrations.live import LiveDisplay, live_lines
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
 from spectraledge.integrations.record import Reading, Record
 from spectraledge.integrations.rounds import Rounds
@@ -83,6 +84,8 @@ class SpectralEdgeTracker(Displayed):
         seed: Root seed of the surrogates.
         step: Steps that were taken before.
         on_reading: Called with every full window as soon as it is measured.
+        live: Show what is measured while it is, see `LiveDisplay`: a line for each watched function with its share, or
+            for each leading eigenvalue. Default no: it is for a person who looks on.
 
     Raises:
         InputError: if nothing trainable is matched, a parameter or optimiser cannot be followed, or a number is out of
@@ -113,6 +116,7 @@ class SpectralEdgeTracker(Displayed):
         seed: int = 42,
         step: int = 0,
         on_reading: Callable[[Reading], None] | None = None,
+        live: bool = False,
     ) -> None:
         if every < 1 or window < 2 or top < 1:
             raise InputError(
@@ -162,6 +166,7 @@ class SpectralEdgeTracker(Displayed):
         self._new_record = partial(Record, window, center=center, top=top, alerts=alerts)
         self._records = [self._new_record()]
         self._function: WatchedFunction | None = None
+        self._live = LiveDisplay() if live else None
         self._moved = UNMOVED
         self._since_snapshot = self._heard = self._still = 0
         self._attached = self._stopped = self._habit = self._told = self._coarse = False
@@ -210,6 +215,8 @@ class SpectralEdgeTracker(Displayed):
                 self.check()
             self._rounds.detach()
             self._attached = False
+            if self._live:
+                self._live.end()
             self._attached_seconds += time.perf_counter() - self._since
 
     def watch_function(
@@ -454,7 +461,14 @@ class SpectralEdgeTracker(Displayed):
                 self._take()
             if self._function and not self._stopped:
                 self._function.read(self.step)
+            if self._live:
+                self._live.update(self._lines)
         self._seconds += time.perf_counter() - began
+
+    def _lines(self) -> list[str]:
+        """Say what is measured so far."""
+        reading = self._records[-1].reading() if self.ready else None
+        return live_lines(self.step, reading, self._function.course if self._function else None)
 
     def _take(self) -> None:
         """Take the update since the last snapshot."""
