@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spectraledge.analyses.analysis import Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.memory import check_memory
 from spectraledge.spectrum import (
@@ -40,7 +41,7 @@ from spectraledge.trajectory import (
 
 
 @dataclass(frozen=True)
-class SpectrumTables:
+class SpectrumTables(Displayed):
     """Spectrum of every full trailing window of a run.
 
     Attributes:
@@ -49,6 +50,8 @@ class SpectrumTables:
         selection: Which tensors were watched.
         parameters: How many numbers they hold, P.
     """
+
+    kind = "spectrum"
 
     spectrum: pd.DataFrame
     edge: pd.DataFrame

@@ -21,7 +21,7 @@ from spectraledge.report.paper.claim_table import headline as headline_over_seed
 from spectraledge.report.score_figure import Scored, score_figure
 from spectraledge.report.selected import selection_figure
 from spectraledge.report.text import absent_note, answer_table, headline
-from spectraledge.report.training_glance import score_glance, tracked_glance, tracker_glance
+from spectraledge.report.training_glance import score_glance, spectrum_glance, tracked_glance, tracker_glance
 from spectraledge.report.words import step_word
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.study_config import StudyConfig
@@ -87,6 +87,7 @@ def _of_first_runs(study: StudyResult) -> Figure | None:
 
 KINDS: dict[str, Callable[[Any], Glance]] = {
     "modes": modes_glance,
+    "spectrum": lambda tables: spectrum_glance(tables.spectrum, tables.edge),
     "tracker": tracker_glance,
     "tracked": tracked_glance,
     "score": lambda watched: score_glance(watched.score),

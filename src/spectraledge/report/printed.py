@@ -29,6 +29,7 @@ _HEADING, _PANEL_TITLE, _CHART_TITLE, _KEY_LINE, _LINE = 34, 26, 20, 21, 16
 _DOTS = 1.6
 _COLOURS = 256
 _UNSEEN = re.compile(r' (?:class|role|pointer-events|aria-[a-z]+|font-family)="[^"]*"')
+_TAG = re.compile(r"<[^>]*>")
 _LONG = re.compile(r"\d+\.\d{3,}")
 _CLIP = re.compile(r"\bclip\d+")
 _SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
@@ -167,7 +168,8 @@ def _draw(name: str, chart: Chart, room: float) -> Drawn:
     # Names of clips count all charts of the process, and two charts of a page may not share them.
     clips = {clip: f"{name}-{number}" for number, clip in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
     content = _CLIP.sub(lambda clip: clips[clip[0]], body.removesuffix("</svg>"))
-    content = _LONG.sub(lambda number: f"{float(number[0]):.2f}", _UNSEEN.sub("", content))
+    # Places of marks need no more than two decimals; words between tags stay, such as the 0.001 of an axis.
+    content = _TAG.sub(lambda tag: _LONG.sub(lambda place: f"{float(place[0]):.2f}", tag[0]), _UNSEEN.sub("", content))
     return Drawn(float(found[1]), float(found[2]), content)
 
 

@@ -52,18 +52,32 @@ def tracked_glance(tracked: Tracked) -> Glance:
     watched = score_glance(tracked.score) if len(tracked.score) else None
     if tracked.edge.empty:
         return watched or Glance(("No window of updates is full yet, and no function is watched.",))
-    found, figure = spectrum_sentence(tracked.edge), spectrum_figure(tracked.spectrum, tracked.edge)
-    table, source = _edge_table(tracked.edge), "the last windows first; all of them in .edge"
-    if watched is None or watched.figure is None:
-        return Glance((found,), figure, table, source)
+    spectrum = spectrum_glance(tracked.spectrum, tracked.edge)
+    if watched is None or watched.figure is None or spectrum.figure is None:
+        return spectrum
     both = replace(
         watched.figure,
         title=f"{watched.figure.title}, and the spectrum of its updates",
-        nothing=f"{watched.figure.nothing} Below, {figure.nothing}",
-        panels=(*watched.figure.panels, *figure.panels),
-        entries=(*watched.figure.entries, *figure.entries),
+        nothing=f"{watched.figure.nothing} Below, {spectrum.figure.nothing}",
+        panels=(*watched.figure.panels, *spectrum.figure.panels),
+        entries=(*watched.figure.entries, *spectrum.figure.entries),
     )
-    return Glance((*watched.found, found), both, table, source)
+    return Glance((*watched.found, *spectrum.found), both, spectrum.table, spectrum.source)
+
+
+def spectrum_glance(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Glance:
+    """Take a spectrum at a glance.
+
+    Args:
+        spectrum: See `EIGENVALUES`.
+        edge: See `EDGE`; at least one row.
+
+    Returns:
+        The glance.
+    """
+    figure = spectrum_figure(spectrum, edge)
+    source = "the last windows first; all of them in .edge"
+    return Glance((spectrum_sentence(edge),), figure, _edge_table(edge), source)
 
 
 def _edge_table(edge: pd.DataFrame) -> Table:

@@ -1,0 +1,22 @@
+"""Figures as files: what stands beside an axis is what the axis says."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from spectraledge.report.curve_plot import curve_plot
+from spectraledge.report.document import Figure, Panel
+from spectraledge.report.marks import SOLID, Mark
+from spectraledge.report.printed import draw_charts
+from spectraledge.report.style import BLUE
+
+
+def test_small_numbers_of_an_axis_keep_their_digits() -> None:
+    table = pd.DataFrame({"name": "loss", "mark": "loss", "place": np.arange(5), "value": 10.0 ** -np.arange(5)})
+    chart = curve_plot(table, {"loss": Mark("loss", BLUE, dash=SOLID)}, axis="loss", words="Loss", height=200, log=True)
+    drawn = draw_charts(Figure("loss", "Loss", "", "", (Panel((chart,)),)))["loss-0-0"]
+    labels = re.findall(r">([\d.]+)</text>", drawn.content)
+    assert {"1", "0.1", "0.01", "0.001", "0.0001"} <= set(labels)
+    # Places have two decimals.
+    assert not re.search(r'[" ,(]\d+\.\d{3,}[" ,)]', re.sub(r">[^<]*<", "><", drawn.content))
