@@ -24,6 +24,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --editable ".[dev]"
 	@touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@echo "Installing what builds the documentation into $(VENV) ..."
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
 study: $(VENV)/.installed
 	$(BIN)/spectraledge study run quick
 
@@ -39,8 +44,11 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(ONE_THREAD) $(BIN)/python benchmarks/run.py
 
-docs: $(VENV)/.installed-dev
-	$(BIN)/pdoc --docformat google --output-directory docs/_site spectraledge
+docs: $(VENV)/.installed-docs
+	$(ONE_THREAD) $(BIN)/python docs/make_notebooks.py build/made/notebooks
+	$(BIN)/python docs/make_site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "The documentation: build/site/index.html"
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

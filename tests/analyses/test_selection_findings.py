@@ -62,12 +62,13 @@ def test_missing_numbers_select_nothing() -> None:
             PARITIES,
             "Of 5 kinds of functions, the updates select 1, most clearly 1,4 of parities: they move it 40 times as "
             "much as isotropic updates of the same network would (S = 40, 95% interval 20 to 80; no selection: 1; q = "
-            "5e-06, adjusted for all 5).",
+            "5e-06, the chance that isotropic updates do as much, adjusted for all 5).",
         ),
         (
             PARITIES.iloc[[0, 4]],
             "Of 2 kinds of functions, the updates were found to select none; nearest to it comes 0 of parities (S = "
-            "0.9, 95% interval 0.5 to 1.6; no selection: 1; q = 0.99, adjusted for all 2).",
+            "0.9, 95% interval 0.5 to 1.6; no selection: 1; q = 0.99, the chance that isotropic "
+            "updates do as much, adjusted for all 2).",
         ),
     ],
     ids=["found", "none"],

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from cli_support import TINY, Command
@@ -46,9 +47,13 @@ def test_what_analyze_wrote(command: Command, tiny_run: Path, tmp_path: Path) ->
 
     surrogates = tmp_path / "floors"
     assert command("analyze", tiny_run, "--window", 6, "--surrogates", 19, "--out", surrogates).code == 0
-    above = pd.read_parquet(surrogates / "edge.parquet")["above_floor"]
-    said = command("report", surrogates)
-    assert f"between {above.min()} and {above.max()} eigenvalues stand above their noise floor" in said.out
+    edge = pd.read_parquet(surrogates / "edge.parquet")
+    for above, words in (
+        ([1, 3, 2], "between 1 and 3 eigenvalues stand above their noise floor, "),
+        ([0, 0, 0], f"Eigenvalues above their noise floor: 0 in each of {len(edge)} windows up to step 120."),
+    ):
+        edge.assign(above_floor=np.resize(above, len(edge))).to_parquet(surrogates / "edge.parquet")
+        assert words in command("report", surrogates).out
 
 
 def test_mistakes(command: Command, tiny_run: Path, tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def selection_sentence(selection: pd.DataFrame) -> str:
     """
     judged = leading(selection)
     chosen, first = judged[judged["selected"]], judged.iloc[0]
-    adjusted = f"q = {first['q']:.2g}, adjusted for all {len(judged)}"
-    numbers = f"S = {_interval(first)}; no selection: 1; {adjusted}"
+    chance = f"q = {first['q']:.2g}, the chance that isotropic updates do as much, adjusted for all {len(judged)}"
+    numbers = f"S = {_interval(first)}; no selection: 1; {chance}"
     of = f"{len(judged)} kinds of functions" if len(judged) > 1 else "one kind of functions"
     if chosen.empty:
         return f"Of {of}, the updates were found to select none; nearest to it comes {_name(first)} ({numbers})."

@@ -1,6 +1,7 @@
 """Results in a notebook: as HTML that needs nothing from outside, and as plots. The `Drawer` of this package."""
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
@@ -18,6 +19,7 @@ from spectraledge.report.marks import chart_config
 from spectraledge.report.printed import FORMATS, Format, draw_charts, encoded, sheet
 from spectraledge.report.style import PRINT_FONT
 
+_CODE = re.compile("`([^`]+)`")
 _WIDTH = 680
 _SMALL = "font-size: 85%; opacity: .75; margin: .3em 0"
 
@@ -105,7 +107,7 @@ def html(kind: str, result: Any) -> str:
     """
     seen = glance(kind, result)
     first, *more = seen.found
-    parts = [f"<p><strong>{escape(first)}</strong></p>", *(f"<p>{escape(sentence)}</p>" for sentence in more)]
+    parts = [f"<p><strong>{_words(first)}</strong></p>", *(f"<p>{_words(sentence)}</p>" for sentence in more)]
     if seen.figure:
         nothing = f"If there were nothing to see, {seen.figure.nothing}"
         parts += [
@@ -116,6 +118,10 @@ def html(kind: str, result: Any) -> str:
     if seen.table:
         parts += _rows(seen.table, seen.source)
     return f"<div>{''.join(parts)}</div>"
+
+
+def _words(sentence: str) -> str:
+    return _CODE.sub(r"<code>\1</code>", escape(sentence))
 
 
 def _rows(table: Table, source: str) -> Iterator[str]:

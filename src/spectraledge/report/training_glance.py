@@ -152,10 +152,11 @@ def spectrum_sentence(edge: pd.DataFrame) -> str:
     windows = f"{counted(len(edge), 'window')} up to {step_word(int(last['step']))}"
     if "above_floor" in edge and edge["above_floor"].notna().any():
         above = edge["above_floor"]
-        return (
-            f"In {windows}, between {int(above.min())} and {int(above.max())} eigenvalues stand above their noise "
-            f"floor, {int(above.iloc[-1])} in the last."
-        )
+        least, most = int(above.min()), int(above.max())
+        if least == most:
+            return f"Eigenvalues above their noise floor: {least} in each of {windows}."
+        end = f"{int(above.iloc[-1])} in the last"
+        return f"In {windows}, between {least} and {most} eigenvalues stand above their noise floor, {end}."
     k_star = "none" if pd.isna(last["k_star"]) else int(last["k_star"])
     return (
         f"In {windows}, the edge is at k* = {k_star} in the last and at {edge['k_star'].median():g} in the median; how "
