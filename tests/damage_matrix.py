@@ -123,7 +123,7 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
 }
 
 
-def _numbers(result: StudyResult, answers: object, *, out: Path | None = None) -> Path:
+def _numbers(result: StudyResult, answers: object, *, out: Path | None = None, progress: str = "") -> Path:
     """Write what a report is made of instead of drawing it, which takes ten seconds."""
     place = (out or result.folder) / "shown"
     for run in result.runs:
