@@ -53,6 +53,7 @@ def test_missing_numbers_select_nothing() -> None:
     judged = selected(pd.concat([nothing, PARITIES.iloc[[1]]], ignore_index=True))
     assert judged["subspace"].tolist() == ["1,4", "first"]
     assert judged["selected"].tolist() == [True, False]
+    assert selection_sentence(nothing).startswith("Of 1 kinds of functions none could be compared")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ import pytest
 from report_support import Reader, make_run, make_study
 
 from spectraledge.claims.questions import QUESTIONS
-from spectraledge.report import interim, report_files, write_report
+from spectraledge.report import interim, report_files, seed_reports, write_report
 from spectraledge.report.document import Page
 from spectraledge.report.interim import InterimReport, is_interim, progress_words
 from spectraledge.report.page_writer import page_html
-from spectraledge.report.paper import paper_files
 
 
 class Clock:
@@ -104,9 +103,9 @@ def test_the_page_says_how_far_the_study_is(tmp_path: Path, clock: Clock, monkey
     monkeypatch.setattr(report_files, "write_page", lambda page, folder: pages.append(page))
     write_report(study, claims, progress=progress_words(1, 5))
     write_report(study, claims)
-    monkeypatch.setattr(paper_files, "write_page_and_text", lambda page, folder: pages.append(page))
-    monkeypatch.setattr(paper_files, "compose", lambda study, verdicts: pages[1])
-    paper_files.write_paper_report(study, None, progress=progress_words(1, 5))
+    monkeypatch.setattr(seed_reports, "write_page_and_text", lambda page, folder: pages.append(page))
+    monkeypatch.setitem(seed_reports.COMPOSERS, "runs", lambda study, verdicts: pages[1])
+    seed_reports.write_seed_report(study, None, progress=progress_words(1, 5))
     written = []
     for number, page in enumerate(pages):
         written.append(tmp_path / f"{number}.html")

@@ -68,6 +68,8 @@ def selection_sentence(selection: pd.DataFrame) -> str:
     """
     judged = leading(selection)
     chosen, first = judged[judged["selected"]], judged.iloc[0]
+    if np.isnan(first["low"]):
+        return f"Of {len(judged)} kinds of functions none could be compared: isotropic updates do not reach them."
     chance = f"q = {first['q']:.2g}, the chance that isotropic updates do as much, adjusted for all {len(judged)}"
     numbers = f"S = {_interval(first)}; no selection: 1; {chance}"
     of = f"{len(judged)} kinds of functions" if len(judged) > 1 else "one kind of functions"

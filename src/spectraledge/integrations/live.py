@@ -9,7 +9,6 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -83,8 +82,8 @@ class LineConsole(Console):
 class LiveDisplay:
     """Lines that are drawn over each other, in the notebook that runs the code or else on a terminal's stderr.
 
-    Where stderr is no terminal only the last ones are written. Of several processes the first shows them. What goes
-    wrong with them ends them with a warning, and nothing else.
+    Where stderr is no terminal only the last ones are written. What goes wrong with them ends them with a warning, and
+    nothing else.
 
     Args:
         console: Where there is no notebook.
@@ -116,7 +115,7 @@ class LiveDisplay:
         self._handle = self._made = None
 
     def _try(self, lines: Callable[[], Sequence[str]]) -> None:
-        if self._broken or not _first_process():
+        if self._broken:
             return
         began = time.monotonic()
         try:
@@ -149,11 +148,6 @@ class LiveDisplay:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
         self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
-
-
-def _first_process() -> bool:
-    spread = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return not spread or torch.distributed.get_rank() == 0
 
 
 def _notebook() -> Any:

@@ -85,7 +85,8 @@ class SpectralEdgeTracker(Displayed):
         step: Steps that were taken before.
         on_reading: Called with every full window as soon as it is measured.
         live: Show what is measured while it is, see `LiveDisplay`: a line for each watched function with its share, or
-            for each leading eigenvalue. Default no: it is for a person who looks on.
+            for each leading eigenvalue. Default no: it is for a person who looks on. Of processes that share parameters
+            the first shows it.
 
     Raises:
         InputError: if nothing trainable is matched, a parameter or optimiser cannot be followed, or a number is out of
@@ -166,7 +167,7 @@ class SpectralEdgeTracker(Displayed):
         self._new_record = partial(Record, window, center=center, top=top, alerts=alerts)
         self._records = [self._new_record()]
         self._function: WatchedFunction | None = None
-        self._live = LiveDisplay() if live else None
+        self._live = LiveDisplay() if live and self._shards.process == 0 else None
         self._moved = UNMOVED
         self._since_snapshot = self._heard = self._still = 0
         self._attached = self._stopped = self._habit = self._told = self._coarse = False

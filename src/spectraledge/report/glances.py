@@ -54,9 +54,9 @@ def _of_run(run: RunResult) -> Glance:
         alone = StudyConfig(name="run", runs=(run.config,))
         figure = training_figure(StudyResult(alone, Path(), (run,), {}, ()))
     figure = replace(figure, across=1)
-    if run.selection.empty:
+    rows = run.selection if run.selection.empty else whole_rows(run.selection, run.structure)
+    if rows.empty:
         return Glance(tuple(found), figure)
-    rows = whole_rows(run.selection, run.structure)
     table = selection_rows_table(selected(rows).loc[rows.index])
     found.append(own_sentence(run.selection, run.structure))
     return Glance(tuple(found), figure, table, "all of them in .selection")

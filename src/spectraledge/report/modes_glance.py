@@ -41,10 +41,10 @@ def _components_sentence(components: pd.DataFrame) -> str:
     last = components.iloc[-1]
     held = "the first principal component holds" if len(components) == 1 else f"{len(components)} components hold"
     return (
-        f"Of the response to the updates, {held} {percent(last['window_share'])}; of the response to isotropic random "
-        f"directions the same functions hold {percent(last['random_share'])}, and of that to random directions in the "
-        f"window's span {percent(last['span_share'])} (p = {probability(last['p_ratio'])} for the ratio, by dealing "
-        "directions out anew). Which functions these are was not asked: give bases."
+        f"Of the response to the updates, {held} {percent(last['window_share'])}; of that to isotropic random "
+        f"directions the same functions hold {percent(last['random_share'])} (a ratio of {ratio(last['ratio'])}, p = "
+        f"{probability(last['p_ratio'])} by dealing directions out anew), of that to random directions in the window's "
+        f"span {percent(last['span_share'])}. Which functions these are was not asked: give bases."
     )
 
 
