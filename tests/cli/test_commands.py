@@ -213,5 +213,6 @@ def test_several_runs_train_as_one_batch(command: Command, tmp_path: Path) -> No
     assert result.code == 0
     found = json.loads(result.out)["runs"]
     assert [(run["status"], run["step"]) for run in found] == [("done", 120)] * 3
+    assert f"its page: spectraledge report {' '.join(run['folder'] for run in found)}\n" in result.err
     assert [Manifest.read(Path(run["folder"])).config["seed"] for run in found] == [5, 6, 7]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(Path(run["folder"]).name for run in found)

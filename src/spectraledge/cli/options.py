@@ -93,15 +93,15 @@ REPORTED = {"seed": 42, "window": 20, "nulls": 20}
 """Root seed, updates per window (Xu 2026) and null directions with which `report` measures runs where not told."""
 
 
-def remark_page(place: Path, **settings: int) -> None:
+def remark_page(*places: Path, **settings: int) -> None:
     """Say which command writes the page of what was made.
 
     Args:
-        place: What the page is of.
+        places: What the page is of.
         settings: Those that a run was measured with, by the names in `REPORTED`.
     """
     other = [f"--{name}={value}" for name, value in settings.items() if value != REPORTED[name]]
-    remark(f"its page: spectraledge report {shlex.join([str(place), *other])}")
+    remark(f"its page: spectraledge report {shlex.join([*map(str, places), *other])}")
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:

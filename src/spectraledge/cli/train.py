@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spectraledge.cli.options import MOST_THREADS, Json, Out, Repair, Seed, progress_console, remark, show, use_threads
+from spectraledge.cli.options import (
+    MOST_THREADS,
+    Json,
+    Out,
+    Repair,
+    Seed,
+    progress_console,
+    remark,
+    remark_page,
+    show,
+    use_threads,
+)
 from spectraledge.errors import InputError
 from spectraledge.tasks import OPERATIONS, task_from_source
 from spectraledge.tasks.task import JOIN
@@ -129,6 +140,7 @@ def train(
         found = [_summary(folder, manifest) for folder, manifest in zip(folders, manifests, strict=True)]
         for shown in [{"runs": found}] if as_json and runs > 1 else found:
             show(shown, as_json=as_json)
+        remark_page(*(folder for folder, m in zip(folders, manifests, strict=True) if m.status != "failed"))
     if failed:
         raise NonFiniteLossError("; ".join(failed))
 
