@@ -30,6 +30,12 @@ def test_a_run_says_what_it_learned_and_what_its_updates_select() -> None:
     assert len(rows_of(group)) == run.selection.query("subspace == 'frequency'")["basis"].nunique()
 
 
+def test_a_run_that_was_read_in_one_basis_names_it() -> None:
+    run = make_run("add", effect=0.4)
+    alone = run.with_tables(selection=run.selection.query("basis == 'sum'"))
+    assert [row.cells[0] for row in glance("run", alone).table.groups[0].rows] == ["a + b"]
+
+
 def test_a_run_with_a_score_is_drawn_as_that() -> None:
     run = make_run("add", effect=0.4)
     run = run.with_tables(score=scored(run.structure))

@@ -4,6 +4,7 @@ import pandas as pd
 
 from spectraledge.analyses.functional_modes import FunctionalModes
 from spectraledge.analyses.selection_findings import leading, selection_sentence
+from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.report.document import Column, Figure, Panel, Rows, Table
 from spectraledge.report.glance import ROWS, Glance
 from spectraledge.report.lane_plot import lane_plot
@@ -145,10 +146,9 @@ def selection_rows_table(rows: pd.DataFrame) -> Table:
 
 
 def _names(rows: pd.DataFrame) -> list[str]:
-    """Names of kinds of functions: their subspace, and their basis where that is needed or says it all."""
-    one = rows["basis"].nunique() == 1
-    whole = bool((rows["subspace"] == rows["subspace"].iloc[0]).all())
-    return [
-        basis_label(basis) if whole and not one else subspace if one else f"{subspace} of {basis}"
-        for basis, subspace in zip(rows["basis"], rows["subspace"], strict=True)
-    ]
+    """Names of kinds of functions: their subspaces, of which basis where there are several, or bases as a whole."""
+    if (rows["subspace"] == WHOLE).all():
+        return [basis_label(str(basis)) for basis in rows["basis"]]
+    if rows["basis"].nunique() == 1:
+        return [str(subspace) for subspace in rows["subspace"]]
+    return [f"{subspace} of {basis}" for basis, subspace in zip(rows["basis"], rows["subspace"], strict=True)]
