@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from planted_score import ACCURACY_RISES, EDGE, GROKS, MEAN, RISES, SPAN, planted_runs
 
+from planted_score import ACCURACY_RISES, EDGE, GROKS, MEAN, RISES, SPAN, planted_runs
 from spectraledge.claims.carrier_curves import carrier_curves, directions_needed
 from spectraledge.claims.score_claims import SCORE_CLAIMS, evaluate_score
 from spectraledge.claims.score_effects import SCORE_EFFECTS, measure_score

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import altair as alt
 import pytest
+import vl_convert
 from PIL import Image
-from report_support import Reader, make_run, make_study
+from report_support import Reader, make_run, make_study, unmeasured
 
 from spectraledge.errors import InputError
 from spectraledge.report.glance import ROWS
@@ -63,6 +64,12 @@ def test_a_plot_is_the_same_file_each_time_and_a_chart_to_change(study: StudyRes
     assert isinstance(chart, alt.VConcatChart)
     assert "data:image/png;base64," in drawn._repr_html_()
     assert len(chart.to_dict()["vconcat"]) == len(drawn.figure.charts)
+
+
+def test_charts_over_training_are_altairs_too(study: StudyResult) -> None:
+    chart = plot("run", unmeasured(study.runs[1])).altair
+    shown = vl_convert.vegalite_to_svg(chart.to_dict())
+    assert shown.count("training step") == 2
 
 
 def test_nothing_to_draw_is_said() -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from planted_score import planted_score
 
+from planted_score import planted_score
 from spectraledge.claims.score_claims import SCORE_CLAIMS, evaluate_score
 from spectraledge.report import write_report
 
