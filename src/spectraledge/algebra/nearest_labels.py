@@ -14,7 +14,7 @@ from spectraledge.streams import numpy_generator
 Ints = NDArray[np.int64]
 
 _VOTES = 48
-_ROUNDS = 12
+_ROUNDS = 8
 
 
 def repaired(table_MM: Ints, answers: int) -> Ints | None:

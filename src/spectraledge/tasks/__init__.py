@@ -16,6 +16,7 @@ from spectraledge.tasks.groupings import (
 from spectraledge.tasks.joint import JointTask, any_task, formula_of, joint_task, part_names, structure_of
 from spectraledge.tasks.operations import OPERATIONS, Operation, named_task, register_operation
 from spectraledge.tasks.splits import Split, default_split, paper_split
+from spectraledge.tasks.table_files import TableFile, read_table_file
 from spectraledge.tasks.task import Task
 from spectraledge.tasks.user import task_from_function, task_from_source, task_from_table
 
@@ -28,6 +29,7 @@ __all__ = [
     "JointTask",
     "Operation",
     "Split",
+    "TableFile",
     "Task",
     "any_task",
     "default_groupings",
@@ -41,6 +43,7 @@ __all__ = [
     "named_task",
     "paper_split",
     "part_names",
+    "read_table_file",
     "register_grouping",
     "register_operation",
     "structure_of",
