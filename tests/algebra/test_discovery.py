@@ -1,5 +1,7 @@
 """Which group a table is: every kind under other names, damaged, incomplete, and tables that are no groups'."""
 
+import itertools
+
 import numpy as np
 import pytest
 from group_support import LARGE, LOOP, NAMES, damaged, isotope, table_of
@@ -118,3 +120,20 @@ def test_a_table_of_one_answer_is_far_from_any_group():
 def test_what_is_no_table_of_an_operation_is_refused(table, message):
     with pytest.raises(InputError, match=message):
         discover(table)
+
+
+def test_of_all_loops_of_order_five_exactly_those_that_are_groups_are_called_so():
+    # Reduced Latin squares: the first row and column in order. There are 56, and Z_5 in 4!/4 of them.
+    squares = [[list(range(5))]]
+    for a in range(1, 5):
+        rows = [p for p in itertools.permutations(range(5)) if p[0] == a]
+        squares = [
+            [*square, list(row)]
+            for square in squares
+            for row in rows
+            if all(row[b] != other[b] for other in square for b in range(5))
+        ]
+    assert len(squares) == 56
+    found = [discover(square) for square in squares]
+    assert sum(each.is_group for each in found) == 6
+    assert all(each.is_exact and each.group.name == "C5" for each in found)

@@ -216,3 +216,20 @@ def test_several_runs_train_as_one_batch(command: Command, tmp_path: Path) -> No
     assert f"its page: spectraledge report {' '.join(run['folder'] for run in found)}\n" in result.err
     assert [Manifest.read(Path(run["folder"])).config["seed"] for run in found] == [5, 6, 7]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(Path(run["folder"]).name for run in found)
+
+
+def test_a_group_and_its_control_train_and_are_read_by_irreducible_representations(command: Command, tmp_path: Path):
+    sizes = TINY[2:]
+    for name in ("S3", "S3:permuted"):
+        done = command("train", f"group:{name}", *sizes, "--out", tmp_path / name)
+        assert done.code == 0, done.err
+    done = command("score", tmp_path / "S3", "--control", tmp_path / "S3:permuted", "--window", 5, "--nulls", 3)
+    assert done.code == 0, done.err
+    assert done.out.startswith("On pairs that it never saw, functions of a·b in S3 hold ")
+    score = pd.read_parquet(tmp_path / "S3" / "score.parquet")
+    own = score[score["basis"] == "group:S3"]
+    # Two more representations than the trivial one: the sign, and that of dimension 2 with its 4 functions.
+    assert set(own["subspace"]) >= {"frequency 1", "frequency 2"}
+    done = command("modes", tmp_path / "S3", "--window", 5, "--nulls", 3, "--basis", "group:S3", "--basis", "group:C6")
+    assert done.code == 0, done.err
+    assert set(pd.read_parquet(tmp_path / "S3" / "modes.parquet")["basis"]) == {"group:S3", "group:C6"}

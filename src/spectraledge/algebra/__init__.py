@@ -27,6 +27,7 @@ from spectraledge.algebra.isotypic import (
     double_cosets,
     isotypic_parts,
 )
+from spectraledge.algebra.latin_squares import random_latin_square
 from spectraledge.algebra.named_groups import (
     affine,
     alternating,
@@ -98,6 +99,7 @@ __all__ = [
     "parity",
     "primitive_root",
     "quaternion",
+    "random_latin_square",
     "real_characters",
     "require_prime",
     "root_of_minus_one",

@@ -1,16 +1,19 @@
 """Tasks: a finite domain of input pairs, their labels, and the group structure that the labels have."""
 
 from spectraledge.tasks import known
+from spectraledge.tasks.group_tasks import group_task, latin_task
 from spectraledge.tasks.groupings import (
     GROUPINGS,
     Axes,
     Grouping,
     GroupingRule,
+    basis_formula,
     default_groupings,
     grouping,
     grouping_rule,
     left_out,
     register_grouping,
+    task_title,
     why_not,
 )
 from spectraledge.tasks.joint import JointTask, any_task, formula_of, joint_task, part_names, structure_of
@@ -32,13 +35,16 @@ __all__ = [
     "TableFile",
     "Task",
     "any_task",
+    "basis_formula",
     "default_groupings",
     "default_split",
     "formula_of",
+    "group_task",
     "grouping",
     "grouping_rule",
     "joint_task",
     "known",
+    "latin_task",
     "left_out",
     "named_task",
     "paper_split",
@@ -50,5 +56,6 @@ __all__ = [
     "task_from_function",
     "task_from_source",
     "task_from_table",
+    "task_title",
     "why_not",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
+from spectraledge.tasks.group_tasks import group_task, latin_task
 from spectraledge.tasks.groupings import grouping, why_not
 from spectraledge.tasks.joint import JointTask, any_task
 from spectraledge.tasks.operations import all_pairs
@@ -94,9 +95,10 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     """Make a task from what a person types: known names, a table file, or `module.py:function`.
 
     Args:
-        source: A key of `OPERATIONS` or several (see `any_task`), a path ending in .csv or .npy, or a Python file and
-            a function in it.
-        modulus: Number of residues; a table brings its own.
+        source: A key of `OPERATIONS` or several (see `any_task`), "group:S5" or "group:S5:ab^-1" (see `group_task`),
+            "latin:0" or "loop:0" (see `latin_task`), a path ending in .csv or .npy, or a Python file and a function in
+            it.
+        modulus: Number of residues; a group and a table bring their own.
 
     Returns:
         The task.
@@ -106,6 +108,11 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     """
     if source.endswith((".csv", ".npy")):
         return _task_from_file(Path(source))
+    family, _, member = source.partition(":")
+    if family == "group" and member:
+        return group_task(member)
+    if family in ("latin", "loop") and member:
+        return latin_task(family, member, modulus=modulus)
     path, _, function_name = source.rpartition(":")
     if path.endswith(".py"):
         return task_from_function(load_function(Path(path), function_name), modulus=modulus, name=function_name)

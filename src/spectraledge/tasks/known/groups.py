@@ -1,11 +1,12 @@
-"""The group that a task's own table is, commutative or not, whatever its inputs and answers are called."""
+"""Groups by name, and the group that a task's own table is, commutative or not, whatever its elements are called."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra import Characters, as_group, irreducible_characters
 from spectraledge.errors import InputError
-from spectraledge.tasks.groupings import GroupingRule, register_grouping
+from spectraledge.tasks.group_tasks import parsed
+from spectraledge.tasks.groupings import FAMILIES, GroupingRule, register_grouping
 from spectraledge.tasks.task import Task
 
 
@@ -28,3 +29,26 @@ register_grouping(
         unless_told=True,
     )
 )
+
+
+def _named(member: str) -> GroupingRule:
+    """Functions of a·b, or of another word in a and b, in a group: of any task with a residue for every element."""
+    group, operation = parsed(member)
+
+    def elements(task: Task) -> NDArray[np.int64]:
+        if task.modulus != len(group):
+            raise InputError(
+                f"basis 'group:{member}' is of {len(group)} elements, task {task.name!r} of {task.modulus}: choose a "
+                "group of that order"
+            )
+        return operation.values(group, *task.pairs_N2.T)
+
+    return GroupingRule(
+        f"group:{member}",
+        operation.formula_in(group),
+        elements=elements,
+        characters=lambda _: irreducible_characters(group.table_MM),
+    )
+
+
+FAMILIES["group"] = _named
