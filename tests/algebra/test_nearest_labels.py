@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from group_support import LOOP, damaged, isotope, table_of
 
-from spectraledge.algebra import named_group
+from spectraledge.algebra import check_group, named_group
 from spectraledge.algebra.nearest_labels import best_labels, improved, random_labels, repaired
 
 
@@ -16,14 +16,18 @@ def test_wrong_and_missing_entries_are_outvoted(name):
     order = len(table)
     spoiled = damaged(table, order // 2, 1)
     spoiled.flat[np.random.default_rng(2).choice(table.size, order // 3, replace=False)] = -1
-    np.testing.assert_array_equal(repaired(spoiled, order), table)
+    group, labels = repaired(spoiled, order)
+    check_group(group)
+    np.testing.assert_array_equal(group[np.ix_(labels.rows_M, labels.columns_M)], labels.answers_K[table])
 
 
 def test_answers_that_no_element_has_are_outvoted():
     table = isotope(table_of("S4"), 4)
     spoiled = table.copy()
     spoiled[3, 5], spoiled[7, 7] = 24, 25
-    np.testing.assert_array_equal(repaired(spoiled, 26), table)
+    group, labels = repaired(spoiled, 26)
+    np.testing.assert_array_equal(group[np.ix_(labels.rows_M, labels.columns_M)], labels.answers_K[table])
+    assert labels.answers_K[24:].tolist() == [-1, -1]
 
 
 def test_a_table_with_nothing_of_a_group_is_not_repaired():

@@ -131,15 +131,9 @@ def _named(table_MM: Ints, group_MM: Ints, labels: Labels, *, is_exact: bool) ->
 def _near(table_MM: Ints, answers: int) -> Iterator[tuple[int, Ints, Labels]]:
     """Groups near a table: how many entries agree, the group's table, the labels."""
     order = len(table_MM)
-    mended_MM = repaired(table_MM, answers)
-    if mended_MM is not None:
-        common, places = np.unique(mended_MM, return_inverse=True)
-        found = group_labels(places.reshape(mended_MM.shape))
-        assert found is not None
-        answers_K = np.full(answers, -1)
-        answers_K[common] = found[1].answers_K
-        labels = Labels(found[1].rows_M, found[1].columns_M, answers_K)
-        agreeing, labels = improved(trusted_group("", found[0]), table_MM, labels)
+    found = repaired(table_MM, answers)
+    if found is not None:
+        agreeing, labels = improved(trusted_group("", found[0]), table_MM, found[1])
         yield agreeing, found[0], labels
         if 2 * (table_MM.size - agreeing) <= separation(order):
             return

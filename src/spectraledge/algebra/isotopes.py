@@ -82,7 +82,7 @@ def group_labels(table_MM: Ints) -> tuple[Ints, Labels] | None:
     Returns:
         The group's table and the labels; where the table has an identity, all three names of an element are its own.
 
-    Cost: O(M³).
+    Cost: see `check_group`.
     """
     if not is_latin(table_MM):
         return None
