@@ -21,10 +21,10 @@ def test_equal_streams_give_equal_squares():
 
 def test_all_squares_of_order_three_are_as_frequent():
     generator = np.random.default_rng(0)
-    counts = Counter(random_latin_square(3, generator).tobytes() for _ in range(360))
+    counts = Counter(random_latin_square(3, generator).tobytes() for _ in range(120))
     # There are twelve; χ² with 11 degrees of freedom is below 31.3 but once in a thousand.
     assert len(counts) == 12
-    assert sum((count - 30) ** 2 / 30 for count in counts.values()) < 31.3
+    assert sum((count - 10) ** 2 / 10 for count in counts.values()) < 31.3
 
 
 @pytest.mark.parametrize("order", [0, -2])

@@ -54,7 +54,7 @@ def test_functions_of_the_basis_are_split_by_representation():
 
 
 def test_a_basis_of_a_group_reads_any_task_of_its_size():
-    control = task_from_source("group:D5:permuted")
+    control = task_from_source("permuted:group:D5")
     own = task_from_source("group:D5")
     assert sorted(control.labels_N) == sorted(own.labels_N)
     assert (control.labels_N != own.labels_N).any()
@@ -62,6 +62,16 @@ def test_a_basis_of_a_group_reads_any_task_of_its_size():
     for other in (control, named_task("add", modulus=10), task_from_source("latin:3", modulus=10)):
         np.testing.assert_array_equal(grouping(other, "group:D5").groups_N, own.labels_N)
     assert "basis 'group:D5' is of 10 elements, task 'add' of 7" in why_not(named_task("add", modulus=7), "group:D5")
+
+
+def test_any_task_may_have_its_answers_permuted():
+    permuted = task_from_source("permuted:add", modulus=7)
+    np.testing.assert_array_equal(permuted.labels_N, named_task("permuted_add", modulus=7).labels_N)
+    assert (permuted.name, permuted.formula) == ("add-permuted", "a + b, answers permuted")
+    assert (permuted.structure, permuted.pairs_N2.shape) == ("output", (49, 2))
+    assert task_from_source("permuted:mul", modulus=7).digest == named_task("permuted_mul", modulus=7).digest
+    with pytest.raises(InputError, match=r"one task's answers are permuted, got the parts of 'add\+mul'"):
+        task_from_source("permuted:add+mul", modulus=7)
 
 
 def test_bases_of_groups_are_known_by_name():
@@ -104,6 +114,8 @@ def test_controls_have_every_answer_once_and_no_group(kind, modulus):
         ("group:S3:abb", r"unknown operation 'abb' on group S3: known are ab or product, ab\^-1 or quotient"),
         ("group:D0", "at least 1, got D0"),
         ("group:C1", "needs a group of two or more elements, got C1"),
+        ("permuted:", "unknown task 'permuted:'"),
+        ("permuted:group:T3", "unknown group 'T3'"),
         ("group:", "unknown task 'group:'"),
         ("group:S9", "groups are made up to 2,048"),
         ("latin:x", "latin squares are numbered from 0, got 'x': try latin:0"),

@@ -30,6 +30,11 @@ def test_numbers_are_read_between_any_delimiters(tmp_path, delimiter):
     assert (found.numbered().tolist(), found.answers, found.named) == (ADD, (0, 1, 2, 3), "none")
 
 
+def test_names_may_hold_commas(tmp_path):
+    found = read_table_file(written(tmp_path / "t.csv", [["()", "(1,2)"], ["(1,2)", "()"]], ";"))
+    assert (found.answers, found.shape) == (("()", "(1,2)"), (2, 2))
+
+
 def test_what_numpy_and_pandas_write_is_read(tmp_path):
     path = tmp_path / "t.csv"
     np.savetxt(path, np.array(ADD))

@@ -25,6 +25,9 @@ LARGEST_TRIED = 7
 ALL_KNOWN = 32
 """Order up to which a table without a near group is compared with all groups, above with those that have a name."""
 
+_ENOUGH = 0.75
+"""Share of entries that agree, from which no other group is tried (our choice: random names lead to fewer)."""
+
 _WORK = 1 << 18
 
 
@@ -75,9 +78,9 @@ def discover(table: ArrayLike) -> Discovery:
     group's under some names π of rows, τ of columns and σ of answers, each one to one. A table at distance 0 is
     recognised by its principal isotope (Albert 1943) and named by comparison with the groups of its order (`identify`).
     For others all names of all groups are tried up to order 7; above, wrong entries are outvoted by quadrangles
-    (`repaired`), names are improved in turn (`improved`), and groups of the order are tried from random names. The
-    distance is certain up to order 7, and where at most half of `separation` is to be changed; else it is an upper
-    bound.
+    (`repaired`), names are improved in turn (`improved`), and where fewer than three quarters of the entries then agree
+    groups of the order are tried from random names. The distance is certain up to order 7, and where at most half of
+    `separation` is to be changed; else it is an upper bound.
 
     Args:
         table: One row and one column for each of M elements; the answers numbered from 0, −1 for a missing entry.
@@ -135,7 +138,7 @@ def _near(table_MM: Ints, answers: int) -> Iterator[tuple[int, Ints, Labels]]:
     if found is not None:
         agreeing, labels = improved(trusted_group("", found[0]), table_MM, found[1])
         yield agreeing, found[0], labels
-        if 2 * (table_MM.size - agreeing) <= separation(order):
+        if agreeing >= _ENOUGH * table_MM.size:
             return
     generator = numpy_generator(0, "names to begin with")
     groups = _known_groups(order)

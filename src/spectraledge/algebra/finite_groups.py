@@ -138,7 +138,7 @@ def _generators(table_MM: Ints) -> Iterator[int]:
         inside_M[chosen[-1]] = True
         fresh = np.flatnonzero(inside_M)
         while len(fresh):
-            reached = np.unique(table_MM[np.ix_(fresh, chosen)])
+            reached = np.unique(table_MM[np.ix_(fresh, np.array(chosen))])
             fresh = reached[~inside_M[reached]]
             inside_M[fresh] = True
 

@@ -35,8 +35,8 @@ def train(
         typer.Argument(
             help=f"{', '.join(OPERATIONS)}; several with a head each (add+mul); a group by name, such as group:S5, "
             f"group:D13, group:C3xC4, with an operation behind it where it is not ab ({_ON_GROUPS}); controls of "
-            "--modulus residues without a group (latin:0, loop:0); a table of answers (table.csv, table.npy); or a "
-            "Python function (module.py:function).",
+            "--modulus residues without a group (latin:0, loop:0); a table of answers (table.csv, table.npy); a "
+            "Python function (module.py:function); or one of these with its answers permuted (permuted:group:S5).",
             show_default=False,
         ),
     ],

@@ -1,7 +1,7 @@
 """Tasks on the elements of a group by name, and controls of the same size without a group."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,30 +23,22 @@ class GroupOperation:
         word: What it is called in names of files.
         formula: As a person writes it.
         values: The operation on arrays of a and b.
-        is_dealt: Whether the answers are then dealt out anew, so that they can only be memorised.
     """
 
     word: str
     formula: str
     values: Callable[[Group, Ints, Ints], Ints]
-    is_dealt: bool = False
 
     def formula_in(self, group: Group) -> str:
         """The formula with the group's name."""
         return f"{self.formula} in {group.name}"
 
 
-def _product(group: Group, a: Ints, b: Ints) -> Ints:
-    products_N: Ints = group.table_MM[a, b]
-    return products_N
-
-
 GROUP_OPERATIONS = {
-    "ab": GroupOperation("product", "a·b", _product),
+    "ab": GroupOperation("product", "a·b", lambda group, a, b: group.table_MM[a, b]),
     "ab^-1": GroupOperation("quotient", "a·b⁻¹", lambda group, a, b: group.quotients_MM[a, b]),
     "aba^-1": GroupOperation("conjugate", "a·b·a⁻¹", lambda group, a, b: group.quotients_MM[group.table_MM[a, b], a]),
     "[a,b]": GroupOperation("commutator", "a·b·a⁻¹·b⁻¹", lambda group, a, b: group.commutators_MM[a, b]),
-    "permuted": GroupOperation("permuted", "a·b, answers permuted,", _product, is_dealt=True),
 }
 """What `group:NAME:OPERATION` may name, beside the words that stand in names of files."""
 
@@ -79,8 +71,7 @@ def group_task(member: str) -> Task:
         member: "S5", of a·b, or "S5:ab^-1" and so on (`GROUP_OPERATIONS`).
 
     Returns:
-        The task on all pairs. Its own basis is that of the operation, read by the irreducible representations; answers
-        that are permuted have none.
+        The task on all pairs. Its own basis is that of the operation, read by the irreducible representations.
 
     Raises:
         InputError: if there is no such group or operation, or it has fewer than two elements.
@@ -91,11 +82,7 @@ def group_task(member: str) -> Task:
     pairs_N2 = all_pairs(len(group))
     labels_N = operation.values(group, *pairs_N2.T)
     name = group.name if operation.word == "product" else f"{group.name}-{operation.word}"
-    task = Task(name, operation.formula_in(group), len(group), pairs_N2, labels_N, f"group:{member}")
-    if not operation.is_dealt:
-        return task
-    dealt_N = numpy_generator(0, "permuted answers").permutation(labels_N)
-    return replace(task, labels_N=dealt_N, structure="output")
+    return Task(name, operation.formula_in(group), len(group), pairs_N2, labels_N, f"group:{member}")
 
 
 def latin_task(kind: str, number: str, *, modulus: int) -> Task:

@@ -16,7 +16,8 @@ from spectraledge.errors import InputError
 Cell = int | float | str | None
 """A number, a name, or nothing."""
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (";", "\t", ",")
+"""A file's is the first that occurs in it, since names such as (1,2) hold commas."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class TableFile:
 def read_table_file(path: Path, *, square: bool = False, labels: bool | None = None) -> TableFile:
     """Read a table of answers.
 
-    Cells of a CSV file lie between commas, else semicolons, tabs or blanks. Its first row and column are taken for
+    Cells of a CSV file lie between semicolons, else tabs, commas or blanks. Its first row and column are taken for
     names when the rest tells: words beside numbers; or each name once, with nothing, or a word that is nowhere else, in
     the corner, and no more answers than rows where there are as many rows as columns.
 

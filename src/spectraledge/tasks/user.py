@@ -13,7 +13,7 @@ from spectraledge.files import load_function
 from spectraledge.tasks.group_tasks import group_task, latin_task
 from spectraledge.tasks.groupings import grouping, why_not
 from spectraledge.tasks.joint import JointTask, any_task
-from spectraledge.tasks.operations import all_pairs
+from spectraledge.tasks.operations import all_pairs, permuted
 from spectraledge.tasks.table_files import read_table_file
 from spectraledge.tasks.task import Task
 
@@ -97,7 +97,7 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     Args:
         source: A key of `OPERATIONS` or several (see `any_task`), "group:S5" or "group:S5:ab^-1" (see `group_task`),
             "latin:0" or "loop:0" (see `latin_task`), a path ending in .csv or .npy, or a Python file and a function in
-            it.
+            it; behind "permuted:" the same with its answers dealt out anew to the pairs.
         modulus: Number of residues; a group and a table bring their own.
 
     Returns:
@@ -106,17 +106,31 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     Raises:
         InputError: if the source is unknown, missing or malformed.
     """
-    if source.endswith((".csv", ".npy")):
-        return _task_from_file(Path(source))
     family, _, member = source.partition(":")
+    if family == "permuted" and member:
+        return _permuted(task_from_source(member, modulus=modulus))
     if family == "group" and member:
         return group_task(member)
     if family in ("latin", "loop") and member:
         return latin_task(family, member, modulus=modulus)
+    if source.endswith((".csv", ".npy")):
+        return _task_from_file(Path(source))
     path, _, function_name = source.rpartition(":")
     if path.endswith(".py"):
         return task_from_function(load_function(Path(path), function_name), modulus=modulus, name=function_name)
     return any_task(source, modulus=modulus)
+
+
+def _permuted(task: Task | JointTask) -> Task:
+    if isinstance(task, JointTask):
+        raise InputError(f"one task's answers are permuted, got the parts of {task.name!r}: name one")
+    return replace(
+        task,
+        name=f"{task.name}-permuted",
+        formula=f"{task.formula}, answers permuted",
+        labels_N=permuted(task.labels_N),
+        structure="output",
+    )
 
 
 def _task_from_file(path: Path) -> Task:
