@@ -15,16 +15,21 @@ from pathlib import Path
 import numpy as np
 
 from spectraledge.algebra import (
+    PAIR_ELEMENTS,
     candidate_names,
     conjugacy_classes,
+    coset_projector,
     discover,
+    double_cosets,
     groups_of_order,
     identify,
     irreducible_representations,
     isomorphism,
+    isotypic_parts,
     named_group,
     random_latin_square,
     separation,
+    subgroups,
 )
 from spectraledge.files import write_json
 
@@ -147,6 +152,22 @@ def laws(most):
     return {"groups": count, **worst}
 
 
+def seconds_of_everything(name):
+    """Seconds for a group: representations, subgroups, projectors of elements, pairs and two-sided cosets."""
+    began = time.perf_counter()
+    group = named_group(name)
+    irreducible_representations(group)
+    parts = isotypic_parts(group)
+    values_MM = np.random.default_rng(0).normal(size=(len(group), len(group)))
+    for elements in PAIR_ELEMENTS.values():
+        parts.split_pairs(values_MM, elements(group))
+    classes = subgroups(group).classes
+    for left in classes:
+        for right in classes:
+            coset_projector(double_cosets(group, left.elements, right.elements))
+    return {"seconds": time.perf_counter() - began, "representations": len(parts.names), "subgroups": len(classes)}
+
+
 def main():
     generator = np.random.default_rng(0)
     small = [group for order in ORDERS for group in groups_of_order(order)]
@@ -160,6 +181,7 @@ def main():
         result[name] = row
         print(name, row, flush=True)
 
+    keep("S5 with all its projectors", seconds_of_everything("S5"))
     keep("all groups up to order 32, behind names", behind_names(small, generator))
     for order, groups in large.items():
         keep(f"named groups of order {order}, behind names", behind_names(groups, generator))

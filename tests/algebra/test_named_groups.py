@@ -15,9 +15,11 @@ from spectraledge.algebra import (
     cyclic,
     dicyclic,
     dihedral,
+    identify,
     named_group,
     quaternion,
     symmetric,
+    units,
 )
 from spectraledge.errors import InputError
 
@@ -111,6 +113,15 @@ def test_affine_maps_are_composed():
         assert [((found // 5 + 1) * z + found % 5) % 5 for z in range(5)] == values
 
 
+@pytest.mark.parametrize(("modulus", "structure"), [(1, "C1"), (2, "C1"), (8, "C2xC2"), (15, "C2xC4"), (97, "C96")])
+def test_units_are_the_residues_with_an_inverse(modulus, structure):
+    group = units(modulus)
+    residues = [a for a in range(modulus) if any(a * b % modulus == 1 % modulus for b in range(modulus))]
+    expected = [[residues.index(a * b % modulus) for b in residues] for a in residues]
+    np.testing.assert_array_equal(group.table_MM, expected)
+    assert identify(group).group.name == structure
+
+
 def test_residues_are_added():
     np.testing.assert_array_equal(cyclic(6).table_MM, np.add.outer(range(6), range(6)) % 6)
 
@@ -132,6 +143,9 @@ def test_residues_are_added():
         ("Aff6", "the affine group needs a prime modulus, got 6: use 5 or 7"),
         ("Q12", "quaternion groups have order 8, 16, 32, …, got 12: Dic3 is near"),
         ("Q1", "quaternion groups have order 8"),
+        ("U2053", "U2053 is of order 2,052, and groups are made up to 2,048"),
+        ("U99999999999", "is of order above 2,048"),
+        ("U0", "at least 1, got U0"),
     ],
 )
 def test_what_names_no_group_is_refused(name, message):

@@ -37,6 +37,7 @@ from spectraledge.algebra.named_groups import (
     named_group,
     quaternion,
     symmetric,
+    units,
 )
 from spectraledge.algebra.primes import discrete_logarithms, is_prime, primitive_root, require_prime, root_of_minus_one
 from spectraledge.algebra.representations import (
@@ -108,6 +109,7 @@ __all__ = [
     "subgroups",
     "subsets",
     "symmetric",
+    "units",
     "walsh_characters",
     "walsh_transform",
     "without_rounding",

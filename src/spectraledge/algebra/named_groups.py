@@ -148,6 +148,28 @@ def affine(modulus: int) -> Group:
     return trusted_group(f"Aff{modulus}", (scales - 1) * modulus + shifts)
 
 
+def units(modulus: int) -> Group:
+    """U_n, of order φ(n): the residues mod n that have an inverse, ascending, multiplied. U_97 is C96.
+
+    Args:
+        modulus: The modulus n, at least 1.
+
+    Returns:
+        The group "Un".
+
+    Raises:
+        InputError: if the modulus is out of range.
+    """
+    _check_size(f"U{modulus}", modulus, 1)
+    # Up to the largest order every modulus is below ten times it: n/φ(n) grows as log log n.
+    if modulus > 10 * LARGEST:
+        raise InputError(f"U{modulus} is of order above {LARGEST:,}, up to which groups are made: choose a smaller one")
+    residues = np.array([n for n in range(modulus) if math.gcd(n, modulus) == 1])
+    _check_size(f"U{modulus}", modulus, len(residues))
+    products = residues[:, None] * residues % modulus
+    return trusted_group(f"U{modulus}", np.searchsorted(residues, products))
+
+
 _FAMILIES: dict[str, Callable[[int], Group]] = {
     "C": cyclic,
     "Z": cyclic,
@@ -157,6 +179,7 @@ _FAMILIES: dict[str, Callable[[int], Group]] = {
     "S": symmetric,
     "A": alternating,
     "Aff": affine,
+    "U": units,
 }
 
 
@@ -164,7 +187,8 @@ def named_group(name: str) -> Group:
     """The group of a name.
 
     Args:
-        name: "C12", "D7" (of order 14), "Dic5" (of order 20), "Q8", "S4", "A5", "Aff7", or a product of such, "C3xS3".
+        name: "C12", "D7" (of order 14), "Dic5" (of order 20), "Q8", "S4", "A5", "Aff7", "U15" (of residues), or a
+            product of such, "C3xS3".
 
     Returns:
         The group; its elements are numbered as its constructor says, those of a product as `direct_product` does.
@@ -177,8 +201,8 @@ def named_group(name: str) -> Group:
         found = re.fullmatch(r"([A-Za-z]+)([0-9]+)", part)
         if not found or found[1] not in _FAMILIES:
             raise InputError(
-                f"unknown group {name!r}: known are C12, D7 (of order 14), Dic5 (of order 20), Q8, S4, A5, Aff7 and "
-                "products such as C3xS3, each with any number"
+                f"unknown group {name!r}: known are C12, D7 (of order 14), Dic5 (of order 20), Q8, S4, A5, Aff7, "
+                "U15 (of residues) and products such as C3xS3, each with any number"
             )
         factors.append(_FAMILIES[found[1]](int(found[2])))
         _check_size(name, 1, math.prod(map(len, factors)))
