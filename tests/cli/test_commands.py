@@ -227,7 +227,7 @@ def test_a_group_and_its_control_are_read_by_irreducible_representations(command
         np.savetxt(source, np.roll(named_group("S3").table_MM, 1, axis=0)[:, ::-1], fmt="%d")
     runs = [tmp_path / "own", tmp_path / "control"]
     for folder, name in zip(runs, (source, f"permuted:{source}"), strict=True):
-        done = command("train", name, *TINY[2:], "--steps", 60, "--out", folder)
+        done = command("train", name, *TINY[2:], "--steps", 40, "--out", folder)
         assert done.code == 0, done.err
     done = command("score", runs[0], "--control", runs[1], "--window", 5, "--nulls", 3)
     assert done.code == 0, done.err
