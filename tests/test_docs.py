@@ -26,6 +26,13 @@ def test_python_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.splitlines()[-1].startswith("forward ")
 
 
+def test_groups_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("docs/groups.md", "python")
+    exec(compile(code, "docs/groups.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-2:] == ["11 classes of subgroups", "S4 0.0"]
+
+
 def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code = blocks("docs/attach.md", "python")

@@ -11,6 +11,7 @@ import torch
 from cli_support import TINY, Command
 from safetensors.torch import save_file
 
+from spectraledge.algebra import named_group
 from spectraledge.tasks import GROUPINGS, OPERATIONS
 from spectraledge.trajectory import Manifest
 
@@ -216,3 +217,21 @@ def test_several_runs_train_as_one_batch(command: Command, tmp_path: Path) -> No
     assert f"its page: spectraledge report {' '.join(run['folder'] for run in found)}\n" in result.err
     assert [Manifest.read(Path(run["folder"])).config["seed"] for run in found] == [5, 6, 7]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(Path(run["folder"]).name for run in found)
+
+
+@pytest.mark.parametrize("kind", ["name", "table"])
+def test_a_group_and_its_control_are_read_by_irreducible_representations(command: Command, tmp_path: Path, kind: str):
+    source, own = "group:S3", "group:S3"
+    if kind == "table":
+        source, own = tmp_path / "t.csv", "group"
+        np.savetxt(source, np.roll(named_group("S3").table_MM, 1, axis=0)[:, ::-1], fmt="%d")
+    runs = [tmp_path / "own", tmp_path / "control"]
+    for folder, name in zip(runs, (source, f"permuted:{source}"), strict=True):
+        done = command("train", name, *TINY[2:], "--steps", 40, "--out", folder)
+        assert done.code == 0, done.err
+    done = command("score", runs[0], "--control", runs[1], "--window", 5, "--nulls", 3)
+    assert done.code == 0, done.err
+    assert done.out.startswith("On pairs that it never saw, functions of ")
+    score = pd.read_parquet(runs[0] / "score.parquet")
+    # Two more representations than the trivial one: the sign, and that of dimension 2 with its 4 functions.
+    assert set(score.loc[score["basis"] == own, "subspace"]) >= {"frequency 1", "frequency 2"}

@@ -222,9 +222,24 @@ def test_a_broken_npy_file_is_refused(tmp_path, content):
         task_from_source(str(path))
 
 
-def test_a_npy_file_of_strings_is_refused(tmp_path):
-    with pytest.raises(InputError, match="not a readable table of numbers"):
-        task_from_source(npy(tmp_path / "t.npy", np.full((5, 5), "x")))
+def test_names_are_answers_numbered_in_their_order(tmp_path):
+    names = np.array([["b", "a"], ["a", "b"]])
+    task = task_from_source(npy(tmp_path / "t.npy", names))
+    assert (task.labels_N.tolist(), task.modulus) == ([1, 0, 0, 1], 2)
+    named = task_from_source(csv(tmp_path / "t.csv", "*,b,a\nb,b,a\na,a,b\n"))
+    assert named.labels_N.tolist() == [0, 1, 1, 0]
+
+
+def test_numbers_keep_their_value_unless_rows_and_columns_are_named_by_them(tmp_path):
+    assert task_from_source(csv(tmp_path / "t.csv", "3,1\n1,3\n")).labels_N.tolist() == [3, 1, 1, 3]
+    assert task_from_source(csv(tmp_path / "t.csv", ",3,1\n3,3,1\n1,1,3\n")).labels_N.tolist() == [0, 1, 1, 0]
+
+
+def test_a_table_of_a_group_is_read_in_that_group(tmp_path):
+    content = "\n".join(",".join(str((3 * a + b) % 5) for b in range(5)) for a in range(5))
+    assert task_from_source(csv(tmp_path / "t.csv", content)).structure == "group"
+    assert task_from_source(csv(tmp_path / "t.csv", content.replace("4", ""))).structure == "output"
+    assert task_from_source(csv(tmp_path / "t.csv", content.replace("4", "3"))).structure == "output"
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.npy"])

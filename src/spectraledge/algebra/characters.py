@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spectraledge.algebra.finite_groups import group_from_table
 from spectraledge.algebra.fourier import real_characters, without_rounding
+from spectraledge.algebra.isotypic import isotypic_kernels
+from spectraledge.algebra.representations import character_table
 from spectraledge.algebra.walsh import cube, parity
-from spectraledge.errors import InputError
-from spectraledge.streams import numpy_generator
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -66,31 +67,12 @@ def walsh_characters(bits: int) -> Characters:
     return Characters(functions_MM / np.sqrt(len(functions_MM)), np.arange(len(functions_MM)))
 
 
-def check_group(table_MM: Ints) -> None:
-    """Check that an operation table is that of a group.
-
-    Args:
-        table_MM: Entry (x, y) is x·y, in 0..M − 1.
-
-    Raises:
-        InputError: if it is not, with what it lacks.
-    """
-    elements = np.arange(len(table_MM))
-    if (np.sort(table_MM, axis=0) != elements[:, None]).any() or (np.sort(table_MM, axis=1) != elements).any():
-        raise InputError("expected the table of a group, in which every row and column has every answer once")
-    for x, row_M in enumerate(table_MM):
-        if (left := table_MM[row_M] != row_M[table_MM]).any():
-            y, z = np.argwhere(left)[0]
-            raise InputError(f"expected the table of a group, but (x·y)·z is not x·(y·z) for x, y, z = {x}, {y}, {z}")
-
-
 def irreducible_characters(table_MM: Ints) -> Characters:
     """Functions on any finite group, split into those of each irreducible representation, smallest first.
 
     Definition: the matrix entries of an irreducible representation of dimension d span d² functions; a representation
-    and its conjugate share a subspace, since functions are real. Found as the eigenspaces of the convolution with a
-    random function that is equal on conjugate and on inverse elements; all such commute, and a random one tells the
-    representations apart. Law: left and right translations map each subspace to itself.
+    and its conjugate share a subspace, since functions are real. Found as the eigenspaces of Σ_k k·P_k, where P_k
+    projects on the k-th subspace (`isotypic_kernels`). Law: left and right translations map each subspace to itself.
 
     Args:
         table_MM: Entry (x, y) is x·y, in 0..M − 1.
@@ -101,19 +83,8 @@ def irreducible_characters(table_MM: Ints) -> Characters:
     Raises:
         InputError: if the table is not that of a group.
     """
-    check_group(table_MM)
-    elements = np.arange(len(table_MM))
-    identity = int(np.flatnonzero(table_MM[:, 0] == 0)[0])
-    inverse_M = np.argmax(table_MM == identity, axis=1)
-    conjugates_MM = table_MM[table_MM, inverse_M[:, None]]
-    class_M = np.minimum(conjugates_MM.min(axis=0), conjugates_MM[:, inverse_M].min(axis=0))
-    weight_M = numpy_generator(0, "irreducible characters").normal(size=len(elements))[class_M]
-    # The constants are an eigenspace as well; shifted far below all others they come first.
-    shift = np.abs(weight_M).sum()
-    eigenvalues_M, functions_MM = np.linalg.eigh(weight_M[table_MM[:, inverse_M]] - 3 * shift / len(elements))
-    distinct_M = np.diff(eigenvalues_M, prepend=eigenvalues_M[0]) > 1e-9 * shift
-    space_M = np.cumsum(distinct_M)
-    dimension_M = np.bincount(space_M)[space_M]
-    order_M = np.lexsort((space_M, dimension_M, space_M > 0))
-    ordered_M = space_M[order_M]
-    return Characters(functions_MM[:, order_M], np.cumsum(np.diff(ordered_M, prepend=0) != 0))
+    group = group_from_table(table_MM)
+    kernels_FM = isotypic_kernels(character_table(group))
+    numbered_M = np.arange(len(kernels_FM)) @ kernels_FM
+    eigenvalues_M, functions_MM = np.linalg.eigh(numbered_M[group.quotients_MM])
+    return Characters(functions_MM, np.rint(eigenvalues_M).astype(np.int64))

@@ -8,6 +8,7 @@ import pandas as pd
 from spectraledge.analyses.selection_tables import described
 from spectraledge.display import Displayed
 from spectraledge.models import TransformerConfig
+from spectraledge.tasks import task_title
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
@@ -126,7 +127,8 @@ class RunResult(Displayed):
         """The run in a few words."""
         model = self.config.model
         kind = "" if isinstance(model, TransformerConfig) else f", {model.label}"
-        return f"{self.formula} mod {model.tokens}, weight decay {self.config.weight_decay:g}{kind}"
+        task = task_title(self.formula, self.structure, model.tokens)
+        return f"{task}, weight decay {self.config.weight_decay:g}{kind}"
 
     @property
     def grokked(self) -> bool:

@@ -1,6 +1,6 @@
 """The score of a run: which functions it computes over training, and what makes them grow."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
             formed.append(wave.picture(step, network.readout(FUNCTION).astype(np.float64)))
             yield network
 
-    score = _states(run, settings.bases, passing())
+    score = _states(run, _groupings(run, settings.bases), passing())
     return {SCORE.name: score, FORMING.name: pd.concat(formed, ignore_index=True)}
 
 
@@ -111,16 +111,39 @@ def state_of_run(folder: Path, bases: Sequence[str] | None = None) -> pd.DataFra
         InputError: if the folder is no run, or a basis is unknown or does not apply to its task.
     """
     run = RecordedRun.open(folder)
-    return _states(run, bases, (Network.at(run, step, dtype=torch.float32) for step in run.steps))
+    return _states(run, _groupings(run, bases), _networks(run))
+
+
+def state_of_control(folder: Path, learned: RecordedRun) -> pd.DataFrame:
+    """Measure the score of a control in the own basis of the run that it is a control of.
+
+    The group of a table is that of the run's own answers; those of the control are no group's.
+
+    Args:
+        folder: The control's run folder.
+        learned: The run.
+
+    Returns:
+        See `SCORE`, of that basis.
+
+    Raises:
+        InputError: if the folder is no run, or the basis does not apply to its task.
+    """
+    run, own = RecordedRun.open(folder), learned.task.structure
+    is_of_table = own == "group" and np.array_equal(run.task.pairs_N2, learned.task.pairs_N2)
+    return _states(run, {own: grouping(learned.task if is_of_table else run.task, own)}, _networks(run))
+
+
+def _networks(run: RecordedRun) -> Iterator[Network]:
+    return (Network.at(run, step, dtype=torch.float32) for step in run.steps)
 
 
 def _groupings(run: RecordedRun, names: Sequence[str] | None) -> dict[str, Grouping]:
     return {name: grouping(run.task, name) for name in names or default_groupings(run.task)}
 
 
-def _states(run: RecordedRun, names: Sequence[str] | None, networks: Iterable[Network]) -> pd.DataFrame:
+def _states(run: RecordedRun, asked: Mapping[str, Grouping], networks: Iterable[Network]) -> pd.DataFrame:
     halves = {"all": None, "train": ~run.test_N, "test": run.test_N}
-    asked = _groupings(run, names)
     bases = {half: make_bases(run, asked, kept_N) for half, kept_N in halves.items() if kept_N is None or kept_N.any()}
     energies: dict[tuple[ReadoutName, str, str], list[Float]] = {}
     for network in networks:

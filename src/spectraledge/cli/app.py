@@ -22,6 +22,7 @@ _COMMANDS = {
     "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
     "score": ("score_command", "spectraledge score runs/add --control runs/permuted_add"),
     "report": ("report_command", "spectraledge report runs/add runs/permuted_add --out compared"),
+    "discover": ("discover_command", "spectraledge discover table.csv --json"),
     "doctor": ("doctor", "spectraledge doctor --json"),
     "study": ("study_commands", None),
     "checkpoints": ("checkpoints", None),

@@ -7,7 +7,7 @@ import typer
 
 from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.onsets import ONSETS, check_control, onset_table
-from spectraledge.analyses.score import GROWING, SCORING, state_of_run
+from spectraledge.analyses.score import GROWING, SCORING, state_of_control
 from spectraledge.analyses.score_findings import carried_sentence, score_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
@@ -70,7 +70,7 @@ def score(
     for reason in reasons(tables):
         remark(f"left out {reason}")
     place = out or folder
-    states = [state_of_run(other, [own]) for other in controls]
+    states = [state_of_control(other, run) for other in controls]
     onsets = ONSETS.frame()
     if states:
         onsets = onset_table(tables["score"], states, basis=own, grokked_step=Manifest.read(folder).grokked_step)

@@ -19,19 +19,24 @@ from spectraledge.cli.options import (
     use_threads,
 )
 from spectraledge.errors import InputError
-from spectraledge.tasks import OPERATIONS, task_from_source
+from spectraledge.tasks import OPERATIONS, task_from_source, task_title
+from spectraledge.tasks.group_tasks import GROUP_OPERATIONS
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
 from spectraledge.trajectory import Manifest
+
+_ON_GROUPS = ", ".join(f"group:S4:{key} or :{each.word}" for key, each in GROUP_OPERATIONS.items() if key != "ab")
 
 
 def train(
     task: Annotated[
         str,
         typer.Argument(
-            help=f"{', '.join(OPERATIONS)}; several with a head each (add+mul); "
-            "a table of answers (table.csv, table.npy); or a Python function (module.py:function).",
+            help=f"{', '.join(OPERATIONS)}; several with a head each (add+mul); a group by name, such as group:S5, "
+            f"group:D13, group:C3xC4, with an operation behind it where it is not ab ({_ON_GROUPS}); controls of "
+            "--modulus residues without a group (latin:0, loop:0); a table of answers (table.csv, table.npy); a "
+            "Python function (module.py:function); or one of these with its answers permuted (permuted:group:S5).",
             show_default=False,
         ),
     ],
@@ -112,7 +117,8 @@ def train(
         folders = [out or Path("runs") / configs[0].run_id]
     else:
         folders = [(out or Path("runs")) / config.run_id for config in configs]
-    remark(f"{chosen.formula} mod {chosen.modulus}, {len(chosen)} pairs, into {', '.join(map(str, folders))}")
+    title = task_title(chosen.formula, chosen.parts[-1].structure, chosen.modulus)
+    remark(f"{title}, {len(chosen)} pairs, into {', '.join(map(str, folders))}")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

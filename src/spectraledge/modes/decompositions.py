@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import Characters, cyclic_characters
 from spectraledge.errors import InputError
-from spectraledge.tasks import GROUPINGS, Grouping
+from spectraledge.tasks import GROUPINGS, Grouping, basis_formula
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -335,7 +335,7 @@ def part_labels(family: Family, parts: Sequence[str], groupings: Mapping[str, st
     earlier: list[str] = []
     for part in parts:
         name = groupings.get(part, "")
-        formula = GROUPINGS[name].formula if name in GROUPINGS else name or part
+        formula = basis_formula(name) if name else part
         if family == "pairs" and not name:
             formula = f"{part} alone"
         beyond = f", beyond {' and '.join(earlier)}" if family == "joint" and earlier else ""

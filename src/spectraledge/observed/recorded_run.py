@@ -14,7 +14,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.spectrum import Directions, window_directions
 from spectraledge.spectrum.windows import check_window
-from spectraledge.tasks import OPERATIONS, Task, grouping_rule, joint_task, named_task, part_names
+from spectraledge.tasks import GROUPINGS, OPERATIONS, Task, grouping_rule, joint_task, named_task, part_names
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
 from spectraledge.training.run_folder import PARTS_FILE, label_column
@@ -99,8 +99,10 @@ class RecordedRun:
             for candidate in (known, *joint_task([known]).parts):
                 task = candidate if candidate.digest == task.digest else task
         if name in (structures := Manifest.read(folder).structures):
-            grouping_rule(structures[name])
-            task = replace(task, structure=structures[name])
+            rule = grouping_rule(structures[name])
+            task = replace(task, structure=rule.name)
+            if rule.name not in GROUPINGS:
+                task = replace(task, formula=rule.formula)
         is_test = np.array(domain["split"] == "test")
         return cls(folder, config, task, names.index(name), is_test, Series.open(folder, patterns or config.watched))
 

@@ -14,7 +14,7 @@ from spectraledge.claims.published import MODES, PublishedMode
 from spectraledge.models import TransformerConfig
 from spectraledge.report.words import listing
 from spectraledge.studies.results import StudyResult
-from spectraledge.tasks import GROUPINGS
+from spectraledge.tasks import basis_formula
 
 OWN = "own functions"
 """All functions of a task's own variable, in figures and tables."""
@@ -48,7 +48,7 @@ def titles(study: StudyResult) -> dict[str, str]:
 
 def basis_label(name: str) -> str:
     """A basis as a person writes it."""
-    return GROUPINGS[name].formula if name in GROUPINGS else name
+    return basis_formula(name)
 
 
 def own_variables(runs: Iterable[RunResult]) -> str:

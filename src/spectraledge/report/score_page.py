@@ -16,7 +16,7 @@ from spectraledge.report.publishing import write_page
 from spectraledge.report.run_names import titles
 from spectraledge.report.score_figure import Scored, score_figure
 from spectraledge.studies.results import StudyResult
-from spectraledge.tasks import OPERATIONS
+from spectraledge.tasks import task_title
 from spectraledge.trajectory import Manifest
 
 
@@ -31,10 +31,10 @@ def scored(folder: Path, score: pd.DataFrame) -> Scored:
         What is drawn of it.
     """
     run = RecordedRun.open(folder)
-    name, config = run.task.name, run.config
-    title = OPERATIONS[name].formula if name in OPERATIONS else name
+    config = run.config
+    title = task_title(run.task.formula, run.task.structure, config.model.tokens)
     share = f", {config.train_fraction:.0%} of pairs train" if config.train_fraction != 0.5 else ""
-    title = f"{title} mod {config.model.tokens}, weight decay {config.weight_decay:g}{share}"
+    title = f"{title}, weight decay {config.weight_decay:g}{share}"
     return Scored(title, score, run.metrics, Manifest.read(folder).grokked_step)
 
 

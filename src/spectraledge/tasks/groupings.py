@@ -134,6 +134,9 @@ class GroupingRule:
 GROUPINGS: dict[str, GroupingRule] = {}
 """Every grouping by name, in the order in which they are shown."""
 
+FAMILIES: dict[str, Callable[[str], GroupingRule]] = {}
+"""Groupings that are named by a family and a member, "group:S5": from the member to the rule."""
+
 
 def _combination(axes: Axes, signs: tuple[int, int]) -> str:
     return next((rule.name for rule in GROUPINGS.values() if rule.axes is axes and rule.signs == signs), "")
@@ -157,7 +160,7 @@ def grouping_rule(name: str) -> GroupingRule:
     """The rule of a grouping by name.
 
     Args:
-        name: A key of `GROUPINGS`.
+        name: A key of `GROUPINGS`, or one of `FAMILIES` with a member behind a colon.
 
     Returns:
         The rule.
@@ -165,9 +168,26 @@ def grouping_rule(name: str) -> GroupingRule:
     Raises:
         InputError: if the name is unknown.
     """
+    family, _, member = name.partition(":")
+    if member and family in FAMILIES:
+        return FAMILIES[family](member)
     if name not in GROUPINGS:
         raise InputError(f"unknown basis {name!r}: known bases are {', '.join(GROUPINGS)}")
     return GROUPINGS[name]
+
+
+def basis_formula(name: str) -> str:
+    """A grouping as a person writes it; the name itself where it is none."""
+    try:
+        return grouping_rule(name).formula
+    except InputError:
+        return name
+
+
+def task_title(formula: str, structure: str, modulus: int) -> str:
+    """A task in a few words: elements of a group by name are no residues, all others are counted mod their number."""
+    family, _, member = structure.partition(":")
+    return formula if member and family in FAMILIES else f"{formula} mod {modulus}"
 
 
 def grouping(task: Task, name: str) -> Grouping:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spectraledge.algebra import require_prime
 from spectraledge.errors import InputError
 from spectraledge.memory import check_memory
+from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import Task
 
 Ints = NDArray[np.int64]
@@ -81,6 +82,11 @@ def named_task(name: str, *, modulus: int = 97) -> Task:
     pairs = all_pairs(modulus, operation.smallest)
     labels = operation.values(pairs[:, 0], pairs[:, 1], modulus) % modulus
     return Task(name, operation.formula, modulus, pairs, labels, operation.structure)
+
+
+def permuted(answers_N: Ints) -> Ints:
+    """Answers dealt out anew to the pairs, always in the same way, so that they can only be memorised."""
+    return numpy_generator(0, "permuted answers").permutation(answers_N)
 
 
 def all_pairs(modulus: int, smallest: tuple[int, int] = (0, 0)) -> Ints:

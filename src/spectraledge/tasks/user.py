@@ -1,18 +1,20 @@
 """Tasks that a user brings: a Python function, or a table in a CSV or .npy file."""
 
-import csv
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
-from spectraledge.tasks.groupings import grouping
+from spectraledge.tasks.group_tasks import group_task, latin_task
+from spectraledge.tasks.groupings import grouping, why_not
 from spectraledge.tasks.joint import JointTask, any_task
-from spectraledge.tasks.operations import all_pairs
+from spectraledge.tasks.operations import all_pairs, permuted
+from spectraledge.tasks.table_files import read_table_file
 from spectraledge.tasks.task import Task
 
 
@@ -93,9 +95,10 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     """Make a task from what a person types: known names, a table file, or `module.py:function`.
 
     Args:
-        source: A key of `OPERATIONS` or several (see `any_task`), a path ending in .csv or .npy, or a Python file and
-            a function in it.
-        modulus: Number of residues; a table brings its own.
+        source: A key of `OPERATIONS` or several (see `any_task`), "group:S5" or "group:S5:ab^-1" (see `group_task`),
+            "latin:0" or "loop:0" (see `latin_task`), a path ending in .csv or .npy, or a Python file and a function in
+            it; behind "permuted:" the same with its answers dealt out anew to the pairs.
+        modulus: Number of residues; a group and a table bring their own.
 
     Returns:
         The task.
@@ -103,23 +106,43 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     Raises:
         InputError: if the source is unknown, missing or malformed.
     """
+    family, _, member = source.partition(":")
+    if family == "permuted" and member:
+        return _permuted(task_from_source(member, modulus=modulus))
+    if family == "group" and member:
+        return group_task(member)
+    if family in ("latin", "loop") and member:
+        return latin_task(family, member, modulus=modulus)
     if source.endswith((".csv", ".npy")):
-        return task_from_table(_read_table(Path(source)), name=Path(source).stem)
+        return _task_from_file(Path(source))
     path, _, function_name = source.rpartition(":")
     if path.endswith(".py"):
         return task_from_function(load_function(Path(path), function_name), modulus=modulus, name=function_name)
     return any_task(source, modulus=modulus)
 
 
-def _read_table(path: Path) -> NDArray[np.float64]:
-    if not path.is_file():
-        raise InputError(f"no task table at {path}: give the path of a .csv or .npy file")
-    try:
-        if path.suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
-        # The byte order mark that spreadsheets write is no part of the first answer; an empty cell excludes its pair.
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            rows = [[float(cell.strip() or "nan") for cell in row] for row in csv.reader(handle) if row]
-        return np.array(rows, dtype=np.float64)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path} is not a readable table of numbers ({error})") from error
+def _permuted(task: Task | JointTask) -> Task:
+    if isinstance(task, JointTask):
+        raise InputError(f"one task's answers are permuted, got the parts of {task.name!r}: name one")
+    return replace(
+        task,
+        name=f"{task.name}-permuted",
+        formula=f"{task.formula}, answers permuted",
+        labels_N=permuted(task.labels_N),
+        structure="output",
+    )
+
+
+def _task_from_file(path: Path) -> Task:
+    """The task of a table in a file; its own group is the table's, where that is a group's."""
+    table = read_table_file(path)
+    is_of_names = set(table.answers) <= {*table.rows, *table.columns}
+    if not table.is_of_numbers and not is_of_names and not all(isinstance(answer, str) for answer in table.answers):
+        words = [answer for answer in table.answers if isinstance(answer, str)]
+        raise InputError(
+            f"{path} is not a readable table of numbers or names ({words[0]!r} is no number, others are): number the "
+            "answers from 0, or name them all, or name rows and columns"
+        )
+    are_numbers = table.is_of_numbers and not is_of_names
+    task = task_from_table(np.array(table.cells, np.float64) if are_numbers else table.numbered(), name=path.stem)
+    return task if why_not(task, "group") else replace(task, structure="group")

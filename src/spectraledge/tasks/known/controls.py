@@ -4,20 +4,13 @@ The maximum can be learned; answers that are dealt out anew to the pairs, always
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spectraledge.streams import numpy_generator
-from spectraledge.tasks.operations import Operation, register_operation
-
-
-def _permuted(answers: NDArray[np.int64]) -> NDArray[np.int64]:
-    return numpy_generator(0, "permuted answers").permutation(answers)
-
+from spectraledge.tasks.operations import Operation, permuted, register_operation
 
 register_operation(Operation("maximum", "max(a, b)", "output", lambda a, b, n: np.maximum(a, b)))
 register_operation(
-    Operation("permuted_add", "a + b, answers permuted", "output", lambda a, b, n: _permuted((a + b) % n))
+    Operation("permuted_add", "a + b, answers permuted", "output", lambda a, b, n: permuted((a + b) % n))
 )
 register_operation(
-    Operation("permuted_mul", "a·b, answers permuted", "output", lambda a, b, n: _permuted(a * b % n), (1, 1))
+    Operation("permuted_mul", "a·b, answers permuted", "output", lambda a, b, n: permuted(a * b % n), (1, 1))
 )

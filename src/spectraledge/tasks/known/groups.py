@@ -1,11 +1,12 @@
-"""The group that a task's own table is, commutative or not, whatever its inputs and answers are called."""
+"""Groups by name, and the group that a task's own table is, commutative or not, whatever its elements are called."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import Characters, irreducible_characters
+from spectraledge.algebra import Characters, as_group, irreducible_characters
 from spectraledge.errors import InputError
-from spectraledge.tasks.groupings import GroupingRule, register_grouping
+from spectraledge.tasks.group_tasks import parsed
+from spectraledge.tasks.groupings import FAMILIES, GroupingRule, register_grouping
 from spectraledge.tasks.task import Task
 
 
@@ -19,30 +20,6 @@ def _characters(task: Task) -> Characters:
     return irreducible_characters(as_group(_table(task)))
 
 
-def as_group(table_MM: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The operation on the answers of a table whose inputs and answers may have been renamed, each in its own way.
-
-    Definition: the principal isotope, T(a, 0) ∘ T(0, b) = T(a, b). Law (Albert 1943): where the table is that of a
-    group G with renamed rows, columns and entries, it is a group isomorphic to G, as is any table with an identity, and
-    translations of the one are translations of the other, so that both have the same subspaces of functions.
-
-    Args:
-        table_MM: Entry (a, b), in 0..M − 1.
-
-    Returns:
-        The table itself where it has an identity, or where rows or columns lack answers; else the isotope. Either may
-        be no group's.
-    """
-    elements_M = np.arange(len(table_MM))
-    complete = all((np.sort(part, axis=0) == elements_M[:, None]).all() for part in (table_MM, table_MM.T))
-    identity_M = (table_MM == elements_M).all(axis=1) & (elements_M == table_MM.T).all(axis=1)
-    if identity_M.any() or not complete:
-        return table_MM
-    isotope_MM = np.empty_like(table_MM)
-    isotope_MM[np.ix_(table_MM[:, 0], table_MM[0])] = table_MM
-    return isotope_MM
-
-
 register_grouping(
     GroupingRule(
         "group",
@@ -52,3 +29,26 @@ register_grouping(
         unless_told=True,
     )
 )
+
+
+def _named(member: str) -> GroupingRule:
+    """Functions of a·b, or of another word in a and b, in a group: of any task with a residue for every element."""
+    group, operation = parsed(member)
+
+    def elements(task: Task) -> NDArray[np.int64]:
+        if task.modulus != len(group):
+            raise InputError(
+                f"basis 'group:{member}' is of {len(group)} elements, task {task.name!r} of {task.modulus}: choose a "
+                "group of that order"
+            )
+        return operation.values(group, *task.pairs_N2.T)
+
+    return GroupingRule(
+        f"group:{member}",
+        operation.formula_in(group),
+        elements=elements,
+        characters=lambda _: irreducible_characters(group.table_MM),
+    )
+
+
+FAMILIES["group"] = _named

@@ -1,0 +1,113 @@
+"""Every group of a small order, made as extensions of smaller ones by cyclic groups of prime order."""
+
+import itertools
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectraledge.algebra.finite_groups import Group, trusted_group
+from spectraledge.algebra.isomorphism import element_colours, fingerprint, isomorphism
+from spectraledge.algebra.named_groups import cyclic
+from spectraledge.algebra.primes import is_prime
+from spectraledge.errors import InputError
+
+Ints = NDArray[np.int64]
+
+MOST = 59
+"""All groups up to this order are solvable: A5, of order 60, is the first that is not."""
+
+
+@cache
+def groups_of_order(order: int) -> tuple[Group, ...]:
+    """All groups of an order up to isomorphism, none twice.
+
+    Definition (Hölder 1895): a solvable group has a normal subgroup N of prime index p, and is N with an element t for
+    which t·n·t⁻¹ = σ(n) and t^p = m, where σ is an automorphism of N that fixes m and whose p-th power is conjugation
+    by m. All σ up to conjugation by automorphisms, and all m, are tried. Law: 51 groups of order 32 (OEIS A000001).
+
+    Args:
+        order: From 1 to `MOST`.
+
+    Returns:
+        The groups, as tables without a name of their own.
+
+    Raises:
+        InputError: if the order is out of range.
+
+    Cost: seconds at order 32; what is found is kept.
+    """
+    if not 1 <= order <= MOST:
+        raise InputError(f"all groups are made for orders 1 to {MOST}, got {order}")
+    if order == 1:
+        return (cyclic(1),)
+    found: dict[str, list[Group]] = {}
+    for prime in (p for p in range(2, order + 1) if order % p == 0 and is_prime(p)):
+        for normal in groups_of_order(order // prime):
+            for extension in _extensions(normal, prime):
+                alike = found.setdefault(fingerprint(extension), [])
+                if all(isomorphism(extension, other) is None for other in alike):
+                    alike.append(extension)
+    return tuple(itertools.chain.from_iterable(found.values()))
+
+
+def _extensions(normal: Group, prime: int) -> Iterator[Group]:
+    order = len(normal)
+    automorphisms_AM = _automorphisms(normal)
+    for sigma_M in _up_to_conjugation(automorphisms_AM):
+        powers_PM = [np.arange(order)]
+        for _ in range(prime):
+            powers_PM.append(sigma_M[powers_PM[-1]])
+        for m in np.flatnonzero(sigma_M == np.arange(order)).tolist():
+            conjugation_M = normal.quotients_MM[normal.table_MM[m], m]
+            if (powers_PM[prime] == conjugation_M).all():
+                yield _extension(normal, np.stack(powers_PM[:prime]), m)
+
+
+def _extension(normal: Group, powers_PM: Ints, m: int) -> Group:
+    """The elements n·t^i, number i·M + n: (n·t^i)(k·t^j) = n·σ^i(k)·t^(i+j)."""
+    prime, order = powers_PM.shape
+    i, n = np.divmod(np.arange(prime * order), order)
+    moved = powers_PM[i[:, None], n]
+    total = i[:, None] + i
+    products = normal.table_MM[n[:, None], moved]
+    products = np.where(total >= prime, normal.table_MM[products, m], products)
+    return trusted_group(f"extension of order {prime * order}", products + order * (total % prime))
+
+
+def _automorphisms(group: Group) -> Ints:
+    """All automorphisms, an image of every element in each row."""
+    generators: list[int] = []
+    while len(inside := group.generated(generators or [group.identity])) < len(group):
+        outside = np.setdiff1d(np.arange(len(group)), inside)
+        generators.append(int(outside[np.argmax(group.orders_M[outside])]))
+    colours_M = element_colours(group)
+    choices = [np.flatnonzero(colours_M == colours_M[g]).tolist() for g in generators]
+    images = list(itertools.product(*choices))
+    images_Ag = np.array(images, dtype=np.int64).reshape(len(images), len(generators))
+    maps_AM = np.full((len(images_Ag), len(group)), -1)
+    maps_AM[:, group.identity] = group.identity
+    reached = [group.identity]
+    for x in reached:
+        for number, generator in enumerate(generators):
+            product = int(group.table_MM[x, generator])
+            if product not in reached:
+                reached.append(product)
+                maps_AM[:, product] = group.table_MM[maps_AM[:, x], images_Ag[:, number]]
+    kept_A = (np.sort(maps_AM, axis=1) == np.arange(len(group))).all(axis=1)
+    for number, generator in enumerate(generators):
+        products_AM = group.table_MM[maps_AM, images_Ag[:, number, None]]
+        kept_A &= (maps_AM[:, group.table_MM[:, generator]] == products_AM).all(axis=1)
+    kept_AM: Ints = maps_AM[kept_A]
+    return kept_AM
+
+
+def _up_to_conjugation(automorphisms_AM: Ints) -> Iterator[Ints]:
+    inverses_AM = np.argsort(automorphisms_AM, axis=1)
+    seen: set[bytes] = set()
+    for sigma_M in automorphisms_AM:
+        if sigma_M.tobytes() not in seen:
+            conjugates_AM = np.take_along_axis(automorphisms_AM, sigma_M[inverses_AM], axis=1)
+            seen.update(row.tobytes() for row in conjugates_AM)
+            yield sigma_M

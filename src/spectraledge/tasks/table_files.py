@@ -1,0 +1,183 @@
+"""Tables of operations in files: numbers or names, with or without names of rows and columns, in CSV or .npy."""
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectraledge.errors import InputError
+
+Cell = int | float | str | None
+"""A number, a name, or nothing."""
+
+DELIMITERS = (";", "\t", ",")
+"""A file's is the first that occurs in it, since names such as (1,2) hold commas."""
+
+
+@dataclass(frozen=True, eq=False)
+class TableFile:
+    """A table as a file holds it.
+
+    Attributes:
+        cells: The answers, row by row; None where there is none.
+        rows: Names of the rows, in the file's first column; empty if it has none.
+        columns: Names of the columns, in the file's first row; empty if it has none.
+    """
+
+    cells: tuple[tuple[Cell, ...], ...]
+    rows: tuple[Cell, ...] = ()
+    columns: tuple[Cell, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns of answers."""
+        return len(self.cells), len(self.cells[0])
+
+    @property
+    def named(self) -> str:
+        """What has names in the file, in words."""
+        return " and ".join(what for what, names in (("rows", self.rows), ("columns", self.columns)) if names) or "none"
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether no answer is a word."""
+        return not any(isinstance(cell, str) for row in self.cells for cell in row)
+
+    @property
+    def answers(self) -> tuple[Cell, ...]:
+        """The different answers: as rows or columns are named where all are among their names, else sorted."""
+        found = {cell for row in self.cells for cell in row if cell is not None}
+        for names in (self.rows, self.columns):
+            if found and found <= set(names):
+                return names
+        return tuple(sorted(found, key=lambda cell: (isinstance(cell, str), cell)))
+
+    def numbered(self) -> NDArray[np.int64]:
+        """The table with every answer as its place in `answers`, −1 where there is none, int64 (A, B)."""
+        place: dict[Cell, int] = {answer: number for number, answer in enumerate(self.answers)}
+        return np.array([[place.get(cell, -1) for cell in row] for row in self.cells], dtype=np.int64)
+
+
+def read_table_file(path: Path, *, square: bool = False, labels: bool | None = None) -> TableFile:
+    """Read a table of answers.
+
+    Cells of a CSV file lie between semicolons, else tabs, commas or blanks. Its first row and column are taken for
+    names when the rest tells: words beside numbers; or each name once, with nothing, or a word that is nowhere else, in
+    the corner, and no more answers than rows where there are as many rows as columns.
+
+    Args:
+        path: A .csv or .npy file.
+        square: Whether the table has as many rows as columns, so that one row or column too many holds names.
+        labels: Whether the first row and column are names (where there is a row or column too many, it alone). Default:
+            told from the table.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: if there is no such file, or it is no readable table, or it is not square though it should be.
+    """
+    if path.suffix not in (".csv", ".npy") or not path.is_file():
+        raise InputError(f"no task table at {path}: give the path of a .csv or .npy file")
+    try:
+        rows = _array_rows(path) if path.suffix == ".npy" else _text_rows(path)
+    except (ValueError, OSError, EOFError, csv.Error) as error:
+        raise InputError(f"{path} is not a readable table of numbers or names ({error})") from error
+    if not rows or not rows[0]:
+        raise InputError(f"{path} is not a readable table of numbers or names (it is empty)")
+    lengths = [len(row) for row in rows]
+    if len(set(lengths)) > 1:
+        odd = next(number for number, length in enumerate(lengths) if length != lengths[0])
+        raise InputError(
+            f"{path} is not a readable table of numbers or names (row 1 has {lengths[0]} cells, row {odd + 1} has "
+            f"{lengths[odd]})"
+        )
+    first_row, first_column = _named_edges(rows, square=square, labels=labels)
+    body = tuple(tuple(row[first_column:]) for row in rows[first_row:])
+    names = tuple(row[0] for row in rows[first_row:]) if first_column else ()
+    found = TableFile(body, names, tuple(rows[0][first_column:]) if first_row else ())
+    if not found.cells or not found.cells[0]:
+        raise InputError(f"{path} has no answers beside its names")
+    for what, edge in (("row", found.rows), ("column", found.columns)):
+        if edge and not _are_names(edge):
+            raise InputError(f"{path} has a {what} without a name, or two of one name: name each once, or none")
+    if square and found.shape[0] != found.shape[1]:
+        raise InputError(
+            f"{path} has {found.shape[0]} rows and {found.shape[1]} columns of answers: an operation's table has as "
+            "many of one as of the other"
+        )
+    return found
+
+
+def _array_rows(path: Path) -> list[list[Cell]]:
+    array = np.load(path, allow_pickle=False)
+    if array.ndim != 2 or array.dtype.kind not in "biufU":
+        raise ValueError(f"it must have rows and columns of numbers or names, got {array.dtype} of shape {array.shape}")
+    return [[_cell(value) for value in row] for row in array.tolist()]
+
+
+def _text_rows(path: Path) -> list[list[Cell]]:
+    # The byte order mark that spreadsheets write is no part of the first answer.
+    text = path.read_text(encoding="utf-8-sig")
+    delimiter = next((each for each in DELIMITERS if each in text), None)
+    lines: Iterable[list[str]] = map(str.split, text.splitlines())
+    if delimiter:
+        lines = csv.reader(text.splitlines(), delimiter=delimiter)
+    return [[_cell(value) for value in line] for line in lines if line]
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, str):
+        text = value.strip()
+        if not text or text.lower() == "nan":
+            return None
+        if re.fullmatch(r"[+-]?[0-9]+", text):
+            return int(text)
+        try:
+            value = float(text)
+        except ValueError:
+            return text
+        if math.isinf(value):
+            return text
+    if isinstance(value, float):
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
+    return int(value)
+
+
+def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -> tuple[bool, bool]:
+    """Whether the first row holds names, and whether the first column does."""
+    count, width = len(rows), len(rows[0])
+    if labels is not None:
+        return labels and (count >= width or not square), labels and (width >= count or not square)
+    body = [cell for row in rows[1:] for cell in row[1:]]
+    top, left, corner = rows[0][1:], [row[0] for row in rows[1:]], rows[0][0]
+    is_words = any(isinstance(cell, str) for cell in body)
+    if not is_words:
+        first_row, first_column = (bool(edge) and all(isinstance(cell, str) for cell in edge) for edge in (top, left))
+        if first_row or first_column:
+            both = corner is None or count == width
+            return first_row or both, first_column or both
+    # An empty corner between equal edges, or beside words any edges; or a word that is nowhere else.
+    is_corner = corner is None and (is_words or top == left)
+    is_corner |= is_words and isinstance(corner, str) and corner not in [*top, *left, *body]
+    if is_corner and _are_names(top) and _are_names(left) and (count != width or _different(body) < count):
+        return True, True
+    if (square or is_words) and count == width + 1 and _different([cell for row in rows[1:] for cell in row]) <= width:
+        return _are_names(rows[0]), False
+    if (square or is_words) and width == count + 1 and _different([cell for row in rows for cell in row[1:]]) <= count:
+        return False, _are_names([row[0] for row in rows])
+    return False, False
+
+
+def _are_names(cells: Sequence[Cell]) -> bool:
+    return len(cells) > 0 and None not in cells and len(set(cells)) == len(cells)
+
+
+def _different(cells: Sequence[Cell]) -> int:
+    return len({cell for cell in cells if cell is not None})

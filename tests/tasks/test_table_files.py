@@ -1,0 +1,173 @@
+"""Tables in files: numbers and words, with and without names of rows and columns, as libraries write them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spectraledge.errors import InputError
+from spectraledge.tasks import read_table_file
+
+ADD = [[(a + b) % 4 for b in range(4)] for a in range(4)]
+WORDS = ("e", "r", "rr", "rrr")
+
+
+def written(path, rows, delimiter=","):
+    path.write_text("\n".join(delimiter.join(map(str, row)) for row in rows))
+    return path
+
+
+def words(corner=None):
+    """Addition mod 4 in words; with a corner also rows and columns."""
+    body = [[WORDS[x] for x in row] for row in ADD]
+    if corner is None:
+        return body
+    return [[corner, *WORDS], *([name, *row] for name, row in zip(WORDS, body, strict=True))]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", " "])
+def test_numbers_are_read_between_any_delimiters(tmp_path, delimiter):
+    found = read_table_file(written(tmp_path / "t.csv", ADD, delimiter))
+    assert (found.numbered().tolist(), found.answers, found.named) == (ADD, (0, 1, 2, 3), "none")
+
+
+def test_names_may_hold_commas(tmp_path):
+    found = read_table_file(written(tmp_path / "t.csv", [["()", "(1,2)"], ["(1,2)", "()"]], ";"))
+    assert (found.answers, found.shape) == (("()", "(1,2)"), (2, 2))
+
+
+def test_what_numpy_and_pandas_write_is_read(tmp_path):
+    path = tmp_path / "t.csv"
+    np.savetxt(path, np.array(ADD))
+    assert read_table_file(path).numbered().tolist() == ADD
+    np.savetxt(path, np.array(ADD), fmt="%d", delimiter=",")
+    assert read_table_file(path).numbered().tolist() == ADD
+    pd.DataFrame(ADD).to_csv(path)
+    found = read_table_file(path)
+    assert (found.numbered().tolist(), found.named) == (ADD, "rows and columns")
+    pd.DataFrame(words(), index=WORDS, columns=WORDS).to_csv(path)
+    found = read_table_file(path)
+    assert (found.numbered().tolist(), found.named, found.answers) == (ADD, "rows and columns", WORDS)
+    pd.DataFrame(ADD).to_csv(path, index=False)
+    found = read_table_file(path, square=True)
+    assert (found.numbered().tolist(), found.named) == (ADD, "columns")
+    assert read_table_file(path).shape == (5, 4)
+    pd.DataFrame(ADD).to_csv(path, header=False)
+    assert read_table_file(path, square=True).named == "rows"
+
+
+@pytest.mark.parametrize("corner", ["", "*", "∘", "G", " "])
+def test_names_are_told_from_answers_by_the_corner(tmp_path, corner):
+    found = read_table_file(written(tmp_path / "t.csv", words(corner)))
+    assert (found.rows, found.columns, found.answers) == (WORDS, WORDS, WORDS)
+    assert found.numbered().tolist() == ADD
+
+
+def test_words_without_names_are_numbered_by_the_alphabet(tmp_path):
+    found = read_table_file(written(tmp_path / "t.csv", words()))
+    assert (found.answers, found.named, found.numbered().tolist()) == (WORDS, "none", ADD)
+
+
+@pytest.mark.parametrize("corner", ["", "*"])
+def test_words_beside_numbers_are_names(tmp_path, corner):
+    both = [[corner, *"abcd"], *([name, *row] for name, row in zip("pqrs", ADD, strict=True))]
+    found = read_table_file(written(tmp_path / "t.csv", both))
+    assert (found.rows, found.columns, found.numbered().tolist()) == (tuple("pqrs"), tuple("abcd"), ADD)
+    found = read_table_file(written(tmp_path / "t.csv", [list("abcd"), *ADD]))
+    assert (found.rows, found.columns, found.numbered().tolist()) == ((), tuple("abcd"), ADD)
+    numbered = [[corner, *"abcd"], *([number, *row] for number, row in zip(range(4), ADD, strict=True))]
+    assert read_table_file(written(tmp_path / "t.csv", numbered)).rows == (0, 1, 2, 3)
+
+
+def test_units_may_be_numbers_and_words(tmp_path):
+    units = [["1", "i", "-1", "-i"][number] for number in range(4)]
+    rows = [["×", *units], *([units[a], *(units[x] for x in ADD[a])] for a in range(4))]
+    found = read_table_file(written(tmp_path / "t.csv", rows))
+    assert found.numbered().tolist() == ADD
+    assert found.answers == (1, "i", -1, "-i")
+
+
+def test_a_missing_corner_of_a_table_without_names_is_a_missing_entry(tmp_path):
+    rows = [row[:] for row in ADD]
+    rows[0][0] = ""
+    found = read_table_file(written(tmp_path / "t.csv", rows))
+    assert (found.named, found.shape, found.numbered()[0, 0]) == ("none", (4, 4), -1)
+    rows = words()
+    rows[0][0] = ""
+    found = read_table_file(written(tmp_path / "t.csv", rows))
+    assert (found.named, found.shape) == ("none", (4, 4))
+
+
+def test_an_answer_of_its_own_in_the_corner_is_no_name(tmp_path):
+    rows = words()
+    rows[0][0] = "typo"
+    assert read_table_file(written(tmp_path / "t.csv", rows)).shape == (4, 4)
+    maximum = [[max(a, b) for b in range(4)] for a in range(4)]
+    assert read_table_file(written(tmp_path / "t.csv", maximum)).numbered().tolist() == maximum
+
+
+def test_what_is_told_goes_before_what_is_guessed(tmp_path):
+    path = written(tmp_path / "t.csv", words("*"))
+    assert read_table_file(path, labels=False).shape == (5, 5)
+    path = written(tmp_path / "t.csv", ADD)
+    assert (read_table_file(path, labels=True).rows, read_table_file(path, labels=True).shape) == ((1, 2, 3), (3, 3))
+    path = written(tmp_path / "t.csv", [[0, 1, 2, 3], *ADD])
+    assert read_table_file(path, square=True, labels=True).named == "columns"
+
+
+def test_nothing_and_nan_are_missing_and_infinity_is_a_name(tmp_path):
+    found = read_table_file(written(tmp_path / "t.csv", [["inf", "", "0"], ["NaN", "1", "inf"], [" 0 ", "inf", " "]]))
+    assert found.answers == (0, 1, "inf")
+    assert found.numbered().tolist() == [[2, -1, 0], [-1, 1, 2], [0, 2, -1]]
+
+
+def test_numbers_are_equal_as_numbers(tmp_path):
+    found = read_table_file(
+        written(tmp_path / "t.csv", [["1", "1.0", "+1"], ["01", "1e0", "2.5"], ["-1", "2", "2.50"]])
+    )
+    assert found.answers == (-1, 1, 2, 2.5)
+    large = ["12345678901234567890", "12345678901234567891"]
+    assert len(read_table_file(written(tmp_path / "t.csv", [large, large[::-1]])).answers) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32, bool, "U3"])
+def test_arrays_are_read(tmp_path, dtype):
+    np.save(tmp_path / "t.npy", np.array([[0, 1], [1, 0]]).astype(dtype))
+    assert read_table_file(tmp_path / "t.npy").numbered().tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("0,1\n1\n", r"row 1 has 2 cells, row 2 has 1"),
+        ("", "it is empty"),
+        ("\n\n", "it is empty"),
+        ("0,1,2\n1,2,0\n", "has 2 rows and 3 columns of answers: an operation's table has as many"),
+        ("a\n", "has no answers beside its names"),
+        (",a,a\nb,0,1\nc,1,0\n", "a column without a name, or two of one name"),
+        ("a,0,1\na,1,0\n", "a row without a name, or two of one name"),
+    ],
+)
+def test_what_is_no_square_of_answers_is_refused(tmp_path, content, message):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_table_file(tmp_path / "t.csv", square=True, labels=True if message.startswith("has no answers") else None)
+
+
+@pytest.mark.parametrize("array", [np.zeros(3), np.zeros((2, 2, 2)), np.zeros((2, 2), dtype=complex)], ids=str)
+def test_arrays_that_are_no_tables_are_refused(tmp_path, array):
+    np.save(tmp_path / "t.npy", array)
+    with pytest.raises(InputError, match=r"not a readable table .*must have rows and columns of numbers or names, got"):
+        read_table_file(tmp_path / "t.npy")
+
+
+@pytest.mark.parametrize("name", ["t.txt", "t", "t.xlsx"])
+def test_other_files_are_refused(tmp_path, name):
+    (tmp_path / name).write_text("0")
+    with pytest.raises(InputError, match=r"give the path of a \.csv or \.npy file"):
+        read_table_file(tmp_path / name)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="not a readable table"):
+        read_table_file(tmp_path / "t.csv")
