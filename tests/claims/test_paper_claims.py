@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from paper_support import GROKKING, World, a_run, a_study, planted, single
 
+from paper_support import GROKKING, World, a_run, a_study, planted, single
 from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import OWN, Effect, Reading, RunReader, compared_kinds, measure
 from spectraledge.claims.paper_claims import PAPER_CLAIMS, evaluate_study

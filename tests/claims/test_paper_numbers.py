@@ -5,8 +5,8 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from paper_support import planted
 
+from paper_support import planted
 from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import Unit
 from spectraledge.claims.paper_claims import evaluate_study
