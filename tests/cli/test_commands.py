@@ -48,6 +48,16 @@ def test_help_lists_all_that_is_registered(
     assert set(registry) <= words
 
 
+def test_train_with_interventions(command: Command, tmp_path: Path) -> None:
+    texts = ["remove:edge:2,window=4", "keep:random:3,on=gradient,norm=restored,until=60"]
+    done = command(
+        "train", "add", *TINY, "--out", tmp_path / "run", *(word for text in texts for word in ("--intervene", text))
+    )
+    assert done.code == 0
+    assert "remove:edge:2,window=4: 116 steps changed, 4 before there were directions; " in done.out
+    assert [(one["acted"], one["idle"]) for one in Manifest.read(tmp_path / "run").interventions] == [(116, 4), (60, 0)]
+
+
 def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path, tmp_path: Path) -> None:
     other = tmp_path / "permuted"
     assert command("train", "permuted_add", *TINY, "--out", other).code == 0

@@ -82,6 +82,18 @@ def test_analyze_refuses(command: Command, series: Path, extra: list[object], pa
     assert files_below(series) == before
 
 
+def test_interventions_that_mean_nothing(command: Command, tmp_path: Path) -> None:
+    for text, part in {
+        "edge:3": "expected ACTION:SUBSPACE such as remove:edge:3",
+        "remove:edge:30": "asks for more directions than a window of 20 has",
+        "remove:edge:3,from=120": "lies beyond the budget of 120 steps",
+        "remove:given": "write the vectors to a file",
+        "remove:edge:3,params=nothing": "parameter pattern 'nothing' matches nothing",
+    }.items():
+        refused(command("train", "add", *TINY, "--out", tmp_path / "run", "--intervene", text), part)
+    assert not (tmp_path / "run").exists()
+
+
 def spoil_shape(path: Path) -> None:
     save_file({"w": torch.zeros(4)}, path)
 

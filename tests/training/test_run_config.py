@@ -23,6 +23,7 @@ CHANGES = {
     "engine": "compiled",
     "watched": ("head.*",),
     "required": ("add",),
+    "interventions": ({"action": "keep", "subspace": "all"},),
     "start": "0" * 64,
 }
 

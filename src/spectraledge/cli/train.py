@@ -10,8 +10,9 @@ from spectraledge.cli.options import MOST_THREADS, Json, Out, Repair, Seed, prog
 from spectraledge.errors import InputError
 from spectraledge.tasks import OPERATIONS, task_from_source
 from spectraledge.tasks.task import JOIN
-from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
+from spectraledge.training import Intervention, NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
+from spectraledge.training.intervention import SETTINGS, SUBSPACES
 from spectraledge.trajectory import Manifest
 
 
@@ -61,6 +62,16 @@ def train(
         int,
         typer.Option(min=1, help="Train this many runs as one batch, with seeds SEED, SEED + 1, ..., into OUT/RUN-ID."),
     ] = 1,
+    intervene: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ACTION:SUBSPACE[,NAME=VALUE...]",
+            help="Change its steps; may be repeated. ACTION is keep, remove or scale; SUBSPACE one of "
+            f"{', '.join(words.split(',')[0] for name, words in SUBSPACES.items() if name != 'given')}; settings are "
+            f"{', '.join(SETTINGS)}. So remove:edge:3 takes the three leading directions of the last 20 updates out of "
+            "every update; docs/interventions.md says what each means.",
+        ),
+    ] = None,
     repair: Repair = False,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     threads: Annotated[
@@ -81,6 +92,7 @@ def train(
         "activation": activation,
     }
     network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
+    interventions = [Intervention.of(text) for text in intervene or ()]
     configs = [
         RunConfig.for_task(
             chosen,
@@ -94,6 +106,7 @@ def train(
             batch_size=batch_size,
             train_fraction=train_fraction,
             engine=engine,
+            interventions=interventions,
         )
         for index in range(runs)
     ]
@@ -142,4 +155,12 @@ def _summary(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "grokked_step": manifest.grokked_step,
         "test_accuracy": manifest.test_accuracy,
         "wall_seconds": round(manifest.wall_seconds, 2),
+        **({"interventions": [_done(one) for one in manifest.interventions]} if manifest.interventions else {}),
     }
+
+
+def _done(account: dict[str, Any]) -> str:
+    return (
+        f"{account['what']}: {account['acted']} steps changed, {account['idle']} before there were directions; "
+        f"{account['share']:.2%} of the squared length lay in {account['rank']} of {account['parameters']} dimensions"
+    )

@@ -9,6 +9,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.models import ModelConfig, TransformerConfig, architecture_of, model_config
 from spectraledge.tasks import JointTask, Task
+from spectraledge.training.intervention import Intervention
 from spectraledge.trajectory import Manifest
 
 Engine = Literal["eager", "compiled"]
@@ -44,6 +45,7 @@ class RunConfig(BaseModel):
         engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
             disk for later processes; needs a C++ compiler) and then takes about three fifths of the time. They round
             differently, so it is part of what a run is.
+        interventions: What is done to its steps, in this order. Default nothing.
         watched: Name patterns of the parameters whose updates are studied; see `Architecture.watched` for the default.
     """
 
@@ -67,6 +69,7 @@ class RunConfig(BaseModel):
     required: tuple[str, ...] = ()
     start: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     engine: Engine = "eager"
+    interventions: tuple[Intervention, ...] = ()
     watched: tuple[str, ...] = Field(min_length=1)
 
     @field_validator("task")
@@ -84,6 +87,19 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"steps must be a multiple of every, got {self.steps} steps and a snapshot every {self.every}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _reach_steps(self) -> "RunConfig":
+        if self.interventions and self.engine != "eager":
+            raise ValueError(
+                f"interventions reach into steps, which engine {self.engine!r} takes as one program: use engine 'eager'"
+            )
+        for one in self.interventions:
+            if one.subspace == "given":
+                raise ValueError("a run is of its configuration alone: write the vectors to a file, give file:PATH")
+            if one.start >= self.steps or (one.stop or 0) > self.steps:
+                raise ValueError(f"{one} lies beyond the budget of {self.steps} steps")
         return self
 
     @classmethod
@@ -118,7 +134,9 @@ class RunConfig(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise InputError(f"{where + ': ' if where else ''}{first['msg']}, got {first['input']!r}") from error
+            # Of settings that do not go together the message says which, and the input is all of them.
+            found = f"{where}: {first['msg']}, got {first['input']!r}" if where else first["msg"]
+            raise InputError(found.removeprefix("Value error, ")) from error
 
     @classmethod
     def of_run(cls, folder: Path) -> "RunConfig":
@@ -146,7 +164,11 @@ class RunConfig(BaseModel):
     def hash(self) -> str:
         """Hex SHA-256 of the configuration."""
         # Where a user's file lies is no part of it: its content is.
-        return digest(self.model_dump(mode="json", exclude={"model": {"path"}}))
+        left_out: dict[str, Any] = {"model": {"path"}, "interventions": {"__all__": {"source"}}}
+        if not self.interventions:
+            # Runs of earlier versions, which had none, keep their names.
+            left_out["interventions"] = True
+        return digest(self.model_dump(mode="json", exclude=left_out))
 
     @property
     def run_id(self) -> str:

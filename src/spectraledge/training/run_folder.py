@@ -247,6 +247,7 @@ class RunFolder:
             environment=environment(run.device),
             structures={part.name: part.structure for part in self._task.parts},
             listed=self._inventory is not None,
+            interventions=run.interventions.account(),
         )
 
     def _write_domain(self, run: Member) -> None:

@@ -16,6 +16,7 @@ from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
+from spectraledge.training.intervening import Intervening
 from spectraledge.training.optimiser_step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
@@ -32,6 +33,9 @@ _DRAWN_AHEAD = 10
 
 _SHARED = ("model", "batch_size", "betas", "every", "engine")
 """Settings that runs of one stack have in common: they are the shapes and the rhythm of the program."""
+
+
+_INTERVENTIONS = "interventions/"
 
 
 class NonFiniteLossError(InputError):
@@ -53,6 +57,7 @@ class Member:
         split: Which pairs train and which test.
         batches: Where its batches come from.
         step: Optimiser steps taken.
+        interventions: What is done to its steps, once it is in a stack.
         gradient_norm: Norm of the last step's gradient before clipping.
         recent_losses: Batch losses of the last `advance`, in nats.
 
@@ -76,6 +81,7 @@ class Member:
         self.split = protocol.split(len(task), fraction=config.train_fraction, seed=config.seed)
         self.batches = protocol.batches(config.seed, len(self.split.train_T), config.batch_size)
         self.step = 0
+        self.interventions: Intervening
         self.gradient_norm = 0.0
         self.recent_losses: list[float] = []
         self._stack: Stack
@@ -119,12 +125,21 @@ class Member:
             "gradient_norm": repr(self.gradient_norm),
             "batches": json.dumps(self.batches.state()),
         }
+        if self.interventions:
+            own, text["interventions"] = self.interventions.state()
+            tensors |= {f"{_INTERVENTIONS}{name}": tensor for name, tensor in own.items()}
         return tensors, text
 
     def restore(self, tensors: dict[str, Tensor], text: dict[str, str]) -> None:
         """Go to a saved state; what follows is bit for bit what would have followed."""
+        own = {}
         for name, value in tensors.items():
-            getattr(self._stack.flat, name)[self._place].copy_(value)
+            if name.startswith(_INTERVENTIONS):
+                own[name.removeprefix(_INTERVENTIONS)] = value
+            else:
+                getattr(self._stack.flat, name)[self._place].copy_(value)
+        if self.interventions:
+            self.interventions.restore(own, text["interventions"])
         self.step = int(text["step"])
         self.gradient_norm = float(text["gradient_norm"])
         self.batches.restore(json.loads(text["batches"]))
@@ -158,6 +173,9 @@ class Stack:
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
+        for row, member in zip(weights, self.members, strict=True):
+            config = member.config
+            member.interventions = Intervening(config.interventions, self.layout.split(row), config.watched)
         self._place_members()
 
     def __len__(self) -> int:
@@ -253,12 +271,15 @@ class Stack:
         step = compiled_if(take_step, shared.engine, device.type)
         fixed = self.architecture, self.layout, shared.betas, self.flat
 
+        changes = _Changes(self.layout, self.flat, self.members)
+
         def take(*operands: Tensor) -> tuple[Tensor, ...]:
             *rates, inputs, labels = operands
-            losses_S, norms_S = step(*fixed, Rates(*rates), inputs, labels)
+            losses_S, norms_S = step(*fixed, Rates(*rates), inputs, labels, changes or None)
             return losses_S, norms_S
 
-        self._step = Replay(take) if device.type == "cuda" else take
+        # Windows and their directions are followed from outside of a graph.
+        self._step = Replay(take) if device.type == "cuda" and not changes else take
 
     def _batches(self, steps: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Draw every run's next batches: `Architecture.encode`d inputs (S, 2, n), and labels (S, n, O), per step."""
@@ -293,6 +314,38 @@ class Stack:
                 "start from a network of the same kind and size"
             )
         return drawn | dict(member.trunk)
+
+
+class _Changes:
+    """Interventions on rows of a stack."""
+
+    def __init__(self, layout: Layout, flat: Flat, members: Sequence[Member]) -> None:
+        self._layout = layout
+        self._changed = [
+            (place, member.interventions, layout.split(flat.weights[place]), layout.split(flat.decay[place]))
+            for place, member in enumerate(members)
+            if member.interventions
+        ]
+        self._decays: list[dict[str, Tensor]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._changed)
+
+    def before(self, gradient_SP: Tensor, shrink_S1: Tensor) -> None:
+        self._decays = []
+        for place, interventions, weights, _ in self._changed:
+            interventions.before_step(weights)
+            if interventions.needs_gradients:
+                interventions.change_gradients(self._layout.split(gradient_SP[place]))
+            self._decays.append({name: weights[name] * (shrink_S1[place] - 1) for name in interventions.moved})
+
+    def after(self) -> None:
+        for (_, interventions, weights, sums), alone in zip(self._changed, self._decays, strict=True):
+            mapped = dict(alone)
+            interventions.after_step(weights, mapped)
+            for name, part in mapped.items():
+                if part is not alone[name]:
+                    sums[name].add_(part - alone[name])
 
 
 def _usable(device: torch.device | str) -> torch.device:
