@@ -22,6 +22,7 @@ COMMANDS = [
     ("analyze",),
     ("modes",),
     ("score",),
+    ("ablate",),
     ("checkpoints", "list"),
     ("checkpoints", "verify"),
     ("doctor",),
@@ -56,6 +57,17 @@ def test_train_with_interventions(command: Command, tmp_path: Path) -> None:
     assert done.code == 0
     assert "remove:edge:2,window=4: 116 steps changed, 4 before there were directions; " in done.out
     assert [(one["acted"], one["idle"]) for one in Manifest.read(tmp_path / "run").interventions] == [(116, 4), (60, 0)]
+
+
+def test_ablate_ends_in_a_sentence(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    done = command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path)
+    assert done.code == 0
+    assert "everything" in done.out
+    assert "Without what the run moved its weights by along the" in done.out
+    assert f"ablated functions  {tmp_path / 'ablated_functions.parquet'}" in done.out
+    found = json.loads(command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
+    assert found["found"] in done.out
+    assert set(found) == {"ablation", "ablated_functions", "found"}
 
 
 def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path, tmp_path: Path) -> None:

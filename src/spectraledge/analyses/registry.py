@@ -1,5 +1,6 @@
 """The registry of analyses. A new one is a module that ends in its declaration, and a line here."""
 
+from spectraledge.analyses.ablation import ABLATING
 from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.dictionary import AUTOENCODER
@@ -26,6 +27,7 @@ ANALYSES = {
         REUSE,
         SCORING,
         GROWING,
+        ABLATING,
     )
 }
 """Every analysis by name."""

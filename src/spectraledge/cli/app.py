@@ -21,6 +21,7 @@ _COMMANDS = {
     "analyze": ("inspect", "spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20"),
     "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
     "score": ("score_command", "spectraledge score runs/add --control runs/permuted_add"),
+    "ablate": ("ablate", "spectraledge ablate runs/add --nulls 99"),
     "report": ("report_command", "spectraledge report runs/add runs/permuted_add --out compared"),
     "doctor": ("doctor", "spectraledge doctor --json"),
     "study": ("study_commands", None),
