@@ -23,6 +23,7 @@ COMMANDS = [
     ("modes",),
     ("score",),
     ("ablate",),
+    ("fork",),
     ("checkpoints", "list"),
     ("checkpoints", "verify"),
     ("doctor",),
@@ -68,6 +69,24 @@ def test_ablate_ends_in_a_sentence(command: Command, tiny_run: Path, tmp_path: P
     found = json.loads(command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
     assert found["found"] in done.out
     assert set(found) == {"ablation", "ablated_functions", "found"}
+
+
+def test_fork_compares_branches(command: Command, tmp_path: Path) -> None:
+    assert command("train", "add", *TINY, "--out", tmp_path / "run", "--keep-states", 60).code == 0
+    asked = ("fork", tmp_path / "run", "--step", 60, "--steps", 20, "--nulls", 3, "--every", 10)
+    asked += ("--answers", "permuted", "--weight-decay", 0, "--batch-order", 1, "--intervene", "remove:random:2")
+    done = command(*asked)
+    assert done.code == 0
+    assert "kept no state" not in done.err
+    place = tmp_path / "run-fork-60"
+    names = {"unchanged", "answers-permuted", "weight-decay-0.0", "batch-order-1", "remove-random-2"}
+    assert {path.name for path in place.iterdir() if path.is_dir()} == names
+    assert "Over 20 steps from one network at step 60, functions of a + b hold so many times" in done.out
+    assert (place / "branches.parquet").is_file()
+    found = json.loads(command(*asked, "--json").out)
+    assert found["found"] in done.out
+    warmed = command("fork", tmp_path / "run", "--step", 65, "--steps", 5, "--nulls", 2, "--warm-up", 7)
+    assert "kept no state at step 65: the optimizer's memory is filled over 7 steps" in warmed.err
 
 
 def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ CHANGES = {
     "required": ("add",),
     "interventions": ({"action": "keep", "subspace": "all"},),
     "start": "0" * 64,
+    "fork": {"run": "0" * 64, "step": 20},
 }
 
 

@@ -72,6 +72,13 @@ def train(
             "every update; docs/interventions.md says what each means.",
         ),
     ] = None,
+    keep_states: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Keep the state at every multiple of so many steps, which forks go on from; 3 snapshots' size each.",
+        ),
+    ] = None,
     repair: Repair = False,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     threads: Annotated[
@@ -92,6 +99,10 @@ def train(
         "activation": activation,
     }
     network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
+    if keep_states and keep_states % every:
+        raise InputError(
+            f"states are kept where snapshots are, every {every} steps, got {keep_states}: take a multiple"
+        )
     interventions = [Intervention.of(text) for text in intervene or ()]
     configs = [
         RunConfig.for_task(
@@ -136,7 +147,8 @@ def train(
             )
 
         work = [(folder, config, chosen) for folder, config in zip(folders, configs, strict=True)]
-        manifests = train_in_folders(work, device=device, repair=repair, on_progress=update)
+        kept = range(0, steps + 1, keep_states) if keep_states else ()
+        manifests = train_in_folders(work, device=device, repair=repair, keep_states=kept, on_progress=update)
     failed = [f"{folder}: {m.error}" for folder, m in zip(folders, manifests, strict=True) if m.status == "failed"]
     if len(failed) < runs:
         found = [_summary(folder, manifest) for folder, manifest in zip(folders, manifests, strict=True)]

@@ -143,10 +143,10 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     """
     left, waves, placed = list(runs), list[list[RunConfig]](), {""}
     while left:
-        wave = [run for run in left if run.start in placed]
+        wave = [run for run in left if run.parent in placed]
         if not wave:
             raise InputError(
-                f"{left[0].run_id} starts from the run with hash {left[0].start[:8]}…, which the study does not have: "
+                f"{left[0].run_id} starts from the run with hash {left[0].parent[:8]}…, which the study does not have: "
                 "add it"
             )
         waves.append(sorted(wave, key=length, reverse=True))

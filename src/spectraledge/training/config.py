@@ -17,6 +17,26 @@ Engine = Literal["eager", "compiled"]
 
 _LONGEST = 128
 
+
+class Fork(BaseModel):
+    """Where a run parts from another one, whose whole state it takes over.
+
+    Attributes:
+        run: Hash of that run.
+        step: The step of that run after which it goes on by itself.
+        warm_up: 0, where that run kept its state there; else the steps over which the optimizer's memory is filled, at
+            the weights of that step and for that run's own answers, before the first step is taken.
+        batch_seed: Seed of the batches from there on; None for the batches that the run would have seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str = Field(pattern="^[0-9a-f]{64}$")
+    step: int = Field(ge=0)
+    warm_up: int = Field(default=0, ge=0)
+    batch_seed: int | None = Field(default=None, ge=0, lt=2**32)
+
+
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -42,6 +62,7 @@ class RunConfig(BaseModel):
         required: Parts of a joint task whose test accuracy counts for that: the lowest of them. Default: all.
         start: Hash of the run whose trunk (all but the heads) it starts from, as that run ended; "" for none. That run
             lies in a folder beside.
+        fork: The run that it forks, and where; None for a run of its own. Its steps are counted on from there.
         engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
             disk for later processes; needs a C++ compiler) and then takes about three fifths of the time. They round
             differently, so it is part of what a run is.
@@ -68,6 +89,7 @@ class RunConfig(BaseModel):
     stop_patience: int = Field(default=3, gt=0)
     required: tuple[str, ...] = ()
     start: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    fork: Fork | None = None
     engine: Engine = "eager"
     interventions: tuple[Intervention, ...] = ()
     watched: tuple[str, ...] = Field(min_length=1)
@@ -86,6 +108,11 @@ class RunConfig(BaseModel):
         if self.steps % self.every:
             raise ValueError(
                 f"steps must be a multiple of every, got {self.steps} steps and a snapshot every {self.every}"
+            )
+        if self.fork and (self.start or self.fork.step % self.every or self.fork.step >= self.steps):
+            raise ValueError(
+                f"a fork starts from no other run, at a multiple of every ({self.every}) below its budget of "
+                f"{self.steps} steps, got step {self.fork.step}"
             )
         return self
 
@@ -165,10 +192,14 @@ class RunConfig(BaseModel):
         """Hex SHA-256 of the configuration."""
         # Where a user's file lies is no part of it: its content is.
         left_out: dict[str, Any] = {"model": {"path"}, "interventions": {"__all__": {"source"}}}
-        if not self.interventions:
-            # Runs of earlier versions, which had none, keep their names.
-            left_out["interventions"] = True
+        # Runs of earlier versions, which had none of these, keep their names.
+        left_out |= {name: True for name in ("interventions", "fork") if not getattr(self, name)}
         return digest(self.model_dump(mode="json", exclude=left_out))
+
+    @property
+    def parent(self) -> str:
+        """Hash of the run that it starts from or forks; "" for none."""
+        return self.fork.run if self.fork else self.start
 
     @property
     def run_id(self) -> str:

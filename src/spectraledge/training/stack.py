@@ -20,6 +20,7 @@ from spectraledge.training.intervening import Intervening
 from spectraledge.training.optimiser_step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
+from spectraledge.training.saved_state import State
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
@@ -49,11 +50,13 @@ class Member:
         config: The run's configuration.
         task: Its task.
         trunk: Weights to start from instead of those drawn, by name: those of the run that `config.start` names.
+        origin: The state to go on from, of the run that `config.fork` names.
 
     Attributes:
         config: The run's configuration.
         task: Its task.
         trunk: Weights it starts from instead of those drawn.
+        origin: The state it goes on from, if it is a fork.
         split: Which pairs train and which test.
         batches: Where its batches come from.
         step: Optimiser steps taken.
@@ -65,7 +68,14 @@ class Member:
         InputError: if the configuration is of another task, or starts from another run and no trunk is given.
     """
 
-    def __init__(self, config: RunConfig, task: Task | JointTask, trunk: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task | JointTask,
+        trunk: Mapping[str, Tensor] | None = None,
+        *,
+        origin: State | None = None,
+    ) -> None:
         if config.task_digest != task.digest:
             raise InputError(
                 f"the configuration is of another task than {task.name!r}: make it with RunConfig.for_task"
@@ -74,7 +84,10 @@ class Member:
             raise InputError(
                 f"a run that starts from another one needs its trunk, and no other run does: start is {config.start!r}"
             )
+        if bool(config.fork) != bool(origin):
+            raise InputError("a fork needs the state that it goes on from, and no other run does: see `origin`")
         protocol = PROTOCOLS[config.protocol]
+        self.origin = origin
         self.trunk = trunk or {}
         self.config = config
         self.task = task
@@ -138,7 +151,7 @@ class Member:
                 own[name.removeprefix(_INTERVENTIONS)] = value
             else:
                 getattr(self._stack.flat, name)[self._place].copy_(value)
-        if self.interventions:
+        if "interventions" in text:
             self.interventions.restore(own, text["interventions"])
         self.step = int(text["step"])
         self.gradient_norm = float(text["gradient_norm"])
@@ -174,9 +187,12 @@ class Stack:
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
         for row, member in zip(weights, self.members, strict=True):
-            config = member.config
-            member.interventions = Intervening(config.interventions, self.layout.split(row), config.watched)
+            config, step = member.config, member.config.fork.step if member.config.fork else 0
+            member.interventions = Intervening(config.interventions, self.layout.split(row), config.watched, step=step)
         self._place_members()
+        for member in self.members:
+            if member.origin:
+                member.restore(*member.origin)
 
     def __len__(self) -> int:
         """Return the number of runs, S."""
@@ -221,6 +237,25 @@ class Stack:
                     "lower the learning rate"
                 )
         return failed
+
+    @torch.no_grad()
+    def warm_up(self, steps: int) -> None:
+        """Fill the optimiser's memory at weights that stay where they are: its running means over some batches.
+
+        Definition: after n gradients at the same weights the running means are averages of these gradients times
+        1 − βⁿ. They are scaled to 1 − βᵗ, as they are after t steps: what an optimiser would remember that had always
+        been here. The steps do not count.
+
+        Args:
+            steps: How many batches, n.
+        """
+        for rates in self._rates(steps):
+            still = rates._replace(shrink=torch.ones_like(rates.shrink), size=torch.zeros_like(rates.size))
+            (inputs,), (labels,) = self._batches(1)
+            self._step(*still, inputs, labels)
+        for means, beta in zip((self.flat.first, self.flat.second), self.members[0].config.betas, strict=True):
+            taken = means.new_tensor([[1 - beta**member.step] for member in self.members])
+            means.mul_(taken / (1 - beta**steps))
 
     @torch.no_grad()
     def evaluate(self) -> list[Evaluation]:
@@ -307,6 +342,8 @@ class Stack:
         return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
 
     def _initial_weights(self, member: Member) -> dict[str, Tensor]:
+        if member.origin:
+            return self.layout.split(member.origin.tensors["weights"])
         drawn = PROTOCOLS[member.config.protocol].weights(self.architecture, member.config.seed)
         if member.trunk and set(member.trunk) != set(drawn) - self.architecture.head:
             raise InputError(
