@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from spectraledge.analyses.analysis import Table
-from spectraledge.analyses.branches import BRANCHES
 from spectraledge.analyses.registry import ANALYSES
 from spectraledge.examples import TABLES
 from spectraledge.observed.labelled_directions import KINDS
@@ -42,7 +41,6 @@ def page(text: str) -> str:
         names = ", ".join(f"`{name}`" for name in analysis.settings)
         parts.append(f"### {analysis.name}\n\nSettings: {names}.")
         parts += [described(table) for table in analysis.tables]
-    parts += ["### fork", described(BRANCHES)]
     parts += ["### example language-model", *(described(table) for table in TABLES)]
     parts += ["## Kinds of directions", named(KINDS)]
     bases = {name: usual(rule) for name, rule in GROUPINGS.items()}

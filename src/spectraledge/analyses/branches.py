@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spectraledge.analyses.analysis import BASIS, READOUT, Column, Drawing, Table
+from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
@@ -204,7 +204,26 @@ BRANCHES = Table(
         "growth": Column("energy that the read-out gained in these functions, exactly, over all energy that it had"),
         "test_accuracy": Column("on the branch's own answers", "share"),
     },
-    drawing=Drawing(
-        "ratio", "since", "branch", "Which functions branches of one network move", "all branches would lie at 1.", 1.0
-    ),
 )
+
+
+def branch_run(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
+    """Measure which functions the net move of one run lies in, by the Jacobian of its first network.
+
+    Args:
+        folder: A run folder, of a fork or not.
+        settings: Bases, watched parameters, number of random directions and seed.
+
+    Returns:
+        `BRANCHES` by name; the branch is named by its task.
+
+    Raises:
+        InputError: if the folder is no run, or a basis is unknown.
+    """
+    run = RecordedRun.open(folder)
+    names = settings.bases or (run.task.structure, *default_groupings(run.task))
+    groupings = {name: grouping(run.task, name) for name in names}
+    return {BRANCHES.name: branch_table({run.task.name: folder}, groupings, settings)}
+
+
+BRANCHING = Analysis("branches", branch_run, (BRANCHES,), settings=("nulls", "seed", "bases", "params"))

@@ -2,6 +2,7 @@
 
 from spectraledge.analyses.ablation import ABLATING
 from spectraledge.analyses.analysis import Table
+from spectraledge.analyses.branches import BRANCHING
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
@@ -28,6 +29,7 @@ ANALYSES = {
         SCORING,
         GROWING,
         ABLATING,
+        BRANCHING,
     )
 }
 """Every analysis by name."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from spectraledge.analyses.run_result import Runs
+from spectraledge.claims.cause_claims import evaluate_causes
 from spectraledge.claims.of_runs import evaluate_claims
 from spectraledge.claims.paper_claims import evaluate_study
 from spectraledge.claims.run_claims import CLAIMS
@@ -19,5 +20,9 @@ def evaluate_runs(runs: Runs) -> pd.DataFrame:
     return evaluate_claims(CLAIMS, [run for run in runs if len(run.table("modes")) and len(run.table("characters"))])
 
 
-QUESTIONS: dict[str, Callable[[Runs], Answers]] = {"runs": evaluate_runs, "paper": evaluate_study}
+QUESTIONS: dict[str, Callable[[Runs], Answers]] = {
+    "runs": evaluate_runs,
+    "paper": evaluate_study,
+    "causes": evaluate_causes,
+}
 """Every set of claims by name, and how it is evaluated on a study's finished runs."""

@@ -7,6 +7,7 @@ import pandas as pd
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
+from spectraledge.report.causes_page import write_causes_report
 from spectraledge.report.clip import clip
 from spectraledge.report.opening import opening
 from spectraledge.report.paper import write_paper_report
@@ -19,7 +20,8 @@ from spectraledge.studies.results import StudyResult
 def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Path | None = None) -> Path:
     """Write a study's report: `report.html`, and `figures/*.png`, `*.pdf` and `*.svg` beside it.
 
-    Claims over seeds make a report by sections of the paper (see `write_paper_report`), claims on runs one by runs.
+    Claims over seeds make a report by sections of the paper (see `write_paper_report`), or by what was changed where
+    that was the question (`write_causes_report`); claims on runs one by runs.
 
     Args:
         study: The finished runs; it may hold none.
@@ -30,7 +32,8 @@ def write_report(study: StudyResult, claims: pd.DataFrame | Verdicts, *, out: Pa
         Path of the page.
     """
     if isinstance(claims, Verdicts):
-        return write_paper_report(study, claims, out=out)
+        write = write_causes_report if study.config.questions == "causes" else write_paper_report
+        return write(study, claims, out=out)
     return write_page(compose_by_run(study, claims), study.folder if out is None else out)
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
+from spectraledge.studies.causes import causes
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import named_task
@@ -88,7 +89,7 @@ def _run(task: str, seed: int, budget: Budget, *, weight_decay: float = 1.0, ste
     return RunConfig.for_task(named_task(task), protocol="paper", seed=seed, weight_decay=weight_decay, steps=steps)
 
 
-RECIPES: dict[str, Recipe] = {"quick": quick, "paper": paper}
+RECIPES: dict[str, Recipe] = {"quick": quick, "paper": paper, "causes": causes}
 """Every recipe by name."""
 
 

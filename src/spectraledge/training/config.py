@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from spectraledge.errors import InputError
 from spectraledge.files import digest
@@ -103,6 +112,11 @@ class RunConfig(BaseModel):
             raise ValueError(f"the name of a task begins file names: at most {_LONGEST} bytes, no slash, no dot first")
         return task
 
+    @model_serializer(mode="wrap")
+    def _as_data(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs and studies of earlier versions, which had none of these, keep their hashes.
+        return {name: value for name, value in dump(self).items() if value or name not in ("interventions", "fork")}
+
     @model_validator(mode="after")
     def _whole_intervals(self) -> "RunConfig":
         if self.steps % self.every:
@@ -192,14 +206,17 @@ class RunConfig(BaseModel):
         """Hex SHA-256 of the configuration."""
         # Where a user's file lies is no part of it: its content is.
         left_out: dict[str, Any] = {"model": {"path"}, "interventions": {"__all__": {"source"}}}
-        # Runs of earlier versions, which had none of these, keep their names.
-        left_out |= {name: True for name in ("interventions", "fork") if not getattr(self, name)}
         return digest(self.model_dump(mode="json", exclude=left_out))
 
     @property
     def parent(self) -> str:
         """Hash of the run that it starts from or forks; "" for none."""
         return self.fork.run if self.fork else self.start
+
+    @property
+    def begins(self) -> int:
+        """The step from which its own steps are counted: where it forks, or 0."""
+        return self.fork.step if self.fork else 0
 
     @property
     def run_id(self) -> str:

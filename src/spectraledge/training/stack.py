@@ -187,8 +187,8 @@ class Stack:
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
         for row, member in zip(weights, self.members, strict=True):
-            config, step = member.config, member.config.fork.step if member.config.fork else 0
-            member.interventions = Intervening(config.interventions, self.layout.split(row), config.watched, step=step)
+            config, views = member.config, self.layout.split(row)
+            member.interventions = Intervening(config.interventions, views, config.watched, step=config.begins)
         self._place_members()
         for member in self.members:
             if member.origin:
