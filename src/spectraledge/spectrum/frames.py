@@ -8,18 +8,12 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.products import combined_rows
 from spectraledge.spectrum.band import band
 from spectraledge.spectrum.directions import spectral_weights
 
-_CLEAR = 256
-"""Largest sum of single-precision terms, over the length of what they sum to, that may lose a few bits to rounding (our
-choice: 1e-5 of a direction). Where the leading eigenvalues are far from equal sums are formed in double precision."""
-
 _LONG = 64
 """Length of rows over their number from which directions at random are as good as orthogonal (our choice)."""
-
-_BLOCK = 1 << 14
-"""Parameters per product in double precision: their copies stay in the second-level cache."""
 
 
 @dataclass(frozen=True)
@@ -227,8 +221,7 @@ class TrailingWindow:
             weights_WK = weights_WK - weights_WK.mean(0)
         if not weights_WK.shape[1]:
             return Frame(rows_WP[:0])
-        clear = bool(weights_WK.abs().max() * gram_WW.trace().sqrt() < _CLEAR)
-        raw_KP = _combined(weights_WK.T.to(rows_WP.device), rows_WP, clear=clear)
+        raw_KP = combined_rows(weights_WK.T, rows_WP)
         return Frame.of(orthonormal_rows(raw_KP))
 
     def state(self) -> tuple[dict[str, Tensor], int]:
@@ -245,13 +238,3 @@ class TrailingWindow:
         self._count = count
         self._rows_WP = tensors["rows"].clone() if "rows" in tensors else self._rows_WP
         self._gram_WW, self._noise_W = (tensors[name].to("cpu", copy=True) for name in ("gram", "noise"))
-
-
-def _combined(weights_KW: Tensor, rows_WP: Tensor, *, clear: bool) -> Tensor:
-    """Sum rows by float64 weights: in their own precision where that is clear enough, else in float64."""
-    if clear or rows_WP.dtype == torch.float64:
-        return weights_KW.to(rows_WP.dtype) @ rows_WP
-    sums_KP = rows_WP.new_empty(len(weights_KW), rows_WP.shape[1])
-    for sums, rows in zip(torch.split(sums_KP, _BLOCK, 1), torch.split(rows_WP, _BLOCK, 1), strict=True):
-        sums.copy_(weights_KW @ rows.double())
-    return sums_KP

@@ -210,7 +210,8 @@ class _Acting:
         begin_P = self._before_P if every == 1 else self._anchor_P
         if self._anchor_step == step - every:
             self._window.append(here_P - begin_P, noise=(noise + self._anchor_noise) / 2)
-            self._cached = None
+            # Now the window is in the cache; before the next step it would come from memory.
+            self._cached = None if self.what.fresh or not self.what.active(step + 1) else self._leading(step + 1)
         self._anchor_P, self._anchor_step, self._anchor_noise = here_P, step, noise
 
     def account(self) -> dict[str, Any]:
