@@ -5,6 +5,8 @@ import pytest
 
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.cause_claims import CAUSE_CLAIMS, CHANGES, OTHER, PERMUTED, changed_text, evaluate_causes
+from spectraledge.claims.design import CONDITIONS
+from spectraledge.claims.effects import Effect, Reading, measure
 from spectraledge.streams import numpy_generator
 from spectraledge.studies import recipe
 from spectraledge.training import Intervention, RunConfig
@@ -114,3 +116,13 @@ def test_seeds_draw_their_own_directions() -> None:
     assert drawn == {(1, 1), (2, 2)}
     assert all(isinstance(run, RunConfig) for run in study.runs)
     assert len({run.run_id for run in study.runs}) == len(study.runs) == 2 * (1 + len(CHANGES) + 5)
+
+
+def test_changed_runs_belong_to_no_condition_of_others() -> None:
+    reached = Effect("reached", "whether it is read", "rate", "rate", "none", lambda reader: Reading(1.0))
+    rows = measure([reached], planted(seeds=(42,)))
+    assert len(CONDITIONS["add-decay"].rows(rows)) == 1
+    assert rows["after"].nunique() == 1 + len(CHANGES) + 1
+    titles = {run.title for run in planted(seeds=(42,))}
+    assert "a + b mod 11, weight decay 1, remove:edge:3" in titles
+    assert "a + b mod 11, weight decay 1, forked at step 100" in titles
