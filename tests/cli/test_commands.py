@@ -64,7 +64,7 @@ def test_ablate_ends_in_a_sentence(command: Command, tiny_run: Path, tmp_path: P
     done = command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path)
     assert done.code == 0
     assert "everything" in done.out
-    assert "Without what the run moved its weights by along the" in done.out
+    assert "Taking back what the run moved its weights by along the leading directions at step" in done.out
     assert f"ablated functions  {tmp_path / 'ablated_functions.parquet'}" in done.out
     found = json.loads(command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
     assert found["found"] in done.out

@@ -477,3 +477,25 @@ def test_a_file_serves_both_kinds_of_loops(tmp_path):
         optimizer.step()
     assert (model.mlp.bias.detach() - before)[0] == 0
     assert float((model.mlp.bias.detach() - before)[1:].abs().min()) > 0
+
+
+def test_wrapped_optimizers_are_those_that_they_wrap():
+    accelerate = pytest.importorskip("accelerate")
+    plain, wrapped = Training(), Training()
+    with Intervened(plain.model, plain.optimizer, "remove:gradient:1,window=2", "remove:edge:1,window=2"):
+        plain.steps(6)
+    model, optimizer = accelerate.Accelerator(cpu=True).prepare(wrapped.model, wrapped.optimizer)
+    with Intervened(model, optimizer, "remove:gradient:1,window=2", "remove:edge:1,window=2") as changed:
+        for _ in range(6):
+            optimizer.zero_grad()
+            wrapped.loss().backward()
+            optimizer.step()
+    assert changed.step == 6
+    assert torch.equal(flat(plain.model), flat(wrapped.model))
+
+
+def test_a_compiled_model_has_its_own_names():
+    training = Training()
+    compiled = torch.compile(training.model, backend="eager")
+    changed = Intervened(compiled, training.optimizer, "remove:random:2,params=attn.*")
+    assert changed.account()["parameters"].tolist() == [36]

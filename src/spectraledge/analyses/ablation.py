@@ -185,9 +185,9 @@ def ablation_sentence(table: pd.DataFrame) -> str:
     equal = table[table["amount"] == "equal"]
     before, edge = (table[(table["kind"] == kind) & (table["amount"] == "own")].iloc[0] for kind in ("nothing", "edge"))
     parts = [
-        f"Without what the run moved its weights by along the {edge['share']:.2%} of the squared length of its whole "
-        f"move that lies in the leading directions at step {int(edge['step']):,}, test accuracy goes from "
-        f"{before['test_accuracy']:.3f} to {edge['test_accuracy']:.3f}, test loss from {before['test_loss']:.3g} to "
+        "Taking back what the run moved its weights by along the leading directions at step "
+        f"{int(edge['step']):,} ({edge['share']:.2%} of the squared length of its whole move) changes test accuracy "
+        f"from {before['test_accuracy']:.3f} to {edge['test_accuracy']:.3f}, test loss from {before['test_loss']:.3g} to "
         f"{edge['test_loss']:.3g}, and the share of its own functions from {before['own_share']:.3f} to "
         f"{edge['own_share']:.3f}"
     ]
