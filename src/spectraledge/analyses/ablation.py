@@ -187,8 +187,8 @@ def ablation_sentence(table: pd.DataFrame) -> str:
     parts = [
         "Taking back what the run moved its weights by along the leading directions at step "
         f"{int(edge['step']):,} ({edge['share']:.2%} of the squared length of its whole move) changes test accuracy "
-        f"from {before['test_accuracy']:.3f} to {edge['test_accuracy']:.3f}, test loss from {before['test_loss']:.3g} to "
-        f"{edge['test_loss']:.3g}, and the share of its own functions from {before['own_share']:.3f} to "
+        f"from {before['test_accuracy']:.3f} to {edge['test_accuracy']:.3f}, test loss from {before['test_loss']:.3g} "
+        f"to {edge['test_loss']:.3g}, and the share of its own functions from {before['own_share']:.3f} to "
         f"{edge['own_share']:.3f}"
     ]
     for kind, words in (("span", "in the window's span"), ("random", "anywhere")):
