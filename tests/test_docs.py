@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from spectraledge.training.intervention import SETTINGS, SUBSPACES
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -40,6 +42,22 @@ def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
     exec(compile("\n".join(code), "docs/attach.md", "exec"), {})
     assert (tmp_path / "tracked" / "edge.parquet").is_file()
     assert capsys.readouterr().out.rstrip().endswith("100")
+
+
+def test_interventions_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    code = blocks("docs/interventions.md", "python")
+    assert len(code) == 3
+    exec(compile("\n".join(code), "docs/interventions.md", "exec"), {})
+    assert "remove:edge:3,params=*weight" in (printed := capsys.readouterr().out)
+    assert printed.rstrip().endswith("True")
+
+
+def test_interventions_page_lists_every_subspace_and_setting() -> None:
+    text = (ROOT / "docs/interventions.md").read_text()
+    named = {words.split(",")[0] for name, words in SUBSPACES.items() if name != "given"}
+    assert named <= set(re.findall(r"^\| `([^`]+)` \|", text, flags=re.MULTILINE))
+    settings = " ".join(re.findall(r"^\| (`[^|]+) \|", text, flags=re.MULTILINE))
+    assert {name for name in SETTINGS if f"`{name}`" not in settings} == set()
 
 
 def test_alerts_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

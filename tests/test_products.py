@@ -69,3 +69,20 @@ def test_weighted_rows_are_sums(monkeypatch, native, count, terms, width, dtype)
     found = products.weighted_rows(table, rows, weights)
     assert found.dtype == dtype
     torch.testing.assert_close(found.double(), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("outputs", [1, 3, 4, 9, 12])
+@pytest.mark.parametrize(("terms", "width"), [(1, 1), (5, 7), (20, 255), (20, 256), (3, 40_001)])
+def test_combined_rows_are_rounded_once(monkeypatch, native, outputs, terms, width, dtype):
+    monkeypatch.setattr(products, "_COMBINED_ROWS", native("combined_rows", products._COMBINED_ROWS_ARGUMENTS))
+    (table,), (weights,) = operands((terms, width), dtype=dtype), operands((outputs, terms), dtype=torch.float64)
+    # Terms that nearly cancel: sums in single precision would lose all of it.
+    table[terms // 2 :] *= 1e6
+    table[-1] = table[terms // 2]
+    weights[:, -1] = weights[:, -1] if terms < 3 else -weights[:, terms // 2]
+    found = products.combined_rows(weights, table)
+    assert found.dtype == dtype
+    exact = weights @ table.double()
+    rounding = 4 * torch.finfo(torch.float64).eps * (weights.abs() @ table.double().abs())
+    assert bool(((found.double() - exact).abs() <= rounding + torch.finfo(dtype).eps * exact.abs()).all())

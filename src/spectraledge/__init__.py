@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from spectraledge.analyses.functional_modes import FunctionalModes, functional_modes
     from spectraledge.analyses.settings import AnalysisConfig
     from spectraledge.errors import InputError
-    from spectraledge.integrations import SpectralEdgeTracker
+    from spectraledge.integrations import Intervened, SpectralEdgeTracker
     from spectraledge.modes import energy_share, jvp_responses, module_readout, peak
     from spectraledge.spectrum import window_directions, window_spectrum
     from spectraledge.tasks import grouping, named_task, task_from_function
-    from spectraledge.training import InMemory, RunConfig, Trainer, train
+    from spectraledge.training import InMemory, Intervention, RunConfig, Trainer, train
 
 _HOMES = {
     "analyses.functional_modes": ("FunctionalModes", "functional_modes"),
     "analyses.settings": ("AnalysisConfig",),
     "errors": ("InputError",),
-    "integrations": ("SpectralEdgeTracker",),
+    "integrations": ("Intervened", "SpectralEdgeTracker"),
     "modes": ("energy_share", "jvp_responses", "module_readout", "peak"),
     "spectrum": ("window_directions", "window_spectrum"),
     "tasks": ("grouping", "named_task", "task_from_function"),
-    "training": ("InMemory", "RunConfig", "Trainer", "train"),
+    "training": ("InMemory", "Intervention", "RunConfig", "Trainer", "train"),
 }
 drawn_by(f"{__name__}.report.notebook")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -44,6 +44,8 @@ __all__ = [
     "FunctionalModes",
     "InMemory",
     "InputError",
+    "Intervened",
+    "Intervention",
     "RunConfig",
     "SpectralEdgeTracker",
     "Trainer",

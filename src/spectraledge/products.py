@@ -11,11 +11,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.native import LONG, POINTER, load
+from spectraledge.native import INT, LONG, POINTER, load
 
 _WEIGHTED_ROWS_ARGUMENTS = [POINTER, POINTER, POINTER, LONG, LONG, LONG, POINTER]
 
 _WEIGHTED_ROWS = load("weighted_rows", _WEIGHTED_ROWS_ARGUMENTS)
+
+_COMBINED_ROWS_ARGUMENTS = [POINTER, POINTER, LONG, LONG, LONG, INT, POINTER]
+
+_COMBINED_ROWS = load("combined_rows", _COMBINED_ROWS_ARGUMENTS)
+
+_FEW = 9
+"""Sums of rows from which on PyTorch's product of matrices is the faster way (measured for 20 rows of 131,072)."""
+
+_BLOCK = 1 << 14
+"""Columns per product in double precision: their copies stay in the second-level cache."""
 
 
 def _prefers_onednn() -> bool:
@@ -114,6 +124,29 @@ def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
     addresses = (tensor.data_ptr() for tensor in (table, rows, weights))
     _WEIGHTED_ROWS(*addresses, count, terms, table.shape[1], found.data_ptr())
     return found
+
+
+def combined_rows(weights_KW: Tensor, table_WP: Tensor) -> Tensor:
+    """Return weights @ table, with sums in float64 and rounded once to the table's type; no derivatives.
+
+    Args:
+        weights_KW: float64.
+        table_WP: float32 or float64, few rows that are long.
+
+    Returns:
+        Shape (K, P), of the table's type and device.
+    """
+    weights_KW = weights_KW.to(table_WP.device).contiguous()
+    sums_KP = table_WP.new_empty(len(weights_KW), table_WP.shape[1])
+    plain = table_WP.device.type == "cpu" and table_WP.dtype in (torch.float32, torch.float64)
+    if _COMBINED_ROWS is not None and plain and table_WP.is_contiguous() and len(weights_KW) <= _FEW:
+        addresses = table_WP.data_ptr(), weights_KW.data_ptr()
+        sizes = len(table_WP), len(weights_KW), table_WP.shape[1], table_WP.element_size()
+        _COMBINED_ROWS(*addresses, *sizes, sums_KP.data_ptr())
+        return sums_KP
+    for sums, rows in zip(torch.split(sums_KP, _BLOCK, 1), torch.split(table_WP, _BLOCK, 1), strict=True):
+        sums.copy_(weights_KW @ rows.double())
+    return sums_KP
 
 
 def _by_onednn(matrix: Tensor) -> bool:

@@ -23,6 +23,8 @@ COMMANDS = [
     ("analyze",),
     ("modes",),
     ("score",),
+    ("ablate",),
+    ("fork",),
     ("checkpoints", "list"),
     ("checkpoints", "verify"),
     ("doctor",),
@@ -47,6 +49,45 @@ def test_help_lists_all_that_is_registered(
     monkeypatch.setenv("COLUMNS", "200")
     words = set(re.findall(r"\w+", command(name, "--help").out))
     assert set(registry) <= words
+
+
+def test_train_with_interventions(command: Command, tmp_path: Path) -> None:
+    texts = ["remove:edge:2,window=4", "keep:random:3,on=gradient,norm=restored,until=60"]
+    done = command(
+        "train", "add", *TINY, "--out", tmp_path / "run", *(word for text in texts for word in ("--intervene", text))
+    )
+    assert done.code == 0
+    assert "remove:edge:2,window=4: 116 steps changed, 4 before there were directions; " in done.out
+    assert [(one["acted"], one["idle"]) for one in Manifest.read(tmp_path / "run").interventions] == [(116, 4), (60, 0)]
+
+
+def test_ablate_ends_in_a_sentence(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    done = command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path)
+    assert done.code == 0
+    assert "everything" in done.out
+    assert "Taking back what the run moved its weights by along the leading directions at step" in done.out
+    assert f"ablated functions  {tmp_path / 'ablated_functions.parquet'}" in done.out
+    found = json.loads(command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
+    assert found["found"] in done.out
+    assert set(found) == {"ablation", "ablated_functions", "found"}
+
+
+def test_fork_compares_branches(command: Command, tmp_path: Path) -> None:
+    assert command("train", "add", *TINY, "--out", tmp_path / "run", "--keep-states", 60).code == 0
+    asked = ("fork", tmp_path / "run", "--step", 60, "--steps", 20, "--nulls", 3, "--every", 10)
+    asked += ("--answers", "permuted", "--weight-decay", 0, "--batch-order", 1, "--intervene", "remove:random:2")
+    done = command(*asked)
+    assert done.code == 0
+    assert "kept no state" not in done.err
+    place = tmp_path / "run-fork-60"
+    names = {"unchanged", "answers-permuted", "weight-decay-0.0", "batch-order-1", "remove-random-2"}
+    assert {path.name for path in place.iterdir() if path.is_dir()} == names
+    assert "Over 20 steps from one network at step 60, functions of a + b hold so many times" in done.out
+    assert (place / "branches.parquet").is_file()
+    found = json.loads(command(*asked, "--json").out)
+    assert found["found"] in done.out
+    warmed = command("fork", tmp_path / "run", "--step", 65, "--steps", 5, "--nulls", 2, "--warm-up", 7)
+    assert "kept no state at step 65: the optimizer's memory is filled over 7 steps" in warmed.err
 
 
 def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path, tmp_path: Path) -> None:

@@ -82,6 +82,35 @@ def test_analyze_refuses(command: Command, series: Path, extra: list[object], pa
     assert files_below(series) == before
 
 
+def test_forks_that_cannot_be(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    for options, part in {
+        ("--step", 7): "no snapshot at step 7",
+        ("--step", 500): "which ends at 120: the nearest is at step 120",
+        ("--step", 60, "--warm-up", 0): "kept no state at step 60 (kept: none): train it with --keep-states",
+        ("--step", 60, "--steps", 7): "steps must be a multiple of every",
+        ("--step", 60, "--steps", 10, "--answers", "nothing"): "unknown task 'nothing'",
+        ("--step", 60, "--steps", 10, "--answers", "mul"): "a fork answers the same pairs as its run",
+        ("--step", 60, "--steps", 10, "--train-fraction", 1.5): "train_fraction: Input should be less than 1",
+        ("--step", 60, "--steps", 10, "--weight-decay", 1.0): "is the same as 'unchanged'",
+        ("--step", 60, "--steps", 10, "--intervene", "edge"): "expected ACTION:SUBSPACE",
+    }.items():
+        refused(command("fork", tiny_run, *options, "--out", tmp_path / "forks"), part)
+    assert not (tmp_path / "forks").exists()
+    refused(command("train", "add", *TINY, "--out", tmp_path / "run", "--keep-states", 7), "every 5 steps, got 7")
+
+
+def test_interventions_that_mean_nothing(command: Command, tmp_path: Path) -> None:
+    for text, part in {
+        "edge:3": "expected ACTION:SUBSPACE such as remove:edge:3",
+        "remove:edge:30": "asks for more directions than a window of 20 has",
+        "remove:edge:3,from=120": "lies beyond the budget of 120 steps",
+        "remove:given": "write the vectors to a file",
+        "remove:edge:3,params=nothing": "parameter pattern 'nothing' matches nothing",
+    }.items():
+        refused(command("train", "add", *TINY, "--out", tmp_path / "run", "--intervene", text), part)
+    assert not (tmp_path / "run").exists()
+
+
 def spoil_shape(path: Path) -> None:
     save_file({"w": torch.zeros(4)}, path)
 

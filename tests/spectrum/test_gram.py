@@ -66,6 +66,21 @@ def test_many_blocks_of_updates_and_parameters(monkeypatch, native, batches, win
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1, 8, 383, 385, 3000])
+def test_one_update_is_as_one_of_several_to_the_last_bit(monkeypatch, native, size, dtype):
+    monkeypatch.setattr(band_module, "_ADD_BAND", native("add_band", band_module._ADD_BAND_ARGUMENTS))
+    held, recent = 19, random_updates(19, size, dtype=dtype)
+    updates_TP = random_updates(2, size, dtype=dtype)
+    alone = band_module.band(updates_TP[:1], held, recent, 5)
+    exact = updates_TP[:1].double() @ torch.cat([updates_TP[:1], recent]).double().T
+    # Behind the update itself: the ring, newest first, whose oldest row is 5.
+    lags = [0, *(1 + (5 - lag) % held for lag in range(1, held + 1))]
+    torch.testing.assert_close(alone, exact[:, lags], rtol=1e-12, atol=1e-10)
+    if band_module._ADD_BAND is not None:
+        assert torch.equal(alone[0], band_module.band(updates_TP, held, recent, 5)[0])
+
+
 def test_sums_do_not_depend_on_threads():
     updates_TP, found = random_updates(25, 50_000, dtype=torch.float32), []
     threads = torch.get_num_threads()

@@ -23,7 +23,9 @@ CHANGES = {
     "engine": "compiled",
     "watched": ("head.*",),
     "required": ("add",),
+    "interventions": ({"action": "keep", "subspace": "all"},),
     "start": "0" * 64,
+    "fork": {"run": "0" * 64, "step": 20},
 }
 
 

@@ -1,6 +1,8 @@
 """The registry of analyses. A new one is a module that ends in its declaration, and a line here."""
 
+from spectraledge.analyses.ablation import ABLATING
 from spectraledge.analyses.analysis import Table
+from spectraledge.analyses.branches import BRANCHING
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
@@ -26,6 +28,8 @@ ANALYSES = {
         REUSE,
         SCORING,
         GROWING,
+        ABLATING,
+        BRANCHING,
     )
 }
 """Every analysis by name."""

@@ -127,8 +127,16 @@ class RunResult(Displayed):
         """The run in a few words."""
         model = self.config.model
         kind = "" if isinstance(model, TransformerConfig) else f", {model.label}"
+        changed = f", {self.changed}" if self.changed else ""
         task = task_title(self.formula, self.structure, model.tokens)
-        return f"{task}, weight decay {self.config.weight_decay:g}{kind}"
+        return f"{task}, weight decay {self.config.weight_decay:g}{kind}{changed}"
+
+    @property
+    def changed(self) -> str:
+        """What sets it apart from a run that takes its own steps from the start: interventions, and where it forks."""
+        fork = self.config.fork
+        parts = [str(one) for one in self.config.interventions]
+        return ", ".join([*parts, *([f"forked at step {fork.step:,}"] if fork else [])])
 
     @property
     def grokked(self) -> bool:

@@ -155,14 +155,15 @@ def measure(effects: Iterable[Effect], runs: Runs) -> pd.DataFrame:
         runs: The finished runs.
 
     Returns:
-        One row per effect and run: effect_id, run, task, weight_decay, after (task of the run that it starts from),
-        seed, learned (whether it reached a test accuracy of .95), value, null, and low, high, null_high, p where the
-        effect has them within a run.
+        One row per effect and run: effect_id, run, task, weight_decay, after (task of the run that it starts from, or
+        what is changed in it), seed, learned (whether it reached a test accuracy of .95), value, null, and low, high,
+        null_high, p where the effect has them within a run.
     """
     rows, declared = [], list(effects)
     for run in runs:
         reader, config = RunReader(run, runs), run.config
-        labels = (run.run_id, config.task, config.weight_decay, run.after, config.seed, run.grokked)
+        # A run that is changed belongs to no condition of runs that are not.
+        labels = (run.run_id, config.task, config.weight_decay, run.after or run.changed, config.seed, run.grokked)
         found = [(effect.id, reading) for effect in declared if (reading := effect.read(reader)) is not None]
         rows += [(name, *labels, one.value, one.null, one.low, one.high, one.null_high, one.p) for name, one in found]
     numbers = dict.fromkeys(("value", "null", "low", "high", "null_high", "p"), np.float64)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from spectraledge.analyses.run_result import Runs
+from spectraledge.claims.cause_claims import evaluate_causes
 from spectraledge.claims.of_runs import evaluate_claims
 from spectraledge.claims.paper_claims import evaluate_study
 from spectraledge.claims.run_claims import CLAIMS
@@ -24,5 +25,6 @@ QUESTIONS: dict[str, Callable[[Runs], Answers]] = {
     "runs": evaluate_runs,
     "score": evaluate_score,
     "paper": evaluate_study,
+    "causes": evaluate_causes,
 }
 """Every set of claims by name, and how it is evaluated on a study's finished runs."""

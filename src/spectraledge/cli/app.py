@@ -21,6 +21,8 @@ _COMMANDS = {
     "analyze": ("inspect", "spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20"),
     "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
     "score": ("score_command", "spectraledge score runs/add --control runs/permuted_add"),
+    "ablate": ("ablate", "spectraledge ablate runs/add --nulls 99"),
+    "fork": ("fork", "spectraledge fork runs/add --step 1000 --answers permuted --answers sub --batch-order 1"),
     "report": ("report_command", "spectraledge report runs/add runs/permuted_add --out compared"),
     "discover": ("discover_command", "spectraledge discover table.csv --json"),
     "doctor": ("doctor", "spectraledge doctor --json"),

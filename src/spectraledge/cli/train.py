@@ -22,8 +22,9 @@ from spectraledge.errors import InputError
 from spectraledge.tasks import OPERATIONS, task_from_source, task_title
 from spectraledge.tasks.group_tasks import GROUP_OPERATIONS
 from spectraledge.tasks.task import JOIN
-from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folders
+from spectraledge.training import Intervention, NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
+from spectraledge.training.intervention import SETTINGS, SUBSPACES
 from spectraledge.trajectory import Manifest
 
 _ON_GROUPS = ", ".join(f"group:S4:{key} or :{each.word}" for key, each in GROUP_OPERATIONS.items() if key != "ab")
@@ -77,6 +78,23 @@ def train(
         int,
         typer.Option(min=1, help="Train this many runs as one batch, with seeds SEED, SEED + 1, ..., into OUT/RUN-ID."),
     ] = 1,
+    intervene: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ACTION:SUBSPACE[,NAME=VALUE...]",
+            help="Change its steps; may be repeated. ACTION is keep, remove or scale; SUBSPACE one of "
+            f"{', '.join(words.split(',')[0] for name, words in SUBSPACES.items() if name != 'given')}; settings are "
+            f"{', '.join(SETTINGS)}. So remove:edge:3 takes the three leading directions of the last 20 updates out of "
+            "every update; docs/interventions.md says what each means.",
+        ),
+    ] = None,
+    keep_states: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Keep the state at every multiple of so many steps, which forks go on from; 3 snapshots' size each.",
+        ),
+    ] = None,
     repair: Repair = False,
     device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     threads: Annotated[
@@ -97,6 +115,11 @@ def train(
         "activation": activation,
     }
     network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
+    if keep_states and keep_states % every:
+        raise InputError(
+            f"states are kept where snapshots are, every {every} steps, got {keep_states}: take a multiple"
+        )
+    interventions = [Intervention.of(text) for text in intervene or ()]
     configs = [
         RunConfig.for_task(
             chosen,
@@ -110,6 +133,7 @@ def train(
             batch_size=batch_size,
             train_fraction=train_fraction,
             engine=engine,
+            interventions=interventions,
         )
         for index in range(runs)
     ]
@@ -140,7 +164,8 @@ def train(
             )
 
         work = [(folder, config, chosen) for folder, config in zip(folders, configs, strict=True)]
-        manifests = train_in_folders(work, device=device, repair=repair, on_progress=update)
+        kept = range(0, steps + 1, keep_states) if keep_states else ()
+        manifests = train_in_folders(work, device=device, repair=repair, keep_states=kept, on_progress=update)
     failed = [f"{folder}: {m.error}" for folder, m in zip(folders, manifests, strict=True) if m.status == "failed"]
     if len(failed) < runs:
         found = [_summary(folder, manifest) for folder, manifest in zip(folders, manifests, strict=True)]
@@ -160,4 +185,12 @@ def _summary(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "grokked_step": manifest.grokked_step,
         "test_accuracy": manifest.test_accuracy,
         "wall_seconds": round(manifest.wall_seconds, 2),
+        **({"interventions": [_done(one) for one in manifest.interventions]} if manifest.interventions else {}),
     }
+
+
+def _done(account: dict[str, Any]) -> str:
+    return (
+        f"{account['what']}: {account['acted']} steps changed, {account['idle']} before there were directions; "
+        f"{account['share']:.2%} of the squared length lay in {account['rank']} of {account['parameters']} dimensions"
+    )

@@ -19,7 +19,7 @@ def instruction_set() -> str:
 
 
 def load(name: str, arguments: Sequence[type] = (), variant: str | None = None) -> Callable[..., int] | None:
-    """Return a C function, or None where the package was built without a compiler.
+    """Return a C function, or None where the package was built without a compiler, or before there was this function.
 
     Args:
         name: Of the function.
@@ -27,9 +27,8 @@ def load(name: str, arguments: Sequence[type] = (), variant: str | None = None) 
         variant: An instruction set; that of this processor where none is given.
     """
     try:
-        library = ctypes.CDLL(str(Path(__file__).with_name(f"{variant or instruction_set()}.so")))
-    except OSError:
+        function = ctypes.CDLL(str(Path(__file__).with_name(f"{variant or instruction_set()}.so")))[name]
+    except (OSError, AttributeError):
         return None
-    function = library[name]
     function.argtypes = list(arguments)
     return function

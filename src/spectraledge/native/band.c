@@ -59,12 +59,65 @@ static void copy(const char *from, int bytes, long width, long padded, double *t
     memset(to + width, 0, (padded - width) * sizeof(double));
 }
 
+/* The same as `tile` for one new row, in the same order, with OLD rows that are converted on the way: nothing is gained by
+ * keeping what is read once. Their next blocks are asked for ahead.
+ */
+static void row(const double *new, const char *const old[OLD], long width, int bytes, double sums[OLD])
+{
+    vector total[OLD] = {0};
+    long whole = width / WIDE * WIDE, k = 0;
+    for (; k < whole; k += WIDE) {
+        vector a = *(const vector *)(new + k);
+#pragma GCC unroll 6
+        for (int j = 0; j < OLD; j++) {
+            const char *place = old[j] + k * bytes;
+            __builtin_prefetch(place + BLOCK * bytes);
+            total[j] += a * widened(place, bytes);
+        }
+    }
+    if (k < width) {
+        double rest[WIDE] __attribute__((aligned(sizeof(vector))));
+        for (int j = 0; j < OLD; j++) {
+            copy(old[j] + k * bytes, bytes, width - k, WIDE, rest);
+            total[j] += *(const vector *)(new + k) * *(const vector *)rest;
+        }
+    }
+    for (int j = 0; j < OLD; j++) {
+        sums[j] = 0;
+        for (int lane = 0; lane < WIDE; lane++)
+            sums[j] += total[j][lane];
+    }
+}
+
+/* `add_band` for one new row. */
+static void add_row(const char *const *rows, long before, long lags, long begin, long end, int bytes, double *sums)
+{
+    double new[BLOCK] __attribute__((aligned(sizeof(vector))));
+    for (long start = begin; start < end; start += BLOCK) {
+        long width = least(BLOCK, end - start), padded = (width + WIDE - 1) / WIDE * WIDE;
+        copy(rows[before] + start * bytes, bytes, width, padded, new);
+        for (long at = most(0, before - lags + 1); at <= before; at += OLD) {
+            const char *old[OLD];
+            for (int j = 0; j < OLD; j++)
+                old[j] = rows[least(at + j, before)] + start * bytes;
+            double found[OLD];
+            row(new, old, width, bytes, found);
+            for (int j = 0; j < OLD && at + j <= before; j++)
+                sums[before - (at + j)] += found[j];
+        }
+    }
+}
+
 /* Add to sums[t · lags + lag] the inner product, over columns begin..end, of row before + t with the row `lag` before
  * it, for each of `count` new rows behind `before` old ones. Rows hold numbers of 4 or 8 bytes, all of them alike.
  * Returns 0, or 1 where there is no memory.
  */
 int add_band(const char *const *rows, long before, long count, long lags, long begin, long end, int bytes, double *sums)
 {
+    if (count == 1) {
+        add_row(rows, before, lags, begin, end, bytes, sums);
+        return 0;
+    }
     long kept = lags + NEW, total = before + count;
     double *ring = aligned_alloc(sizeof(vector), kept * STRIDE * sizeof(double));
     if (!ring)

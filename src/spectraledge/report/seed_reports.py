@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
+from spectraledge.report.causes_page import compose_causes
 from spectraledge.report.document import Page
 from spectraledge.report.paper import compose
 from spectraledge.report.paper.card import card
@@ -15,7 +16,11 @@ from spectraledge.studies.results import StudyResult
 
 CARD = "card.md"
 
-COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {"score": compose_score, "paper": compose}
+COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {
+    "score": compose_score,
+    "paper": compose,
+    "causes": compose_causes,
+}
 """What composes a report, by the study's questions."""
 
 

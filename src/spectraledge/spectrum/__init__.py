@@ -13,6 +13,7 @@ from spectraledge.spectrum.alerts import (
 from spectraledge.spectrum.declines import Since, decline
 from spectraledge.spectrum.directions import Directions, window_directions
 from spectraledge.spectrum.edge import Spectrum, edge_position
+from spectraledge.spectrum.frames import Frame, TrailingWindow, orthonormal_rows, spanned, weigh
 from spectraledge.spectrum.gram import BandedGram, band_windows, block_windows
 from spectraledge.spectrum.noise import NoiseFloor, effective_dimension, noise_floor, surrogate_updates
 from spectraledge.spectrum.rotation import window_rotation
@@ -26,11 +27,13 @@ __all__ = [
     "Change",
     "Detector",
     "Directions",
+    "Frame",
     "NoiseFloor",
     "PrincipalComponents",
     "Since",
     "Sketch",
     "Spectrum",
+    "TrailingWindow",
     "band_windows",
     "block_windows",
     "calibrated_threshold",
@@ -44,10 +47,13 @@ __all__ = [
     "gram_series",
     "noise_floor",
     "orthogonal_gram",
+    "orthonormal_rows",
     "persistent_score",
     "principal_components",
+    "spanned",
     "subspace_overlap",
     "surrogate_updates",
+    "weigh",
     "window_directions",
     "window_eigenvalues",
     "window_rotation",

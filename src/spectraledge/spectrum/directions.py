@@ -49,14 +49,28 @@ def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise
         raise InputError("updates have values that are not finite: drop the snapshots after divergence")
     rows = updates_WP.double()
     gram = multiply(rows, rows)
-    kept = int((window_eigenvalues(gram, center=center, storage_noise=storage_noise) > 0).sum())
+    values, weights = spectral_weights(gram, center=center, storage_noise=storage_noise)
     if center:
         rows = rows - rows.mean(0)
-        gram = center_gram(gram)
-    values, weights = torch.linalg.eigh(gram)
-    values, weights = values.flip(0)[:kept], weights.flip(1)[:, :kept]
-    weights = weights * torch.gather(weights, 0, weights.abs().argmax(0, keepdim=True)).sign()
     raw_KP = (weights.T @ rows) / values.sqrt()[:, None]
     # One QR pass takes the directions from orthogonal to √eps·(λ_1/λ_k) to orthogonal to eps; R is near the identity.
     orthonormal, triangle = torch.linalg.qr(raw_KP.T)
     return Directions((orthonormal * triangle.diagonal().sign()).T.contiguous(), values)
+
+
+def spectral_weights(gram_WW: Tensor, *, center: bool, storage_noise: float) -> tuple[Tensor, Tensor]:
+    """Eigenvectors of a window's Gram matrix: by what to weigh its updates to get each direction times √eigenvalue.
+
+    Args:
+        gram_WW: The Gram matrix.
+        center: Whether it is first made that of the updates without their mean.
+        storage_noise: As in `window_eigenvalues`.
+
+    Returns:
+        Eigenvalues, float64 (K,), descending, those alone that can be told from rounding; and unit columns, (W, K),
+        each with its largest weight positive.
+    """
+    kept = int((window_eigenvalues(gram_WW, center=center, storage_noise=storage_noise) > 0).sum())
+    values, weights = torch.linalg.eigh(center_gram(gram_WW) if center else gram_WW)
+    values, weights = values.flip(0)[:kept], weights.flip(1)[:, :kept]
+    return values, weights * torch.gather(weights, 0, weights.abs().argmax(0, keepdim=True)).sign()

@@ -77,7 +77,7 @@ def estimate_study(
         if one.over:
             continue
         manifest = one.manifest
-        left = max(ends[run.run_id] - (manifest.step if manifest else 0), 0)
+        left = max(ends[run.run_id] - (manifest.step if manifest else run.begins), 0)
         steps_of[run.run_id] = 0 if manifest and manifest.status == "done" else left
         speed = known.get(shape(run), 0.0)
         untimed += bool(steps_of[run.run_id] and not speed)
@@ -121,7 +121,7 @@ def time_steps(study: StudyConfig, folder: Path) -> dict[str, float]:
 
 
 def _time(run: RunConfig) -> float:
-    eager = run.model_copy(update={"engine": "eager", "start": ""})
+    eager = run.model_copy(update={"engine": "eager", "start": "", "fork": None, "interventions": ()})
     threads = torch.get_num_threads()
     # As in a job: several threads that wait for busy cores take many times as long.
     torch.set_num_threads(1)
@@ -140,15 +140,15 @@ def _speeds(study: StudyConfig, progress: Mapping[str, RunProgress]) -> dict[str
     found: dict[str, list[float]] = {}
     for run in study.runs:
         manifest = progress[run.run_id].manifest
-        if manifest and manifest.step and manifest.wall_seconds:
-            found.setdefault(shape(run), []).append(manifest.step / manifest.wall_seconds)
+        if manifest and manifest.step > run.begins and manifest.wall_seconds:
+            found.setdefault(shape(run), []).append((manifest.step - run.begins) / manifest.wall_seconds)
     return {name: median(speeds) for name, speeds in found.items()}
 
 
 def _ends(study: StudyConfig, progress: Mapping[str, RunProgress]) -> dict[str, int]:
     """Return the step at which each run ends, or may be expected to."""
     alike: dict[str, list[int]] = {}
-    kinds = {run.run_id: run.model_copy(update={"seed": 0, "start": ""}).hash for run in study.runs}
+    kinds = {run.run_id: run.model_copy(update={"seed": 0, "start": "", "fork": None}).hash for run in study.runs}
     for run in study.runs:
         manifest = progress[run.run_id].manifest
         if manifest and manifest.status == "done":
@@ -184,7 +184,7 @@ def _space(run: RunConfig, end: int, study: StudyConfig) -> int:
     watched = select_parameters(shapes, run.watched).matched
     snapshot = _BYTES * sum(prod(size) for size in shapes.values())
     moves = _BYTES * len(MOVES) * sum(prod(shapes[name]) for name in watched)
-    count = end // run.every + 1
+    count = (end - run.begins) // run.every + 1
     if study.keep == "window":
         # Two windows at most beside one in ten: the last, and the one up to where it generalised.
         count = min(count, count // EVERY + 2 * (study.analysis.window + 1))

@@ -36,6 +36,7 @@ class Job:
         analyses: By what.
         keep: Which snapshots stay when all is done; see `thin`.
         threads: Of PyTorch. Numbers are bit-identical at equal threads.
+        keep_states: Steps at which its state is kept, for the study's forks of it.
         wait: Whether to wait for another process that is at the run.
         repair: Whether a run of which something is damaged is made again; see `train_in_folders`.
     """
@@ -46,6 +47,7 @@ class Job:
     analyses: tuple[Analysis, ...]
     keep: Keep = "all"
     threads: int = 1
+    keep_states: tuple[int, ...] = ()
     wait: bool = False
     repair: bool = False
 
@@ -143,10 +145,10 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     """
     left, waves, placed = list(runs), list[list[RunConfig]](), {""}
     while left:
-        wave = [run for run in left if run.start in placed]
+        wave = [run for run in left if run.parent in placed]
         if not wave:
             raise InputError(
-                f"{left[0].run_id} starts from the run with hash {left[0].start[:8]}…, which the study does not have: "
+                f"{left[0].run_id} starts from the run with hash {left[0].parent[:8]}…, which the study does not have: "
                 "add it"
             )
         waves.append(sorted(wave, key=length, reverse=True))
@@ -155,9 +157,14 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     return waves
 
 
+def forked_at(runs: Sequence[RunConfig], run: RunConfig) -> tuple[int, ...]:
+    """Return the steps at which other runs fork one, ascending."""
+    return tuple(sorted({one.fork.step for one in runs if one.fork and one.fork.run == run.hash}))
+
+
 def length(run: RunConfig) -> int:
     """Return about how long a run may take, in inputs times what each takes."""
-    return run.steps * run.batch_size * run.model.work
+    return (run.steps - run.begins) * run.batch_size * run.model.work
 
 
 def busy(study: Path, run: RunConfig) -> bool:
@@ -181,7 +188,8 @@ def _complete(job: Job) -> None:
     torch.set_num_threads(job.threads)
     if (faults := damages(job.folder, quick=True)) and not job.repair:
         raise DamageError(faults[0])
-    train_in_folder(job.folder, job.run, any_task(job.run.task, modulus=job.run.model.tokens), repair=job.repair)
+    task = any_task(job.run.task, modulus=job.run.model.tokens)
+    train_in_folder(job.folder, job.run, task, repair=job.repair, keep_states=job.keep_states)
     stamps = [carry_out(job.folder, analysis, job.settings) for analysis in job.analyses]
     if job.keep == "window" and not any(stamp.error for stamp in stamps):
         thin(job.folder, window=job.settings.window)

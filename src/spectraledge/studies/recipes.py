@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
+from spectraledge.studies.causes import causes
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import named_task
@@ -132,7 +133,7 @@ def _score_runs(seed: int, budget: Budget, *, few: bool) -> list[RunConfig]:
     return [*learned, _run("permuted_add", seed, budget, **control), *untaught]
 
 
-RECIPES: dict[str, Recipe] = {"quick": quick, "score": score, "paper": paper}
+RECIPES: dict[str, Recipe] = {"quick": quick, "score": score, "paper": paper, "causes": causes}
 """Every recipe by name."""
 
 

@@ -16,7 +16,7 @@ from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_sealed, write_table
 from spectraledge.studies.backends import Backend
 from spectraledge.studies.hashes import distrust_altered, write_hashes
-from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, waves, write_trouble
+from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, forked_at, waves, write_trouble
 from spectraledge.studies.results import (
     STUDY_FILE,
     StudyResult,
@@ -100,7 +100,16 @@ def run_study(
     with _watching(config, folder, on_progress):
         for wave in ordered:
             work = [
-                Job(run, place, config.analysis, analyses[run.run_id], config.keep, backend.threads, repair=repair)
+                Job(
+                    run,
+                    place,
+                    config.analysis,
+                    analyses[run.run_id],
+                    config.keep,
+                    backend.threads,
+                    forked_at(config.runs, run),
+                    repair=repair,
+                )
                 for run in wave
                 if not run_progress(config, folder, run).over or damages_of(config, folder, run, quick=not repair)
             ]
@@ -184,7 +193,9 @@ def _thin(config: StudyConfig, folder: Path) -> None:
     for run in config.runs:
         progress = run_progress(config, folder, run)
         if progress.over and not progress.error and progress.manifest and not progress.manifest.thinned:
-            complete(Job(run, folder, config.analysis, tuple(analyses_of(config, run)), config.keep, wait=True))
+            analyses = tuple(analyses_of(config, run))
+            kept = forked_at(config.runs, run)
+            complete(Job(run, folder, config.analysis, analyses, config.keep, keep_states=kept, wait=True))
 
 
 def _status(config: StudyConfig, folder: Path, run: RunConfig) -> RunStatus:

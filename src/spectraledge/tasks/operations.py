@@ -84,9 +84,23 @@ def named_task(name: str, *, modulus: int = 97) -> Task:
     return Task(name, operation.formula, modulus, pairs, labels, operation.structure)
 
 
-def permuted(answers_N: Ints) -> Ints:
-    """Answers dealt out anew to the pairs, always in the same way, so that they can only be memorised."""
-    return numpy_generator(0, "permuted answers").permutation(answers_N)
+def permuted(answers_N: Ints, draw: int = 0) -> Ints:
+    """Answers dealt out anew to the pairs, always in the same way of a draw, so that they can only be memorised."""
+    return numpy_generator(draw, "permuted answers").permutation(answers_N)
+
+
+def permuted_task(task: Task, *, draw: int = 0) -> Task:
+    """Make the control of a task: its answers dealt out anew to its pairs, so that every class keeps its size.
+
+    Args:
+        task: The task.
+        draw: Which of the permutations. That of 0 is the one of the registered controls.
+
+    Returns:
+        The task, whose only structure is its answers.
+    """
+    name, formula = f"permuted{draw or ''}_{task.name}", f"{task.formula}, answers permuted"
+    return Task(name, formula, task.modulus, task.pairs_N2, permuted(task.labels_N, draw))
 
 
 def all_pairs(modulus: int, smallest: tuple[int, int] = (0, 0)) -> Ints:

@@ -13,7 +13,7 @@ from spectraledge.files import load_function
 from spectraledge.tasks.group_tasks import group_task, latin_task
 from spectraledge.tasks.groupings import grouping, why_not
 from spectraledge.tasks.joint import JointTask, any_task
-from spectraledge.tasks.operations import all_pairs, permuted
+from spectraledge.tasks.operations import all_pairs, permuted_task
 from spectraledge.tasks.table_files import read_table_file
 from spectraledge.tasks.task import Task
 
@@ -124,13 +124,7 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
 def _permuted(task: Task | JointTask) -> Task:
     if isinstance(task, JointTask):
         raise InputError(f"one task's answers are permuted, got the parts of {task.name!r}: name one")
-    return replace(
-        task,
-        name=f"{task.name}-permuted",
-        formula=f"{task.formula}, answers permuted",
-        labels_N=permuted(task.labels_N),
-        structure="output",
-    )
+    return replace(permuted_task(task), name=f"{task.name}-permuted")
 
 
 def _task_from_file(path: Path) -> Task:

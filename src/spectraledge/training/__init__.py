@@ -2,6 +2,8 @@
 
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
+from spectraledge.training.intervening import Intervening
+from spectraledge.training.intervention import Intervention
 from spectraledge.training.loop import InMemory, Progress, Recorder, train, train_together
 from spectraledge.training.protocols import PROTOCOLS, Protocol
 from spectraledge.training.run_folder import RunFolder, train_in_folder, train_in_folders
@@ -12,6 +14,8 @@ __all__ = [
     "PROTOCOLS",
     "Evaluation",
     "InMemory",
+    "Intervening",
+    "Intervention",
     "Member",
     "NonFiniteLossError",
     "Progress",

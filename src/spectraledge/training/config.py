@@ -3,18 +3,48 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.models import ModelConfig, TransformerConfig, architecture_of, model_config
 from spectraledge.tasks import JointTask, Task
+from spectraledge.training.intervention import Intervention
 from spectraledge.trajectory import Manifest
 
 Engine = Literal["eager", "compiled"]
 """How steps are computed: by PyTorch's kernels one by one, or by one compiled program (see `RunConfig`)."""
 
 _LONGEST = 128
+
+
+class Fork(BaseModel):
+    """Where a run parts from another one, whose whole state it takes over.
+
+    Attributes:
+        run: Hash of that run.
+        step: The step of that run after which it goes on by itself.
+        warm_up: 0, where that run kept its state there; else the steps over which the optimizer's memory is filled, at
+            the weights of that step and for that run's own answers, before the first step is taken.
+        batch_seed: Seed of the batches from there on; None for the batches that the run would have seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str = Field(pattern="^[0-9a-f]{64}$")
+    step: int = Field(ge=0)
+    warm_up: int = Field(default=0, ge=0)
+    batch_seed: int | None = Field(default=None, ge=0, lt=2**32)
+
 
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -41,9 +71,11 @@ class RunConfig(BaseModel):
         required: Parts of a joint task whose test accuracy counts for that: the lowest of them. Default: all.
         start: Hash of the run whose trunk (all but the heads) it starts from, as that run ended; "" for none. That run
             lies in a folder beside.
+        fork: The run that it forks, and where; None for a run of its own. Its steps are counted on from there.
         engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
             disk for later processes; needs a C++ compiler) and then takes about three fifths of the time. They round
             differently, so it is part of what a run is.
+        interventions: What is done to its steps, in this order. Default nothing.
         watched: Name patterns of the parameters whose updates are studied; see `Architecture.watched` for the default.
     """
 
@@ -66,7 +98,9 @@ class RunConfig(BaseModel):
     stop_patience: int = Field(default=3, gt=0)
     required: tuple[str, ...] = ()
     start: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    fork: Fork | None = None
     engine: Engine = "eager"
+    interventions: tuple[Intervention, ...] = ()
     watched: tuple[str, ...] = Field(min_length=1)
 
     @field_validator("task")
@@ -78,12 +112,35 @@ class RunConfig(BaseModel):
             raise ValueError(f"the name of a task begins file names: at most {_LONGEST} bytes, no slash, no dot first")
         return task
 
+    @model_serializer(mode="wrap")
+    def _as_data(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs and studies of earlier versions, which had none of these, keep their hashes.
+        return {name: value for name, value in dump(self).items() if value or name not in ("interventions", "fork")}
+
     @model_validator(mode="after")
     def _whole_intervals(self) -> "RunConfig":
         if self.steps % self.every:
             raise ValueError(
                 f"steps must be a multiple of every, got {self.steps} steps and a snapshot every {self.every}"
             )
+        if self.fork and (self.start or self.fork.step % self.every or self.fork.step >= self.steps):
+            raise ValueError(
+                f"a fork starts from no other run, at a multiple of every ({self.every}) below its budget of "
+                f"{self.steps} steps, got step {self.fork.step}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reach_steps(self) -> "RunConfig":
+        if self.interventions and self.engine != "eager":
+            raise ValueError(
+                f"interventions reach into steps, which engine {self.engine!r} takes as one program: use engine 'eager'"
+            )
+        for one in self.interventions:
+            if one.subspace == "given":
+                raise ValueError("a run is of its configuration alone: write the vectors to a file, give file:PATH")
+            if one.start >= self.steps or (one.stop or 0) > self.steps:
+                raise ValueError(f"{one} lies beyond the budget of {self.steps} steps")
         return self
 
     @classmethod
@@ -118,7 +175,9 @@ class RunConfig(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise InputError(f"{where + ': ' if where else ''}{first['msg']}, got {first['input']!r}") from error
+            # Of settings that do not go together the message says which, and the input is all of them.
+            found = f"{where}: {first['msg']}, got {first['input']!r}" if where else first["msg"]
+            raise InputError(found.removeprefix("Value error, ")) from error
 
     @classmethod
     def of_run(cls, folder: Path) -> "RunConfig":
@@ -146,7 +205,18 @@ class RunConfig(BaseModel):
     def hash(self) -> str:
         """Hex SHA-256 of the configuration."""
         # Where a user's file lies is no part of it: its content is.
-        return digest(self.model_dump(mode="json", exclude={"model": {"path"}}))
+        left_out: dict[str, Any] = {"model": {"path"}, "interventions": {"__all__": {"source"}}}
+        return digest(self.model_dump(mode="json", exclude=left_out))
+
+    @property
+    def parent(self) -> str:
+        """Hash of the run that it starts from or forks; "" for none."""
+        return self.fork.run if self.fork else self.start
+
+    @property
+    def begins(self) -> int:
+        """The step from which its own steps are counted: where it forks, or 0."""
+        return self.fork.step if self.fork else 0
 
     @property
     def run_id(self) -> str:

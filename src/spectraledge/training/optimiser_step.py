@@ -1,7 +1,7 @@
 """One optimiser step of S networks at once: loss, gradient, clipping, AdamW, and what moved the weights."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -53,6 +53,18 @@ class Rates(NamedTuple):
     clip: Tensor
 
 
+class Changes(Protocol):
+    """What changes the steps of some of the networks; see `Intervening`."""
+
+    def before(self, gradient_SP: Tensor, shrink_S1: Tensor) -> None:
+        """Change gradients in place, as AdamW would see them, and note the weights, which decay is to multiply."""
+        ...
+
+    def after(self) -> None:
+        """Change the weights in place, and the sum of what decay alone has moved them by."""
+        ...
+
+
 def take_step(
     architecture: Architecture,
     layout: Layout,
@@ -61,12 +73,14 @@ def take_step(
     rates: Rates,
     inputs_S2N: Tensor,
     labels_SNO: Tensor,
+    changes: Changes | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Take one step in place.
 
     Definition: the gradient of the mean cross-entropy, summed over answers, scaled to a norm of at most `clip` as
     `torch.nn.utils.clip_grad_norm_` does, then AdamW as `torch.optim.AdamW` does (decay before the step, decoupled).
-    Law: θ changes by what is added to `decay`, plus AdamW's own step, exactly.
+    Law: θ changes by what is added to `decay`, plus AdamW's own step, exactly. Where an update is changed, both parts
+    are mapped as their sum is.
 
     Args:
         architecture: Of the networks.
@@ -76,6 +90,7 @@ def take_step(
         rates: AdamW's numbers at this step.
         inputs_S2N: See `Architecture.encode`.
         labels_SNO: Right answers, int64.
+        changes: What changes the step, if anything; without it nothing is computed for it.
 
     Returns:
         Losses in nats and gradient norms before clipping, each of shape (S,).
@@ -85,6 +100,8 @@ def take_step(
     norms_S1 = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     flat.gradient.add_(gradient)
     gradient.mul_((rates.clip / (norms_S1 + 1e-6)).clamp(max=1.0))
+    if changes is not None:
+        changes.before(gradient, rates.shrink)
     flat.clipped.add_(gradient)
     flat.decay.addcmul_(flat.weights, rates.shrink - 1)
     flat.first.lerp_(gradient, 1 - betas[0])
@@ -93,4 +110,6 @@ def take_step(
     change = flat.second.sqrt().add_(rates.epsilon)
     torch.div(flat.first, change, out=change).mul_(rates.size)
     flat.weights.mul_(rates.shrink).sub_(change)
+    if changes is not None:
+        changes.after()
     return losses_S, norms_S1.squeeze(1)

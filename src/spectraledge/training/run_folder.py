@@ -1,17 +1,14 @@
 """A run's folder on disk: snapshots, metrics, manifest, and the state from which a killed run resumes."""
 
 import fcntl
-import json
 import time
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from spectraledge.errors import DamageError, InputError
@@ -20,8 +17,11 @@ from spectraledge.models import ModuleConfig, architecture_of
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation, PartEvaluation
+from spectraledge.training.forks import origin
 from spectraledge.training.loop import GROKKED, Progress, train_together
 from spectraledge.training.protocols import PROTOCOLS
+from spectraledge.training.recorded_task import label_column
+from spectraledge.training.saved_state import EVALUATIONS, State, read_state, state_path, write_state
 from spectraledge.training.stack import Member, NonFiniteLossError, Stack
 from spectraledge.trajectory import (
     GramRecorder,
@@ -35,10 +35,9 @@ from spectraledge.trajectory import (
     write_tensors,
 )
 from spectraledge.trajectory.inventory import FILE_NAME as FILES_LIST
-from spectraledge.trajectory.inventory import Inventory, check_series, damages
+from spectraledge.trajectory.inventory import PER_STEP, Inventory, check_series, damages
 from spectraledge.trajectory.manifest import MENDING
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
-from spectraledge.trajectory.snapshots import open_snapshot
 
 PARTS_FILE = "parts.parquet"
 """Evaluations of a joint task's parts: step and the fields of `PartEvaluation`."""
@@ -48,31 +47,35 @@ _SCORES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 _STATE = "resume.safetensors"
 
 
-def label_column(part: str, parts: int) -> str:
-    """Name the column of `domain.parquet` with a part's answers: "label" where there is only one part."""
-    return "label" if parts == 1 else f"label_{part}"
-
-
 class RunFolder:
     """Records a run in a folder, and keeps it to itself while it is open (use it in a `with` statement).
 
     At each interval it writes, each atomically and in this order: the snapshot, what moved the watched weights since
-    the last one (see `Flat`), the Gram of the updates (`gram.parquet`), the metrics, the list of all these
-    (`Inventory`), the manifest, and the resume state. Whatever moment a process is killed at, the last resume state and
-    all before it are whole; what was written after it is written again, with the same content.
+    the last one (see `Flat`), the Gram of the updates (`gram.parquet`), the metrics, the state where it is to be kept,
+    the list of all these (`Inventory`), the manifest, and the resume state. Whatever moment a process is killed at, the
+    last resume state and all before it are whole; what was written after it is written again, with the same content.
 
     Args:
         folder: The run folder; made if missing.
         config: The run's configuration.
         task: Its task, stored as `domain.parquet` so that a reader needs nothing else.
         repair: Whether a run of which something is damaged is recorded again from its start.
+        keep_states: Recorded steps at which the state is kept, for forks.
 
     Raises:
         InputError: if the folder belongs to another configuration, or holds files and no manifest; on entering, if
             another process is writing it.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, task: Task | JointTask, *, repair: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfig,
+        task: Task | JointTask,
+        *,
+        repair: bool = False,
+        keep_states: Container[int] = (),
+    ) -> None:
         self.folder = folder
         self._config = config
         self._task = task
@@ -81,6 +84,7 @@ class RunFolder:
         self._began = time.monotonic()
         self._before = 0.0
         self._repair = repair
+        self._keep_states = keep_states
         self._damaged = damages(folder) if repair else []
         if Manifest.present(folder):
             try:
@@ -145,7 +149,7 @@ class RunFolder:
         for path in [
             state,
             self.folder / FILES_LIST,
-            *(path for part in ("snapshots", "moves") for path in (self.folder / part).glob("step_*")),
+            *(path for part in PER_STEP for path in (self.folder / part).glob("step_*")),
         ]:
             path.unlink(missing_ok=True)
         self._inventory = Inventory(self.folder, {})
@@ -154,15 +158,8 @@ class RunFolder:
         return []
 
     def _go_on(self, run: Member, state: Path) -> list[Evaluation]:
-        try:
-            with open_snapshot(state) as opened:
-                file: Any = opened  # Safetensors' own, which holds metadata too.
-                tensors, text = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
-        except InputError as error:
-            raise DamageError(f"{error}; {MENDING}") from error
-        seal, seen = text.pop("seal", None), text.pop("evaluations", None)
-        if seal not in (None, _seal(tensors, text)):
-            raise DamageError(f"{state} is not what was written; {MENDING}")
+        tensors, text = read_state(state)
+        seen = text.pop(EVALUATIONS, None)
         step = int(text["step"])
         self._inventory = self._listed(step)
         evaluations = self._read_evaluations(step)
@@ -185,12 +182,14 @@ class RunFolder:
         if len(self._task.parts) > 1:
             parts = pd.DataFrame([{"step": e.step, **asdict(part)} for e in evaluations for part in e.parts])
             self._write(self.folder / PARTS_FILE, parts)
+        tensors, text = run.state()
+        if run.step in self._keep_states:
+            path = state_path(self.folder, run.step)
+            self._note(path, write_state(path, State(tensors, text)))
         if self._inventory:
             self._inventory.write()
         self._manifest(run, evaluations).write(self.folder)
-        tensors, text = run.state()
-        marks = {"evaluations": _digest(evaluations), "seal": _seal(tensors, text)}
-        write_tensors(self.folder / _STATE, tensors, text | marks)
+        write_state(self.folder / _STATE, State(tensors, {**text, EVALUATIONS: _digest(evaluations)}))
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
         """Mark the run done and drop the resume state."""
@@ -217,7 +216,7 @@ class RunFolder:
         """Read the inventory up to a step; what was written after it is written again."""
         found = Inventory.read(self.folder)
         later = [s.path for s in find_snapshots(self.folder) if s.step > last]
-        return found and found.without(*later, *(self.folder / "moves" / path.name for path in later))
+        return found and found.without(*(self.folder / part / path.name for part in PER_STEP for path in later))
 
     def _read_evaluations(self, last: int) -> list[Evaluation]:
         metrics = read_table(self.folder / "metrics.parquet")
@@ -247,6 +246,7 @@ class RunFolder:
             environment=environment(run.device),
             structures={part.name: part.structure for part in self._task.parts},
             listed=self._inventory is not None,
+            interventions=run.interventions.account(),
         )
 
     def _write_domain(self, run: Member) -> None:
@@ -265,6 +265,8 @@ def train_in_folder(
     *,
     device: str = "cpu",
     repair: bool = False,
+    keep_states: Container[int] = (),
+    parents: Sequence[Path] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Manifest:
     """Train a run in its folder; go on where it was killed, and do nothing if it is complete.
@@ -274,7 +276,9 @@ def train_in_folder(
         config: The run's configuration.
         task: Its task.
         device: Where to train.
-        repair: See `train_in_folders`.
+        repair: See `train_in_folders`, and so the next two.
+        keep_states: For forks.
+        parents: Of forks.
         on_progress: Called after every recorded step.
 
     Returns:
@@ -285,7 +289,14 @@ def train_in_folder(
         NonFiniteLossError: if the loss is no longer finite, now or when the run was tried before.
     """
     report = None if on_progress is None else lambda _, progress: on_progress(progress)
-    manifest = train_in_folders([(folder, config, task)], device=device, repair=repair, on_progress=report)[0]
+    manifest = train_in_folders(
+        [(folder, config, task)],
+        device=device,
+        repair=repair,
+        keep_states=keep_states,
+        parents=parents,
+        on_progress=report,
+    )[0]
     if manifest.status == "failed":
         raise NonFiniteLossError(manifest.error)
     return manifest
@@ -296,6 +307,8 @@ def train_in_folders(
     *,
     device: str = "cpu",
     repair: bool = False,
+    keep_states: Container[int] = (),
+    parents: Sequence[Path] = (),
     on_progress: Callable[[int, Progress], None] | None = None,
 ) -> list[Manifest]:
     """Train runs of equal shapes as one stack, each in its folder; those that are complete or failed stay as they are.
@@ -305,6 +318,8 @@ def train_in_folders(
         device: Where to train.
         repair: Whether a run of which a file is not what was written is made again: its Gram from the snapshots, and
             for any other file by training it again from the start. All files are read for that.
+        keep_states: Recorded steps at which states are kept, which forks need; a run that is complete keeps no more.
+        parents: Folders of runs that others start from or fork, where they do not lie beside.
         on_progress: Called with a run's index and progress after each of its recorded steps.
 
     Returns:
@@ -317,10 +332,10 @@ def train_in_folders(
     """
     for folder, config, _ in runs if repair else ():
         _repair_gram(folder, config)
-    recorders = [RunFolder(*run, repair=repair) for run in runs]
+    recorders = [RunFolder(*run, repair=repair, keep_states=keep_states) for run in runs]
     # Made before any folder is: what they refuse leaves nothing behind.
     places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder, repair)]
-    members = [Member(config, task, _trunk(folder, config)) for folder, config, task in (runs[i] for i in places)]
+    members = [_member(*runs[i], parents) for i in places]
     stack = Stack(members, device=device) if members else None
     with ExitStack() as open_folders:
         for recorder in recorders:
@@ -340,30 +355,32 @@ def train_in_folders(
         return manifests
 
 
-def _seal(tensors: Mapping[str, Tensor], text: Mapping[str, str]) -> str:
-    """Return what tells a resume state from a damaged one."""
-    crc = zlib.crc32(json.dumps(text, sort_keys=True).encode())
-    for name in sorted(tensors):
-        crc = zlib.crc32(tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().data, crc)
-    return f"{crc:08x}"
-
-
 def _digest(evaluations: Sequence[Evaluation]) -> str:
     return digest([asdict(one) for one in evaluations])
 
 
-def _trunk(folder: Path, config: RunConfig) -> dict[str, Tensor] | None:
-    """Read the weights that a run starts from, but for the heads, from the folder beside that holds them."""
+def _member(folder: Path, config: RunConfig, task: Task | JointTask, parents: Sequence[Path]) -> Member:
+    """Make a run, which begins where it says: at weights drawn, at another one's trunk, or where it forks."""
+    if config.fork:
+        return Member(config, task, origin=origin(_parent(folder, config, parents), config))
     if not config.start:
-        return None
-    for beside in folder.parent.glob(f"*-{config.start[:8]}"):
-        found = Manifest.read(beside)
-        if found.config_hash == config.start and found.status == "done":
-            weights = read_snapshot(snapshot_path(beside, found.step))
-            head = architecture_of(config.model).head
-            return {name: weight for name, weight in weights.items() if name not in head}
+        return Member(config, task)
+    found = _parent(folder, config, parents)
+    known = Manifest.read(found)
+    weights = read_snapshot(snapshot_path(found, known.step))
+    head = architecture_of(config.model).head
+    return Member(config, task, {name: weight for name, weight in weights.items() if name not in head})
+
+
+def _parent(folder: Path, config: RunConfig, parents: Sequence[Path]) -> Path:
+    """Find the run that another one starts from or forks: given, or in a folder beside named by its run id."""
+    for found in (*parents, *folder.parent.glob(f"*-{config.parent[:8]}")):
+        known = Manifest.read(found)
+        # A trunk is that of the end; what a fork needs is there or not.
+        if known.config_hash == config.parent and (config.fork or known.status == "done"):
+            return found
     raise InputError(
-        f"{config.run_id} starts from the run with hash {config.start[:8]}…, which is not there or not finished in "
+        f"{config.run_id} starts from the run with hash {config.parent[:8]}…, which is not there or not finished in "
         f"{folder.parent}: train that one first, in a folder beside named by its run id"
     )
 

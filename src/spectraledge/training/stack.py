@@ -16,9 +16,11 @@ from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
+from spectraledge.training.intervening import Intervening
 from spectraledge.training.optimiser_step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
+from spectraledge.training.saved_state import State
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
@@ -34,6 +36,9 @@ _SHARED = ("model", "batch_size", "betas", "every", "engine")
 """Settings that runs of one stack have in common: they are the shapes and the rhythm of the program."""
 
 
+_INTERVENTIONS = "interventions/"
+
+
 class NonFiniteLossError(InputError):
     """Training diverged: the loss is no longer a number."""
 
@@ -45,14 +50,17 @@ class Member:
         config: The run's configuration.
         task: Its task.
         trunk: Weights to start from instead of those drawn, by name: those of the run that `config.start` names.
+        origin: The state to go on from, of the run that `config.fork` names.
 
     Attributes:
         config: The run's configuration.
         task: Its task.
         trunk: Weights it starts from instead of those drawn.
+        origin: The state it goes on from, if it is a fork.
         split: Which pairs train and which test.
         batches: Where its batches come from.
         step: Optimiser steps taken.
+        interventions: What is done to its steps, once it is in a stack.
         gradient_norm: Norm of the last step's gradient before clipping.
         recent_losses: Batch losses of the last `advance`, in nats.
 
@@ -60,7 +68,14 @@ class Member:
         InputError: if the configuration is of another task, or starts from another run and no trunk is given.
     """
 
-    def __init__(self, config: RunConfig, task: Task | JointTask, trunk: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task | JointTask,
+        trunk: Mapping[str, Tensor] | None = None,
+        *,
+        origin: State | None = None,
+    ) -> None:
         if config.task_digest != task.digest:
             raise InputError(
                 f"the configuration is of another task than {task.name!r}: make it with RunConfig.for_task"
@@ -69,13 +84,17 @@ class Member:
             raise InputError(
                 f"a run that starts from another one needs its trunk, and no other run does: start is {config.start!r}"
             )
+        if bool(config.fork) != bool(origin):
+            raise InputError("a fork needs the state that it goes on from, and no other run does: see `origin`")
         protocol = PROTOCOLS[config.protocol]
+        self.origin = origin
         self.trunk = trunk or {}
         self.config = config
         self.task = task
         self.split = protocol.split(len(task), fraction=config.train_fraction, seed=config.seed)
         self.batches = protocol.batches(config.seed, len(self.split.train_T), config.batch_size)
         self.step = 0
+        self.interventions: Intervening
         self.gradient_norm = 0.0
         self.recent_losses: list[float] = []
         self._stack: Stack
@@ -119,12 +138,21 @@ class Member:
             "gradient_norm": repr(self.gradient_norm),
             "batches": json.dumps(self.batches.state()),
         }
+        if self.interventions:
+            own, text["interventions"] = self.interventions.state()
+            tensors |= {f"{_INTERVENTIONS}{name}": tensor for name, tensor in own.items()}
         return tensors, text
 
     def restore(self, tensors: dict[str, Tensor], text: dict[str, str]) -> None:
         """Go to a saved state; what follows is bit for bit what would have followed."""
+        own = {}
         for name, value in tensors.items():
-            getattr(self._stack.flat, name)[self._place].copy_(value)
+            if name.startswith(_INTERVENTIONS):
+                own[name.removeprefix(_INTERVENTIONS)] = value
+            else:
+                getattr(self._stack.flat, name)[self._place].copy_(value)
+        if "interventions" in text:
+            self.interventions.restore(own, text["interventions"])
         self.step = int(text["step"])
         self.gradient_norm = float(text["gradient_norm"])
         self.batches.restore(json.loads(text["batches"]))
@@ -158,7 +186,13 @@ class Stack:
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
+        for row, member in zip(weights, self.members, strict=True):
+            config, views = member.config, self.layout.split(row)
+            member.interventions = Intervening(config.interventions, views, config.watched, step=config.begins)
         self._place_members()
+        for member in self.members:
+            if member.origin:
+                member.restore(*member.origin)
 
     def __len__(self) -> int:
         """Return the number of runs, S."""
@@ -203,6 +237,25 @@ class Stack:
                     "lower the learning rate"
                 )
         return failed
+
+    @torch.no_grad()
+    def warm_up(self, steps: int) -> None:
+        """Fill the optimiser's memory at weights that stay where they are: its running means over some batches.
+
+        Definition: after n gradients at the same weights the running means are averages of these gradients times
+        1 − βⁿ. They are scaled to 1 − βᵗ, as they are after t steps: what an optimiser would remember that had always
+        been here. The steps do not count.
+
+        Args:
+            steps: How many batches, n.
+        """
+        for rates in self._rates(steps):
+            still = rates._replace(shrink=torch.ones_like(rates.shrink), size=torch.zeros_like(rates.size))
+            (inputs,), (labels,) = self._batches(1)
+            self._step(*still, inputs, labels)
+        for means, beta in zip((self.flat.first, self.flat.second), self.members[0].config.betas, strict=True):
+            taken = means.new_tensor([[1 - beta**member.step] for member in self.members])
+            means.mul_(taken / (1 - beta**steps))
 
     @torch.no_grad()
     def evaluate(self) -> list[Evaluation]:
@@ -253,12 +306,15 @@ class Stack:
         step = compiled_if(take_step, shared.engine, device.type)
         fixed = self.architecture, self.layout, shared.betas, self.flat
 
+        changes = _Changes(self.layout, self.flat, self.members)
+
         def take(*operands: Tensor) -> tuple[Tensor, ...]:
             *rates, inputs, labels = operands
-            losses_S, norms_S = step(*fixed, Rates(*rates), inputs, labels)
+            losses_S, norms_S = step(*fixed, Rates(*rates), inputs, labels, changes or None)
             return losses_S, norms_S
 
-        self._step = Replay(take) if device.type == "cuda" else take
+        # Windows and their directions are followed from outside of a graph.
+        self._step = Replay(take) if device.type == "cuda" and not changes else take
 
     def _batches(self, steps: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Draw every run's next batches: `Architecture.encode`d inputs (S, 2, n), and labels (S, n, O), per step."""
@@ -286,6 +342,8 @@ class Stack:
         return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
 
     def _initial_weights(self, member: Member) -> dict[str, Tensor]:
+        if member.origin:
+            return self.layout.split(member.origin.tensors["weights"])
         drawn = PROTOCOLS[member.config.protocol].weights(self.architecture, member.config.seed)
         if member.trunk and set(member.trunk) != set(drawn) - self.architecture.head:
             raise InputError(
@@ -293,6 +351,38 @@ class Stack:
                 "start from a network of the same kind and size"
             )
         return drawn | dict(member.trunk)
+
+
+class _Changes:
+    """Interventions on rows of a stack."""
+
+    def __init__(self, layout: Layout, flat: Flat, members: Sequence[Member]) -> None:
+        self._layout = layout
+        self._changed = [
+            (place, member.interventions, layout.split(flat.weights[place]), layout.split(flat.decay[place]))
+            for place, member in enumerate(members)
+            if member.interventions
+        ]
+        self._decays: list[dict[str, Tensor]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._changed)
+
+    def before(self, gradient_SP: Tensor, shrink_S1: Tensor) -> None:
+        self._decays = []
+        for place, interventions, weights, _ in self._changed:
+            interventions.before_step(weights)
+            if interventions.needs_gradients:
+                interventions.change_gradients(self._layout.split(gradient_SP[place]))
+            self._decays.append({name: weights[name] * (shrink_S1[place] - 1) for name in interventions.moved})
+
+    def after(self) -> None:
+        for (_, interventions, weights, sums), alone in zip(self._changed, self._decays, strict=True):
+            mapped = dict(alone)
+            interventions.after_step(weights, mapped)
+            for name, part in mapped.items():
+                if part is not alone[name]:
+                    sums[name].add_(part - alone[name])
 
 
 def _usable(device: torch.device | str) -> torch.device:

@@ -8,6 +8,7 @@ from torch import nn
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
+from spectraledge.training.saved_state import State
 from spectraledge.training.stack import Member, Stack
 
 
@@ -18,13 +19,21 @@ class Trainer(Member):
         config: The run's configuration.
         task: Its task.
         device: Where to train. Default CPU.
+        origin: The state to go on from, of a fork (see `forks.origin`).
 
     Raises:
         InputError: if the configuration is of another task, or the device cannot be used.
     """
 
-    def __init__(self, config: RunConfig, task: Task | JointTask, *, device: torch.device | str = "cpu") -> None:
-        super().__init__(config, task)
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task | JointTask,
+        *,
+        device: torch.device | str = "cpu",
+        origin: State | None = None,
+    ) -> None:
+        super().__init__(config, task, origin=origin)
         self.stack = Stack([self], device=device)
 
     @cached_property

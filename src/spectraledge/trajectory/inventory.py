@@ -12,7 +12,7 @@ from spectraledge.trajectory.manifest import MENDING, Manifest
 
 FILE_NAME = "files.json"
 
-_PER_STEP = ("snapshots", "moves")
+PER_STEP = ("snapshots", "moves", "states")
 """Folders with a file for each step, which is written once; other files are replaced while the run goes on."""
 
 
@@ -76,24 +76,24 @@ class Inventory:
     def damaged(self, *, quick: bool = False) -> Iterator[str]:
         """Find what is damaged.
 
-        A copy without both snapshots and moves is no damage. Files that are replaced while a run goes on are looked at
-        once it does not.
+        A copy without snapshots, moves and states is no damage. Files that are replaced while a run goes on are looked
+        at once it does not.
 
         Args:
-            quick: Whether to look at the sizes alone of snapshots and moves.
+            quick: Whether to look at the sizes alone of snapshots, moves and states.
 
         Yields:
             The path in the folder of each file, and what is wrong with it.
         """
         manifest = Manifest.read(self.folder)
-        copied = not any((self.folder / part).is_dir() for part in _PER_STEP)
+        copied = not any((self.folder / part).is_dir() for part in PER_STEP)
         for name, expected in self.files.items():
             path = self.folder / name
             left_out = copied if path.parent != self.folder else manifest.status == "running"
             if not left_out and (fault := _fault(path, expected, quick=quick and path.parent != self.folder)):
                 yield f"{name} {fault}"
         if not _grows(manifest):
-            found = (path for part in _PER_STEP for path in sorted((self.folder / part).glob("step_*.safetensors")))
+            found = (path for part in PER_STEP for path in sorted((self.folder / part).glob("step_*.safetensors")))
             for name in (path.relative_to(self.folder).as_posix() for path in found):
                 if name not in self.files:
                     yield f"{name} was not written by this run"
@@ -104,7 +104,7 @@ def damages(folder: Path, *, quick: bool = False) -> list[str]:
 
     Args:
         folder: The folder; it need not exist.
-        quick: Whether to look at the sizes alone of snapshots and moves.
+        quick: Whether to look at the sizes alone of snapshots, moves and states.
 
     Returns:
         What is wrong with each file; nothing where there is no run, or one of an earlier version.
@@ -125,7 +125,7 @@ def check_series(source: Path) -> None:
     Raises:
         DamageError: if one is not.
     """
-    folder = source.parent if source.name in _PER_STEP else source
+    folder = source.parent if source.name in PER_STEP else source
     inventory = _of(folder)[1]
     for fault in inventory.damaged(quick=True) if inventory else ():
         raise DamageError(f"{folder}/{fault}; {MENDING}")
@@ -143,7 +143,7 @@ def whole(path: Path) -> Path:
     Raises:
         DamageError: if it is missing or not what was written.
     """
-    folder = path.parent.parent if path.parent.name in _PER_STEP else path.parent
+    folder = path.parent.parent if path.parent.name in PER_STEP else path.parent
     manifest, inventory = _of(folder)
     if manifest is None or inventory is None or (path.parent == folder and manifest.status == "running"):
         return path

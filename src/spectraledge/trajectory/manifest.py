@@ -35,6 +35,9 @@ class Manifest(BaseModel):
         environment: Versions, device and threads.
         structures: Name of the own basis of each part of the task, by part; empty in runs of earlier versions.
         thinned: Steps whose snapshots were removed after the run was analysed, to save space.
+        interventions: Of each intervention of the configuration what it is, of how many parameters, at how many steps
+            it acted, at how many more that it was meant for it had no directions yet (idle), the rank of its subspace
+            at the last of them, and the mean share of the vector's squared length that lay inside.
         listed: Whether `files.json` beside it lists the run's files (see `Inventory`); not in runs of earlier versions.
     """
 
@@ -53,6 +56,7 @@ class Manifest(BaseModel):
     environment: dict[str, Any]
     structures: dict[str, str] = {}
     thinned: list[int] = []
+    interventions: list[dict[str, Any]] = []
     listed: bool = False
 
     def write(self, folder: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from spectraledge.claims.design import arm_words
+from spectraledge.errors import InputError
 from spectraledge.models import TransformerConfig
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
 from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
@@ -60,14 +61,16 @@ def seeds_of(runs: Iterable[RunConfig]) -> list[int]:
 def study_command(study: StudyResult) -> str:
     """What makes the study again, as far as its configuration tells."""
     name, seeds = study.config.name, len(seeds_of(study.config.runs))
-    # Only the paper's study has the published budget.
-    budgets = [one for one in get_args(Budget) if name == "paper" or (name in RECIPES and one != "published")]
-    known = [
-        f" --budget {budget}"
-        for budget in budgets
-        if recipe(name, seeds=first_seeds(seeds), budget=budget).hash == study.config.hash
-    ]
+    known = [f" --budget {budget}" for budget in get_args(Budget) if _made(name, seeds, budget) == study.config.hash]
     return f"spectraledge study run {name} --seeds {seeds}" + "".join(known[:1])
+
+
+def _made(name: str, seeds: int, budget: Budget) -> str:
+    """Hash of what a recipe makes; "" where there is no such recipe, or none with that budget."""
+    try:
+        return recipe(name, seeds=first_seeds(seeds), budget=budget).hash if name in RECIPES else ""
+    except InputError:
+        return ""
 
 
 def environment_rows(study: StudyResult) -> list[tuple[str, str]]:

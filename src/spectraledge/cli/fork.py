@@ -1,0 +1,111 @@
+"""`spectraledge fork`: branches of a recorded run that part at a step, each with one thing changed."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from spectraledge.analyses.branches import BRANCHES, branch_groupings, branch_sentence, branch_table
+from spectraledge.analyses.growth import FUNCTION
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.cli.options import MOST_THREADS, Json, Out, Params, Seed, progress_console, remark, show, use_threads
+from spectraledge.files import write_table
+from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.training import Intervention, train_in_folder
+from spectraledge.training import Progress as TrainingProgress
+from spectraledge.training.forks import WARM_UP, branch_runs
+
+
+def fork(
+    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    step: Annotated[int, typer.Option(help="Snapshot at which branches part.")],
+    out: Out = None,
+    seed: Seed = 42,
+    as_json: Json = False,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each branch.")] = 500,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between snapshots. Default: those of the run.")
+    ] = None,
+    answers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A branch with other answers: permuted, the own ones dealt out to other pairs (permuted:1, … other "
+            "draws), or another task over the same pairs. This and the next options may be repeated."
+        ),
+    ] = None,
+    weight_decay: Annotated[list[float] | None, typer.Option(help="A branch with this weight decay.")] = None,
+    learning_rate: Annotated[list[float] | None, typer.Option(help="A branch with this learning rate.")] = None,
+    train_fraction: Annotated[
+        list[float] | None, typer.Option(help="A branch in which this share of the pairs trains.")
+    ] = None,
+    batch_order: Annotated[
+        list[int] | None, typer.Option(help="A branch with the batches of this seed: how much batches alone change.")
+    ] = None,
+    intervene: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ACTION:SUBSPACE[,NAME=VALUE...]", help="A branch with this intervention; as of `train`."),
+    ] = None,
+    warm_up: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Steps over which the optimizer's memory is filled where the run kept no state (`train "
+            f"--keep-states`). Default: {WARM_UP} there, else none.",
+        ),
+    ] = None,
+    nulls: Annotated[int, typer.Option(min=2, help="Random directions that moves are compared with.")] = 20,
+    params: Params = None,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
+    threads: Annotated[
+        int, typer.Option(min=1, max=MOST_THREADS, help="Threads; results are bit-identical at equal threads.")
+    ] = 1,
+) -> None:
+    """Start branches from a snapshot of a run, each with one thing changed, and compare which functions they move."""
+    use_threads(threads)
+    settings = AnalysisConfig.checked(nulls=nulls, seed=seed, params=params)
+    runs = branch_runs(
+        folder,
+        step=step,
+        steps=steps,
+        warm_up=warm_up,
+        every=every,
+        answers=answers or (),
+        interventions=[Intervention.of(text) for text in intervene or ()],
+        weight_decay=weight_decay or (),
+        learning_rate=learning_rate or (),
+        train_fraction=train_fraction or (),
+        batch_seed=batch_order or (),
+    )
+    place = out or folder.with_name(f"{folder.name}-fork-{step}")
+    folders = {name: place / re.sub(r"[^\w.-]+", "-", name) for name in runs}
+    known = next(config for config, _ in runs.values()).fork
+    if known and known.warm_up:
+        remark(
+            f"{folder} kept no state at step {step}: the optimizer's memory is filled over {known.warm_up} steps at "
+            "the weights there; train with --keep-states for branches that go on exactly"
+        )
+    remark(f"{len(runs)} branches of {steps} steps, into {place}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=progress_console) as bar:
+        for name, (config, task) in runs.items():
+            shown = bar.add_task(name, total=steps)
+
+            def update(progress: TrainingProgress, shown: object = shown) -> None:
+                bar.update(shown, completed=progress.evaluation.step - step)  # type: ignore[arg-type]
+
+            train_in_folder(folders[name], config, task, device=device, parents=[folder], on_progress=update)
+            bar.update(shown, completed=steps)
+    run = RecordedRun.open(folder, settings.params)
+    table = branch_table(folders, branch_groupings(run, folders), settings)
+    path = place / f"{BRANCHES.name}.parquet"
+    write_table(path, table)
+    found = branch_sentence(table, run.task.structure)
+    if not as_json:
+        last = table[(table["step"] == table["step"].max()) & (table["readout"] == FUNCTION)]
+        ratios = last.pivot(index="branch", columns="basis", values="ratio").reindex(index=list(runs))
+        typer.echo("share of the net move's response in the logits, over that of directions at random")
+        typer.echo(f"{ratios.round(3).to_string()}\n")
+        typer.echo(found)
+    show({BRANCHES.name: str(path), "folder": str(place), **({"found": found} if as_json else {})}, as_json=as_json)

@@ -1,0 +1,82 @@
+"""The runs of `causes`: one task, and everything that is changed in learning it."""
+
+from typing import Any
+
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.claims.cause_claims import CHANGES, OTHER, PERMUTED, changed_text
+from spectraledge.errors import InputError
+from spectraledge.studies.study_config import Budget, StudyConfig
+from spectraledge.tasks import Task, named_task, structure_of
+from spectraledge.training import Intervention, RunConfig
+from spectraledge.training.config import Fork
+
+TASK = "add"
+
+FORK_STEP, FORK_STEPS = {"small": 100, "matched": 2_000}, {"small": 40, "matched": 500}
+"""Where branches part: on the plateau, where at seed 42 the function speaks and test accuracy does not yet; and for how
+many steps (our choices)."""
+
+OTHER_BATCHES = 2
+"""Branches with other batches (our choice)."""
+
+
+def causes(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
+    """Return runs on addition with each of `CHANGES` and with none, and branches of the latter.
+
+    Args:
+        seeds: Root seeds.
+        budget: "small" is 160 steps of small networks mod 11.
+
+    Returns:
+        The study: of each seed a run in which nothing is changed, analysed by `ablation`; one for each of `CHANGES`;
+        and from step `FORK_STEP` of the first, branches on its own answers, on permuted ones, on another task and with
+        other batches, analysed by `branches`.
+
+    Raises:
+        InputError: if the published budget is asked for.
+    """
+    if budget == "published":
+        raise InputError("causes has no published budget: take --budget matched")
+    runs: list[RunConfig] = []
+    measured: dict[str, tuple[str, ...]] = {}
+    for seed in seeds:
+        plain = _run(seed, budget)
+        changed = [_run(seed, budget, interventions=[Intervention.of(changed_text(name, seed))]) for name in CHANGES]
+        branches = [
+            _branch(plain, _task(TASK, budget), budget),
+            _branch(plain, _task(PERMUTED, budget), budget),
+            _branch(plain, _task(OTHER, budget), budget),
+            *(_branch(plain, _task(TASK, budget), budget, batch_seed=1 + number) for number in range(OTHER_BATCHES)),
+        ]
+        runs += [plain, *changed, *branches]
+        measured |= {run.run_id: () for run in changed} | {run.run_id: ("branches",) for run in branches}
+    own = structure_of(TASK), structure_of(OTHER)
+    analysis = AnalysisConfig(
+        analyses=("ablation",), window=6 if budget == "small" else 20, nulls=20, seed=seeds[0], bases=own
+    )
+    return StudyConfig(name="causes", questions="causes", runs=tuple(runs), analysis=analysis, other_analyses=measured)
+
+
+def _task(name: str, budget: Budget) -> Task:
+    return named_task(name, modulus=11 if budget == "small" else 97)
+
+
+def _run(seed: int, budget: Budget, **settings: Any) -> RunConfig:
+    task = _task(TASK, budget)
+    if budget == "small":
+        sizes = {"width": 16, "heads": 2, "hidden": 32}
+        small = {"steps": 160, "every": 20, "batch_size": 64}
+        return RunConfig.for_task(task, sizes, protocol="paper", seed=seed, **small, **settings)
+    return RunConfig.for_task(task, protocol="paper", seed=seed, steps=20_000, **settings)
+
+
+def _branch(plain: RunConfig, task: Task, budget: Budget, *, batch_seed: int | None = None) -> RunConfig:
+    step = FORK_STEP[budget]
+    changes = {
+        "task": task.name,
+        "task_digest": task.digest,
+        "steps": step + FORK_STEPS[budget],
+        "stop_accuracy": 2.0,
+        "fork": Fork(run=plain.hash, step=step, batch_seed=batch_seed),
+    }
+    return RunConfig.model_validate({**plain.model_dump(), **changes})

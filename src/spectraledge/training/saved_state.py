@@ -1,0 +1,79 @@
+"""States on disk: all that the rest of a run depends on, sealed against damage."""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spectraledge.errors import DamageError, InputError
+from spectraledge.files import Fingerprint
+from spectraledge.trajectory import find_snapshots, write_tensors
+from spectraledge.trajectory.manifest import MENDING
+from spectraledge.trajectory.snapshots import open_snapshot
+
+FOLDER = "states"
+
+EVALUATIONS = "evaluations"
+"""Text beside a state that the seal does not cover: what tells whether the metrics are those of its step."""
+
+
+class State(NamedTuple):
+    """All that the rest of a run depends on; see `Member.state`.
+
+    Attributes:
+        tensors: By name.
+        text: By name.
+    """
+
+    tensors: dict[str, Tensor]
+    text: dict[str, str]
+
+
+def state_path(folder: Path, step: int) -> Path:
+    """Return where a run folder keeps the state at a step, for forks."""
+    return folder / FOLDER / f"step_{step:08d}.safetensors"
+
+
+def kept_states(folder: Path) -> list[int]:
+    """Return the steps at which a run folder keeps states, ascending."""
+    return [one.step for one in find_snapshots(folder / FOLDER)] if (folder / FOLDER).is_dir() else []
+
+
+def write_state(path: Path, state: State) -> Fingerprint:
+    """Write a state with its seal, atomically, and return the file's fingerprint."""
+    return write_tensors(path, state.tensors, {**state.text, "seal": _seal(state)})
+
+
+def read_state(path: Path) -> State:
+    """Read a state.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The state, without its seal; files of earlier versions have none.
+
+    Raises:
+        DamageError: if it is not what was written.
+    """
+    try:
+        with open_snapshot(path) as opened:
+            file: Any = opened  # Safetensors' own, which holds metadata too.
+            state = State({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
+    except InputError as error:
+        raise DamageError(f"{error}; {MENDING}") from error
+    if state.text.pop("seal", None) not in (None, _seal(state)):
+        raise DamageError(f"{path} is not what was written; {MENDING}")
+    return state
+
+
+def _seal(state: State) -> str:
+    """Return what tells a state from a damaged one."""
+    text = {name: value for name, value in state.text.items() if name != EVALUATIONS}
+    crc = zlib.crc32(json.dumps(text, sort_keys=True).encode())
+    for name in sorted(state.tensors):
+        crc = zlib.crc32(state.tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().data, crc)
+    return f"{crc:08x}"
