@@ -1,7 +1,7 @@
 """Named operations, as tasks on any modulus that they take."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,21 @@ def named_task(name: str, *, modulus: int = 97) -> Task:
 def permuted(answers_N: Ints) -> Ints:
     """Answers dealt out anew to the pairs, always in the same way, so that they can only be memorised."""
     return numpy_generator(0, "permuted answers").permutation(answers_N)
+
+
+PERMUTED = "-permuted"
+"""Behind the name of a task whose answers are permuted."""
+
+
+def permuted_task(task: Task) -> Task:
+    """The same pairs with the answers of a task dealt out anew, a control that can only be memorised."""
+    return replace(
+        task,
+        name=task.name + PERMUTED,
+        formula=f"{task.formula}, answers permuted",
+        labels_N=permuted(task.labels_N),
+        structure="output",
+    )
 
 
 def all_pairs(modulus: int, smallest: tuple[int, int] = (0, 0)) -> Ints:
