@@ -5,7 +5,16 @@ import pytest
 
 from spectraledge.algebra import check_group, discover, is_latin, named_group
 from spectraledge.errors import InputError
-from spectraledge.tasks import default_groupings, grouping, named_task, task_from_source, why_not
+from spectraledge.tasks import (
+    any_task,
+    default_groupings,
+    formula_of,
+    grouping,
+    named_task,
+    structure_of,
+    task_from_source,
+    why_not,
+)
 from spectraledge.tasks.groupings import basis_formula, grouping_rule, task_title
 
 WORDS = {
@@ -31,8 +40,27 @@ def test_answers_are_words_in_a_and_b(name, operation):
             value = group.table_MM[value, group.inverses_M[element] if letter.isupper() else element]
         assert answer == value
     assert (task.modulus, len(task)) == (len(group), len(group) ** 2)
-    assert task.structure == f"group:{name}:{operation}"
+    assert grouping_rule(task.structure).formula == grouping_rule(f"group:{name}:{operation}").formula == task.formula
     np.testing.assert_array_equal(grouping(task, task.structure).groups_N, task.labels_N)
+
+
+@pytest.mark.parametrize(
+    "source", ["group:S3", "group:D5:ab^-1", "group:C2xC4:[a,b]", "permuted:group:S3", "latin:2", "permuted:loop:3"]
+)
+def test_a_task_is_made_again_by_its_name(source):
+    task = task_from_source(source, modulus=7)
+    again = any_task(task.name, modulus=7)
+    assert (again.digest, again.structure, again.formula) == (task.digest, task.structure, task.formula)
+    assert structure_of(task.name) == task.structure
+    assert formula_of(task.name) == task.formula or not task.name.startswith(("S", "D", "C"))
+    assert task_from_source(task.name, modulus=7).digest == task.digest
+
+
+@pytest.mark.parametrize("name", ["t", "S5-", "S5-square", "s5", "latin-x", "-permuted", "table-permuted"])
+def test_other_names_make_no_task(name):
+    assert (structure_of(name), name in formula_of(name) or name.endswith("-permuted")) == ("output", True)
+    with pytest.raises(InputError, match="unknown task"):
+        any_task(name, modulus=7)
 
 
 def test_a_group_alone_is_its_product():

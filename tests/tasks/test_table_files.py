@@ -97,6 +97,23 @@ def test_a_missing_corner_of_a_table_without_names_is_a_missing_entry(tmp_path):
     assert (found.named, found.shape) == ("none", (4, 4))
 
 
+def test_of_two_rows_an_empty_corner_is_a_missing_entry_unless_a_name_lies_opposite(tmp_path):
+    for content in (",1\n1,0\n", ",b\nb,a\n"):
+        (tmp_path / "t.csv").write_text(content)
+        assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
+    (tmp_path / "t.csv").write_text(",e\ne,e\n")
+    assert read_table_file(tmp_path / "t.csv", square=True).named == "rows and columns"
+
+
+def test_empty_rows_and_columns_at_the_end_are_no_part_of_a_square(tmp_path):
+    for content in ("0,1,2,\n1,2,0,\n2,0,1,\n", "0,1,2\n1,2,0\n2,0,1\n,,\n"):
+        (tmp_path / "t.csv").write_text(content)
+        found = read_table_file(tmp_path / "t.csv", square=True)
+        assert (found.shape, found.named, found.numbered().tolist()[2]) == ((3, 3), "none", [2, 0, 1])
+    (tmp_path / "t.csv").write_text("0,1,\n1,0,\n,,\n")
+    assert read_table_file(tmp_path / "t.csv", square=True).shape == (3, 3)
+
+
 def test_an_answer_of_its_own_in_the_corner_is_no_name(tmp_path):
     rows = words()
     rows[0][0] = "typo"
@@ -141,7 +158,10 @@ def test_arrays_are_read(tmp_path, dtype):
         ("0,1\n1\n", r"row 1 has 2 cells, row 2 has 1"),
         ("", "it is empty"),
         ("\n\n", "it is empty"),
-        ("0,1,2\n1,2,0\n", "has 2 rows and 3 columns of answers: an operation's table has as many"),
+        ("0,1,1\n1,1,1\n", "has 2 rows and 3 columns of answers: an operation's table has as many"),
+        ("0,1,2\n1,1,1\n2,2,2\n0,0,0\n", "has 4 rows and 3 columns of answers"),
+        ("1,0\n0,1\n1,0\n", "has 3 rows and 2 columns of answers"),
+        ("0;1\n", "has 1 rows and 2 columns of answers"),
         ("a\n", "has no answers beside its names"),
         (",a,a\nb,0,1\nc,1,0\n", "a column without a name, or two of one name"),
         ("a,0,1\na,1,0\n", "a row without a name, or two of one name"),

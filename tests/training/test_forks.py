@@ -156,7 +156,7 @@ def test_permuted_answers_keep_their_classes(small_task):
         assert np.array_equal(task.pairs_N2, small_task.pairs_N2)
     assert len({task.digest for task in (small_task, *found)}) == 4
     assert found[0].digest == named_task("permuted_add", modulus=13).digest
-    assert [task.name for task in found] == ["permuted_add", "permuted1_add", "permuted2_add"]
+    assert [task.name for task in found] == ["add-permuted", "add-permuted1", "add-permuted2"]
 
 
 def test_more_training_pairs_are_those_and_others(parents, small_task):

@@ -1,5 +1,6 @@
 """Tasks on the elements of a group by name, and controls of the same size without a group."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,10 @@ from spectraledge.tasks.operations import all_pairs
 from spectraledge.tasks.task import Task
 
 Ints = NDArray[np.int64]
+
+
+LATIN_KINDS = ("latin", "loop")
+"""Tables without a group that `latin_task` makes."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,9 @@ def group_task(member: str) -> Task:
         raise InputError(f"a task needs a group of two or more elements, got {group.name}")
     pairs_N2 = all_pairs(len(group))
     labels_N = operation.values(group, *pairs_N2.T)
-    name = group.name if operation.word == "product" else f"{group.name}-{operation.word}"
-    return Task(name, operation.formula_in(group), len(group), pairs_N2, labels_N, f"group:{member}")
+    parts = [group.name] if operation.word == "product" else [group.name, operation.word]
+    structure = ":".join(["group", *parts])
+    return Task("-".join(parts), operation.formula_in(group), len(group), pairs_N2, labels_N, structure)
 
 
 def latin_task(kind: str, number: str, *, modulus: int) -> Task:
@@ -113,6 +119,35 @@ def latin_task(kind: str, number: str, *, modulus: int) -> Task:
         square_MM = square_MM[np.argsort(square_MM[:, 0])]
     formula = f"a random {'loop' if kind == 'loop' else 'Latin square'}"
     return Task(f"{kind}-{int(number)}", formula, modulus, pairs_N2, square_MM.ravel())
+
+
+def task_of_name(name: str, *, modulus: int) -> Task | None:
+    """Make the task again that `group_task` or `latin_task` gave a name.
+
+    Args:
+        name: "S5", "S5-quotient", "latin-0", …
+        modulus: Number of residues of a Latin square.
+
+    Returns:
+        The task; None if neither gives such a name.
+
+    Raises:
+        InputError: as they do.
+    """
+    base, _, number = name.partition("-")
+    if base in LATIN_KINDS and number.isdecimal():
+        return latin_task(base, number, modulus=modulus)
+    member = member_of_name(name)
+    return group_task(member) if member else None
+
+
+def member_of_name(name: str) -> str:
+    """The group and operation ("S5:quotient") of the task that `group_task` gave a name; "" for other names."""
+    base, dash, word = name.partition("-")
+    words = {operation.word for operation in GROUP_OPERATIONS.values()}
+    if (dash and word not in words) or not re.fullmatch(r"[A-Z][a-z]*[0-9]+(x[A-Z][a-z]*[0-9]+)*", base):
+        return ""
+    return f"{base}:{word}" if word else base
 
 
 def _is_group(square_MM: Ints) -> bool:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from spectraledge.errors import InputError
 from spectraledge.files import digest
-from spectraledge.tasks.operations import OPERATIONS, all_pairs, named_task
+from spectraledge.tasks.group_tasks import member_of_name, task_of_name
+from spectraledge.tasks.groupings import basis_formula
+from spectraledge.tasks.operations import OPERATIONS, PERMUTED, all_pairs, named_task, permuted_task
 from spectraledge.tasks.task import JOIN, Task
 
 
@@ -94,10 +96,11 @@ def joint_task(parts: Sequence[Task]) -> JointTask:
 
 
 def any_task(name: str, *, modulus: int = 97) -> Task | JointTask:
-    """Make a known task, or several joined by plus signs.
+    """Make a task by its name, or several joined by plus signs.
 
     Args:
-        name: A key of `OPERATIONS`, or keys joined by "+": "add+mul" is a joint task of two parts, "add+" of one.
+        name: A key of `OPERATIONS`, or keys joined by "+": "add+mul" is a joint task of two parts, "add+" of one. Or
+            the name of a task on a group, of a Latin square, or of one whose answers are permuted: "S5", "S5-permuted".
         modulus: Number of residues. Default 97 (Xu 2026, §2).
 
     Returns:
@@ -106,9 +109,17 @@ def any_task(name: str, *, modulus: int = 97) -> Task | JointTask:
     Raises:
         InputError: as `named_task` and `joint_task` do.
     """
-    if JOIN not in name:
+    if JOIN in name:
+        return joint_task([named_task(part, modulus=modulus) for part in part_names(name)])
+    return _single(name, modulus)
+
+
+def _single(name: str, modulus: int) -> Task:
+    if name in OPERATIONS:
         return named_task(name, modulus=modulus)
-    return joint_task([named_task(part, modulus=modulus) for part in part_names(name)])
+    if name.endswith(PERMUTED):
+        return permuted_task(_single(name.removesuffix(PERMUTED), modulus))
+    return task_of_name(name, modulus=modulus) or named_task(name, modulus=modulus)
 
 
 def part_names(name: str) -> tuple[str, ...]:
@@ -117,11 +128,23 @@ def part_names(name: str) -> tuple[str, ...]:
 
 
 def formula_of(name: str) -> str:
-    """The task of a name as a person writes it; the name itself where it is none of `OPERATIONS`."""
-    return " and ".join(OPERATIONS[part].formula if part in OPERATIONS else part for part in part_names(name))
+    """The task of a name as a person writes it; the name itself where it is no known one."""
+    return " and ".join(_formula(part) for part in part_names(name))
 
 
 def structure_of(name: str) -> str:
     """The own grouping of the task of a name, of a joint one that of its last part; "output" where it is unknown."""
     last = part_names(name)[-1]
-    return OPERATIONS[last].structure if last in OPERATIONS else "output"
+    if last in OPERATIONS:
+        return OPERATIONS[last].structure
+    member = member_of_name(last)
+    return f"group:{member}" if member else "output"
+
+
+def _formula(name: str) -> str:
+    if name in OPERATIONS:
+        return OPERATIONS[name].formula
+    if name.endswith(PERMUTED):
+        return f"{_formula(name.removesuffix(PERMUTED))}, answers permuted"
+    member = member_of_name(name)
+    return basis_formula(f"group:{member}") if member else name

@@ -1,7 +1,7 @@
 """Named operations, as tasks on any modulus that they take."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,10 @@ def permuted(answers_N: Ints, draw: int = 0) -> Ints:
     return numpy_generator(draw, "permuted answers").permutation(answers_N)
 
 
+PERMUTED = "-permuted"
+"""Behind the name of a task whose answers are permuted."""
+
+
 def permuted_task(task: Task, *, draw: int = 0) -> Task:
     """Make the control of a task: its answers dealt out anew to its pairs, so that every class keeps its size.
 
@@ -97,10 +101,15 @@ def permuted_task(task: Task, *, draw: int = 0) -> Task:
         draw: Which of the permutations. That of 0 is the one of the registered controls.
 
     Returns:
-        The task, whose only structure is its answers.
+        The task, which can only be memorised; its only structure is its answers.
     """
-    name, formula = f"permuted{draw or ''}_{task.name}", f"{task.formula}, answers permuted"
-    return Task(name, formula, task.modulus, task.pairs_N2, permuted(task.labels_N, draw))
+    return replace(
+        task,
+        name=f"{task.name}{PERMUTED}{draw or ''}",
+        formula=f"{task.formula}, answers permuted",
+        labels_N=permuted(task.labels_N, draw),
+        structure="output",
+    )
 
 
 def all_pairs(modulus: int, smallest: tuple[int, int] = (0, 0)) -> Ints:

@@ -98,6 +98,8 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
             f"{path} is not a readable table of numbers or names (row 1 has {lengths[0]} cells, row {odd + 1} has "
             f"{lengths[odd]})"
         )
+    if square:
+        rows = _without_empty_edges(rows)
     first_row, first_column = _named_edges(rows, square=square, labels=labels)
     body = tuple(tuple(row[first_column:]) for row in rows[first_row:])
     names = tuple(row[0] for row in rows[first_row:]) if first_column else ()
@@ -110,7 +112,7 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
     if square and found.shape[0] != found.shape[1]:
         raise InputError(
             f"{path} has {found.shape[0]} rows and {found.shape[1]} columns of answers: an operation's table has as "
-            "many of one as of the other"
+            "many of one as of the other, beside names (--labels)"
         )
     return found
 
@@ -150,6 +152,15 @@ def _cell(value: Any) -> Cell:
     return int(value)
 
 
+def _without_empty_edges(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """Rows and columns without an answer at the end, as spreadsheets leave them, cut off where they are too many."""
+    while len(rows) > len(rows[0]) and not any(cell is not None for cell in rows[-1]):
+        rows = rows[:-1]
+    while len(rows[0]) > len(rows) and not any(row[-1] is not None for row in rows):
+        rows = [row[:-1] for row in rows]
+    return rows
+
+
 def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -> tuple[bool, bool]:
     """Whether the first row holds names, and whether the first column does."""
     count, width = len(rows), len(rows[0])
@@ -163,16 +174,28 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
         if first_row or first_column:
             both = corner is None or count == width
             return first_row or both, first_column or both
-    # An empty corner between equal edges, or beside words any edges; or a word that is nowhere else.
-    is_corner = corner is None and (is_words or top == left)
+    # An empty corner between equal edges, or beside words any edges; or a word that is nowhere else. Of two rows and
+    # columns an empty corner is a missing answer, unless what lies opposite is a name.
+    is_corner = corner is None and (is_words or top == left) and (count > 2 or set(body) <= set(top))
     is_corner |= is_words and isinstance(corner, str) and corner not in [*top, *left, *body]
     if is_corner and _are_names(top) and _are_names(left) and (count != width or _different(body) < count):
         return True, True
-    if (square or is_words) and count == width + 1 and _different([cell for row in rows[1:] for cell in row]) <= width:
-        return _are_names(rows[0]), False
-    if (square or is_words) and width == count + 1 and _different([cell for row in rows for cell in row[1:]]) <= count:
-        return False, _are_names([row[0] for row in rows])
+    # One row or column too many for a square; of numbers only where they count the lines of a Latin square.
+    for edge, rest in ((rows[0], rows[1:]), ([row[0] for row in rows], [row[1:] for row in rows])):
+        if not rest or not len(rest) == len(edge) == len(rest[0]) > 1:
+            continue
+        if (is_words and _are_names(edge)) or (square and _are_counted(edge) and _is_latin(rest)):
+            return edge is rows[0], edge is not rows[0]
     return False, False
+
+
+def _are_counted(edge: Sequence[Cell]) -> bool:
+    return list(edge) in (list(range(len(edge))), list(range(1, len(edge) + 1)))
+
+
+def _is_latin(rows: Sequence[Sequence[Cell]]) -> bool:
+    answers = set(rows[0])
+    return all(_are_names(line) and set(line) == answers for line in (*rows, *zip(*rows, strict=True)))
 
 
 def _are_names(cells: Sequence[Cell]) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
-from spectraledge.tasks.group_tasks import group_task, latin_task
+from spectraledge.tasks.group_tasks import LATIN_KINDS, group_task, latin_task
 from spectraledge.tasks.groupings import grouping, why_not
 from spectraledge.tasks.joint import JointTask, any_task
 from spectraledge.tasks.operations import all_pairs, permuted_task
@@ -108,10 +108,13 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     """
     family, _, member = source.partition(":")
     if family == "permuted" and member:
-        return _permuted(task_from_source(member, modulus=modulus))
+        task = task_from_source(member, modulus=modulus)
+        if isinstance(task, JointTask):
+            raise InputError(f"one task's answers are permuted, got the parts of {task.name!r}: name one")
+        return permuted_task(task)
     if family == "group" and member:
         return group_task(member)
-    if family in ("latin", "loop") and member:
+    if family in LATIN_KINDS and member:
         return latin_task(family, member, modulus=modulus)
     if source.endswith((".csv", ".npy")):
         return _task_from_file(Path(source))
@@ -119,12 +122,6 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     if path.endswith(".py"):
         return task_from_function(load_function(Path(path), function_name), modulus=modulus, name=function_name)
     return any_task(source, modulus=modulus)
-
-
-def _permuted(task: Task | JointTask) -> Task:
-    if isinstance(task, JointTask):
-        raise InputError(f"one task's answers are permuted, got the parts of {task.name!r}: name one")
-    return replace(permuted_task(task), name=f"{task.name}-permuted")
 
 
 def _task_from_file(path: Path) -> Task:
