@@ -63,7 +63,7 @@ def test_rows_and_columns_are_those_declared(branches: dict[str, Path], table: p
     assert sorted(table["step"].unique()) == [80, 100]
     assert (table["since"] == table["step"] - 60).all()
     assert {"sum", "difference", "output"} <= set(table["basis"])
-    assert "output of permuted_add" in set(table["basis"])
+    assert "output of add-permuted" in set(table["basis"])
     assert not table.isna().any(axis=None)
 
 

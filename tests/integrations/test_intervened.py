@@ -499,3 +499,30 @@ def test_a_compiled_model_has_its_own_names():
     compiled = torch.compile(training.model, backend="eager")
     changed = Intervened(compiled, training.optimizer, "remove:random:2,params=attn.*")
     assert changed.account()["parameters"].tolist() == [36]
+
+
+@pytest.mark.parametrize("until", [7, 8, 9, 10, 14])
+@pytest.mark.parametrize("start", [0, 4, 5, 6])
+def test_windows_of_several_steps_are_followed_to_the_end(start, until):
+    """Updates of 3 steps, a window of 2: whatever ends before a step is in its window."""
+    naive, model = network(), network()
+    by_hand, steps = OPTIMIZERS["adamw"](naive.parameters()), OPTIMIZERS["adamw"](model.parameters())
+    snapshots = [flat(naive)]
+    for step, inputs in enumerate(batches(14), start=1):
+        before = flat(naive)
+        by_hand.zero_grad()
+        loss_of(naive, inputs).backward()
+        by_hand.step()
+        updates = [after - one for after, one in zip(snapshots[1:], snapshots[:-1], strict=True)]
+        if start < step <= until and len(updates) >= 2:
+            update = mapped(flat(naive) - before, projector(updates[-2:], 1), "remove", False)
+            with torch.no_grad():
+                put(naive.parameters(), before + update)
+        if step % 3 == 0:
+            snapshots.append(flat(naive))
+    with Intervened(model, steps, f"remove:edge:1,window=2,every=3,from={start},until={until}"):
+        for inputs in batches(14):
+            steps.zero_grad()
+            loss_of(model, inputs).backward()
+            steps.step()
+    torch.testing.assert_close(flat(model), flat(naive), rtol=0, atol=1e-10)

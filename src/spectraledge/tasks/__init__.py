@@ -17,7 +17,7 @@ from spectraledge.tasks.groupings import (
     why_not,
 )
 from spectraledge.tasks.joint import JointTask, any_task, formula_of, joint_task, part_names, structure_of
-from spectraledge.tasks.operations import OPERATIONS, Operation, named_task, register_operation
+from spectraledge.tasks.operations import OPERATIONS, Operation, named_task, permuted_task, register_operation
 from spectraledge.tasks.splits import Split, default_split, paper_split
 from spectraledge.tasks.table_files import TableFile, read_table_file
 from spectraledge.tasks.task import Task
@@ -49,6 +49,7 @@ __all__ = [
     "named_task",
     "paper_split",
     "part_names",
+    "permuted_task",
     "read_table_file",
     "register_grouping",
     "register_operation",

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from spectraledge.errors import InputError
 from spectraledge.models import architecture_of
 from spectraledge.streams import derived_seed
-from spectraledge.tasks import JointTask, Task, task_from_source
-from spectraledge.tasks.operations import permuted_task
+from spectraledge.tasks import JointTask, Task, permuted_task, task_from_source
 from spectraledge.training.config import Fork, RunConfig
 from spectraledge.training.intervention import Intervention
 from spectraledge.training.protocols import PROTOCOLS, BatchSource

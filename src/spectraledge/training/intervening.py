@@ -175,7 +175,8 @@ class _Acting:
 
     def turn(self, step: int, gradients: Tensors) -> None:
         """Before a step: change the gradients."""
-        if self.what.subspace == "gradient" and self._follows(step) and step != self._turned:
+        followed = self.what.subspace == "gradient" and self._begun(step)
+        if followed and step != self._turned and (self.what.stop is None or step <= self.what.stop):
             self._window.append(self.layout.join(gradients))
             self._cached, self._turned = None, step
         if self.what.on == "gradient" and self.what.active(step):
@@ -201,8 +202,9 @@ class _Acting:
 
     def arrive(self, step: int, weights: Tensors) -> None:
         """After all changes: note the update that ends here."""
-        every = self.what.every
-        if not self.what.follows_updates or step % every or not self._follows(step + every):
+        every, stop = self.what.every, self.what.stop
+        over = stop is not None and step >= stop
+        if not self.what.follows_updates or step % every or over or not self._begun(step + every):
             return
         here_P = self.layout.join(weights)
         noise = torch.finfo(here_P.dtype).eps ** 2 * float(here_P.norm()) ** 2
@@ -252,11 +254,9 @@ class _Acting:
     def _follows_every(self) -> bool:
         return self.what.follows_updates and self.what.every == 1
 
-    def _follows(self, step: int) -> bool:
-        """Whether a vector at this step can be in a window that is used."""
-        return step > self.what.start - self.what.window * self.what.every and (
-            self.what.stop is None or step <= self.what.stop
-        )
+    def _begun(self, step: int) -> bool:
+        """Whether a vector that ends at this step, or a later one, can be in the first window that is used."""
+        return step > self.what.start - self.what.window * self.what.every
 
     def _weighed(self, step: int, vectors_NP: Tensor) -> Tensor:
         frame = self._frame(step)
