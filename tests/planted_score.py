@@ -17,7 +17,7 @@ SEEDS = (42, 137, 2024, 1)
 RISES = (500, 400, 500, 400)
 ACCURACY_RISES, GROKS = 800, 1_200
 FREQUENCIES = 10
-EDGE, SPAN, MEAN = 0.3, 0.15, 0.4
+EDGE, SPAN, MEAN, INTERVALS = 0.3, 0.15, 0.4, 3
 
 
 def planted_score(folder: Path) -> StudyResult:
@@ -69,7 +69,7 @@ def _score(own: str, *, rises: int | None) -> pd.DataFrame:
     for basis in ("sum", "difference", "dlog_sum"):
         for half in ("all", "train", "test"):
             for name in [f"frequency {place}" for place in range(1, FREQUENCIES + 1)]:
-                share = chance * (1 + 0.1 * (STEPS // 100 % 3))
+                share = chance * (0.9 + 0.1 * (STEPS // 100 % 3))
                 if rises and basis == own and half != "train" and name in ("frequency 2", "frequency 5"):
                     share = share + 0.4 * (rises <= STEPS)
                 columns = {"step": STEPS, "readout": "logits", "basis": basis, "subspace": name, "share": share}

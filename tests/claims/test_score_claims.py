@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from planted_score import ACCURACY_RISES, EDGE, GROKS, MEAN, RISES, SPAN, planted_runs
-from spectraledge.claims.carrier_curves import carrier_curves, directions_needed
+from planted_score import ACCURACY_RISES, EDGE, GROKS, INTERVALS, MEAN, RISES, SPAN, planted_runs
+from spectraledge.claims.carrier_curves import carrier_curves, directions_needed, whole_growth
 from spectraledge.claims.score_claims import SCORE_CLAIMS, evaluate_score
 from spectraledge.claims.score_effects import SCORE_EFFECTS, measure_score
 
@@ -29,8 +29,8 @@ def test_planted_leads_are_found(claims):
 
 def test_what_carries_the_growth(claims):
     assert claims.loc["edge-carries-before-mul", "verdict"] == "replicates"
-    np.testing.assert_allclose(claims.loc["edge-carries-before-mul", "value"], EDGE - SPAN, rtol=0.1)
-    np.testing.assert_allclose(claims.loc["mean-carries-own", "measured"], MEAN, rtol=0.05)
+    np.testing.assert_allclose(claims.loc["edge-carries-before-mul", "value"], INTERVALS * (EDGE - SPAN), rtol=0.1)
+    np.testing.assert_allclose(claims.loc["mean-carries-own", "measured"], INTERVALS * MEAN, rtol=0.05)
     assert claims.loc["edge-carries-half-before", "verdict"] == "does not"
     assert claims.loc["gradients-carry-own", "verdict"] == "does not"
     assert claims.loc["window-carries-half-own", "verdict"] == "replicates"
@@ -81,10 +81,16 @@ def test_no_run_gives_no_verdict():
 def test_curves_are_means_over_seeds(runs):
     curves = carrier_curves(runs).set_index(["window", "kind", "k"])
     assert curves.loc[("own", "edge", 3), "seeds"] == 4
-    low, share, high = curves.loc[("own", "edge", 3), ["low", "share", "high"]]
-    assert low < share < high
-    np.testing.assert_allclose(share, EDGE, rtol=0.05)
+    low, grown, high = curves.loc[("own", "edge", 3), ["low", "growth", "high"]]
+    assert low < grown < high
+    np.testing.assert_allclose(grown, INTERVALS * EDGE, rtol=0.05)
     assert carrier_curves([run for run in runs if not run.grokked]).empty
+
+
+def test_what_all_parameters_make_it_grow_by(runs):
+    learned = [run for run in runs if run.grokked]
+    np.testing.assert_allclose(np.mean([whole_growth(run) for run in learned]), INTERVALS * 0.98, rtol=0.05)
+    assert np.isnan(whole_growth(next(run for run in runs if not run.grokked)))
 
 
 def test_how_many_directions_half_takes(runs):

@@ -116,9 +116,10 @@ def check_control(own: RunConfig, other: RunConfig, *, grokked: bool) -> None:
 def score_alarm_runs(runs: Runs, basis: str) -> list[AlarmRun]:
     """Take runs that have a score as what detectors see, for `first_alarms` and `lead_times`.
 
-    Definition: "score" is the share of the logits' energy in all frequencies of the basis, corrected for chance, and
-    "score_test" the same on test pairs alone; "strongest" and "strongest_test" are the largest of one frequency. Beside
-    them the `BASELINES`, which see no function, and what tells generalisation itself, `OUTCOMES`.
+    Definition: "score" is the share of the logits' energy in all frequencies of the basis, corrected for chance (0
+    where it is below that), and "score_test" the same on test pairs alone; "strongest" and "strongest_test" are the
+    largest of one frequency. Beside them the `BASELINES`, which see no function, and what tells generalisation itself,
+    `OUTCOMES`.
 
     Args:
         runs: Runs on tasks of this basis, and controls; those that generalise in another basis are left out, and those
@@ -138,7 +139,7 @@ def score_alarm_runs(runs: Runs, basis: str) -> list[AlarmRun]:
         series = {(name, 0): (steps, _series(run.metrics[name])) for name in kept}
         courses = _courses(score[score["readout"] == FUNCTION], basis)
         for half, suffix in (("all", ""), ("test", "_test")):
-            shares_TS = courses[FUNCTION, half]
+            shares_TS = courses[FUNCTION, half].clip(lower=0)
             at = [int(step) for step in shares_TS.index]
             series["score" + suffix, 0] = at, _series(shares_TS[WHOLE])
             series["strongest" + suffix, 0] = at, _series(shares_TS.drop(columns=WHOLE).max(axis=1))

@@ -14,6 +14,7 @@ from spectraledge.analyses.onsets import score_alarm_runs
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.analyses.score_findings import carried, own_course
 from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.claims.carrier_curves import whole_growth
 from spectraledge.claims.design import CHANGE_MARGIN, SHARE_MARGIN
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, measure
 from spectraledge.claims.summaries import MeasuredEffects
@@ -27,8 +28,8 @@ CARRIED = "carried"
 LINES_SHARE = 0.9
 """Share of the own functions' energy that its strongest frequencies are counted for (our choice)."""
 
-CARRIED_MARGIN = 0.05
-"""Largest difference of carried shares that does not matter (our choice: as much as one of 20 directions)."""
+GROWN_MARGIN = 0.05
+"""Largest difference of parts of a growth that does not matter (our choice: as much as one of 20 directions)."""
 
 EDGE = 3
 """Directions that count as the edge (Xu 2026, §2.3)."""
@@ -139,18 +140,18 @@ def _explained(reader: RunReader) -> Reading | None:
 
 
 def _carries(window: str, kind: str, null: str, k: int | None) -> Read:
-    """What the first k directions of a kind carry, of all that watched weights carry, beside those of another kind."""
+    """What the first k directions of a kind carry, beside those of another kind, or half of the whole growth."""
 
     def read(reader: RunReader) -> Reading | None:
         if not reader.has(CARRIED):
             return None
         found = reader.rows(CARRIED)
-        curves = found[found["window"] == window].set_index(["kind", "k"])["share"]
+        curves = found[found["window"] == window].set_index(["kind", "k"])["growth"]
         count = k or int(max((place for name, place in curves.index if name == kind), default=1))
         if (kind, count) not in curves.index:
             return None
         if null == "half":
-            return Reading(float(curves[kind, count]), 0.5)
+            return Reading(float(curves[kind, count]), whole_growth(reader.run) / 2)
         return Reading(float(curves[kind, count]), float(curves.get((null, count), nan)))
 
     return read
@@ -160,7 +161,7 @@ _WINDOWS = {"before": "the window before, which has not seen the interval", "own
 _NULLS = {
     "span": "as many random directions of its span",
     "random": "as many isotropic directions",
-    "half": "one half",
+    "half": "half of what all parameters make them grow by",
 }
 _CARRIERS = {
     "edge-span": ("edge", "span", EDGE, f"the {EDGE} leading directions"),
@@ -178,12 +179,11 @@ def _carrier_effects() -> list[Effect]:
     return [
         Effect(
             f"carried-{window}:{name}",
-            f"part of the own functions' growth, over what all watched weights carry, in {words} of {of}",
+            f"growth of the own functions, in units of the energy before, by {words} of {of}",
             "share",
             "difference",
             _NULLS[null],
             _carries(window, kind, null, k),
-            CARRIED_MARGIN,
         )
         for window, of in _WINDOWS.items()
         for name, (kind, null, k, words) in _CARRIERS.items()
@@ -242,11 +242,13 @@ SCORE_EFFECTS = {
                "ratio", "ratio", "1: nothing beyond", _explained, 1.1),
         Effect("grown:mean-fluctuation", f"part of {_FIRST} that the mean of the window before makes", "share",
                "difference", "what the update differs from it by", _parts("window", "mean", "fluctuation"),
-               CARRIED_MARGIN),
+               GROWN_MARGIN),
         Effect("grown:optimizer-none", f"part of {_FIRST} that the optimizer's steps of watched weights make", "share",
-               "difference", "nothing", _parts("moves", "optimizer"), CARRIED_MARGIN),
+               "difference", "nothing", _parts("moves", "optimizer"), GROWN_MARGIN),
         Effect("grown:decay-none", f"part of {_FIRST} that weight decay of watched weights makes", "share",
-               "difference", "nothing", _parts("moves", "decay"), CARRIED_MARGIN),
+               "difference", "nothing", _parts("moves", "decay"), GROWN_MARGIN),
+        Effect("grown:embeddings-none", f"part of {_FIRST} that the embeddings make", "share", "difference", "nothing",
+               _parts("group", "embeddings"), GROWN_MARGIN),
         *_carrier_effects(),
     )
 }  # fmt: skip

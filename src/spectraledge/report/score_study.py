@@ -29,6 +29,7 @@ _WINDOWS = {
     "before": "of the window before the interval, which has not seen it",
     "own": "of the interval’s own window",
 }
+_TITLES = {"before": "Window before the interval", "own": "The interval’s own window"}
 _KINDS = {
     "edge": Mark("leading directions", VERMILLION, dash=SOLID),
     "uncentred": Mark("leading directions, mean left in", ORANGE, dash=DASHED),
@@ -93,7 +94,8 @@ _GROWN = EffectTable(
               ("explained", "first order, half-way, over the whole"),
               ("grown:mean-fluctuation", "the mean of the window before, beside the rest of the update"),
               ("grown:optimizer-none", "the optimizer’s steps of watched weights"),
-              ("grown:decay-none", "weight decay of watched weights"))
+              ("grown:decay-none", "weight decay of watched weights"),
+              ("grown:embeddings-none", "the embeddings, by whatever moves them"))
           for name, of in _LEARNED.items()),
     "null",
     "Energy that the own functions gained over all measured intervals, as parts of the first order, signed: one can "
@@ -110,8 +112,8 @@ _CARRIED = EffectTable(
               (f"carried-{window}:whole-random", f"all directions of {where}"))
           for name, of in _LEARNED.items()),
     "null",
-    "Share of what all watched weights carry of the own functions’ growth, summed over all measured intervals, signed. "
-    "Null: as many random directions of the window’s span; of all directions as many isotropic ones.",
+    "What directions make the energy of the own functions grow by, over all energy before, summed over all measured "
+    "intervals; signed. Null: as many random directions of the window’s span; of the whole window isotropic ones.",
 )
 # fmt: on
 
@@ -123,25 +125,25 @@ def _curves(source: Source) -> Figure | None:
     panels = []
     for window, words in _WINDOWS.items():
         part = table[(table["window"] == window) & table["kind"].isin(list(_KINDS))]
-        drawn = part.rename(columns={"kind": "mark", "k": "place", "share": "value"}).assign(
+        drawn = part.rename(columns={"kind": "mark", "k": "place", "growth": "value"}).assign(
             name=part["kind"].map({kind: mark.label for kind, mark in _KINDS.items()})
         )
         chart = curve_plot(
             drawn[["name", "mark", "place", "value", "low", "high"]],
             _KINDS,
-            axis="share of the growth",
-            words=f"Share of the growth that the first k directions {words} carry",
+            axis="growth over energy",
+            words=f"Growth that the first k directions {words} carry",
             height=_PIXELS,
             across="how many directions, k",
             percent=True,
             reference=0.0,
         )
-        panels.append(Panel((chart,), f"Directions {words}"))
+        panels.append(Panel((chart,), _TITLES[window]))
     return Figure(
         "carriers",
         "Which directions carry the growth of the network’s own functions",
-        "The first k directions of a kind together: the share that they carry of what all watched weights carry, "
-        "summed over all measured intervals; signed. Means over seeds with 95% intervals.",
+        "The first k directions of a kind together: what they make the energy of the own functions grow by, over all "
+        "energy before, summed over all measured intervals; signed. Means over seeds with 95% intervals.",
         "all lines would lie on those of random directions.",
         tuple(panels),
         tuple(_KINDS.values()),
@@ -186,7 +188,9 @@ SECTIONS = (
         "A quantity has begun to rise when it leaves the band of controls that are alike in all but the answers, "
         "which are permuted, or but the pairs that train, which are too few. Thresholds come from other seeds.",
         (_LEAD_STRIPS, _LEADS, _FALSE), ONSET_CLAIMS,
-        "The strongest comparison is with test accuracy itself, dated in the same way.",
+        "The strongest comparison is with test accuracy itself, dated in the same way. An early onset says that there "
+        "is a rule in the answers, not that it will be learned: a network that only memorises half of its pairs "
+        "answers others by it a little too.",
     ),
     PaperSection(
         "growth", "Growth. What makes it grow",
@@ -198,6 +202,8 @@ SECTIONS = (
         "carriers", "Carriers. Which directions carry it",
         "How much of the growth in an interval lies in the leading directions of the window before it, or of its own?",
         (_curves, _CARRIED, _needed), CARRIER_CLAIMS,
+        "The unit was chosen after a first evaluation, in shares of what all watched weights carry: that crosses zero, "
+        "and intervals said nothing. Sides, nulls and rules are as declared before.",
     ),
 )  # fmt: skip
 """What was measured, in order."""
@@ -240,6 +246,7 @@ def _headline(source: Source) -> str:
         effects.summary(effect, "learned-runs")
         for effect in ("own-share", "onset-own", "onset-own:accuracy", "carried-before:edge-span")
     )
+    whole = effects.summary("carried-before:edge-half", "learned-runs").measured_null
     if not (lead.seeds and edge.seeds):
         return headline(source.study, source.verdicts.claims)
 
@@ -251,8 +258,8 @@ def _headline(source: Source) -> str:
         f"{percent(share.measured)} of what networks say of pairs that they never saw (chance: "
         f"{percent(share.measured_null)}). They leave the band of controls {steps(lead.measured)} test accuracy "
         f"reaches 0.95, and {steps(beside.value)} test accuracy itself leaves its own. The {EDGE} leading "
-        f"directions of the window before an interval carry {percent(edge.measured)} of their growth in it; "
-        f"random ones of its span carry {percent(edge.measured_null)}."
+        f"directions of the window before an interval make their energy grow by {percent(edge.measured)} of all energy "
+        f"there, random ones of its span by {percent(edge.measured_null)}, all parameters by {percent(2 * whole)}."
     )
 
 
