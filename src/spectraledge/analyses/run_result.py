@@ -129,7 +129,9 @@ class RunResult(Displayed):
         kind = "" if isinstance(model, TransformerConfig) else f", {model.label}"
         changed = f", {self.changed}" if self.changed else ""
         task = task_title(self.formula, self.structure, model.tokens)
-        return f"{task}, weight decay {self.config.weight_decay:g}{kind}{changed}"
+        pairs = self.config.train_fraction
+        few = "" if pairs == RunConfig.model_fields["train_fraction"].default else f", {pairs:.0%} of pairs train"
+        return f"{task}, weight decay {self.config.weight_decay:g}{few}{kind}{changed}"
 
     @property
     def changed(self) -> str:
