@@ -3,9 +3,6 @@
 import math
 import re
 import runpy
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -117,19 +114,6 @@ def test_attach_page_runs_with_other_libraries(
     (code,) = blocks("docs/attach.md", f"python {library}")
     exec(compile(code, "docs/attach.md", "exec"), {})
     assert (tmp_path / written).exists()
-
-
-def test_commands_of_the_tour_run(tmp_path: Path) -> None:
-    commands = [line for block in blocks("docs/tour.md", "console") for line in block.splitlines()]
-    assert commands
-    for line in commands:
-        arguments = shlex.split(line.removeprefix("$ "))
-        assert arguments[0] == "spectraledge"
-        code = "from spectraledge.cli import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
 def test_every_local_link_leads_somewhere() -> None:
