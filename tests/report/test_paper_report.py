@@ -16,11 +16,11 @@ from spectraledge.claims.paper_effects import measure_paper
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report import write_report, write_results
 from spectraledge.report.document import Page
-from spectraledge.report.paper.claim_table import claim_table, counts, headline
+from spectraledge.report.over_seeds.claim_section import NOT_MEASURED
+from spectraledge.report.over_seeds.claim_table import claim_table, counts, headline
+from spectraledge.report.over_seeds.methods import method_rows
 from spectraledge.report.paper.contents import compose
 from spectraledge.report.paper.deviations import SHORT_CONTROLS, deviations
-from spectraledge.report.paper.methods import method_rows
-from spectraledge.report.paper.paper_section import NOT_MEASURED
 from spectraledge.studies.results import StudyResult
 
 LARGEST_IMAGE, LARGEST_FOLDER = 150_000, 1_000_000

@@ -14,10 +14,12 @@ from spectraledge.analyses.onsets import score_alarm_runs
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.analyses.score_findings import carried, own_course
 from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.carrier_curves import whole_growth
 from spectraledge.claims.design import CHANGE_MARGIN, SHARE_MARGIN
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, measure
 from spectraledge.claims.summaries import MeasuredEffects
+from spectraledge.claims.training_effects import grokked_step
 
 ALARMS = "onset_alarms"
 """Table of a run: first alarms of every detector in the basis of every learned task, see `first_alarms`."""
@@ -31,8 +33,8 @@ LINES_SHARE = 0.9
 GROWN_MARGIN = 0.05
 """Largest difference of parts of a growth that does not matter (our choice: as much as one of 20 directions)."""
 
-EDGE = 3
-"""Directions that count as the edge (Xu 2026, §2.3)."""
+EDGE = AnalysisConfig().edge
+"""Directions that count as the edge."""
 
 ONSETS = {
     "own": (("score_test", "high"), "the share of all own functions on test pairs rises"),
@@ -236,7 +238,7 @@ SCORE_EFFECTS = {
         Effect("lines", f"frequencies that hold {LINES_SHARE:.0%} of the own functions' energy at the end",
                "count", "ratio", "as many as if all held as much", _lines),
         Effect("steps-to-learn", "first step with test accuracy of .95", "steps", "ratio", "",
-               lambda reader: Reading(float(reader.run.manifest.grokked_step or nan))),
+               lambda reader: Reading(grokked_step(reader.run))),
         *_onset_effects(),
         Effect("explained", f"{_FIRST}, by the derivative half-way, over the whole growth of the own functions",
                "ratio", "ratio", "1: nothing beyond", _explained, 1.1),

@@ -7,11 +7,13 @@ import pandas as pd
 from spectraledge.claims.cause_claims import CAUSE_CLAIMS, CHANGES, CONDITION
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.declared import declared_figures
-from spectraledge.report.document import Absent, Block, Column, Page, Rows, Section, Table, Terms
-from spectraledge.report.paper.claim_table import claim_table, declared, headline
-from spectraledge.report.paper.effect_tables import interval
-from spectraledge.report.paper.methods import environment_rows, study_command
-from spectraledge.report.words import counted, ratio
+from spectraledge.report.document import Block, Column, Page, Rows, Section, Table, Terms
+from spectraledge.report.over_seeds.claim_table import declared, headline
+from spectraledge.report.over_seeds.effect_tables import interval
+from spectraledge.report.over_seeds.methods import study_command
+from spectraledge.report.over_seeds.seed_sections import absent_section, claims_section, environment_section
+from spectraledge.report.text import absent_note
+from spectraledge.report.words import ratio
 from spectraledge.studies.results import StudyResult
 
 _LEADS = {
@@ -47,43 +49,22 @@ def compose_causes(study: StudyResult, verdicts: Verdicts) -> Page:
     Returns:
         The report.
     """
-    gone = ((study.failed, "failed"), (study.missing, "did not finish"))
-    lacking = " and ".join(f"{counted(len(names), 'run')} {what}" for names, what in gone if names)
-    absent = (
-        *((run, f"failed: {message}") for run, message in study.failed.items()),
-        *((run, "did not finish") for run in study.missing),
-    )
-    environment = environment_rows(study)
     return Page(
         study=study.config.name,
         hash=study.config.hash,
         title="What makes the difference?",
         headline=headline(study, verdicts.claims),
         sections=(
-            Section(
-                "claims",
-                "Claims",
-                (
-                    "Every claim was declared with its statistic, null and rule before it was evaluated; published "
-                    "numbers decide nothing. The seed is the unit.",
-                ),
-                (claim_table(verdicts.claims, {claim.id: claim.section for claim in CAUSE_CLAIMS}),),
-                short="Claims",
-            ),
+            claims_section(verdicts, {claim.id: claim.section for claim in CAUSE_CLAIMS}),
             *(_part(study, verdicts, key) for key in _LEADS),
             Section(
-                "runs",
-                "Runs",
-                blocks=(
-                    Terms("What is done to every step", tuple(CHANGES.items())),
-                    Absent(absent) if absent else "Every run finished.",
-                    *((Terms("Environment", tuple(environment)),) if environment else ()),
-                ),
-                short="Runs",
+                "runs", "Runs", blocks=(Terms("What is done to every step", tuple(CHANGES.items())),), short="Runs"
             ),
+            absent_section(study),
+            environment_section(study),
         ),
         version=version("spectraledge"),
-        warning=f"Of {counted(len(study.config.runs), 'run')}, {lacking}: named below." if lacking else "",
+        warning=absent_note(study),
         command=study_command(study),
         claims=declared(verdicts.claims),
         files={"claims": verdicts.claims, "claims-by-seed": verdicts.by_seed},

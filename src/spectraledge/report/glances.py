@@ -16,8 +16,8 @@ from spectraledge.report.curves import training_figure
 from spectraledge.report.document import Figure
 from spectraledge.report.glance import Glance
 from spectraledge.report.modes_glance import modes_glance, selection_rows_table
-from spectraledge.report.paper.claim_table import claim_table
-from spectraledge.report.paper.claim_table import headline as headline_over_seeds
+from spectraledge.report.over_seeds.claim_table import claim_table
+from spectraledge.report.over_seeds.claim_table import headline as headline_over_seeds
 from spectraledge.report.score_figure import Scored, score_figure
 from spectraledge.report.selected import selection_figure
 from spectraledge.report.text import absent_note, answer_table, headline

@@ -7,7 +7,7 @@ import pandas as pd
 from spectraledge.report.course_figure import change_table, course_figure
 from spectraledge.report.curves import eigenvalue_figure, training_figure
 from spectraledge.report.declared import declared_figures
-from spectraledge.report.document import Absent, Block, Cards, Page, Section, Terms
+from spectraledge.report.document import Block, Cards, Page, Section, Terms
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
 from spectraledge.report.measurements import measurements
 from spectraledge.report.method_words import definitions
@@ -16,7 +16,7 @@ from spectraledge.report.pictures import wave_figure
 from spectraledge.report.run_tables import claim_tables, comparison_table, declared_claims, files, run_table, settings
 from spectraledge.report.score_page import score_sections
 from spectraledge.report.selected import frequency_figure, selection_figure
-from spectraledge.report.text import absent_note, answer_table, caution, headline, run_cards, seed_note
+from spectraledge.report.text import absent, absent_note, answer_table, caution, headline, run_cards, seed_note
 from spectraledge.report.words import modes_window
 from spectraledge.studies.results import StudyResult
 
@@ -75,9 +75,7 @@ def _found(study: StudyResult, claims: pd.DataFrame) -> Section:
         )
     if words := caution(study):
         blocks.append(words)
-    if study.failed or study.missing:
-        failed = ((run, f"failed: {message}") for run, message in study.failed.items())
-        blocks.append(Absent((*failed, *((run, "did not finish") for run in study.missing))))
+    blocks += absent(study)
     if study.runs:
         blocks.append(Cards(run_cards(study, claims)))
     lead = (

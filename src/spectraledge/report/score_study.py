@@ -1,6 +1,5 @@
 """The report of a study of scores: what its networks compute, when that appears, what makes it grow and carries it."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -11,16 +10,23 @@ from spectraledge.claims.score_claims import CARRIER_CLAIMS, GROWTH_CLAIMS, ONSE
 from spectraledge.claims.score_effects import EDGE, ONSETS
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Absent, Block, Column, Figure, Page, Panel, Rows, Section, Table, Terms
+from spectraledge.report.document import Column, Figure, Page, Panel, Rows, Section, Table
 from spectraledge.report.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
 from spectraledge.report.opening import opening
-from spectraledge.report.paper.claim_table import claim_table, declared, headline
-from spectraledge.report.paper.effect_strips import Points, Strip, StripFigure
-from spectraledge.report.paper.effect_tables import EffectRow, EffectTable, Source
-from spectraledge.report.paper.methods import environment_rows, method_rows, study_command
-from spectraledge.report.paper.paper_section import PaperSection
+from spectraledge.report.over_seeds.claim_section import ClaimSection, targets_of
+from spectraledge.report.over_seeds.claim_table import declared, headline
+from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
+from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
+from spectraledge.report.over_seeds.methods import study_command
+from spectraledge.report.over_seeds.seed_sections import (
+    absent_section,
+    claims_section,
+    environment_section,
+    methods_section,
+)
 from spectraledge.report.score_page import score_sections
 from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
+from spectraledge.report.text import absent_note
 from spectraledge.report.words import counted, figures, percent
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
@@ -177,13 +183,13 @@ def _needed(source: Source) -> Table | None:
 
 
 SECTIONS = (
-    PaperSection(
+    ClaimSection(
         "state", "State. What the networks compute",
         "The logits without their mean over classes are a function of the pair; its energy divides exactly among the "
         "functions of each variable.",
         (_STATE,), STATE_CLAIMS,
     ),
-    PaperSection(
+    ClaimSection(
         "onset", "Onset. When it appears",
         "A quantity has begun to rise when it leaves the band of controls that are alike in all but the answers, "
         "which are permuted, or but the pairs that train, which are too few. Thresholds come from other seeds.",
@@ -192,13 +198,13 @@ SECTIONS = (
         "is a rule in the answers, not that it will be learned: a network that only memorises half of its pairs "
         "answers others by it a little too.",
     ),
-    PaperSection(
+    ClaimSection(
         "growth", "Growth. What makes it grow",
         "What the energy of the own functions gains between two snapshots is split exactly: by the mean of the window "
         "before and what differs from it, and by the optimizer’s steps and weight decay.",
         (_GROWN,), GROWTH_CLAIMS,
     ),
-    PaperSection(
+    ClaimSection(
         "carriers", "Carriers. Which directions carry it",
         "How much of the growth in an interval lies in the leading directions of the window before it, or of its own?",
         (_curves, _CARRIED, _needed), CARRIER_CLAIMS,
@@ -220,13 +226,20 @@ def compose_score(study: StudyResult, verdicts: Verdicts) -> Page:
         The report.
     """
     source = Source(study, verdicts)
-    sections = [one.section(source) for one in SECTIONS]
     return Page(
         study=study.config.name,
         hash=study.config.hash,
         title="Which functions do the networks compute, when do they appear, and what carries them?",
         headline=_headline(source),
-        sections=(*_claims(verdicts), *sections, *_pictures(study), *_about(study)),
+        sections=(
+            claims_section(verdicts, targets_of(SECTIONS)),
+            *(one.section(source) for one in SECTIONS),
+            *_pictures(study),
+            methods_section(study),
+            absent_section(study),
+            environment_section(study),
+        ),
+        warning=absent_note(study),
         version=version("spectraledge"),
         command=study_command(study),
         claims=declared(verdicts.claims),
@@ -263,28 +276,7 @@ def _headline(source: Source) -> str:
     )
 
 
-def _claims(verdicts: Verdicts) -> Iterable[Section]:
-    if len(verdicts.claims):
-        targets = {claim.id: section.key for section in SECTIONS for claim in section.claims}
-        lead = (
-            "Every claim was declared with its statistic, null and rule before it was evaluated. The seed is the unit. "
-            "“Replicates” needs the 95% interval over seeds beyond no effect, and q ≤ 0.05 over all claims; “does not” "
-            "needs the interval on the other side, or inside what would not matter."
-        )
-        yield Section("claims", "Claims", (lead,), (claim_table(verdicts.claims, targets),), short="Claims")
-
-
 def _pictures(study: StudyResult) -> tuple[Section, ...]:
     """Scores of the first seed's runs: those of all would be a wall."""
     first = next((run.config.seed for run in study.runs if run.grokked), None)
     return score_sections(replace(study, runs=tuple(run for run in study.runs if run.config.seed == first)))
-
-
-def _about(study: StudyResult) -> tuple[Section, ...]:
-    missing: list[Block] = []
-    if study.failed or study.missing:
-        failed = ((run, f"failed: {message}") for run, message in study.failed.items())
-        missing.append(Absent((*failed, *((run, "did not finish") for run in study.missing))))
-    terms = (Terms("", tuple(method_rows(study))), Terms("Environment", tuple(environment_rows(study))))
-    lead = f"{counted(len(study.runs), 'run')} finished. Made from the configurations of the runs."
-    return (Section("methods", "Methods", (lead,), (*terms, *missing), short="Methods"),)

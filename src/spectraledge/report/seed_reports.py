@@ -8,8 +8,8 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
 from spectraledge.report.causes_page import compose_causes
 from spectraledge.report.document import Page
+from spectraledge.report.over_seeds.card import card
 from spectraledge.report.paper import compose
-from spectraledge.report.paper.card import card
 from spectraledge.report.publishing import write_page_and_text, write_text
 from spectraledge.report.score_study import compose_score
 from spectraledge.studies.results import StudyResult

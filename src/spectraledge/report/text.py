@@ -6,7 +6,7 @@ import pandas as pd
 
 from spectraledge.analyses.readings import above_shuffled, published_statistic, selected_frequencies
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.report.document import Card, Column, Finding, Rows, Table
+from spectraledge.report.document import Absent, Card, Column, Finding, Rows, Table
 from spectraledge.report.run_names import basis_label, titles
 from spectraledge.report.words import (
     concentration_range,
@@ -103,6 +103,13 @@ def absent_note(study: StudyResult) -> str:
     if study.missing:
         parts.append(f"{counted(len(study.missing), 'run')} did not finish yet")
     return f"Of {counted(len(study.config.runs), 'run')}, {listing(parts)}: named below." if parts else ""
+
+
+def absent(study: StudyResult) -> tuple[Absent, ...]:
+    """Every run that is not in the report, and why; nothing if all are."""
+    failed = ((run, f"failed: {message}") for run, message in study.failed.items())
+    rows = (*failed, *((run, "did not finish") for run in study.missing))
+    return (Absent(rows),) if rows else ()
 
 
 def seed_note(study: StudyResult) -> str:

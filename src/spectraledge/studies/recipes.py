@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.studies.causes import causes
@@ -12,6 +13,7 @@ from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig
+from spectraledge.training.config import Engine
 
 FIRST_SEEDS = (42, 137, 2024)
 """Seeds of Xu 2026, §2; more are 1, 2, 3, ... (our choice, so that no seed is chosen for its result)."""
@@ -60,18 +62,15 @@ def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Raises:
         InputError: if the published budget is asked for.
     """
-    if budget == "published":
-        raise InputError("quick has no published budget: take `study run paper --budget published`")
+    _refuse_published("quick", budget)
     runs = [run for seed in seeds for run in _quick_runs(seed, budget)]
     usual = AnalysisConfig()
-    analysis = AnalysisConfig(
-        analyses=(*usual.analyses, "score"), seed=seeds[0], window=6 if budget == "small" else usual.window
-    )
+    analysis = AnalysisConfig(analyses=(*usual.analyses, "score"), seed=seeds[0], window=_window(budget))
     return StudyConfig(name="quick", runs=tuple(runs), analysis=analysis)
 
 
 def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
-    learned = [_run(name, seed, budget) for name in ("add", "sub", "mul")]
+    learned = [_run(name, seed, budget) for name in TASKS]
     controls = [
         _run("cubic", seed, budget, steps=CONTROL_STEPS),
         _run("add", seed, budget, weight_decay=0.0, steps=CONTROL_STEPS),
@@ -104,33 +103,42 @@ def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Raises:
         InputError: if the published budget is asked for.
     """
-    if budget == "published":
-        raise InputError("score has no published budget: it is no study of the paper's")
+    _refuse_published("score", budget)
     few = seeds[: (len(seeds) + 1) // 2]
-    runs = [run for seed in seeds for run in _score_runs(seed, budget, few=seed in few)]
-    window = 6 if budget == "small" else AnalysisConfig().window
+    learned = {seed: _learned(seed, budget) for seed in seeds}
+    runs = [run for seed in seeds for run in (*learned[seed], *_untaught(seed, budget, few=seed in few))]
     return StudyConfig(
         name="score",
         runs=tuple(runs),
-        analysis=AnalysisConfig(analyses=("score",), seed=seeds[0], window=window),
-        other_analyses={run.run_id: ("score", "growth") for run in runs if run.task in _GROKKING and not _few(run)},
+        analysis=AnalysisConfig(analyses=("score",), seed=seeds[0], window=_window(budget)),
+        other_analyses={run.run_id: ("score", "growth") for seed in seeds for run in learned[seed]},
     )
 
 
-_GROKKING = ("add", "sub", "mul")
+def _learned(seed: int, budget: Budget) -> list[RunConfig]:
+    return [_run(name, seed, budget, engine=_engine(budget)) for name in TASKS]
+
+
+def _untaught(seed: int, budget: Budget, *, few: bool) -> list[RunConfig]:
+    control: dict[str, Any] = {"steps": CONTROL_STEPS, "engine": _engine(budget)}
+    pairs = [_run(name, seed, budget, train_fraction=_FEW_PAIRS, **control) for name in TASKS if few]
+    return [_run("permuted_add", seed, budget, **control), *pairs]
+
+
+def _engine(budget: Budget) -> Engine:
+    return "eager" if budget == "small" else "compiled"
+
+
+def _window(budget: Budget) -> int:
+    return 6 if budget == "small" else AnalysisConfig().window
+
+
+def _refuse_published(name: str, budget: Budget) -> None:
+    if budget == "published":
+        raise InputError(f"{name} has no published budget: take `study run paper --budget published`")
+
+
 _FEW_PAIRS = 0.1
-
-
-def _few(run: RunConfig) -> bool:
-    return run.train_fraction == _FEW_PAIRS
-
-
-def _score_runs(seed: int, budget: Budget, *, few: bool) -> list[RunConfig]:
-    engine: Any = "eager" if budget == "small" else "compiled"
-    control: dict[str, Any] = {"steps": CONTROL_STEPS, "engine": engine}
-    learned = [_run(name, seed, budget, engine=engine) for name in _GROKKING]
-    untaught = [_run(name, seed, budget, train_fraction=_FEW_PAIRS, **control) for name in _GROKKING if few]
-    return [*learned, _run("permuted_add", seed, budget, **control), *untaught]
 
 
 RECIPES: dict[str, Recipe] = {"quick": quick, "score": score, "paper": paper, "causes": causes}

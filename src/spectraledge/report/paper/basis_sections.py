@@ -4,9 +4,9 @@ from spectraledge.claims.design import COMPOSITE, GROKKING, learned
 from spectraledge.claims.joint_effects import READ_BASES
 from spectraledge.claims.paper_claims import ADDITION_CLAIMS, MULTIPLICATION_CLAIMS, SQUARES_CLAIMS, SUBTRACTION_CLAIMS
 from spectraledge.claims.published import MODES, published_number
-from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
-from spectraledge.report.paper.effect_tables import EffectRow, EffectTable
-from spectraledge.report.paper.paper_section import PaperSection
+from spectraledge.report.over_seeds.claim_section import ClaimSection
+from spectraledge.report.over_seeds.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
+from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable
 from spectraledge.report.paper.wave_figure import wave_of_each_task
 from spectraledge.report.run_names import basis_label
 from spectraledge.tasks import OPERATIONS
@@ -85,7 +85,7 @@ _IN_OWN_BASIS = StripFigure(
     {"edge": "edge, one by one", "bulk": "bulk", "span": "mixtures in the window", "random": "random directions"},
     across=4,
 )
-BASIS = PaperSection(
+BASIS = ClaimSection(
     "table-2", "Table 2 and Figure 1. Directions in the task’s basis",
     "Do the edge’s directions move simple functions in the task’s own basis, more than the bulk of the same window and "
     "than random directions of the same network do?",
@@ -141,7 +141,7 @@ _LOGARITHMS = StripFigure(
     "the edge would gain no more than random directions do.",
     KINDS, across=2,
 )
-MULTIPLICATION = PaperSection(
+MULTIPLICATION = ClaimSection(
     "section-6-3", "§6.3. Multiplication in discrete logarithms",
     "Multiplication is addition of discrete logarithms. How much more concentrated is the edge under them than under "
     "raw products; do random directions gain as much; and does addition lose?",
@@ -158,7 +158,7 @@ _AGAINST_BULK = EffectTable(
           for of, said in (("edge", _EDGE), ("random", "random directions, mean"))),
     "null: bulk of the same window", "Means within a seed first. Single directions stand in Table 2.",
 )
-SUBTRACTION = PaperSection(
+SUBTRACTION = ClaimSection(
     "section-6-4", "§6.4. Subtraction: is there an edge at all?",
     "The published F does not tell edge from bulk for a − b, an honest negative. Does the energy of the vector "
     "response?",
@@ -193,7 +193,7 @@ _SQUARES = StripFigure(
     "in every basis the three kinds of points would lie one above the other.",
     KINDS, across=2,
 )
-SQUARES = PaperSection(
+SQUARES = ClaimSection(
     "section-6-5", "§6.5. a² + b²: is there a basis in which the edge is simple?",
     "Outputs, sums, discrete logarithms, and the two Gaussian coordinates of a² + b² = (a + ib)(a − ib).",
     (_SQUARES, _IN_EVERY_BASIS),

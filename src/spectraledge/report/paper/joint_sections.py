@@ -5,8 +5,9 @@ from spectraledge.claims.paper_claims import OPEN_CLAIMS, REUSE_CLAIMS, SHARED_C
 from spectraledge.claims.published import published_number
 from spectraledge.claims.summaries import LEVEL
 from spectraledge.report.document import Column, Table
-from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
-from spectraledge.report.paper.effect_tables import (
+from spectraledge.report.over_seeds.claim_section import ClaimSection
+from spectraledge.report.over_seeds.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
+from spectraledge.report.over_seeds.effect_tables import (
     EffectRow,
     EffectTable,
     Source,
@@ -15,7 +16,6 @@ from spectraledge.report.paper.effect_tables import (
     mean_words,
     worded,
 )
-from spectraledge.report.paper.paper_section import PaperSection
 from spectraledge.report.run_names import basis_label
 from spectraledge.report.words import NONE, ratio, whole
 from spectraledge.tasks import OPERATIONS, part_names
@@ -137,7 +137,7 @@ _SYNERGY = EffectTable(
     "R² of both less the larger of each alone (synergy, as published), and less their sum (interaction). A response "
     "that merely adds the two has synergy, but no interaction.",
 )
-REUSE = PaperSection(
+REUSE = ClaimSection(
     "table-4", "Table 4. Reuse: a² + b² alone, beside and after other tasks",
     "Does a trunk that has a + b and a·b make a² + b² use them? Asked three ways: is it learned sooner, do its "
     "functions lie in theirs (inclusion I), and does its edge move functions of a + b (the published metric)?",
@@ -169,7 +169,7 @@ _SHAREDNESS = StripFigure(
     "edge, bulk and random directions would have the same sharedness.",
     KINDS, across=2,
 )
-COUSAGE = PaperSection(
+COUSAGE = ClaimSection(
     "section-7", "§7. Co-usage: do tasks share the edge?",
     "Which directions change the losses of several tasks alike (sharedness S_k), and which are used apart from their "
     "neighbours (diagonal dominance)?",

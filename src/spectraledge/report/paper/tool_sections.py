@@ -6,9 +6,9 @@ from spectraledge.claims.design import GROKKING, learned
 from spectraledge.claims.direction_effects import FEATURES
 from spectraledge.claims.paper_claims import PROBE_CLAIMS, TOOL_CLAIMS
 from spectraledge.claims.published import VALUES, published_number
-from spectraledge.report.paper.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
-from spectraledge.report.paper.effect_tables import EffectRow, EffectTable
-from spectraledge.report.paper.paper_section import PaperSection
+from spectraledge.report.over_seeds.claim_section import ClaimSection
+from spectraledge.report.over_seeds.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
+from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable
 from spectraledge.report.run_names import basis_label
 from spectraledge.tasks import OPERATIONS
 
@@ -48,7 +48,7 @@ _COMPOSED = StripFigure(
     {"edge": "waves", "random": "as many random features"},
     across=3,
 )
-COMPOSITION = PaperSection(
+COMPOSITION = ClaimSection(
     "table-3", "Table 3. Composition: which waves make up the response",
     "How much of the edge’s response do waves of a + b, waves of log a + log b, both, and their products predict on "
     "pairs that were not fitted, beyond as many random features?",
@@ -74,7 +74,7 @@ def _few_numbers(task: str) -> Iterator[EffectRow]:
                         published_number("Table 5", "R²", name))
 
 
-OVERVIEW = PaperSection(
+OVERVIEW = ClaimSection(
     "table-5", "Table 5. The edge of each task",
     "One line per statistic: the selection ratio of the task’s own functions, the best of three edge directions beside "
     "the best of three random ones, and what waves and their products predict of a² + b².",
@@ -128,7 +128,7 @@ _SEEN = StripFigure(
     "the three rows of a panel would lie one above the other.",
     KINDS, across=3,
 )
-TOOLS = PaperSection(
+TOOLS = ClaimSection(
     "section-5", "§5. What representation-level tools see",
     "Do heads, ranks of activations or sparse features single out the edge, beyond what they make of random "
     "directions?",

@@ -5,9 +5,9 @@ from spectraledge.claims.paper_claims import CHANGE_CLAIMS, EDGE_CLAIMS, LEARNIN
 from spectraledge.claims.published import GROKKED_WITHIN, published_number
 from spectraledge.claims.summaries import LEVEL
 from spectraledge.report.document import Column, Table
-from spectraledge.report.paper.decomposition_figure import decomposition_figure
-from spectraledge.report.paper.effect_strips import Points, Strip, StripFigure
-from spectraledge.report.paper.effect_tables import (
+from spectraledge.report.over_seeds.claim_section import ClaimSection
+from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
+from spectraledge.report.over_seeds.effect_tables import (
     EffectRow,
     EffectTable,
     Source,
@@ -16,7 +16,7 @@ from spectraledge.report.paper.effect_tables import (
     mean_words,
     worded,
 )
-from spectraledge.report.paper.paper_section import PaperSection
+from spectraledge.report.paper.decomposition_figure import decomposition_figure
 from spectraledge.report.words import NONE, figures, hundredths, spread, whole
 from spectraledge.tasks import OPERATIONS
 
@@ -93,7 +93,7 @@ _PUBLISHED = {
 """What is published of each group of Table 1."""
 
 # fmt: off
-LEARNING = PaperSection(
+LEARNING = ClaimSection(
     "section-2", "§2. Which runs generalise",
     "Single tasks; test accuracy of at least 0.95 at an evaluation counts. Runs that do not reach it stop at their "
     "budget: what they would do later is not known.",
@@ -139,7 +139,7 @@ _ACROSS = StripFigure(
     {f"group-{place}": group.words for place, group in enumerate(GROUPS.values())} | {"null": "null of the same run"},
     across=2,
 )
-EDGE = PaperSection(
+EDGE = ClaimSection(
     "table-1", "Table 1. The spectral edge across conditions",
     "Does anything about the window of updates tell runs that generalise from runs that do not? Sound quantities "
     "first, the published decline of g₂₃ below. Read at the step at which test accuracy first reached 0.95, in other "
@@ -168,7 +168,7 @@ _AGREEMENT = EffectTable(
     "reached it; their null is when the null of the same run changes (updates of the same lengths at right angles; a "
     "random walk with the same steps).",
 )
-DECOMPOSITIONS = PaperSection(
+DECOMPOSITIONS = ClaimSection(
     "decompositions", "§4.2. Three decompositions of training",
     "The Gram matrix of updates, principal components of the path since the first weights, and the singular values of "
     "W_Q and W_K: do they change at the same time, and in controls not?",

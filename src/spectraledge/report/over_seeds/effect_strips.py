@@ -11,7 +11,7 @@ from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot, spread_rows
 from spectraledge.report.marks import CIRCLE, DIAMOND, SQUARE, TICK, TRIANGLE, Mark
-from spectraledge.report.paper.effect_tables import Source
+from spectraledge.report.over_seeds.effect_tables import Source
 from spectraledge.report.plots import limits_of
 from spectraledge.report.style import BLUE, GREEN, PURPLE, QUIET, VERMILLION
 

@@ -1,11 +1,11 @@
 """A section of a report, declared: what is asked, what answers it, its claims."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from spectraledge.claims.verdicts import SeedClaim
 from spectraledge.report.document import Figure, Section, Table
-from spectraledge.report.paper.effect_tables import Source
+from spectraledge.report.over_seeds.effect_tables import Source
 
 NOT_MEASURED = "Not measured in this study."
 
@@ -14,7 +14,7 @@ Make = Callable[[Source], Table | Figure | None]
 
 
 @dataclass(frozen=True)
-class PaperSection:
+class ClaimSection:
     """A section.
 
     Attributes:
@@ -41,3 +41,8 @@ class PaperSection:
         names = tuple(claim.id for claim in self.claims if claim.id in known)
         note = (self.note,) if self.note and there else ()
         return Section(self.key, self.title, words, (*there, *note), names, self.title.partition(". ")[0])
+
+
+def targets_of(sections: Iterable[ClaimSection]) -> dict[str, str]:
+    """The section of the report by claim."""
+    return {claim.id: section.key for section in sections for claim in section.claims}

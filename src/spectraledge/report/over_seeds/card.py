@@ -4,8 +4,8 @@ import json
 from collections import Counter
 
 from spectraledge.report.document import Page
-from spectraledge.report.paper.claim_table import VERDICTS
-from spectraledge.report.paper.methods import seeds_of
+from spectraledge.report.over_seeds.claim_table import VERDICTS
+from spectraledge.report.over_seeds.methods import seeds_of
 from spectraledge.studies.results import StudyResult
 
 LICENCE = "MIT"
