@@ -126,8 +126,10 @@ class HasTangents(Protocol):
         """Return the residual's derivative along directions (K, *parameter shape), (K, N, D)."""
         ...
 
-    def whole_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
-        """Return derivatives along directions of any parameters, (K, N, D), by the name of the read-out."""
+    def whole_tangents(
+        self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor, readout: ReadoutName
+    ) -> Tensor:
+        """Return a read-out's derivative along directions of any parameters, (K, N, D)."""
         ...
 
 

@@ -131,11 +131,11 @@ class PairTransformer:
         """Return the residual's responses by hand."""
         return residual_tangents(self.config, parameters, directions, pairs_N2)
 
-    def whole_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
-        """Return what responds to changes of any parameter, by hand."""
-        found = whole_tangents(self.config, parameters, directions, pairs_N2)
-        logits = found["logits"]
-        return {**found, "logits": logits - logits.mean(-1, keepdim=True)}
+    def whole_tangents(
+        self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor, readout: ReadoutName
+    ) -> Tensor:
+        """Return a read-out's responses to changes of any parameter, by hand."""
+        return whole_tangents(self.config, parameters, directions, pairs_N2, readout)
 
     def token_table(self, parameters: Parameters) -> Tensor:
         """Return the token embedding."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spectraledge.models.architecture import ReadoutName
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Trace, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply, multiply_into
@@ -21,8 +22,12 @@ _BATCH = 512
 
 
 def whole_tangents(
-    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
-) -> dict[str, Tensor]:
+    config: TransformerConfig,
+    parameters: Mapping[str, Tensor],
+    directions: Mapping[str, Tensor],
+    tokens_NL: Tensor,
+    readout: ReadoutName,
+) -> Tensor:
     """Derivative of what the network says of every input along every direction.
 
     Args:
@@ -30,17 +35,16 @@ def whole_tangents(
         parameters: All its parameters by name.
         directions: Directions by parameter name, shapes (K, *parameter shape).
         tokens_NL: Inputs, int64 (N, 2).
+        readout: What responds: the stream at position 0, that behind the final LayerNorm, or the logits without their
+            mean over classes.
 
     Returns:
-        "residual" (K, N, D), of the stream at position 0, and "logits" (K, N, answers·tokens), of the parameters' type.
+        Tensor (K, N, D), or (K, N, answers·tokens) of the logits, of the parameters' type and on their device.
     """
     count = len(next(iter(directions.values())))
     moving = [{name: value[k] for name, value in directions.items() if value[k].any()} for k in range(count)]
-    like = parameters["norm.weight"]
-    found = {
-        "residual": like.new_zeros(count, len(tokens_NL), config.width),
-        "logits": like.new_zeros(count, len(tokens_NL), config.answers * config.tokens),
-    }
+    size = config.answers * config.tokens if readout == "logits" else config.width
+    found_KND = parameters["norm.weight"].new_zeros(count, len(tokens_NL), size)
     with torch.no_grad():
         weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
         moved = [_Moved.of(config, parameters, direction) for direction in moving]
@@ -51,9 +55,11 @@ def whole_tangents(
             trace = forward_pairs(weights, row_of)
             slopes = [torch.ops.aten.gelu_backward(torch.ones_like(one.hidden), one.hidden)[0] for one in trace.layers]
             for k, direction in enumerate(moved):
-                for name, tangent in _along(weights, trace, slopes, direction).items():
-                    found[name][k, place] = tangent
-    return found
+                stream = _along(weights, trace, slopes, direction)
+                tangent = _read(readout, weights, parameters["norm.weight"], trace, direction, stream)
+                if tangent is not None:
+                    found_KND[k, place] = tangent
+    return found_KND
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,15 @@ class _Moved:
         table: Of the sum of token and position embedding, (2·V, D), if any.
         layers: Of Q, K, V together, attention's output, and both feed-forward layers, layer by layer.
         head: Of the head.
+        scale: Of the final LayerNorm, (D,), if any; the head has it folded in.
+        shift: The same of its shift.
     """
 
     table: Tensor | None
     layers: tuple[tuple[_Affine, _Affine, _Affine, _Affine], ...]
     head: _Affine
+    scale: Tensor | None
+    shift: Tensor | None
 
     @classmethod
     def of(
@@ -141,11 +151,13 @@ class _Moved:
                 for name in names
             ),
             affine("head", "norm"),
+            direction.get("norm.weight"),
+            direction.get("norm.bias"),
         )
 
 
-def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) -> dict[str, Tensor]:
-    """Tangents of the residual and of the logits at a batch along one direction; those that are not 0."""
+def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) -> Tensor | None:
+    """Tangent of the residual at a batch along one direction, if it moves."""
     row_of = trace.row_of
     stream = None if moved.table is None else moved.table.index_select(0, row_of)
     for depth, (layer, seen) in enumerate(zip(weights.layers, trace.layers, strict=True)):
@@ -162,9 +174,26 @@ def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) 
         hidden = up.through(seen.norm2.out[0], layer.up.weight[0], _transported(seen.norm2, stream))
         hidden = None if hidden is None else hidden.mul_(slopes[depth])
         stream = _sum(stream, down.through(seen.active[0], layer.down[0], hidden))
-    logits = moved.head.through(trace.norm.out[0], weights.head.weight[0], _transported(trace.norm, stream))
-    both = {"residual": stream, "logits": logits}
-    return {name: tangent for name, tangent in both.items() if tangent is not None}
+    return stream
+
+
+def _read(
+    readout: ReadoutName,
+    weights: Weights,
+    scale: Tensor,
+    trace: Trace,
+    moved: _Moved,
+    stream: Tensor | None,
+) -> Tensor | None:
+    """Tangent of a read-out, from that of the residual, if it moves."""
+    if readout == "residual":
+        return stream
+    normed = _transported(trace.norm, stream)
+    if readout == "logits":
+        logits = moved.head.through(trace.norm.out[0], weights.head.weight[0], normed)
+        return None if logits is None else logits - logits.mean(-1, keepdim=True)
+    scaled = None if normed is None else normed * scale
+    return _sum(scaled, None if moved.scale is None else trace.norm.out[0] * moved.scale, moved.shift)
 
 
 def _first(
