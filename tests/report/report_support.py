@@ -68,9 +68,7 @@ def drawn(chart: Chart, *columns: str) -> pd.DataFrame:
     """All rows that a chart draws which have some columns, each once, with the kinds of marks that draw them."""
     parts = {}
     for layer in chart.spec["layer"]:
-        name = layer.get("data", chart.spec.get("data")).get("name")
-        if name is None:  # The line where the page's slider is has no numbers.
-            continue
+        name = layer.get("data", chart.spec.get("data"))["name"]
         rows = pd.DataFrame(chart.spec["datasets"][name])
         if set(columns) <= set(rows):
             parts.setdefault(name, [rows, set()])[1].add(layer["mark"]["type"])

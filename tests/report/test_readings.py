@@ -150,9 +150,7 @@ def test_log_ticks(ends: tuple[float, float], ticks: list[float]):
 
 
 def ticks_of(chart: Chart) -> list[float]:
-    # The line where the page's slider is stands from the bottom to the top.
-    layers = [layer["encoding"] for layer in chart.spec["layer"] if "y" in layer["encoding"]]
-    (found,) = {tuple(encoding["y"]["axis"]["values"]) for encoding in layers}
+    (found,) = {tuple(layer["encoding"]["y"]["axis"]["values"]) for layer in chart.spec["layer"]}
     return list(found)
 
 

@@ -13,7 +13,6 @@ from spectraledge.report.marks import DOTTED, Mark
 from spectraledge.report.plots import (
     POINTER,
     REFERENCE_WIDTH,
-    following,
     limits_of,
     marked,
     number_form,
@@ -117,8 +116,7 @@ def curve_plot(
         layers += _marked(mark, along, right=mark > (first + last) / 2)
     if labels is not None and len(labels):
         layers.append(alt.Chart(rounded(labels)).mark_text(dy=-4, baseline="bottom").encode(x=x, y=y, text="words:N"))
-    made = specification(layers, height=height)
-    return Chart(following(made, along) if across == STEPS else made, title, words)
+    return Chart(specification(layers, height=height), title, words, over_steps=across == STEPS)
 
 
 def _whole_ticks(values: NDArray[np.float64]) -> list[float]:

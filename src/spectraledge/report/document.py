@@ -156,12 +156,15 @@ class Chart:
         title: What it shows; "" where its panel's title says it.
         words: What it shows, for those who cannot see it.
         still: Whether it keeps its width and its form: a picture without numbers to point at.
+        over_steps: Whether its horizontal axis, of the scale "x", is of training steps: a page marks there where its
+            slider is.
     """
 
     spec: dict[str, Any] = field(repr=False)
     title: str
     words: str
     still: bool = False
+    over_steps: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from spectraledge.report.document import Cell, Figure, Table
 from spectraledge.report.glance import ROWS
 from spectraledge.report.glances import glance
 from spectraledge.report.marks import chart_config
-from spectraledge.report.plots import SLIDER
 from spectraledge.report.printed import FORMATS, Format, draw_charts, encoded, sheet
 from spectraledge.report.style import PRINT_FONT
 
@@ -41,8 +40,6 @@ class FigurePlot:
         charts, numbers = [], dict[str, Any]()
         for _, _, chart in self.figure.charts:
             spec = {**chart.spec, "width": _WIDTH, "title": chart.title}
-            spec["layer"] = [layer for layer in spec["layer"] if layer.get("name") != SLIDER]
-            spec.pop("params", None)
             numbers |= spec.pop("datasets", {})
             charts.append(spec)
         stacked = {

@@ -13,7 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from spectraledge.report.document import Cell, Figure, Page
 from spectraledge.report.marks import chart_config, symbol
-from spectraledge.report.plots import FOLLOWED
 from spectraledge.report.printed import FORMATS, Drawn
 from spectraledge.report.stage import LOUDEST, SHADES, SILENT, Stage
 from spectraledge.report.style import FONT, SCORE_COLOURS, SIGNED
@@ -69,7 +68,6 @@ def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
         config=_in_script(chart_config(FONT)),
         vega=vl_convert.javascript_bundle(_BUNDLED) if page.figures else "",
         citation=CITATION,
-        followed=FOLLOWED,
         stage=_in_script(_stage(page.stage)) if page.stage else "",
     )
     return html.lstrip()

@@ -8,13 +8,10 @@ import numpy as np
 import pandas as pd
 
 from spectraledge.report.marks import SHAPES, TICK, Mark
-from spectraledge.report.style import BAND_OPACITY, BLUE
+from spectraledge.report.style import BAND_OPACITY
 
-POINTER, SLIDER = "pointer", "slider"
-"""Names of layers that only serve to point at values, or stand where the page's slider is: files do without them."""
-
-FOLLOWED = "step"
-"""Parameter of charts over training steps: where the page's slider is."""
+POINTER = "pointer"
+"""Name of layers that only serve to point at values: files do without them."""
 
 REFERENCE_WIDTH = 1.2
 """Width of the line where nothing would lie."""
@@ -208,31 +205,6 @@ def specification(layers: list[alt.Chart], *, height: float) -> dict[str, Any]:
     for name in ("$schema", "config"):
         made.pop(name, None)
     return made
-
-
-def following(made: dict[str, Any], along: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a chart over training steps a line at the step that the page's slider is at; files do without it.
-
-    Args:
-        made: From `specification`.
-        along: The axis of steps, from `value_axis`.
-
-    Returns:
-        The chart, whose parameter `FOLLOWED` is the step; below 0 for none.
-    """
-    line = {
-        "name": SLIDER,
-        "data": {"values": [{}]},
-        "mark": {
-            "type": "rule",
-            "clip": True,
-            "strokeWidth": 2,
-            "color": BLUE,
-            "opacity": {"expr": f"{FOLLOWED} < 0 ? 0 : 0.75"},
-        },
-        "encoding": {"x": alt.XDatum({"expr": FOLLOWED}, type="quantitative", **along).to_dict(validate=False)},
-    }
-    return {**made, "params": [{"name": FOLLOWED, "value": -1}], "layer": [*made["layer"], line]}
 
 
 def _even_ticks(low: float, high: float) -> list[float]:

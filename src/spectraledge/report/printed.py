@@ -14,7 +14,7 @@ from PIL import Image
 from spectraledge.report.canonical_pdf import canonical
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import Mark, chart_config, symbol
-from spectraledge.report.plots import POINTER, SLIDER
+from spectraledge.report.plots import POINTER
 from spectraledge.report.style import INK, PRINT_FONT, QUIET
 
 Format = Literal["png", "pdf", "svg"]
@@ -157,7 +157,7 @@ def _rows(panels: tuple[Panel, ...], across: int) -> Iterator[tuple[Panel, ...]]
 
 
 def _draw(name: str, chart: Chart, room: float) -> Drawn:
-    layers = [layer for layer in chart.spec["layer"] if layer.get("name") not in (POINTER, SLIDER)]
+    layers = [layer for layer in chart.spec["layer"] if layer.get("name") != POINTER]
     spec = {**chart.spec, "layer": layers}
     if not chart.still:
         spec |= {"width": round(room), "autosize": {"type": "fit-x", "contains": "padding"}}

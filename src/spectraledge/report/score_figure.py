@@ -16,7 +16,7 @@ from spectraledge.report.curves import MARK
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.picture_plot import image_address
-from spectraledge.report.plots import following, specification, value_axis
+from spectraledge.report.plots import specification, value_axis
 from spectraledge.report.run_names import basis_label
 from spectraledge.report.style import BLUE, QUIET, VERMILLION
 
@@ -123,17 +123,16 @@ def _picture(table: pd.DataFrame, top: float, title: str) -> Chart:
     ends = alt.Chart(pd.DataFrame({"x": [first, last_step], "y": [frequencies[0], frequencies[-1]]})).mark_point(
         opacity=0
     )
-    along = value_axis((first, last_step), STEPS)
     layers = [
         image.encode(url="url:N"),
         ends.encode(
-            x=alt.X("x", type="quantitative", **along),
+            x=alt.X("x", type="quantitative", **value_axis((first, last_step), STEPS)),
             y=alt.Y("y", type="quantitative", **rows),
         ),
     ]
     strongest = ", ".join(f"{name} ({share:.1%})" for name, share in table.iloc[:, -1].nlargest(3).items())
     words = f"Shares of single frequencies over training, {title}. Strongest in the end: {strongest}"
-    return Chart(following(specification(layers, height=_SCORE_PIXELS), along), "", words)
+    return Chart(specification(layers, height=_SCORE_PIXELS), "", words, over_steps=True)
 
 
 def _curves(run: Scored, basis: str) -> Chart:
