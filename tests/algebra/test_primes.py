@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import sympy
 
-from spectraledge.algebra import discrete_logarithms, is_prime, primitive_root, require_prime, root_of_minus_one
+from spectraledge.algebra import (
+    discrete_logarithms,
+    is_prime,
+    prime_factors,
+    primitive_root,
+    require_prime,
+    root_of_minus_one,
+)
 from spectraledge.errors import InputError
 
 PRIMES = list(sympy.primerange(2, 260))
@@ -13,6 +20,11 @@ PRIMES = list(sympy.primerange(2, 260))
 def test_is_prime_agrees_with_sympy():
     numbers = range(-5, 3000)
     assert [n for n in numbers if is_prime(n)] == [n for n in numbers if sympy.isprime(n)]
+
+
+def test_prime_factors_agree_with_sympy():
+    for number in range(1, 500):
+        assert list(prime_factors(number).items()) == sorted(sympy.factorint(number).items())
 
 
 def test_primitive_root_agrees_with_sympy():

@@ -39,7 +39,14 @@ from spectraledge.algebra.named_groups import (
     symmetric,
     units,
 )
-from spectraledge.algebra.primes import discrete_logarithms, is_prime, primitive_root, require_prime, root_of_minus_one
+from spectraledge.algebra.primes import (
+    discrete_logarithms,
+    is_prime,
+    prime_factors,
+    primitive_root,
+    require_prime,
+    root_of_minus_one,
+)
 from spectraledge.algebra.representations import (
     CharacterTable,
     Representation,
@@ -98,6 +105,7 @@ __all__ = [
     "isotypic_parts",
     "named_group",
     "parity",
+    "prime_factors",
     "primitive_root",
     "quaternion",
     "random_latin_square",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spectraledge.algebra.finite_groups import Group, trusted_group
 from spectraledge.algebra.isomorphism import element_colours, fingerprint, isomorphism
 from spectraledge.algebra.named_groups import cyclic
-from spectraledge.algebra.primes import is_prime
+from spectraledge.algebra.primes import prime_factors
 from spectraledge.errors import InputError
 
 Ints = NDArray[np.int64]
@@ -43,7 +43,7 @@ def groups_of_order(order: int) -> tuple[Group, ...]:
     if order == 1:
         return (cyclic(1),)
     found: dict[str, list[Group]] = {}
-    for prime in (p for p in range(2, order + 1) if order % p == 0 and is_prime(p)):
+    for prime in prime_factors(order):
         for normal in groups_of_order(order // prime):
             for extension in _extensions(normal, prime):
                 alike = found.setdefault(fingerprint(extension), [])

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spectraledge.algebra.primes import is_prime
+from spectraledge.algebra.primes import prime_factors
 from spectraledge.errors import InputError
 
 Ints = NDArray[np.int64]
@@ -65,7 +65,7 @@ class Group:
     @cached_property
     def prime_powers_PM(self) -> Ints:
         """The power x^p of every element, for every prime p that divides the order, in a row each."""
-        primes = [p for p in range(2, len(self) + 1) if len(self) % p == 0 and is_prime(p)]
+        primes = prime_factors(len(self))
         powers_PM = np.full((len(primes), len(self)), self.identity)
         for row, prime in enumerate(primes):
             for _ in range(prime):

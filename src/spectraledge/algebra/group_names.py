@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from spectraledge.algebra.finite_groups import Group, conjugacy_classes
 from spectraledge.algebra.isomorphism import fingerprint, isomorphism
 from spectraledge.algebra.named_groups import named_group
-from spectraledge.algebra.primes import is_prime
+from spectraledge.algebra.primes import is_prime, prime_factors
 
 Ints = NDArray[np.int64]
 
@@ -123,20 +123,10 @@ def _partitions(total: int, most: int) -> Iterator[list[int]]:
             yield [first, *others]
 
 
-def _factorised(order: int) -> dict[int, int]:
-    """Exponents of the primes of a number."""
-    found: dict[int, int] = {}
-    for factor in range(2, order + 1):
-        while order % factor == 0:
-            found[factor] = found.get(factor, 0) + 1
-            order //= factor
-    return found
-
-
 def _abelian_types(order: int) -> Iterator[list[list[int]]]:
     """For each commutative group of an order the powers of primes of its cyclic factors, by prime, largest first."""
-    primes = _factorised(order)
-    choices = [[[p**k for k in part] for part in _partitions(total, total)] for p, total in primes.items()]
+    factors = prime_factors(order).items()
+    choices = [[[p**k for k in part] for part in _partitions(total, total)] for p, total in factors]
     for chosen in itertools.product(*choices):
         yield list(chosen)
 

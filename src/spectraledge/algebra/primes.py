@@ -15,6 +15,23 @@ def is_prime(number: int) -> bool:
     return all(number % factor for factor in range(2, math.isqrt(number) + 1))
 
 
+def prime_factors(number: int) -> dict[int, int]:
+    """Factorise a number, by trial division.
+
+    Args:
+        number: The number, at least 1.
+
+    Returns:
+        The exponent of every prime that divides it, by prime, ascending; none of 1.
+    """
+    found: dict[int, int] = {}
+    for factor in range(2, number + 1):
+        while number % factor == 0:
+            found[factor] = found.get(factor, 0) + 1
+            number //= factor
+    return found
+
+
 def require_prime(modulus: int, purpose: str) -> None:
     """Check that a modulus is prime.
 
@@ -47,7 +64,7 @@ def primitive_root(modulus: int) -> int:
     """
     require_prime(modulus, "a primitive root")
     order = modulus - 1
-    factors = [n for n in range(2, order + 1) if order % n == 0 and is_prime(n)]
+    factors = prime_factors(order)
     return next(g for g in range(1, modulus) if all(pow(g, order // f, modulus) != 1 for f in factors))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group
+from spectraledge.algebra.primes import is_prime, prime_factors
 
 Ints = NDArray[np.int64]
 
@@ -70,7 +71,7 @@ def subgroups(group: Group, *, most: int = MOST, largest: int | None = None) -> 
             if covered_M[element]:
                 continue
             larger = group.generated([*_basis(group, each.elements), element])
-            if _is_prime_index(len(larger), len(each)):
+            if is_prime(len(larger) // len(each)):
                 covered_M[larger] = True
             if larger.tobytes() in seen or (largest is not None and len(larger) > largest):
                 continue
@@ -82,20 +83,13 @@ def subgroups(group: Group, *, most: int = MOST, largest: int | None = None) -> 
     return Subgroups(tuple(sorted(found, key=len)), complete=True)
 
 
-def _is_prime_index(larger: int, smaller: int) -> bool:
-    index = larger // smaller
-    return all(index % factor for factor in range(2, int(index**0.5) + 1))
-
-
 def _cyclic_generators(group: Group) -> Iterator[int]:
     """One generator of each cyclic subgroup of prime power order, which together generate any subgroup."""
     seen = set()
     for x in np.argsort(group.orders_M, kind="stable").tolist():
-        order = int(group.orders_M[x])
-        prime = next((n for n in range(2, order + 1) if order % n == 0), 0)
-        powers = sorted(group.powers(x))
-        if prime and prime ** round(np.log(order) / np.log(prime)) == order and tuple(powers) not in seen:
-            seen.add(tuple(powers))
+        powers = tuple(sorted(group.powers(x)))
+        if len(prime_factors(len(powers))) == 1 and powers not in seen:
+            seen.add(powers)
             yield x
 
 
