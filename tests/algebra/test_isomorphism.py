@@ -15,6 +15,7 @@ from spectraledge.algebra import (
     isomorphism,
     named_group,
 )
+from spectraledge.algebra.isomorphism import automorphisms
 
 
 @pytest.mark.parametrize("name", [*NAMES, *LARGE])
@@ -76,3 +77,17 @@ def test_colours_are_kept_by_every_automorphism(name):
             if image_M[1] == 1:
                 np.testing.assert_array_equal(fixed[image_M], fixed)
     assert found > 1
+
+
+@pytest.mark.parametrize("name", ["C1", "C2", "C2xC2", "C4", "S3", "C7", "Q8", "D4", "C2xC2xC2"])
+def test_automorphisms_are_all_maps_that_keep_products(name):
+    group = group_from_table(renamed(table_of(name), 3))
+    others = np.delete(np.arange(len(group)), group.identity)
+    maps = np.array([np.insert(p, group.identity, group.identity) for p in itertools.permutations(others)], dtype=int)
+    kept = (maps[:, group.table_MM] == group.table_MM[maps[:, :, None], maps[:, None, :]]).all(axis=(1, 2))
+    assert sorted(automorphisms(group).tolist()) == sorted(maps[kept].tolist())
+
+
+@pytest.mark.parametrize(("name", "count"), [("C2xC2xC2xC2", 20160), ("S4", 24), ("D12", 48), ("C3xC3", 48)])
+def test_there_are_as_many_automorphisms_as_published(name, count):
+    assert len(automorphisms(named_group(name))) == count

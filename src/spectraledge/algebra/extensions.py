@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group, trusted_group
-from spectraledge.algebra.isomorphism import element_colours, fingerprint, isomorphism
+from spectraledge.algebra.isomorphism import automorphisms, fingerprint, isomorphism
 from spectraledge.algebra.named_groups import cyclic
 from spectraledge.algebra.primes import prime_factors
 from spectraledge.errors import InputError
@@ -54,8 +54,7 @@ def groups_of_order(order: int) -> tuple[Group, ...]:
 
 def _extensions(normal: Group, prime: int) -> Iterator[Group]:
     order = len(normal)
-    automorphisms_AM = _automorphisms(normal)
-    for sigma_M in _up_to_conjugation(automorphisms_AM):
+    for sigma_M in _up_to_conjugation(automorphisms(normal)):
         powers_PM = [np.arange(order)]
         for _ in range(prime):
             powers_PM.append(sigma_M[powers_PM[-1]])
@@ -74,33 +73,6 @@ def _extension(normal: Group, powers_PM: Ints, m: int) -> Group:
     products = normal.table_MM[n[:, None], moved]
     products = np.where(total >= prime, normal.table_MM[products, m], products)
     return trusted_group(f"extension of order {prime * order}", products + order * (total % prime))
-
-
-def _automorphisms(group: Group) -> Ints:
-    """All automorphisms, an image of every element in each row."""
-    generators: list[int] = []
-    while len(inside := group.generated(generators or [group.identity])) < len(group):
-        outside = np.setdiff1d(np.arange(len(group)), inside)
-        generators.append(int(outside[np.argmax(group.orders_M[outside])]))
-    colours_M = element_colours(group)
-    choices = [np.flatnonzero(colours_M == colours_M[g]).tolist() for g in generators]
-    images = list(itertools.product(*choices))
-    images_Ag = np.array(images, dtype=np.int64).reshape(len(images), len(generators))
-    maps_AM = np.full((len(images_Ag), len(group)), -1)
-    maps_AM[:, group.identity] = group.identity
-    reached = [group.identity]
-    for x in reached:
-        for number, generator in enumerate(generators):
-            product = int(group.table_MM[x, generator])
-            if product not in reached:
-                reached.append(product)
-                maps_AM[:, product] = group.table_MM[maps_AM[:, x], images_Ag[:, number]]
-    kept_A = (np.sort(maps_AM, axis=1) == np.arange(len(group))).all(axis=1)
-    for number, generator in enumerate(generators):
-        products_AM = group.table_MM[maps_AM, images_Ag[:, number, None]]
-        kept_A &= (maps_AM[:, group.table_MM[:, generator]] == products_AM).all(axis=1)
-    kept_AM: Ints = maps_AM[kept_A]
-    return kept_AM
 
 
 def _up_to_conjugation(automorphisms_AM: Ints) -> Iterator[Ints]:

@@ -1,5 +1,7 @@
 """Whether two finite groups are the same but for the names of their elements."""
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -121,3 +123,42 @@ def _checked(source: Group, target: Group, fixed: tuple[int, ...], images: tuple
     is_one_to_one = len(np.unique(image_M)) == len(image_M)
     keeps = (image_M[source.table_MM] == target.table_MM[np.ix_(image_M, image_M)]).all()
     return image_M if is_one_to_one and keeps else None
+
+
+def automorphisms(group: Group) -> Ints:
+    """All automorphisms of a group: isomorphisms to itself.
+
+    Search: every choice of images of their colours for a few generators is continued to all products, and kept if it
+    is one to one and keeps the products with generators.
+
+    Args:
+        group: The group.
+
+    Returns:
+        The image of every element in each row, shape (A, M).
+
+    Cost: O(M) time and memory for each choice tried, at worst M^(log₂ M) of them: for small groups.
+    """
+    generators: list[int] = []
+    while len(inside := group.generated(generators or [group.identity])) < len(group):
+        outside = np.setdiff1d(np.arange(len(group)), inside)
+        generators.append(int(outside[np.argmax(group.orders_M[outside])]))
+    colours_M = element_colours(group)
+    choices = [np.flatnonzero(colours_M == colours_M[g]).tolist() for g in generators]
+    images = list(itertools.product(*choices))
+    images_Ag = np.array(images, dtype=np.int64).reshape(len(images), len(generators))
+    maps_AM = np.full((len(images_Ag), len(group)), -1)
+    maps_AM[:, group.identity] = group.identity
+    reached = [group.identity]
+    for x in reached:
+        for number, generator in enumerate(generators):
+            product = int(group.table_MM[x, generator])
+            if product not in reached:
+                reached.append(product)
+                maps_AM[:, product] = group.table_MM[maps_AM[:, x], images_Ag[:, number]]
+    kept_A = (np.sort(maps_AM, axis=1) == np.arange(len(group))).all(axis=1)
+    for number, generator in enumerate(generators):
+        products_AM = group.table_MM[maps_AM, images_Ag[:, number, None]]
+        kept_A &= (maps_AM[:, group.table_MM[:, generator]] == products_AM).all(axis=1)
+    kept_AM: Ints = maps_AM[kept_A]
+    return kept_AM

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from spectraledge.algebra.finite_groups import Group
+from spectraledge.algebra.isomorphism import automorphisms
 from spectraledge.algebra.isotopes import Labels, group_labels
 from spectraledge.streams import numpy_generator
 
@@ -172,15 +173,10 @@ def best_labels(group: Group, table_MM: Ints, answers: int) -> tuple[int, Labels
 
 
 def _up_to_automorphisms(group: Group, maps_QM: Ints) -> Iterator[Ints]:
-    """One map of each class {α∘map} under the automorphisms α, of which the maps hold all."""
-    by_element_QM = np.empty_like(maps_QM)
-    elements = np.array([group.identity, *np.delete(np.arange(len(group)), group.identity)])
-    by_element_QM[:, elements] = maps_QM
-    images_QMM = by_element_QM[:, group.table_MM]
-    kept_Q = (images_QMM == group.table_MM[by_element_QM[:, :, None], by_element_QM[:, None, :]]).all(axis=(1, 2))
-    automorphisms = by_element_QM[kept_Q]
+    """One map of each class {α∘map} under the automorphisms α."""
+    automorphisms_AM = automorphisms(group)
     seen: set[bytes] = set()
     for map_M in maps_QM:
         if map_M.tobytes() not in seen:
-            seen.update(moved.tobytes() for moved in automorphisms[:, map_M])
+            seen.update(moved.tobytes() for moved in automorphisms_AM[:, map_M])
             yield map_M
