@@ -12,7 +12,6 @@ from spectraledge.algebra import (
     check_group,
     group_from_table,
     group_labels,
-    is_latin,
     isomorphism,
     named_group,
     separation,
@@ -47,13 +46,6 @@ def test_names_stay_where_one_name_serves_all_three():
 @pytest.mark.parametrize("table", [LOOP, np.zeros((3, 3), dtype=int), np.arange(9).reshape(3, 3) % 4], ids=len)
 def test_what_is_no_groups_has_no_labels(table):
     assert group_labels(table) is None
-
-
-def test_a_latin_square_has_every_answer_once_everywhere():
-    assert is_latin(LOOP)
-    assert not is_latin(np.array([[0, 1], [0, 1]]))
-    assert not is_latin(np.array([[0, 0], [1, 1]]))
-    assert not is_latin(np.array([[1, 2], [2, 1]]))
 
 
 def test_an_answer_without_an_element_and_a_missing_entry_do_not_agree():

@@ -1,12 +1,20 @@
-"""Latin squares at random: squares they are, and none is preferred."""
+"""Latin squares: what is one, and at random none is preferred."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
+from group_support import LOOP
 
 from spectraledge.algebra import is_latin, random_latin_square
 from spectraledge.errors import InputError
+
+
+def test_a_latin_square_has_every_answer_once_everywhere():
+    assert is_latin(LOOP)
+    assert not is_latin(np.array([[0, 1], [0, 1]]))
+    assert not is_latin(np.array([[0, 0], [1, 1]]))
+    assert not is_latin(np.array([[1, 2], [2, 1]]))
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5, 8, 17])

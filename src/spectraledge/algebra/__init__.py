@@ -19,7 +19,7 @@ from spectraledge.algebra.finite_groups import (
 from spectraledge.algebra.fourier import character_shares, real_characters, spectrum_of_means, without_rounding
 from spectraledge.algebra.group_names import Identified, candidate_names, identify
 from spectraledge.algebra.isomorphism import element_colours, fingerprint, isomorphism
-from spectraledge.algebra.isotopes import Labels, as_group, group_labels, is_latin, separation
+from spectraledge.algebra.isotopes import Labels, as_group, group_labels, separation
 from spectraledge.algebra.isotypic import (
     PAIR_ELEMENTS,
     IsotypicParts,
@@ -27,7 +27,7 @@ from spectraledge.algebra.isotypic import (
     double_cosets,
     isotypic_parts,
 )
-from spectraledge.algebra.latin_squares import random_latin_square
+from spectraledge.algebra.latin_squares import is_latin, random_latin_square
 from spectraledge.algebra.named_groups import (
     affine,
     alternating,

@@ -11,7 +11,8 @@ from spectraledge.algebra.extensions import groups_of_order
 from spectraledge.algebra.finite_groups import Group, operation_table, trusted_group
 from spectraledge.algebra.group_names import candidate_names, identify
 from spectraledge.algebra.isomorphism import fingerprint
-from spectraledge.algebra.isotopes import Labels, group_labels, is_latin, separation
+from spectraledge.algebra.isotopes import Labels, group_labels, separation
+from spectraledge.algebra.latin_squares import is_latin
 from spectraledge.algebra.named_groups import named_group
 from spectraledge.algebra.nearest_labels import best_labels, improved, random_labels, repaired
 from spectraledge.errors import InputError
@@ -102,8 +103,8 @@ def discover(table: ArrayLike) -> Discovery:
         tried = [(*best_labels(group, table_MM, answers), group) for group in _known_groups(len(table_MM))]
         _, labels, group = max(tried, key=lambda each: each[0])
         return _named(table_MM, group.table_MM, labels, is_exact=True)
-    _, group_MM, labels = max(_near(table_MM, answers), key=lambda each: each[0])
-    changes = int((~labels.agrees(trusted_group("", group_MM), table_MM)).sum())
+    agreeing, group_MM, labels = max(_near(table_MM, answers), key=lambda each: each[0])
+    changes = table_MM.size - agreeing
     return _named(table_MM, group_MM, labels, is_exact=2 * changes <= separation(len(table_MM)))
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spectraledge.algebra.latin_squares import is_latin
 from spectraledge.algebra.primes import prime_factors
 from spectraledge.errors import InputError
 
@@ -117,8 +118,7 @@ def check_group(table_MM: Ints) -> None:
 
     Cost: O(M²) for each of those elements, of which a group needs log₂ M at most.
     """
-    elements = np.arange(len(table_MM))
-    if (np.sort(table_MM, axis=0) != elements[:, None]).any() or (np.sort(table_MM, axis=1) != elements).any():
+    if not is_latin(table_MM):
         raise InputError("expected the table of a group, in which every row and column has every answer once")
     if all((table_MM[table_MM[:, g]] == table_MM[:, table_MM[g]]).all() for g in _generators(table_MM)):
         return

@@ -6,16 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group, check_group
+from spectraledge.algebra.latin_squares import is_latin
 from spectraledge.errors import InputError
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-
-
-def is_latin(table_MM: Ints) -> bool:
-    """Whether every row and column has each of 0..M − 1 once."""
-    elements_M = np.arange(len(table_MM))
-    return all((np.sort(part, axis=0) == elements_M[:, None]).all() for part in (table_MM, table_MM.T))
 
 
 def as_group(table_MM: Ints) -> Ints:
@@ -84,8 +79,6 @@ def group_labels(table_MM: Ints) -> tuple[Ints, Labels] | None:
 
     Cost: see `check_group`.
     """
-    if not is_latin(table_MM):
-        return None
     isotope_MM = as_group(table_MM)
     try:
         check_group(isotope_MM)

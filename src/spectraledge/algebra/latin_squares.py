@@ -1,4 +1,4 @@
-"""Latin squares at random: tables in which every row and column has every answer once, most of them no group's."""
+"""Latin squares: tables in which every row and column has every answer once, most of them no group's."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,6 +6,12 @@ from numpy.typing import NDArray
 from spectraledge.errors import InputError
 
 Ints = NDArray[np.int64]
+
+
+def is_latin(table_MM: Ints) -> bool:
+    """Whether every row and column has each of 0..M − 1 once."""
+    elements_M = np.arange(len(table_MM))
+    return all((np.sort(part, axis=0) == elements_M[:, None]).all() for part in (table_MM, table_MM.T))
 
 
 def random_latin_square(order: int, generator: np.random.Generator) -> Ints:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import Group, as_group, check_group, named_group, random_latin_square
+from spectraledge.algebra import Group, group_labels, named_group, random_latin_square
 from spectraledge.errors import InputError
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.operations import all_pairs
 from spectraledge.tasks.task import Task
 
 Ints = NDArray[np.int64]
-
 
 LATIN_KINDS = ("latin", "loop")
 """Tables without a group that `latin_task` makes."""
@@ -111,7 +110,7 @@ def latin_task(kind: str, number: str, *, modulus: int) -> Task:
         raise InputError(f"Latin squares that are no groups have a modulus of 5 or more, got {modulus}")
     pairs_N2 = all_pairs(modulus)
     generator = numpy_generator(int(number), "latin square", modulus)
-    while _is_group(square_MM := random_latin_square(modulus, generator)):
+    while group_labels(square_MM := random_latin_square(modulus, generator)) is not None:
         pass
     if kind == "loop":
         # Rows by what they do to the first column, columns by what they do to the first row: 0 is then the identity.
@@ -148,11 +147,3 @@ def member_of_name(name: str) -> str:
     if (dash and word not in words) or not re.fullmatch(r"[A-Z][a-z]*[0-9]+(x[A-Z][a-z]*[0-9]+)*", base):
         return ""
     return f"{base}:{word}" if word else base
-
-
-def _is_group(square_MM: Ints) -> bool:
-    try:
-        check_group(as_group(square_MM))
-    except InputError:
-        return False
-    return True
