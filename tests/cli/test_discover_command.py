@@ -42,6 +42,10 @@ def test_a_wrong_entry_is_a_distance(command: Command, tmp_path):
     assert found["distance"] == 1 / 576
     said = command("discover", tmp_path / "t.npy").out.splitlines()
     assert said[0] == "no group: nearest is S4, distance 0.001736 (1 of 576 entries to change)"
+    assert [" ".join(line.split()) for line in said[2:4]] == [
+        "the group is commutative False",
+        "the table is a Latin square False",
+    ]
 
 
 def test_names_in_the_file_are_names_of_labels(command: Command, tmp_path):

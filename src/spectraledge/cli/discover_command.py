@@ -87,13 +87,16 @@ def _result(file: TableFile, found: Discovery) -> dict[str, Any]:
 
 
 def _for_people(result: dict[str, Any]) -> dict[str, Any]:
-    names = ("also", "commutative", "latin_square", "missing", "distance", "exact")
-    shown = {name: result[name] for name in names}
+    shown = {
+        "the_group's_other_names": result["also"],
+        "the_group_is_commutative": result["commutative"],
+        "the_table_is_a_Latin_square": result["latin_square"],
+        **{name: result[name] for name in ("missing", "distance", "exact")},
+    }
     dimensions = [each["dimension"] for each in result["representations"]]
     shown["representations"] = [f"{dimensions.count(each)} of dimension {each}" for each in sorted(set(dimensions))]
     for kind, elements in result["labels"].items():
         known = result[kind] or range(len(elements))
-        shown[f"labels_of_{kind}"] = [f"{name} → {element}" for name, element in zip(known, elements, strict=True)]
-        if result["order"] > _SHOWN:
-            shown[f"labels_of_{kind}"] = "with --json, or --out FOLDER"
+        pairs = [f"{name} → {element}" for name, element in zip(known, elements, strict=True)]
+        shown[f"labels_of_{kind}"] = pairs if result["order"] <= _SHOWN else "with --json, or --out FOLDER"
     return shown
