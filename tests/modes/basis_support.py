@@ -1,6 +1,20 @@
-"""Projections on the subspaces of a basis, from what the basis is made of."""
+"""Groupings to make bases of, and projections on the subspaces of a basis, from what the basis is made of."""
+
+import itertools
 
 import numpy as np
+
+from spectraledge.tasks import Grouping, grouping, named_task
+
+
+def grid(order):
+    """All pairs of Z_order × Z_order, grouped by their sum."""
+    pairs = np.array(list(itertools.product(range(order), repeat=2)))
+    return Grouping("grid", "a + b", order, pairs.sum(axis=1) % order, pairs, (1, 1))
+
+
+def of_task(task, name, modulus):
+    return grouping(named_task(task, modulus=modulus), name)
 
 
 def project(basis, response_ND, *names):

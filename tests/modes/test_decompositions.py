@@ -1,19 +1,18 @@
 """Bases: against projectors written from the definition, by their laws, and on planted functions."""
 
 import cmath
-import itertools
 import math
 
 import numpy as np
 import pytest
-from basis_support import project
+from basis_support import grid, of_task, project
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
 from spectraledge.modes import grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.measures import group_means
-from spectraledge.tasks import Grouping, Task, grouping, named_task
+from spectraledge.tasks import Grouping, Task, grouping
 
 SIZES = [1, 2, 3, 4, 5, 8, 96, 97]
 
@@ -21,16 +20,6 @@ SIZES = [1, 2, 3, 4, 5, 8, 96, 97]
 def hand_made(groups, order, name="hand"):
     groups_N = np.array(groups)
     return Grouping(name, "?", order, groups_N, np.full((len(groups), 2), -1), (0, 0))
-
-
-def grid(order):
-    """All pairs of Z_order × Z_order, grouped by their sum."""
-    pairs = np.array(list(itertools.product(range(order), repeat=2)))
-    return Grouping("grid", "a + b", order, pairs.sum(axis=1) % order, pairs, (1, 1))
-
-
-def of_task(task, name, modulus):
-    return grouping(named_task(task, modulus=modulus), name)
 
 
 def waves(groups, order, frequency):
@@ -277,59 +266,6 @@ def test_only_covered_inputs_count():
         assert basis.size == 36
         np.testing.assert_array_equal(basis.energies(disturbed), basis.energies(response_KND))
         assert project(basis, disturbed[0], "rest").shape == (36, 3)
-
-
-def test_single_precision_responses_are_measured_in_double():
-    basis = grouping_basis(of_task("add", "sum", 7))
-    response_KND = np.random.default_rng(0).normal(size=(2, 49, 3)).astype(np.float32)
-    energies_KS = basis.energies(response_KND)
-    assert energies_KS.dtype == np.float64
-    np.testing.assert_array_equal(energies_KS, basis.energies(response_KND.astype(np.float64)))
-
-
-@pytest.mark.parametrize("constant", [0.0, 0.1, 1.7, -math.pi, 1e6])
-def test_a_response_without_variation_has_energy_in_the_mean_only(constant):
-    basis = pair_basis(grid(13))
-    energies_S = basis.energies(np.full((1, 169, 2), constant))[0]
-    np.testing.assert_allclose(energies_S[0], 2 * 169 * constant**2, rtol=1e-12)
-    np.testing.assert_array_equal(energies_S[1:], 0.0)
-
-
-def test_a_small_variation_on_a_large_constant_is_still_seen():
-    found = of_task("add", "sum", 13)
-    wave_N = np.cos(2 * np.pi * 3 * found.groups_N / 13)
-    energies_S = grouping_basis(found).energies(1e3 + 1e-3 * wave_N[None, :, None])[0]
-    np.testing.assert_allclose(energies_S[3], 1e-6 * 169 / 2, rtol=1e-6)
-
-
-def test_coarse_keeps_energies_and_projections():
-    basis = pair_basis(grid(5))
-    response_KND = np.random.default_rng(0).normal(size=(2, 25, 3))
-    fine_KS = basis.energies(response_KND)
-    coarse_KS = basis.coarse.energies(response_KND)
-    for index, part in enumerate(basis.coarse.subspaces):
-        np.testing.assert_allclose(coarse_KS[:, index], fine_KS[:, basis.indices(part)].sum(axis=1), rtol=1e-10)
-        np.testing.assert_allclose(
-            project(basis.coarse, response_KND[0], part), project(basis, response_KND[0], part), atol=1e-12
-        )
-    np.testing.assert_allclose(
-        project(basis, response_KND[0], "a 1", "b"),
-        project(basis, response_KND[0], "a 1") + project(basis, response_KND[0], "b"),
-        atol=1e-12,
-    )
-
-
-def test_indices_take_subspaces_and_parts_and_list_what_there_is():
-    basis = pair_basis(grid(5))
-    np.testing.assert_array_equal(basis.indices("b 2", "a", "a 1"), [1, 2, 4])
-    with pytest.raises(InputError, match="basis 'pairs of grid' has no subspace 'sum 3': it has mean, a, b, sum, diff"):
-        basis.indices("a", "sum 3")
-
-
-def test_responses_of_another_domain_are_refused():
-    basis = grouping_basis(of_task("add", "sum", 5))
-    with pytest.raises(InputError, match="is over 25 inputs, got responses of 24: take responses over the whole"):
-        basis.energies(np.zeros((1, 24, 2)))
 
 
 def test_joint_bases_refuse_what_cannot_be_joined():

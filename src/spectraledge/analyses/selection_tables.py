@@ -15,7 +15,8 @@ from spectraledge.modes import (
     selection_p_values,
     selection_ratio_of_energies,
 )
-from spectraledge.modes.decompositions import Family, line_groupings, part_labels
+from spectraledge.modes.basis import Family, part_labels
+from spectraledge.modes.decompositions import line_groupings
 from spectraledge.observed.observation import Observation
 from spectraledge.streams import numpy_generator
 

@@ -1,6 +1,7 @@
 """What a direction in parameter space does to every input, and how simple that is in a basis of the task's domain."""
 
-from spectraledge.modes.decompositions import Basis, grouping_basis, joint_basis, pair_basis
+from spectraledge.modes.basis import Basis
+from spectraledge.modes.decompositions import grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.features import feature_basis, walsh_basis
 from spectraledge.modes.function_growth import (
     Growth,

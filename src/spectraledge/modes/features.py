@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import parity, subsets
 from spectraledge.errors import InputError
-from spectraledge.modes.decompositions import VANISHES, Basis
+from spectraledge.modes.basis import VANISHES, Basis
 
 Float = NDArray[np.float64]
 

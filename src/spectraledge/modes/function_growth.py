@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.modes.decompositions import Basis
+from spectraledge.modes.basis import Basis
 
 Float = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from spectraledge.errors import InputError
-from spectraledge.modes.decompositions import Basis
+from spectraledge.modes.basis import Basis
 
 Float = NDArray[np.float64]
 

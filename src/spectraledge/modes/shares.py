@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.errors import InputError
-from spectraledge.modes.decompositions import Basis
+from spectraledge.modes.basis import Basis
 
 Float = NDArray[np.float64]
 

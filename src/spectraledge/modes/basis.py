@@ -1,0 +1,243 @@
+"""What a basis is: functions on a domain split exactly into named, orthogonal subspaces, and the energies in them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from spectraledge.errors import InputError
+from spectraledge.tasks import basis_formula
+
+Float = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+VANISHES = 1e-6
+"""What is left of a function after those before it, over its length, below which it adds no dimension of its own."""
+
+Family = Literal["grouping", "pairs", "joint", "features"]
+"""How a basis is made: of one grouping, of the lines of a grid of pairs, of several groupings, of any functions."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """A partition of the functions on the covered inputs into named subspaces.
+
+    The first subspace is "mean" (the constant functions), the last "rest" (all that no other one holds).
+    Laws: subspaces are orthogonal, dimensions sum to the number of covered inputs, energies to the energy there.
+
+    Attributes:
+        name: What it is a basis of.
+        family: How it is made.
+        covered_N: Which inputs it covers, bool (N,); functions on them have n dimensions.
+        subspaces: Names of the subspaces, S of them: "mean", "frequency 26", ..., "rest".
+        parts: The part that each belongs to: "mean", a map's name ("frequency" for a single one), "rest".
+        groupings: Name of the grouping whose functions a part holds, by part; only parts that have one.
+        frequencies_S: Frequency of each subspace; 0 for "mean", "rest" and whole parts.
+        dimensions_S: Dimension of each subspace; 0 where those before it already hold its functions.
+        indicator_nG: Sparse, 1 where the covered input is in the group; the G groups of all maps side by side.
+        coefficients_GR: Orthonormal functions, without mean and rest: column r is a function of each map, summed.
+        subspace_R: The subspace of every column.
+    """
+
+    name: str
+    family: Family
+    covered_N: NDArray[np.bool_]
+    subspaces: tuple[str, ...]
+    parts: tuple[str, ...]
+    groupings: Mapping[str, str]
+    frequencies_S: Ints
+    dimensions_S: Ints
+    indicator_nG: scipy.sparse.csr_array
+    coefficients_GR: Float
+    subspace_R: Ints
+
+    @property
+    def size(self) -> int:
+        """Number of covered inputs, n."""
+        return int(self.covered_N.sum())
+
+    @property
+    def coarse(self) -> "Basis":
+        """The basis whose subspaces are the parts of this one: every map's frequencies together."""
+        names = tuple(dict.fromkeys(self.parts))
+        place_S = np.array([names.index(part) for part in self.parts])
+        return replace(
+            self,
+            subspaces=names,
+            parts=names,
+            frequencies_S=np.zeros(len(names), dtype=np.int64),
+            dimensions_S=np.bincount(place_S, weights=self.dimensions_S).astype(np.int64),
+            subspace_R=place_S[self.subspace_R],
+        )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Which functions every part holds, as a person writes it, by part."""
+        return part_labels(self.family, tuple(dict.fromkeys(self.parts)), self.groupings)
+
+    def indices(self, *names: str) -> Ints:
+        """Places of subspaces, each once.
+
+        Args:
+            names: Names of subspaces, or of parts (all their subspaces).
+
+        Returns:
+            Indices into `subspaces`, ascending.
+
+        Raises:
+            InputError: if a name is neither.
+        """
+        for name in names:
+            if name not in self.subspaces and name not in self.parts:
+                known = ", ".join(dict.fromkeys(self.parts))
+                raise InputError(
+                    f"basis {self.name!r} has no subspace {name!r}: it has {known}, or one frequency of them"
+                )
+        pairs = enumerate(zip(self.subspaces, self.parts, strict=True))
+        return np.array([index for index, either in pairs if not set(either).isdisjoint(names)], dtype=np.int64)
+
+    def energies(self, response_KND: NDArray[np.floating]) -> Float:
+        """Energy of vector responses in every subspace: Σ over coordinates of ‖projection‖².
+
+        A variation that is only rounding, up to 4·n·ε of the response, counts as none.
+
+        Args:
+            response_KND: Responses over the domain, shape (K, N, D), of any precision.
+
+        Returns:
+            float64, shape (K, S), squared units of the response; a row sums to the energy on the covered inputs.
+
+        Cost: two passes over the responses and one product of sparse with dense per map; nothing of size N².
+        """
+        self._check(response_KND.shape[1])
+        energies_KS = np.zeros((len(response_KND), len(self.subspaces)))
+        for energies_S, response_ND in zip(energies_KS, response_KND, strict=True):
+            energies_S[:] = self._energies(*self._taken(response_ND))
+        return energies_KS
+
+    def products(self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]) -> Float:
+        """Inner products of the projections of one function with those of others: ⟨P_ρ f, P_ρ g_k⟩.
+
+        Laws: of a function with itself they are its `energies`; a row sums to ⟨f, g_k⟩ on the covered inputs.
+
+        Args:
+            first_ND: The one function f, shape (N, D).
+            second_KND: The others, shape (K, N, D).
+
+        Returns:
+            float64, shape (K, S), units of the two multiplied.
+        """
+        return self.products_and_energies(first_ND, second_KND)[0]
+
+    def products_and_energies(
+        self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]
+    ) -> tuple[Float, Float]:
+        """Take `products` of one function with others, and the `energies` of these, in one pass over them.
+
+        Args:
+            first_ND: The one function, shape (N, D).
+            second_KND: The others, shape (K, N, D).
+
+        Returns:
+            Both, shape (K, S).
+        """
+        self._check(len(first_ND))
+        mean_D, centred_nD, first_RD = self._taken(first_ND)
+        products_KS, energies_KS = (np.zeros((len(second_KND), len(self.subspaces))) for _ in range(2))
+        for products_S, energies_S, second_ND in zip(products_KS, energies_KS, second_KND, strict=True):
+            second_mean_D, second_nD, second_RD = self._taken(second_ND)
+            inner_R = (first_RD * second_RD).sum(axis=1)
+            products_S[:] = np.bincount(self.subspace_R, weights=inner_R, minlength=len(products_S))
+            products_S[0] = self.size * float(mean_D @ second_mean_D)
+            if self.dimensions_S[-1] > 0:
+                products_S[-1] = float(np.vdot(centred_nD, second_nD)) - inner_R.sum()
+            energies_S[:] = self._energies(second_mean_D, second_nD, second_RD)
+        return products_KS, energies_KS
+
+    def projection(self, response_ND: NDArray[np.floating], *names: str) -> Float:
+        """Project a function into a union of subspaces.
+
+        Args:
+            response_ND: The function, shape (N, D).
+            names: Names of subspaces or parts, other than "mean" and "rest".
+
+        Returns:
+            float64, shape (N, D); 0 at inputs that are not covered.
+        """
+        self._check(len(response_ND))
+        coefficients_GR = self.coefficients_GR[:, np.isin(self.subspace_R, self.indices(*names))]
+        held_RD = coefficients_GR.T @ self.group_sums(self.centred(response_ND)[1])
+        projected_ND = np.zeros(response_ND.shape)
+        projected_ND[self.covered_N] = self.indicator_nG @ (coefficients_GR @ held_RD)
+        return projected_ND
+
+    def centred(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float]:
+        """Mean of a response over the covered inputs, (D,), and what varies about it there, (n, D); float64."""
+        kept_nD = np.asarray(response_ND if self.covered_N.all() else response_ND[self.covered_N], dtype=np.float64)
+        mean_D = kept_nD.mean(axis=0)
+        return mean_D, kept_nD - mean_D
+
+    def group_sums(self, values_nD: Float, order_n: Ints | None = None) -> Float:
+        """Sums over every group of values at covered inputs, (G, D); input i in the groups of input order_n[i]."""
+        place_nG = self.indicator_nG if order_n is None else self.indicator_nG[order_n]
+        sums_GD: Float = place_nG.T @ values_nD
+        return sums_GD
+
+    def inner_energies(self, sums_GD: Float) -> Float:
+        """Energies from the sums of a centred response over every group, shape (S,); 0 for "mean" and "rest"."""
+        return self._inner(self.coefficients_GR.T @ sums_GD)
+
+    def _taken(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float, Float]:
+        """Mean of a response, what varies about it, and that in coefficients of the basis."""
+        mean_D, centred_nD = self.centred(response_ND)
+        return mean_D, centred_nD, self.coefficients_GR.T @ self.group_sums(centred_nD)
+
+    def _energies(self, mean_D: Float, centred_nD: Float, held_RD: Float) -> Float:
+        energies_S = np.zeros(len(self.subspaces))
+        total = float(np.vdot(centred_nD, centred_nD))
+        energies_S[0] = self.size * float(mean_D @ mean_D)
+        if total > (4 * self.size * np.finfo(np.float64).eps) ** 2 * (total + energies_S[0]):
+            inner_S = self._inner(held_RD)
+            energies_S[1:] = inner_S[1:]
+            if self.dimensions_S[-1] > 0:
+                energies_S[-1] = max(total - inner_S.sum(), 0.0)
+        return energies_S
+
+    def _inner(self, held_RD: Float) -> Float:
+        energies_R = np.square(held_RD).sum(axis=1)
+        return np.bincount(self.subspace_R, weights=energies_R, minlength=len(self.subspaces)).astype(np.float64)
+
+    def _check(self, count: int) -> None:
+        if count != len(self.covered_N):
+            raise InputError(
+                f"basis {self.name!r} is over {len(self.covered_N)} inputs, got responses of {count}: "
+                "take responses over the whole domain"
+            )
+
+
+def part_labels(family: Family, parts: Sequence[str], groupings: Mapping[str, str]) -> dict[str, str]:
+    """Which functions the parts of a basis hold, as a person writes it.
+
+    Args:
+        family: How the basis is made.
+        parts: Names of its parts, in their order.
+        groupings: The grouping whose functions each holds, where it is one.
+
+    Returns:
+        Words by part.
+    """
+    labels = {"mean": "the mean", "rest": "the rest"}
+    earlier: list[str] = []
+    for part in parts:
+        name = groupings.get(part, "")
+        formula = basis_formula(name) if name else part
+        if family == "pairs" and not name:
+            formula = f"{part} alone"
+        beyond = f", beyond {' and '.join(earlier)}" if family == "joint" and earlier else ""
+        labels.setdefault(part, formula + beyond)
+        if name:
+            earlier.append(formula)
+    return labels
