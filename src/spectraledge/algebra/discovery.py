@@ -92,7 +92,7 @@ def discover(table: ArrayLike) -> Discovery:
     Raises:
         InputError: if the table is not square, is no table of integers, or has no entry.
 
-    Cost: O(M³); at order 128 about a second for a group's table, some seconds for others.
+    Cost: O(M³); at order 128 a tenth of a second for a group's table, two seconds for one at random.
     """
     table_MM = _checked(table)
     answers = int(table_MM.max()) + 1

@@ -195,7 +195,7 @@ def grouping(task: Task, name: str) -> Grouping:
 
     Args:
         task: The task whose domain is grouped.
-        name: A key of `GROUPINGS`.
+        name: See `grouping_rule`.
 
     Returns:
         The grouping.
@@ -222,7 +222,7 @@ def why_not(task: Task, name: str) -> str:
 
     Args:
         task: The task.
-        name: A key of `GROUPINGS`.
+        name: See `grouping_rule`.
 
     Returns:
         What to tell a person.

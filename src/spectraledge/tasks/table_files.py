@@ -45,11 +45,6 @@ class TableFile:
         return " and ".join(what for what, names in (("rows", self.rows), ("columns", self.columns)) if names) or "none"
 
     @property
-    def is_of_numbers(self) -> bool:
-        """Whether no answer is a word."""
-        return not any(isinstance(cell, str) for row in self.cells for cell in row)
-
-    @property
     def answers(self) -> tuple[Cell, ...]:
         """The different answers: as rows or columns are named where all are among their names, else sorted."""
         found = {cell for row in self.cells for cell in row if cell is not None}

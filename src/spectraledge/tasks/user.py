@@ -27,7 +27,7 @@ def task_from_function(
         function: Maps (a, b) to the answer, an integer that is reduced mod the modulus, or to None to exclude the pair.
         modulus: Number of residues. Default 97 (Xu 2026, §2).
         name: Identifier. Default: the function's name.
-        structure: Name of the task's own grouping, if it has one (see `GROUPINGS`).
+        structure: Name of the task's own grouping, if it has one (see `grouping_rule`).
 
     Returns:
         The task over all pairs for which the function gives an answer.
@@ -60,7 +60,7 @@ def task_from_table(table_AB: ArrayLike, *, name: str = "table", structure: str 
         table_AB: One row per a, one column per b, any number of either; answers are numbered from 0. Negative or NaN
             excludes the pair.
         name: Identifier.
-        structure: Name of the task's own grouping, if it has one (see `GROUPINGS`).
+        structure: Name of the task's own grouping, if it has one (see `grouping_rule`).
 
     Returns:
         The task; its modulus is the largest of the numbers of rows, columns and answers.
@@ -127,13 +127,14 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
 def _task_from_file(path: Path) -> Task:
     """The task of a table in a file; its own group is the table's, where that is a group's."""
     table = read_table_file(path)
-    is_of_names = set(table.answers) <= {*table.rows, *table.columns}
-    if not table.is_of_numbers and not is_of_names and not all(isinstance(answer, str) for answer in table.answers):
-        words = [answer for answer in table.answers if isinstance(answer, str)]
+    answers = table.answers
+    is_of_names = set(answers) <= {*table.rows, *table.columns}
+    words = [answer for answer in answers if isinstance(answer, str)]
+    if words and len(words) < len(answers) and not is_of_names:
         raise InputError(
             f"{path} is not a readable table of numbers or names ({words[0]!r} is no number, others are): number the "
             "answers from 0, or name them all, or name rows and columns"
         )
-    are_numbers = table.is_of_numbers and not is_of_names
+    are_numbers = not words and not is_of_names
     task = task_from_table(np.array(table.cells, np.float64) if are_numbers else table.numbered(), name=path.stem)
     return task if why_not(task, "group") else replace(task, structure="group")
