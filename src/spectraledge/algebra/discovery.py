@@ -98,14 +98,12 @@ def discover(table: ArrayLike) -> Discovery:
     answers = int(table_MM.max()) + 1
     found = group_labels(table_MM) if answers == len(table_MM) else None
     if found is not None:
-        return _named(table_MM, *found, is_exact=True)
-    if len(table_MM) <= LARGEST_TRIED:
-        tried = [(*best_labels(group, table_MM, answers), group) for group in _known_groups(len(table_MM))]
-        _, labels, group = max(tried, key=lambda each: each[0])
-        return _named(table_MM, group.table_MM, labels, is_exact=True)
-    agreeing, group_MM, labels = max(_near(table_MM, answers), key=lambda each: each[0])
+        return _named(table_MM, found[1], trusted_group("", found[0]), is_exact=True)
+    all_tried = len(table_MM) <= LARGEST_TRIED
+    compared = _nearest if all_tried else _near
+    agreeing, labels, group = max(compared(table_MM, answers), key=lambda each: each[0])
     changes = table_MM.size - agreeing
-    return _named(table_MM, group_MM, labels, is_exact=2 * changes <= separation(len(table_MM)))
+    return _named(table_MM, labels, group, is_exact=all_tried or 2 * changes <= separation(len(table_MM)))
 
 
 def _checked(table: ArrayLike) -> Ints:
@@ -117,8 +115,8 @@ def _checked(table: ArrayLike) -> Ints:
     return table_MM
 
 
-def _named(table_MM: Ints, group_MM: Ints, labels: Labels, *, is_exact: bool) -> Discovery:
-    identified = identify(trusted_group("", group_MM))
+def _named(table_MM: Ints, labels: Labels, group: Group, *, is_exact: bool) -> Discovery:
+    identified = identify(group)
     labels = labels.mapped(identified.image_M)
     return Discovery(
         identified.group,
@@ -132,21 +130,27 @@ def _named(table_MM: Ints, group_MM: Ints, labels: Labels, *, is_exact: bool) ->
     )
 
 
-def _near(table_MM: Ints, answers: int) -> Iterator[tuple[int, Ints, Labels]]:
-    """Groups near a table: how many entries agree, the group's table, the labels."""
+def _nearest(table_MM: Ints, answers: int) -> Iterator[tuple[int, Labels, Group]]:
+    """All groups of a small order under the best of all labels: how many entries agree, the labels, the group."""
+    for group in _known_groups(len(table_MM)):
+        yield (*best_labels(group, table_MM, answers), group)
+
+
+def _near(table_MM: Ints, answers: int) -> Iterator[tuple[int, Labels, Group]]:
+    """Groups near a table: how many entries agree, the labels, the group."""
     order = len(table_MM)
     found = repaired(table_MM, answers)
     if found is not None:
-        agreeing, labels = improved(trusted_group("", found[0]), table_MM, found[1])
-        yield agreeing, found[0], labels
+        group = trusted_group("", found[0])
+        agreeing, labels = improved(group, table_MM, found[1])
+        yield agreeing, labels, group
         if agreeing >= _ENOUGH * table_MM.size:
             return
     generator = numpy_generator(0, "names to begin with")
     groups = _known_groups(order)
     for _ in range(max(1, _WORK // (order**2 * len(groups)))):
         for group in groups:
-            agreeing, labels = improved(group, table_MM, random_labels(order, answers, generator))
-            yield agreeing, group.table_MM, labels
+            yield (*improved(group, table_MM, random_labels(order, answers, generator)), group)
 
 
 @cache
