@@ -30,6 +30,7 @@ _ENOUGH = 0.75
 """Share of entries that agree, from which no other group is tried (our choice: random names lead to fewer)."""
 
 _WORK = 1 << 18
+"""Entries of the tables that are compared from random names, over all groups; each at least once (our choice)."""
 
 
 @dataclass(frozen=True, eq=False)

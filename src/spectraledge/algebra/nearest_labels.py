@@ -15,7 +15,10 @@ from spectraledge.streams import numpy_generator
 Ints = NDArray[np.int64]
 
 _VOTES = 48
+"""Quadrangles that vote on an entry (our choice)."""
+
 _ROUNDS = 8
+"""Rounds of votes after which a table is given up (our choice)."""
 
 
 def repaired(table_MM: Ints, answers: int) -> tuple[Ints, Labels] | None:
