@@ -72,8 +72,14 @@ def test_missing_numbers_select_nothing() -> None:
             "0.9, 95% interval 0.5 to 1.6; no selection: 1; q = 0.99, the chance that isotropic "
             "updates do as much, adjusted for all 2).",
         ),
+        (
+            PARITIES.iloc[[1]],
+            "Of one kind of functions, the updates select 1, 1,4 of parities: they move it 40 times as much as "
+            "isotropic updates of the same network would (S = 40, 95% interval 20 to 80; no selection: 1; q = 1e-06, "
+            "the chance that isotropic updates do as much).",
+        ),
     ],
-    ids=["found", "none"],
+    ids=["found", "none", "alone"],
 )
 def test_the_sentence_has_the_verdict_its_interval_and_its_null(rows: pd.DataFrame, words: str) -> None:
     assert selection_sentence(rows) == words

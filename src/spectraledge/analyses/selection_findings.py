@@ -71,7 +71,8 @@ def selection_sentence(selection: pd.DataFrame) -> str:
     of = f"{len(judged)} kinds of functions" if len(judged) > 1 else "one kind of functions"
     if np.isnan(first["low"]):
         return f"Of {of} none could be compared: isotropic updates do not reach them."
-    chance = f"q = {first['q']:.2g}, the chance that isotropic updates do as much, adjusted for all {len(judged)}"
+    adjusted = f", adjusted for all {len(judged)}" if len(judged) > 1 else ""
+    chance = f"q = {first['q']:.2g}, the chance that isotropic updates do as much{adjusted}"
     numbers = f"S = {_interval(first)}; no selection: 1; {chance}"
     if chosen.empty:
         return f"Of {of}, the updates were found to select none; nearest to it comes {_name(first)} ({numbers})."
