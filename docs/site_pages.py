@@ -182,4 +182,6 @@ def _words(text: str | None) -> str:
 
 def _default(option: Any) -> str:
     default = option.default
-    return "" if default in (None, False, ()) or callable(default) else f"`{getattr(default, 'value', default)}`"
+    # Not `default in (...)`: 0, which equals False, is said.
+    unsaid = default is None or default is False or default in ("", ()) or callable(default)
+    return "" if unsaid else f"`{getattr(default, 'value', default)}`"

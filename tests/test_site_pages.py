@@ -61,6 +61,8 @@ def test_every_command_has_its_options_and_what_they_say() -> None:
     assert "$ spectraledge modes FOLDER [OPTIONS]" in section
     assert "| `--window` | Updates per window (Xu 2026: 20). | `20` |" in section
     assert "`--center`, `--no-center`" in section
+    assert re.search(r"\| `--surrogates` \|.*\| `0` \|\n", page)
+    assert "| `` |" not in page
 
 
 def test_every_page_of_the_reference_is_listed() -> None:

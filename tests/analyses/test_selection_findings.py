@@ -13,6 +13,7 @@ from spectraledge.analyses.selection_findings import (
     selection_sentence,
     whole_rows,
 )
+from spectraledge.tasks import basis_formula
 
 COLUMNS = ["basis", "subspace", "part", "functions", "ratio", "low", "high", "p", "window_share", "chance"]
 
@@ -53,7 +54,7 @@ def test_missing_numbers_select_nothing() -> None:
     judged = selected(pd.concat([nothing, PARITIES.iloc[[1]]], ignore_index=True))
     assert judged["subspace"].tolist() == ["1,4", "first"]
     assert judged["selected"].tolist() == [True, False]
-    assert selection_sentence(nothing).startswith("Of 1 kinds of functions none could be compared")
+    assert selection_sentence(nothing).startswith("Of one kind of functions none could be compared")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,14 @@ def test_missing_numbers_select_nothing() -> None:
             "0.9, 95% interval 0.5 to 1.6; no selection: 1; q = 0.99, the chance that isotropic "
             "updates do as much, adjusted for all 2).",
         ),
+        (
+            PARITIES.iloc[[1]],
+            "Of one kind of functions, the updates select 1, 1,4 of parities: they move it 40 times as much as "
+            "isotropic updates of the same network would (S = 40, 95% interval 20 to 80; no selection: 1; q = 1e-06, "
+            "the chance that isotropic updates do as much).",
+        ),
     ],
-    ids=["found", "none"],
+    ids=["found", "none", "alone"],
 )
 def test_the_sentence_has_the_verdict_its_interval_and_its_null(rows: pd.DataFrame, words: str) -> None:
     assert selection_sentence(rows) == words
@@ -109,3 +116,9 @@ def test_without_the_own_basis_all_others_are_judged_together() -> None:
     found = wholes((1.5, 1.2, 1.9, 0.03, 0.4, 0.1))
     assert own_sentence(found, "dlog_sum").startswith("Of 3 kinds of functions, the updates were found to select none")
     assert own_sentence(found.iloc[:0], "sum") == ""
+
+
+def test_a_group_by_its_name_is_written_as_everywhere() -> None:
+    found = wholes((1.5, 1.2, 1.9, 0.03, 0.4, 0.1)).replace({"basis": {"sum": "group:S3"}})
+    assert f"the updates select functions of {basis_formula('group:S3')}: " in own_sentence(found, "group:S3")
+    assert basis_formula("group:S3") != "group:S3"

@@ -55,7 +55,7 @@ def test_a_study_names_its_runs_and_what_is_lacking() -> None:
     runs = make_run("add", effect=0.4), make_run("cubic")
     study = make_study(Path(), *runs, failed=make_run("mul").config, error="loss is nan")
     seen = glance("study", study)
-    assert seen.found[0].startswith("The weight updates select the task's own functions in 1 of the 1 run")
+    assert seen.found[0].startswith("The weight updates select the task's own functions in 1 of 1 runs that ")
     assert seen.found[1] == "Of 3 runs, 1 run failed: named below."
     assert [row.cells[0] for group in seen.table.groups for row in group.rows] == [run.title for run in runs]
 

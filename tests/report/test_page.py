@@ -108,7 +108,7 @@ def test_a_null_run_is_said_to_show_nothing(study: StudyResult, claims: pd.DataF
     assert "Did not generalise" in null.lead
     assert headline(study, claims) == (
         "The weight updates select the task's own functions "
-        "in 1 of the 1 run that generalised and in 0 of the 1 run that did not generalise."
+        "in 1 of 1 runs that generalised and in 0 of 1 runs that did not generalise."
     )
     assert reader.text.count("not found") >= 6
 

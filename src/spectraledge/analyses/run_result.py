@@ -125,20 +125,12 @@ class RunResult(Displayed):
     @property
     def title(self) -> str:
         """The run in a few words."""
-        model = self.config.model
-        kind = "" if isinstance(model, TransformerConfig) else f", {model.label}"
-        changed = f", {self.changed}" if self.changed else ""
-        task = task_title(self.formula, self.structure, model.tokens)
-        pairs = self.config.train_fraction
-        few = "" if pairs == RunConfig.model_fields["train_fraction"].default else f", {pairs:.0%} of pairs train"
-        return f"{task}, weight decay {self.config.weight_decay:g}{few}{kind}{changed}"
+        return run_title(self.config, self.formula, self.structure)
 
     @property
     def changed(self) -> str:
         """What sets it apart from a run that takes its own steps from the start: interventions, and where it forks."""
-        fork = self.config.fork
-        parts = [str(one) for one in self.config.interventions]
-        return ", ".join([*parts, *([f"forked at step {fork.step:,}"] if fork else [])])
+        return _changed(self.config)
 
     @property
     def grokked(self) -> bool:
@@ -149,6 +141,33 @@ class RunResult(Displayed):
     def modes_step(self) -> int:
         """The step at which modes were measured."""
         return int(self.modes["step"].iloc[0])
+
+
+def run_title(config: RunConfig, formula: str, structure: str) -> str:
+    """Say in a few words which run it is.
+
+    Args:
+        config: Its configuration.
+        formula: The operation as a person writes it.
+        structure: Name of the task's own basis.
+
+    Returns:
+        Its task and weight decay, then what it has of its own: other pairs, another model, interventions, a fork.
+    """
+    model, pairs = config.model, config.train_fraction
+    parts = [
+        task_title(formula, structure, model.tokens),
+        f"weight decay {config.weight_decay:g}",
+        "" if pairs == RunConfig.model_fields["train_fraction"].default else f"{pairs:.0%} of pairs train",
+        "" if isinstance(model, TransformerConfig) else model.label,
+        _changed(config),
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _changed(config: RunConfig) -> str:
+    parts = [str(one) for one in config.interventions]
+    return ", ".join([*parts, *([f"forked at step {config.fork.step:,}"] if config.fork else [])])
 
 
 Runs = Sequence[RunResult]

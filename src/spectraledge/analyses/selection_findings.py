@@ -5,7 +5,7 @@ import pandas as pd
 
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.statistics import false_discovery_rate
-from spectraledge.tasks import GROUPINGS
+from spectraledge.tasks import basis_formula
 
 ALPHA = 0.05
 """Expected share of false findings among functions that are called selected (our choice, as for claims)."""
@@ -68,11 +68,12 @@ def selection_sentence(selection: pd.DataFrame) -> str:
     """
     judged = leading(selection)
     chosen, first = judged[judged["selected"]], judged.iloc[0]
-    if np.isnan(first["low"]):
-        return f"Of {len(judged)} kinds of functions none could be compared: isotropic updates do not reach them."
-    chance = f"q = {first['q']:.2g}, the chance that isotropic updates do as much, adjusted for all {len(judged)}"
-    numbers = f"S = {_interval(first)}; no selection: 1; {chance}"
     of = f"{len(judged)} kinds of functions" if len(judged) > 1 else "one kind of functions"
+    if np.isnan(first["low"]):
+        return f"Of {of} none could be compared: isotropic updates do not reach them."
+    adjusted = f", adjusted for all {len(judged)}" if len(judged) > 1 else ""
+    chance = f"q = {first['q']:.2g}, the chance that isotropic updates do as much{adjusted}"
+    numbers = f"S = {_interval(first)}; no selection: 1; {chance}"
     if chosen.empty:
         return f"Of {of}, the updates were found to select none; nearest to it comes {_name(first)} ({numbers})."
     most = f"most clearly {_name(first)}" if len(judged) > 1 else _name(first)
@@ -98,7 +99,7 @@ def own_sentence(selection: pd.DataFrame, own: str) -> str:
     if wholes.iloc[0]["basis"] != own:
         return selection_sentence(wholes)
     row = selected(wholes.iloc[:1]).iloc[0]
-    variable = GROUPINGS[own].formula if own in GROUPINGS else own
+    variable = basis_formula(own)
     numbers = f"S = {_interval(row)}; no selection: 1; p = {row['p']:.2g}"
     at = f"At step {row['step']:,} the updates"
     if row["selected"]:

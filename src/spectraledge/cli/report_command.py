@@ -37,7 +37,7 @@ def report(
     """Write a page of what was recorded; a run is first analysed where that is not done at these settings."""
     use_threads(threads)
     runs = all(Manifest.present(place) for place in places)
-    if not runs and (seed, window, nulls) != tuple(REPORTED.values()):
+    if not runs and {"seed": seed, "window": window, "nulls": nulls} != REPORTED:
         raise InputError(f"{places[0]} is measured already: leave out --seed, --window and --nulls, which are for runs")
     if len(places) == 1 and (places[0] / STUDY_FILE).is_file():
         report_study(places[0], out=out, as_json=as_json)

@@ -53,6 +53,11 @@ class Column:
     over: str = ""
 
 
+def number_columns(first: str, others: Iterable[str]) -> tuple[Column, ...]:
+    """A column that names the rows, and columns of numbers."""
+    return Column(first), *(Column(title, "number") for title in others)
+
+
 @dataclass(frozen=True)
 class Cell:
     """A cell with more than one line of words.

@@ -17,7 +17,7 @@ from spectraledge.analyses.comparisons import (
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.verdicts import ALPHA
-from spectraledge.report.document import Column, Rows, Table
+from spectraledge.report.document import Column, Rows, Table, number_columns
 from spectraledge.report.run_names import OWN, basis_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,
@@ -64,7 +64,7 @@ def measurements(study: StudyResult) -> list[Table]:
         Table(
             "selection-table",
             "Selection ratio of every kind of functions",
-            _numbers(
+            number_columns(
                 "Functions of",
                 ("Dimension", "S", "95% interval", "p", "p, dealt anew", "Updates", "Edge", "Isotropic", "Noise"),
             ),
@@ -87,7 +87,7 @@ def measurements(study: StudyResult) -> list[Table]:
             "probes",
             "Linear probes",
             (
-                *_numbers("Features", ("Columns",)),
+                *number_columns("Features", ("Columns",)),
                 *_under(_HELD_OUT.values(), ("Edge", "Random directions", "Random features")),
             ),
             run_groups(study, "probes", _probe_rows),
@@ -100,7 +100,7 @@ def measurements(study: StudyResult) -> list[Table]:
         Table(
             "moves",
             "What moves the weights",
-            _numbers(
+            number_columns(
                 "Direction",
                 ("Eigenvalue (weight²)", "Adam", "Decay", "Cross", "Cosine, gradient", "Cosine, clipped"),
             ),
@@ -121,7 +121,7 @@ def measurements(study: StudyResult) -> list[Table]:
         Table(
             "contrasts",
             "Other read-outs, either half, single heads",
-            _numbers("Where", ("Edge, smallest to largest", "Random, median", "Random, 5–95%")),
+            number_columns("Where", ("Edge, smallest to largest", "Random, median", "Random, 5–95%")),
             run_groups(study, "contrasts", _contrast_rows),
             "Energy share of the own functions, corrected for chance. On a half of the pairs functions of other "
             "variables leak into the own ones: compare halves with each other only.",
@@ -150,10 +150,6 @@ def run_groups(
         for run in study.runs
         if len(run.table(table))
     )
-
-
-def _numbers(first: str, others: tuple[str, ...]) -> tuple[Column, ...]:
-    return Column(first), *(Column(title, "number") for title in others)
 
 
 def _under(overs: Iterable[str], titles: tuple[str, ...]) -> tuple[Column, ...]:

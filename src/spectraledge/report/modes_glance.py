@@ -5,7 +5,7 @@ import pandas as pd
 from spectraledge.analyses.functional_modes import FunctionalModes
 from spectraledge.analyses.selection_findings import leading, selection_sentence
 from spectraledge.analyses.selection_tables import WHOLE
-from spectraledge.report.document import Column, Figure, Panel, Rows, Table
+from spectraledge.report.document import Figure, Panel, Rows, Table, number_columns
 from spectraledge.report.glance import ROWS, Glance
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, DIAMOND, SQUARE, Mark
@@ -61,7 +61,7 @@ def _components_table(components: pd.DataFrame) -> Table:
         for row in components.to_dict("records")
     )
     titles = (*numbers, "p of the ratio", "Held by the other half's")
-    columns = (Column("The first"), *(Column(title, "number") for title in titles))
+    columns = number_columns("The first", titles)
     return Table("components", "Principal components", columns, (Rows.of("", cells),))
 
 
@@ -141,7 +141,7 @@ def selection_rows_table(rows: pd.DataFrame) -> Table:
         for name, row in zip(_names(rows), rows.to_dict("records"), strict=True)
     )
     titles = ("S", "95% interval", "p", "q", "Updates", "Isotropic", "Noise")
-    columns = (Column("Functions"), *(Column(title, "number") for title in titles))
+    columns = number_columns("Functions", titles)
     return Table("selection", "Selection ratios", columns, (Rows.of("", cells),))
 
 

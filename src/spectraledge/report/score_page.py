@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from spectraledge.analyses.onsets import ONSETS, check_control, onset_table
-from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.run_result import RunResult, run_title
 from spectraledge.analyses.score_findings import score_sentence
 from spectraledge.errors import InputError
 from spectraledge.observed.recorded_run import RecordedRun
@@ -16,7 +16,6 @@ from spectraledge.report.publishing import write_page
 from spectraledge.report.run_names import titles
 from spectraledge.report.score_figure import Scored, score_figure
 from spectraledge.studies.results import StudyResult
-from spectraledge.tasks import task_title
 from spectraledge.trajectory import Manifest
 
 
@@ -31,10 +30,7 @@ def scored(folder: Path, score: pd.DataFrame) -> Scored:
         What is drawn of it.
     """
     run = RecordedRun.open(folder)
-    config = run.config
-    title = task_title(run.task.formula, run.task.structure, config.model.tokens)
-    share = f", {config.train_fraction:.0%} of pairs train" if config.train_fraction != 0.5 else ""
-    title = f"{title}, weight decay {config.weight_decay:g}{share}"
+    title = run_title(run.config, run.task.formula, run.task.structure)
     return Scored(title, score, run.metrics, Manifest.read(folder).grokked_step)
 
 

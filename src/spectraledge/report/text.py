@@ -11,6 +11,7 @@ from spectraledge.report.run_names import basis_label, titles
 from spectraledge.report.words import (
     concentration_range,
     counted,
+    counted_of,
     decimal,
     listing,
     modes_window,
@@ -52,7 +53,8 @@ def headline(study: StudyResult, claims: pd.DataFrame) -> str:
     for generalised, which in ((True, "that generalised"), (False, "that did not generalise")):
         part = leading[leading["generalised"].astype(bool) == generalised]
         if len(part):
-            parts.append(f"in {int((part['verdict'] == 'found').sum())} of the {counted(len(part), 'run')} {which}")
+            found = int((part["verdict"] == "found").sum())
+            parts.append(f"in {counted_of(found, len(part), 'run')} {which}")
     if not parts:
         return f"{counted(len(study.runs), 'run')} finished; the leading claim was evaluated on none of them."
     if claim == SELECTS:
@@ -133,8 +135,8 @@ def caution(study: StudyResult) -> str:
     return (
         "Selected means: more than isotropic updates of the same network. It does not mean that only this task's loss "
         "could do it, because once a network has learned a task its own functions are easy to move: two edge "
-        f"directions move them more than every gradient for shuffled answers does in {above} of the "
-        f"{counted(of, 'run')} that generalised."
+        "directions move them more than every gradient for shuffled answers does in "
+        f"{counted_of(above, of, 'run')} that generalised."
     )
 
 

@@ -8,11 +8,11 @@ import pandas as pd
 from spectraledge.analyses.score_findings import WatchedCourse
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.curves import spectrum_figure
-from spectraledge.report.document import Column, Figure, Panel, Rows, Table
+from spectraledge.report.document import Column, Figure, Panel, Rows, Table, number_columns
 from spectraledge.report.glance import Glance
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
-from spectraledge.report.words import counted, figures, percent, step_word
+from spectraledge.report.words import NONE, counted, figures, percent, step_word
 
 _CURVE_PIXELS = 190
 _COLOURS = (VERMILLION, BLUE, GREEN, ORANGE, PURPLE)
@@ -83,7 +83,7 @@ def spectrum_glance(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Glance:
 def _edge_table(edge: pd.DataFrame) -> Table:
     names = {name: title for name, title in _EDGE_COLUMNS.items() if name in edge}
     cells = (
-        tuple("–" if pd.isna(row[name]) else figures(float(row[name])) for name in names)
+        tuple(NONE if pd.isna(row[name]) else figures(float(row[name])) for name in names)
         for row in edge.iloc[::-1].to_dict("records")
     )
     columns = tuple(Column(title, "number") for title in names.values())
@@ -106,7 +106,7 @@ def score_glance(score: pd.DataFrame) -> Glance:
     ends = shares.iloc[[-1, 0] if len(shares) > 1 else [0]]
     cells = ((name, *map(percent, ends[name]), percent(course.chance[name])) for name in map(str, shares.columns))
     titles = (*(f"At {step_word(int(step))}" for step in ends.index), "By chance")
-    columns = (Column("Functions"), *(Column(title, "number") for title in titles))
+    columns = number_columns("Functions", titles)
     table = Table("functions", "Shares of the functions", columns, (Rows.of("", cells),))
     figure = _score(shares) if len(shares) > 1 else None
     return Glance((course.sentence,), figure, table, "the furthest above chance first; all of them in .score")

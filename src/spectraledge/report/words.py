@@ -21,6 +21,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def counted_of(count: int, of: int, noun: str) -> str:
+    """A number of things out of all of them: 3 of the 6 runs, 1 of 1 runs."""
+    return f"{count} of the {counted(of, noun)}" if of > 1 else f"{count} of {of} {noun}s"
+
+
 def step_word(step: int) -> str:
     """A training step."""
     return f"step {step:,}"
