@@ -76,7 +76,9 @@ def test_every_figure_says_what_nothing_would_look_like(reader: Reader):
 
 
 def test_every_chart_is_there_with_and_without_scripts(page: str):
-    places = re.findall(r'<div class="plot"(?: data-steps)? id="([^"]+)" role="img" aria-label="[^"]+"><div><svg ', page)
+    places = re.findall(
+        r'<div class="plot"(?: data-steps)? id="([^"]+)" role="img" aria-label="[^"]+"><div><svg ', page
+    )
     # Two runs, of which one generalised: shares; selection; its frequencies; three courses, two curves and two spectra
     # of each; F and share; four pairs of pictures and their colours.
     charts = 1 + 1 + 1 + 6 + 4 + 4 + 2

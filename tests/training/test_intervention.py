@@ -105,7 +105,6 @@ RUN_ID = "add-mod13-wd1-seed42-d428e4d3"
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"engine": "compiled"}, "interventions reach into steps, which engine 'compiled' takes as one program"),
         ({"steps": 20}, "remove:edge:3,from=20,until=30 lies beyond the budget of 20 steps"),
     ],
 )

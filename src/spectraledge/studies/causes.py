@@ -67,7 +67,7 @@ def _run(seed: int, budget: Budget, **settings: Any) -> RunConfig:
         sizes = {"width": 16, "heads": 2, "hidden": 32}
         small = {"steps": 160, "every": 20, "batch_size": 64}
         return RunConfig.for_task(task, sizes, protocol="paper", seed=seed, **small, **settings)
-    return RunConfig.for_task(task, protocol="paper", seed=seed, steps=20_000, **settings)
+    return RunConfig.for_task(task, protocol="paper", seed=seed, steps=20_000, engine="compiled", **settings)
 
 
 def _branch(plain: RunConfig, task: Task, budget: Budget, *, batch_seed: int | None = None) -> RunConfig:

@@ -132,10 +132,6 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _reach_steps(self) -> "RunConfig":
-        if self.interventions and self.engine != "eager":
-            raise ValueError(
-                f"interventions reach into steps, which engine {self.engine!r} takes as one program: use engine 'eager'"
-            )
         for one in self.interventions:
             if one.subspace == "given":
                 raise ValueError("a run is of its configuration alone: write the vectors to a file, give file:PATH")

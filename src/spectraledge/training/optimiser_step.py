@@ -1,7 +1,7 @@
 """One optimiser step of S networks at once: loss, gradient, clipping, AdamW, and what moved the weights."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,16 +53,57 @@ class Rates(NamedTuple):
     clip: Tensor
 
 
-class Changes(Protocol):
-    """What changes the steps of some of the networks; see `Intervening`."""
+def take_gradient(
+    architecture: Architecture,
+    layout: Layout,
+    flat: Flat,
+    rates: Rates,
+    inputs_S2N: Tensor,
+    labels_SNO: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of a step as AdamW sees them, and add them as they came to `flat.gradient`.
 
-    def before(self, gradient_SP: Tensor, shrink_S1: Tensor) -> None:
-        """Change gradients in place, as AdamW would see them, and note the weights, which decay is to multiply."""
-        ...
+    Definition: the gradient of the mean cross-entropy, summed over answers, scaled to a norm of at most `clip` as
+    `torch.nn.utils.clip_grad_norm_` does.
 
-    def after(self) -> None:
-        """Change the weights in place, and the sum of what decay alone has moved them by."""
-        ...
+    Args:
+        architecture: Of the networks.
+        layout: How parameters lie in a row.
+        flat: Where the networks are.
+        rates: AdamW's numbers at this step.
+        inputs_S2N: See `Architecture.encode`.
+        labels_SNO: Right answers, int64.
+
+    Returns:
+        Losses in nats and gradient norms before clipping, each of shape (S,), and the gradients, (S, P).
+    """
+    losses_S, gradients = architecture.loss_and_gradient(layout.split(flat.weights), inputs_S2N, labels_SNO)
+    gradient_SP = layout.join_rows(gradients)
+    norms_S1 = torch.linalg.vector_norm(gradient_SP, dim=1, keepdim=True)
+    flat.gradient.add_(gradient_SP)
+    gradient_SP.mul_((rates.clip / (norms_S1 + 1e-6)).clamp(max=1.0))
+    return losses_S, norms_S1.squeeze(1), gradient_SP
+
+
+def move_weights(betas: tuple[float, float], flat: Flat, rates: Rates, gradient_SP: Tensor) -> None:
+    """Take the step along gradients as `torch.optim.AdamW` does (decay before the step, decoupled), in place.
+
+    Law: θ changes by what is added to `decay`, plus AdamW's own step, exactly.
+
+    Args:
+        betas: AdamW's.
+        flat: Changed in place.
+        rates: AdamW's numbers at this step.
+        gradient_SP: The gradients.
+    """
+    flat.clipped.add_(gradient_SP)
+    flat.decay.addcmul_(flat.weights, rates.shrink - 1)
+    flat.first.lerp_(gradient_SP, 1 - betas[0])
+    flat.second.mul_(betas[1]).addcmul_(gradient_SP, gradient_SP, value=1 - betas[1])
+    # Both sides of the published fraction times the root: one pass fewer over all parameters.
+    change = flat.second.sqrt().add_(rates.epsilon)
+    torch.div(flat.first, change, out=change).mul_(rates.size)
+    flat.weights.mul_(rates.shrink).sub_(change)
 
 
 def take_step(
@@ -73,14 +114,8 @@ def take_step(
     rates: Rates,
     inputs_S2N: Tensor,
     labels_SNO: Tensor,
-    changes: Changes | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Take one step in place.
-
-    Definition: the gradient of the mean cross-entropy, summed over answers, scaled to a norm of at most `clip` as
-    `torch.nn.utils.clip_grad_norm_` does, then AdamW as `torch.optim.AdamW` does (decay before the step, decoupled).
-    Law: θ changes by what is added to `decay`, plus AdamW's own step, exactly. Where an update is changed, both parts
-    are mapped as their sum is.
+    """Take one whole step in place: `take_gradient`, then `move_weights`.
 
     Args:
         architecture: Of the networks.
@@ -90,26 +125,10 @@ def take_step(
         rates: AdamW's numbers at this step.
         inputs_S2N: See `Architecture.encode`.
         labels_SNO: Right answers, int64.
-        changes: What changes the step, if anything; without it nothing is computed for it.
 
     Returns:
         Losses in nats and gradient norms before clipping, each of shape (S,).
     """
-    losses_S, gradients = architecture.loss_and_gradient(layout.split(flat.weights), inputs_S2N, labels_SNO)
-    gradient = layout.join_rows(gradients)
-    norms_S1 = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-    flat.gradient.add_(gradient)
-    gradient.mul_((rates.clip / (norms_S1 + 1e-6)).clamp(max=1.0))
-    if changes is not None:
-        changes.before(gradient, rates.shrink)
-    flat.clipped.add_(gradient)
-    flat.decay.addcmul_(flat.weights, rates.shrink - 1)
-    flat.first.lerp_(gradient, 1 - betas[0])
-    flat.second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-    # Both sides of the published fraction times the root: one pass fewer over all parameters.
-    change = flat.second.sqrt().add_(rates.epsilon)
-    torch.div(flat.first, change, out=change).mul_(rates.size)
-    flat.weights.mul_(rates.shrink).sub_(change)
-    if changes is not None:
-        changes.after()
-    return losses_S, norms_S1.squeeze(1)
+    losses_S, norms_S, gradient_SP = take_gradient(architecture, layout, flat, rates, inputs_S2N, labels_SNO)
+    move_weights(betas, flat, rates, gradient_SP)
+    return losses_S, norms_S

@@ -2,8 +2,9 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,15 @@ from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
 from spectraledge.training.intervening import Intervening
-from spectraledge.training.optimiser_step import ADAM_EPSILON, MOVES, Flat, Rates, take_step
+from spectraledge.training.optimiser_step import (
+    ADAM_EPSILON,
+    MOVES,
+    Flat,
+    Rates,
+    move_weights,
+    take_gradient,
+    take_step,
+)
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
 from spectraledge.training.saved_state import State
@@ -303,18 +312,38 @@ class Stack:
             labels_SNO[i, : len(member.task)] = member.task.answers_NO
         self._inputs_S2N = self.architecture.encode(torch.from_numpy(pairs_SN2).to(device))
         self._labels_SNO = torch.from_numpy(labels_SNO).to(device)
-        step = compiled_if(take_step, shared.engine, device.type)
-        fixed = self.architecture, self.layout, shared.betas, self.flat
-
+        compiled = functools.partial(compiled_if, engine=shared.engine, device_type=device.type)
         changes = _Changes(self.layout, self.flat, self.members)
+        if changes:
+            # Windows and their directions are followed from outside of a program.
+            self._step = self._changed_step(compiled(take_gradient), compiled(move_weights), changes)
+            return
+        step = compiled(take_step)
+        fixed = self.architecture, self.layout, shared.betas, self.flat
 
         def take(*operands: Tensor) -> tuple[Tensor, ...]:
             *rates, inputs, labels = operands
-            losses_S, norms_S = step(*fixed, Rates(*rates), inputs, labels, changes or None)
+            losses_S, norms_S = step(*fixed, Rates(*rates), inputs, labels)
             return losses_S, norms_S
 
-        # Windows and their directions are followed from outside of a graph.
-        self._step = Replay(take) if device.type == "cuda" and not changes else take
+        self._step = Replay(take) if device.type == "cuda" else take
+
+    def _changed_step(
+        self, gradient: Callable[..., Any], move: Callable[..., Any], changes: "_Changes"
+    ) -> Callable[..., tuple[Tensor, ...]]:
+        """Return a step whose gradients and updates are changed on the way; both parts of it may be programs."""
+        betas = self.members[0].config.betas
+
+        def take(*operands: Tensor) -> tuple[Tensor, ...]:
+            *numbers, inputs, labels = operands
+            rates = Rates(*numbers)
+            losses_S, norms_S, gradient_SP = gradient(self.architecture, self.layout, self.flat, rates, inputs, labels)
+            changes.before(gradient_SP, rates.shrink)
+            move(betas, self.flat, rates, gradient_SP)
+            changes.after()
+            return losses_S, norms_S
+
+        return take
 
     def _batches(self, steps: int) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Draw every run's next batches: `Architecture.encode`d inputs (S, 2, n), and labels (S, n, O), per step."""
@@ -354,7 +383,7 @@ class Stack:
 
 
 class _Changes:
-    """Interventions on rows of a stack."""
+    """Interventions on rows of a stack; where an update is changed, decay's part of it is mapped as the whole is."""
 
     def __init__(self, layout: Layout, flat: Flat, members: Sequence[Member]) -> None:
         self._layout = layout
@@ -369,6 +398,7 @@ class _Changes:
         return bool(self._changed)
 
     def before(self, gradient_SP: Tensor, shrink_S1: Tensor) -> None:
+        """Change gradients in place, as AdamW is to see them, and note the weights, which decay is to multiply."""
         self._decays = []
         for place, interventions, weights, _ in self._changed:
             interventions.before_step(weights)
@@ -377,6 +407,7 @@ class _Changes:
             self._decays.append({name: weights[name] * (shrink_S1[place] - 1) for name in interventions.moved})
 
     def after(self) -> None:
+        """Change the weights in place, and the sum of what decay alone has moved them by."""
         for (_, interventions, weights, sums), alone in zip(self._changed, self._decays, strict=True):
             mapped = dict(alone)
             interventions.after_step(weights, mapped)
