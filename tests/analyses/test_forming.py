@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spectraledge.analyses.forming import LastWave
+from spectraledge.analyses.forming import LastWave, own_functions
 from spectraledge.analyses.score import score_run
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.modes import grouping_basis
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.tasks import grouping, named_task
@@ -49,10 +50,26 @@ def test_a_planted_wave_becomes_one_broad_stripe() -> None:
     group = grouping(task, "sum")
     wave_N = np.cos(2 * np.pi * 5 * group.groups_N / 23)
     values_ND = np.outer(wave_N, [0.0, 3.0, 4.0])
-    rows = LastWave.of(values_ND, group).picture(7, values_ND)
+    rows = LastWave.of(values_ND, group, group).picture(7, values_ND)
     assert set(rows["step"]) == {7}
     picture = np.zeros((23, 23))
     picture[rows["place_a"], rows["place_b"]] = rows["value"]
     place = np.arange(23)
     broad = np.sqrt(2) * np.cos(2 * np.pi * (place[:, None] + place) / 23)
     np.testing.assert_allclose(picture * np.sign(picture[0, 0]), broad, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sum", "dlog_sum"])
+def test_functions_divide_a_picture(name: str) -> None:
+    group = grouping(named_task("add", modulus=11), name)
+    table = own_functions(group)
+    covered_N = group.groups_N >= 0
+    functions_KE = table.pivot(index="column", columns="element", values="value").to_numpy()
+    values_Kn = functions_KE[:, group.groups_N[covered_N]]
+    np.testing.assert_allclose(values_Kn @ values_Kn.T, np.eye(len(values_Kn)), atol=1e-12)
+    held = grouping_basis(group)
+    response_N1 = np.random.default_rng(3).normal(size=(121, 1))
+    (label,) = table.loc[table["column"] == 3, "subspace"].unique()
+    chosen = values_Kn[table.drop_duplicates("column")["subspace"].to_numpy() == label]
+    expected = chosen.T @ (chosen @ (response_N1[covered_N, 0] - response_N1[covered_N, 0].mean()))
+    np.testing.assert_allclose(held.projection(response_N1, label)[covered_N, 0], expected, atol=1e-12)

@@ -214,3 +214,8 @@ def test_usual_tables_can_be_read_as_attributes(run: Path, copied: Path) -> None
     changed = result.with_tables(modes=pd.DataFrame())
     assert changed.modes.empty
     assert changed.selection is result.selection
+
+
+def test_every_table_has_a_name_of_its_own() -> None:
+    names = [table.name for analysis in ANALYSES.values() for table in analysis.tables]
+    assert len(names) == len(set(names))

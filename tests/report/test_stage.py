@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from spectraledge.analyses.readings import Parts
+from spectraledge.modes import grouping_basis
 from spectraledge.report.clip import clip
 from spectraledge.report.curve_plot import STEPS as CURVE_STEPS
 from spectraledge.report.curve_plot import curve_plot
@@ -22,10 +24,17 @@ from spectraledge.report.page_writer import page_html
 from spectraledge.report.printed import draw_charts
 from spectraledge.report.sound import RATE, SECONDS, sound
 from spectraledge.report.stage import LIMIT, SHADES, Act, Stage
+from spectraledge.report.style import SIGNED
+from spectraledge.tasks import grouping, named_task
 
 STEPS = tuple(range(0, 2000, 100))
 SIDE, LINES, BRIGHT = 11, 5, 3
 CHROMIUM = shutil.which("chromium")
+
+SIGNED_SHADES = [
+    [np.interp(i / SHADES, np.linspace(0, 1, len(SIGNED)), channel) for channel in np.transpose(SIGNED)]
+    for i in range(SHADES + 1)
+]
 
 
 def act(last: int, rises: float) -> Act:
@@ -36,7 +45,11 @@ def act(last: int, rises: float) -> Act:
     waves_TMM = generator.normal(size=(last, SIDE, SIDE))
     waves_TMM[:, 0, 0] = np.nan
     labels = tuple(f"ω = {k + 1}" for k in range(LINES))
-    return Act(f"run of {last}", "It ended.", labels, share_ST, share_ST.sum(0), test_T, waves_TMM)
+    basis = grouping_basis(grouping(named_task("add", modulus=SIDE), "sum"))
+    elements_MM = (np.arange(SIDE)[:, None] + np.arange(SIDE)) % SIDE
+    elements_MM[0, 0] = -1
+    parts = Parts(elements_MM, basis.coefficients_GR, np.arange(2, SIDE, 2))
+    return Act(f"run of {last}", "It ended.", labels, share_ST, share_ST.sum(0), test_T, waves_TMM, parts, "a + b")
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +159,59 @@ def test_pointing_at_a_line_names_it(opened) -> None:
     opened.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] * (1 - (BRIGHT + 0.5) / LINES))
     words = opened.locator(".act").first.locator(".tip").text_content()
     assert re.fullmatch(rf"ω = {BRIGHT + 1} at step 1,900: 8\d\.\d%", words)
+
+
+def wave_of(tab, index: int) -> np.ndarray:
+    read = "(all, at) => Array.from(all[at].getContext('2d').getImageData(0, 0, 11, 11).data)"
+    return np.array(tab.eval_on_selector_all(".wave canvas", read, index), np.float64).reshape(SIDE, SIDE, 4)[..., :3]
+
+
+def test_pointing_at_a_line_shows_its_part_of_the_wave(opened, stage: Stage) -> None:
+    opened.wait_for_function("document.querySelector('.wave canvas').width === 11")
+    opened.locator("input[type=range]").fill("10")
+    whole = wave_of(opened, 0)
+    box = opened.locator(".score canvas").first.bounding_box()
+    opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * (1 - (BRIGHT + 0.5) / LINES))
+    assert not np.array_equal(wave_of(opened, 0), whole)
+    picture = stage.acts[0].waves_TMM[10]
+    shades = np.rint((np.clip(picture, -LIMIT, LIMIT) + LIMIT) / (2 * LIMIT) * SHADES) - SHADES / 2
+    sums = np.array([np.nansum(shades[stage.acts[0].parts.elements_MM == g]) for g in range(SIDE)])
+    angles = 2 * np.pi * (BRIGHT + 1) * np.arange(SIDE) / SIDE
+    part = sum(f * (f @ sums) * 2 / SIDE**2 for f in (np.cos(angles), np.sin(angles)))
+    place = np.clip(np.floor(part + SHADES / 2 + 0.5), 0, SHADES)[stage.acts[0].parts.elements_MM]
+    expected = np.array(SIGNED_SHADES)[place.astype(int)]
+    expected[0, 0] = 255
+    # The first row of a picture is its upper one; a shade is one in rounding at most.
+    np.testing.assert_allclose(wave_of(opened, 0)[::-1], expected, atol=20)
+    assert opened.locator(".act").first.locator(".whole").text_content().endswith(f"only ω = {BRIGHT + 1}")
+    assert opened.locator("tr.lit").get_attribute("data-function") == f"ω = {BRIGHT + 1}"
+    opened.mouse.move(0, 0)
+    np.testing.assert_array_equal(wave_of(opened, 0), whole)
+    assert opened.locator("tr.lit").count() == 0
+
+
+def test_a_function_is_kept_and_in_the_address(opened, browser) -> None:
+    opened.locator("input[type=range]").fill("10")
+    row = opened.locator("[data-function='ω = 2']")
+    row.locator("button").focus()
+    opened.keyboard.press("Enter")
+    opened.mouse.move(0, 0)
+    assert row.get_attribute("class") == "lit"
+    address = opened.evaluate("location.href")
+    assert address.endswith("#step=1000&function=%CF%89%20%3D%202")
+    tab = browser.new_page(reduced_motion="reduce")
+    tab.goto(address)
+    tab.wait_for_function("document.querySelector('tr.lit')?.dataset.function === 'ω = 2'")
+    assert tab.text_content("output") == "step 1,000"
+    tab.close()
+
+
+def test_functions_as_numbers_are_those_of_the_step(opened, stage: Stage) -> None:
+    opened.locator("input[type=range]").fill("5")
+    found = opened.eval_on_selector_all("[data-function] td", "all => all.map(one => parseFloat(one.textContent))")
+    ends = [row for row, _ in stage.functions]
+    expected = [100 * act.share_ST[act.labels.index(label), 5] for label in ends for act in stage.acts]
+    np.testing.assert_allclose(found, expected, atol=0.8)
 
 
 def test_the_page_sounds_as_the_file_does(opened, stage: Stage) -> None:

@@ -70,7 +70,19 @@ def test_hashes_are_those_of_earlier_versions() -> None:
     before = quick.model_copy(update={"analysis": AnalysisConfig(seed=42)})
     assert before.hash.startswith("dcd42e5fe3133509")
     assert quick.grows(before)
-    assert recipe("paper", seeds=(42, 137, 2024), budget="small").hash.startswith("5e4a2c413d95341b")
+    paper = recipe("paper", seeds=(42, 137, 2024), budget="small")
+    assert paper.hash.startswith("66d1be0a2477dba6")
+    scored = {run.run_id for run in paper.runs if "score" in paper.other_analyses.get(run.run_id, ())}
+    single = [run for run in paper.runs if "+" not in run.task]
+    assert scored == {run.run_id for run in single if run.seed == 42}
+    unscored = {
+        run.run_id: tuple(name for name in paper.other_analyses[run.run_id] if name != "score")
+        for run in paper.runs
+        if run.run_id in paper.other_analyses and (run.weight_decay or run not in single)
+    }
+    before = paper.model_copy(update={"other_analyses": unscored})
+    assert before.hash.startswith("5e4a2c413d95341b")
+    assert paper.grows(before)
     assert recipe("quick").runs[0].run_id == "add-mod97-wd1-seed42-c5028e8e"
     found = {name: analysis.hash(AnalysisConfig())[:6] for name, analysis in ANALYSES.items()}
     assert found == {

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import Column, Table
+from spectraledge.modes import grouping_basis
 from spectraledge.modes.waves import wave, widest_axis
 from spectraledge.tasks import Grouping
 
@@ -20,16 +21,27 @@ class LastWave:
     Attributes:
         axis_D: Direction of the read-out along which group means vary most in the end.
         size: Root mean square of the function along it in the end.
+        elements_N: The element of the task's own group that every pair belongs to; −1 for none.
         places_N2: Rank of a and of b among all by their position on that wave; −1 for a pair outside the basis.
     """
 
     axis_D: Float
     size: float
+    elements_N: NDArray[np.int64]
     places_N2: NDArray[np.int64]
 
     @classmethod
-    def of(cls, values_ND: Float, grouping: Grouping) -> "LastWave":
-        """Choose the view from the function at the last snapshot, shape (N, D), and the grouping that orders inputs."""
+    def of(cls, values_ND: Float, grouping: Grouping, own: Grouping) -> "LastWave":
+        """Choose the view.
+
+        Args:
+            values_ND: The function at the last snapshot, shape (N, D).
+            grouping: The one that orders inputs.
+            own: The task's own one.
+
+        Returns:
+            The view.
+        """
         centred_ND = values_ND - values_ND[grouping.groups_N >= 0].mean(axis=0)
         axis_D = widest_axis(centred_ND, grouping)
         size = float(np.sqrt(np.mean(np.square(centred_ND @ axis_D))))
@@ -39,7 +51,7 @@ class LastWave:
         keys_n2 = phases_N2[covered_N] * grouping.order + coordinates_N2[covered_N]
         places_N2 = np.full(phases_N2.shape, -1)
         places_N2[covered_N] = np.unique(keys_n2, return_inverse=True)[1].reshape(-1, 2)
-        return cls(axis_D, size or 1.0, places_N2)
+        return cls(axis_D, size or 1.0, own.groups_N, places_N2)
 
     def picture(self, step: int, values_ND: Float) -> pd.DataFrame:
         """Return the rows of one snapshot, see `FORMING`, from the function there, shape (N, D)."""
@@ -49,6 +61,7 @@ class LastWave:
             "step": np.int64(step),
             "place_a": self.places_N2[kept_N, 0].astype(np.int32),
             "place_b": self.places_N2[kept_N, 1].astype(np.int32),
+            "element": self.elements_N[kept_N].astype(np.int32),
             "value": (centred_nD @ self.axis_D / self.size).astype(np.float32),
         }
         return pd.DataFrame(columns)
@@ -61,9 +74,40 @@ FORMING = Table(
         "step": Column("the snapshot", "step"),
         "place_a": Column("rank of a by its position on the wave that dominates in the end, from 0"),
         "place_b": Column("rank of b"),
+        "element": Column("the element of the task's own group that the pair belongs to; −1 for none"),
         "value": Column(
             "centred logits projected on the direction of answers along which their group means vary most in the end",
             "its root mean square in the end",
         ),
+    },
+)
+
+
+def own_functions(own: Grouping) -> pd.DataFrame:
+    """Write down the functions of a task's own group: with them a picture divides into theirs.
+
+    Args:
+        own: The grouping.
+
+    Returns:
+        See `FUNCTIONS`.
+    """
+    basis = grouping_basis(own)
+    elements, columns = basis.coefficients_GR.shape
+    return FUNCTIONS.frame(
+        (basis.subspaces[basis.subspace_R[column]], column, element, basis.coefficients_GR[element, column])
+        for column in range(columns)
+        for element in range(elements)
+    )
+
+
+FUNCTIONS = Table(
+    "own_functions",
+    "function of the task's own group, and element",
+    {
+        "subspace": Column("the subspace that it belongs to"),
+        "column": Column("which function, from 0"),
+        "element": Column("the element, as in `forming`"),
+        "value": Column("what it is there; functions are orthonormal over all pairs that have an element"),
     },
 )

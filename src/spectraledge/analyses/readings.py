@@ -1,5 +1,6 @@
 """What is read from a run's modes and selection: bands of nulls, single frequencies, and the wave as a picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,21 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What divides a picture over all pairs into functions of the task's own group: x becomes Σ_r f_r ⟨f_r, x⟩.
+
+    Attributes:
+        elements_MM: The element of the pair at every place of a and b; −1 for none.
+        functions_EK: Functions of all subspaces side by side, orthonormal over the pairs.
+        ends_S: Where in them the functions of each own subspace end, in the order of the score.
+    """
+
+    elements_MM: NDArray[np.int64]
+    functions_EK: NDArray[np.float64]
+    ends_S: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class OwnScore:
     """How the function that a run computes on test pairs divides over its task's own functions, at every snapshot.
 
@@ -58,6 +74,7 @@ class OwnScore:
         chance: Share that values permuted among the inputs have in all of them together.
         waves_TMM: The function projected on the direction of answers along which it varies most in the end, by position
             of a and b on that wave, in units of its root mean square then; NaN for no value. None where not measured.
+        parts: How that picture divides into own functions; None where not measured.
     """
 
     steps_T: NDArray[np.int64]
@@ -65,6 +82,7 @@ class OwnScore:
     share_ST: NDArray[np.float64]
     chance: float
     waves_TMM: NDArray[np.float64] | None
+    parts: "Parts | None"
 
     @property
     def own_T(self) -> NDArray[np.float64]:
@@ -117,8 +135,9 @@ def own_score(run: RunResult) -> OwnScore | None:
         return None
     table = rows.pivot(index="subspace", columns="step", values="share").reindex(list(dict.fromkeys(rows["subspace"])))
     chance = rows[rows["step"] == rows["step"].iloc[0]]["chance"].sum()
+    labels = tuple(map(str, table.index))
     return OwnScore(
-        table.columns.to_numpy(np.int64), tuple(map(str, table.index)), table.to_numpy(), float(chance), _waves(run)
+        table.columns.to_numpy(np.int64), labels, table.to_numpy(), float(chance), _waves(run), _parts(run, labels)
     )
 
 
@@ -131,6 +150,19 @@ def _waves(run: RunResult) -> NDArray[np.float64] | None:
     waves = np.full((len(steps), side, side), np.nan)
     waves[places, forming["place_a"], forming["place_b"]] = forming["value"]
     return waves
+
+
+def _parts(run: RunResult, labels: Sequence[str]) -> Parts | None:
+    functions, forming = run.table("own_functions"), run.table("forming")
+    if functions.empty or "element" not in forming:
+        return None
+    first = forming[forming["step"] == forming["step"].iloc[0]]
+    side = int(first[["place_a", "place_b"]].to_numpy().max()) + 1
+    elements_MM = np.full((side, side), -1)
+    elements_MM[first["place_a"], first["place_b"]] = first["element"]
+    of_label = functions.pivot(index=["subspace", "column"], columns="element", values="value")
+    held = [of_label.loc[[label]].to_numpy() for label in labels]
+    return Parts(elements_MM, np.concatenate(held).T, np.cumsum([len(rows) for rows in held]))
 
 
 def band(values: pd.Series) -> Band | None:

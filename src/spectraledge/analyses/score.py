@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
-from spectraledge.analyses.forming import FORMING, LastWave
+from spectraledge.analyses.forming import FORMING, FUNCTIONS, LastWave, own_functions
 from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, carrier_rows, growth_tables
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
@@ -41,7 +41,7 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
         dtype: Precision of passes. Default single (our choice: shares agree with those of double precision to 1e-5).
 
     Returns:
-        `SCORE` and `FORMING` by name.
+        `SCORE`, `FORMING` and `FUNCTIONS` by name.
 
     Raises:
         InputError: if the folder is no run, or a basis is unknown.
@@ -50,7 +50,8 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
     """
     run = RecordedRun.open(folder)
     last = Network.at(run, run.steps[-1], dtype=dtype).readout(FUNCTION).astype(np.float64)
-    wave, formed = LastWave.of(last, grouping(run.task, run.wave_basis)), []
+    own = grouping(run.task, run.task.structure)
+    wave, formed = LastWave.of(last, grouping(run.task, run.wave_basis), own), []
 
     def passing() -> Iterator[Network]:
         for step in run.steps:
@@ -59,7 +60,8 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
             yield network
 
     score = _states(run, _groupings(run, settings.bases), passing())
-    return {SCORE.name: score, FORMING.name: pd.concat(formed, ignore_index=True)}
+    forming = pd.concat(formed, ignore_index=True)
+    return {SCORE.name: score, FORMING.name: forming, FUNCTIONS.name: own_functions(own)}
 
 
 def growth_run(
@@ -197,7 +199,7 @@ SCORE = Table(
         "half": Column("which pairs: all, train, test; subspaces are those of functions on these pairs"),
     },
 )
-SCORING = Analysis("score", score_run, (SCORE, FORMING), settings=("bases",))
+SCORING = Analysis("score", score_run, (SCORE, FORMING, FUNCTIONS), settings=("bases",))
 GROWING = Analysis(
     "growth",
     growth_run,

@@ -69,6 +69,8 @@ def _act(run: RunResult, score: OwnScore, steps_T: np.ndarray, title: str) -> Ac
         own_T=score.own_T[places_T],
         test_T=evaluated["test_accuracy"].to_numpy(np.float64)[at_T],
         waves_TMM=None if score.waves_TMM is None else score.waves_TMM[places_T],
+        parts=score.parts,
+        own=basis_label(run.structure),
     )
 
 

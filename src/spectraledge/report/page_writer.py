@@ -94,6 +94,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "top": SHADES,
         "loudest": LOUDEST,
         "silent": SILENT,
+        "comparable": [stage.acts.index(act) for act in stage.comparable],
         "acts": [
             {
                 "labels": act.labels,
@@ -103,6 +104,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
                 "test": [round(float(value), 4) for value in act.test_T],
                 "own": [round(float(value), 4) for value in act.own_T],
                 "waves": act.sprite,
+                "parts": act.packed_parts,
                 "side": 0 if act.waves_TMM is None else act.waves_TMM.shape[1],
             }
             for act in stage.acts

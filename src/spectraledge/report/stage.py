@@ -3,10 +3,13 @@
 import base64
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from spectraledge.analyses.readings import Parts
 
 Float = NDArray[np.float64]
 
@@ -29,6 +32,10 @@ LIMIT = 2.0
 """Shades end here, in units of the last wave's root mean square."""
 
 
+_MOST = 32_767
+"""The largest 16-bit integer."""
+
+
 @dataclass(frozen=True)
 class Act:
     """One run on the stage.
@@ -42,6 +49,8 @@ class Act:
         test_T: Test accuracy.
         waves_TMM: The function projected on one read-out direction, by positions of a and b; NaN for no value. None if
             that was not measured.
+        parts: How these pictures divide into the functions; None where that is not known.
+        own: Of which variable they are functions.
     """
 
     title: str
@@ -51,6 +60,8 @@ class Act:
     own_T: Float
     test_T: Float
     waves_TMM: Float | None = None
+    parts: Parts | None = None
+    own: str = ""
 
     @property
     def last(self) -> int:
@@ -92,7 +103,25 @@ class Act:
     def packed(self) -> str:
         """Roots of shares as bytes, 255 for all energy, in base 64: what the page draws and sounds."""
         root_ST = np.sqrt(np.clip(self.share_ST, 0, 1))
-        return base64.b64encode(np.rint(root_ST * 255).astype(np.uint8).tobytes()).decode()
+        return _base64(np.rint(root_ST * 255), np.uint8)
+
+    @property
+    def packed_parts(self) -> dict[str, Any] | None:
+        """`parts` as 16-bit integers in base 64, functions as shares of the largest value."""
+        if self.parts is None:
+            return None
+        largest = float(np.abs(self.parts.functions_EK).max())
+        return {
+            "elements": _base64(self.parts.elements_MM[::-1], np.int16),
+            "functions": _base64(self.parts.functions_EK.T / largest * _MOST, np.int16),
+            "largest": largest / _MOST,
+            "ends": self.parts.ends_S.tolist(),
+        }
+
+
+def _base64(values: NDArray[Any], kind: type[np.integer[Any]]) -> str:
+    little_endian = np.dtype(kind).newbyteorder("<")
+    return base64.b64encode(np.rint(values).astype(little_endian).tobytes()).decode()
 
 
 @dataclass(frozen=True)
@@ -114,3 +143,18 @@ class Stage:
     rest: int
     caption: str
     nothing: str
+
+    @property
+    def comparable(self) -> tuple[Act, ...]:
+        """The acts whose functions are those of the first one."""
+        first = self.acts[0]
+        return tuple(act for act in self.acts if (act.own, act.labels) == (first.own, first.labels))
+
+    @property
+    def functions(self) -> list[tuple[str, list[float]]]:
+        """Each function with its share at the end of every comparable act, the largest of the first act first."""
+        rows = [
+            (label, [float(act.share_ST[place, -1]) for act in self.comparable])
+            for place, label in enumerate(self.acts[0].labels)
+        ]
+        return sorted(rows, key=lambda row: -row[1][0])

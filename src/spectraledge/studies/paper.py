@@ -73,7 +73,7 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         seed=seeds[0],
     )
     few = seeds[:FEW_SEEDS]
-    more = {run.run_id: (*analysis.analyses, *_further(run, few)) for run in single if run.weight_decay}
+    more = {run.run_id: (*analysis.analyses, *_further(run, few)) for run in single}
     return StudyConfig(
         name="paper",
         questions="paper",
@@ -84,10 +84,11 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
 
 
 def _further(run: RunConfig, few: tuple[int, ...]) -> tuple[str, ...]:
-    """What is measured of a single-task run with weight decay beside the step: the costlier it is, the fewer runs."""
-    if run.task not in LEARNED:
-        return ()
-    names = ["representation"]
+    """What is measured of a single-task run beside the step: the costlier it is, the fewer runs."""
+    shown = ("score",) if run.seed == few[0] else ()
+    if run.task not in LEARNED or not run.weight_decay:
+        return shown
+    names = [*shown, "representation"]
     if run.seed in few:
         names += ["cousage", "autoencoder", *(["reuse"] if run.task in part_names(TRI) else [])]
     return tuple(names)

@@ -14,6 +14,7 @@
     return shade(colours[i], colours[i + 1], spot - i);
   };
   const bytes = text => Uint8Array.from(atob(text), one => one.charCodeAt(0));
+  const integers = text => new Int16Array(bytes(text).buffer);
   const number = step => step.toLocaleString("en-GB");
 
   const acts = data.acts.map((act, index) => {
@@ -30,7 +31,11 @@
         picture.data.set(colour, 4 * ((rows - 1 - row) * frames + frame));
       }
     pen.putImageData(picture, 0, 0);
-    const found = {act, box, rows, at, canvas, wave, shades: null, lit: -1};
+    const found = {act, box, rows, at, canvas, wave, shades: null};
+    if (act.parts) found.parts = {
+      elements: integers(act.parts.elements), functions: integers(act.parts.functions),
+      count: integers(act.parts.functions).length / act.parts.ends[rows - 1],
+    };
     if (act.waves) {
       const sprite = new Image();
       sprite.onload = () => {
@@ -48,16 +53,68 @@
   });
 
   const palette = Array.from({length: 256}, (_, i) => mix(data.signed, Math.min(i, data.top) / data.top));
+  // The part of a wave that is one function, by element of the group: the sum of f ⟨f, wave⟩ over its functions f.
+  const partOf = (one, row, from) => {
+    const {elements, functions, count} = one.parts, {ends, largest} = one.act.parts;
+    const sums = new Float64Array(count), part = new Float64Array(count);
+    for (let i = 0; i < elements.length; i++)
+      if (elements[i] >= 0) sums[elements[i]] += one.shades[from + 4 * i] - data.top / 2;
+    for (let k = row ? ends[row - 1] : 0; k < ends[row]; k++) {
+      let held = 0;
+      for (let e = 0; e < count; e++) held += functions[k * count + e] * largest * sums[e];
+      for (let e = 0; e < count; e++) part[e] += functions[k * count + e] * largest * held;
+    }
+    return part;
+  };
   const drawWave = (one, frame) => {
     if (!one.shades) return;
     const side = one.act.side, pen = one.wave.getContext("2d"), picture = pen.createImageData(side, side);
     const from = 4 * side * side * Math.min(frame, one.act.last - 1);
+    const row = one.parts && isComparable(one) ? one.act.labels.indexOf(lit) : -1;
+    const part = row < 0 ? null : partOf(one, row, from);
     for (let i = 0; i < side * side; i++) {
-      const value = one.shades[from + 4 * i];
+      let value = one.shades[from + 4 * i];
+      if (part && value <= data.top) value = Math.max(0, Math.min(data.top, Math.round(part[one.parts.elements[i]] + data.top / 2)));
       picture.data.set(value > data.top ? [255, 255, 255, 255] : [...palette[value], 255], 4 * i);
     }
     pen.putImageData(picture, 0, 0);
+    one.box.querySelector(".whole").textContent =
+      part ? `of its answers over all pairs (a, b), only ${lit}` : "its answers over all pairs (a, b)";
   };
+
+  // A function is lit while one points at it, or else the one that was kept.
+  let lit = "", kept = "";
+  const isComparable = one => data.comparable.includes(acts.indexOf(one));
+  const lines = [...place.querySelectorAll("[data-function]")];
+  const numbers = lines.map(line => ({
+    row: acts[0].act.labels.indexOf(line.dataset.function), cells: [...line.querySelectorAll("td")],
+  }));
+  const light = label => {
+    lit = label || kept;
+    for (const one of acts) {
+      const row = isComparable(one) ? one.act.labels.indexOf(lit) : -1, stripe = one.box.querySelector(".stripe");
+      stripe.hidden = row < 0;
+      stripe.style.top = `${100 * (one.rows - 1 - row) / one.rows}%`;
+      stripe.style.height = `${100 / one.rows}%`;
+      drawWave(one, frame);
+    }
+    for (const line of lines) {
+      line.classList.toggle("lit", line.dataset.function === lit);
+      line.querySelector("button").setAttribute("aria-pressed", line.dataset.function === kept);
+    }
+  };
+  const keep = label => { kept = label === kept ? "" : label; light(""); mark(); };
+  const reveal = label => {
+    const line = lines.find(one => one.dataset.function === label), box = place.querySelector(".functions");
+    if (line) box.scrollTop = line.offsetTop - box.clientHeight / 2;
+  };
+  for (const line of lines) {
+    line.addEventListener("pointerenter", () => light(line.dataset.function));
+    line.addEventListener("pointerleave", () => light(""));
+    line.addEventListener("focusin", () => light(line.dataset.function));
+    line.addEventListener("focusout", () => light(""));
+    line.addEventListener("click", () => keep(line.dataset.function));
+  }
 
   let frame = frames - 1, timer = 0, audio = null;
   const show = to => {
@@ -73,9 +130,15 @@
         `test accuracy ${(100 * one.act.test[now]).toFixed(0)}%, own functions ${(100 * one.act.own[now]).toFixed(0)}%`;
       drawWave(one, frame);
     }
+    for (const {row, cells} of numbers)
+      data.comparable.forEach((index, i) => {
+        const one = acts[index];
+        cells[i].textContent = `${(100 * one.at(row, Math.min(frame, one.act.last - 1))).toFixed(1)}%`;
+      });
     dispatchEvent(new CustomEvent("training-step", {detail: data.steps[frame]}));
   };
-  const mark = () => history.replaceState(null, "", `#step=${data.steps[frame]}`);
+  const mark = () => history.replaceState(
+    null, "", `#step=${data.steps[frame]}` + (kept ? `&function=${encodeURIComponent(kept)}` : ""));
   const stop = () => {
     cancelAnimationFrame(timer); timer = 0;
     playing.textContent = "▶ Play"; playing.setAttribute("aria-pressed", "false");
@@ -136,25 +199,30 @@
   });
   chosen.addEventListener("change", () => { if (timer) play(frame, frames - 1, 20 * (frames - frame) / frames, mark); });
   for (const one of acts) {
-    const tip = one.box.querySelector(".tip"), stripe = one.box.querySelector(".stripe");
+    const tip = one.box.querySelector(".tip");
+    let before = "";
     const point = event => {
       const box = one.canvas.getBoundingClientRect();
       const row = Math.max(0, Math.min(one.rows - 1, Math.floor(one.rows * (1 - (event.clientY - box.top) / box.height))));
       const at = Math.max(0, Math.min(frames - 1, Math.floor(frames * (event.clientX - box.left) / box.width)));
-      stripe.style.top = `${100 * (one.rows - 1 - row) / one.rows}%`;
-      stripe.style.height = `${100 / one.rows}%`; stripe.hidden = false;
+      const label = one.act.labels[row];
+      if (label !== before) {
+        before = label;
+        if (isComparable(one)) { light(label); reveal(label); }
+      }
       const share = at < one.act.last ? `${(100 * one.at(row, at)).toFixed(1)}%` : "not trained so long";
-      tip.textContent = `${one.act.labels[row]} at step ${number(data.steps[at])}: ${share}`;
+      tip.textContent = `${label} at step ${number(data.steps[at])}: ${share}`;
       return at;
     };
     one.canvas.addEventListener("pointermove", event => { const at = point(event); if (event.buttons) { stop(); show(at); mark(); } });
     one.canvas.addEventListener("pointerdown", event => { stop(); show(point(event)); mark(); });
-    one.canvas.addEventListener("pointerleave", () => { stripe.hidden = true; tip.textContent = ""; });
+    one.canvas.addEventListener("pointerleave", () => { before = tip.textContent = ""; light(""); });
   }
   const asked = () => {
-    const step = /^#step=(\d+)$/.exec(location.hash);
+    const step = /^#step=(\d+)(?:&function=(.+))?$/.exec(location.hash);
     if (!step) return -1;
     const wanted = +step[1];
+    if (step[2]) { kept = decodeURIComponent(step[2]); light(""); reveal(kept); }
     return data.steps.reduce((best, one, i) => Math.abs(one - wanted) < Math.abs(data.steps[best] - wanted) ? i : best, 0);
   };
   const follow = () => {
