@@ -14,7 +14,9 @@ from pathlib import Path
 
 import checkpoints
 import gpu
+import measures
 import numpy as np
+import page
 import responses
 import spectra
 import torch
@@ -27,7 +29,7 @@ import training
 from spectraledge.trajectory import environment
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = {part.__name__: part for part in (training, spectra, responses, tracker, checkpoints, gpu)}
+PARTS = {part.__name__: part for part in (training, spectra, responses, measures, tracker, checkpoints, page, gpu)}
 
 
 def main(chosen: list[str]) -> None:

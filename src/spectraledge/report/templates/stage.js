@@ -52,7 +52,9 @@
     return found;
   });
 
-  const palette = Array.from({length: 256}, (_, i) => mix(data.signed, Math.min(i, data.top) / data.top));
+  // Pixels as one number each, as they lie in memory; beyond the shades stands "no value", white.
+  const packed = new Uint8ClampedArray(4 * 256).fill(255), palette = new Uint32Array(packed.buffer);
+  for (let i = 0; i <= data.top; i++) packed.set(mix(data.signed, i / data.top), 4 * i);
   // The part of a wave that is one function, by element of the group: the sum of f ⟨f, wave⟩ over its functions f.
   const partOf = (one, row, from) => {
     const {elements, functions, count} = one.parts, {ends, largest} = one.act.parts;
@@ -68,14 +70,14 @@
   };
   const drawWave = (one, frame) => {
     if (!one.shades) return;
-    const side = one.act.side, pen = one.wave.getContext("2d"), picture = pen.createImageData(side, side);
-    const from = 4 * side * side * Math.min(frame, one.act.last - 1);
+    const side = one.act.side, pen = one.wave.getContext("2d"), picture = one.picture ??= pen.createImageData(side, side);
+    const pixels = new Uint32Array(picture.data.buffer), from = 4 * side * side * Math.min(frame, one.act.last - 1);
     const row = one.parts && isComparable(one) ? one.act.labels.indexOf(lit) : -1;
     const part = row < 0 ? null : partOf(one, row, from);
-    for (let i = 0; i < side * side; i++) {
+    for (let i = 0; i < pixels.length; i++) {
       let value = one.shades[from + 4 * i];
       if (part && value <= data.top) value = Math.max(0, Math.min(data.top, Math.round(part[one.parts.elements[i]] + data.top / 2)));
-      picture.data.set(value > data.top ? [255, 255, 255, 255] : [...palette[value], 255], 4 * i);
+      pixels[i] = palette[value];
     }
     pen.putImageData(picture, 0, 0);
     one.box.querySelector(".whole").textContent =

@@ -1,0 +1,75 @@
+"""The function over training: its score, what makes it grow and what carries that, against a careful person's way."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from baselines import PlainLoop, perturbed_responses
+from measuring import Row, gemm_rate, in_turn, row
+from responses import TANGENT_FLOP
+
+from spectraledge import RunConfig, named_task
+from spectraledge.analyses.score import growth_run, score_run
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.tasks import default_groupings, grouping
+from spectraledge.training.run_folder import train_in_folder
+from training import STEP_FLOP
+
+SNAPSHOTS, EVERY, STRIDE = 36, 10, 4
+DERIVATIVES = 9
+"""Of each measured interval: six groups of parameters, the mean update, the optimizer's step and weight decay."""
+
+
+def score(folder: Path, plain: PlainLoop, rate: float) -> Row:
+    """A forward pass per snapshot; the plain way takes group means and their power for the same groupings."""
+    task = RecordedRun.open(folder).task
+    groups = [grouping(task, name) for name in default_groupings(task)]
+    pairs = torch.from_numpy(task.pairs_N2)
+
+    def by_hand() -> None:
+        for _ in range(SNAPSHOTS):
+            with torch.no_grad():
+                logits = plain.model(pairs).numpy()
+            centred = logits - logits.mean(1, keepdims=True)
+            for half in (slice(None), slice(0, len(pairs) // 2), slice(len(pairs) // 2, None)):
+                for group in groups:
+                    kept = group.groups_N[half] >= 0
+                    sums = np.zeros((group.order, centred.shape[1]))
+                    np.add.at(sums, group.groups_N[half][kept], centred[half][kept])
+                    np.abs(np.fft.rfft(sums, axis=0)) ** 2
+
+    before, after, ratio = in_turn(by_hand, lambda: score_run(folder, AnalysisConfig()), 3)
+    limit = SNAPSHOTS * STEP_FLOP / 3 * len(pairs) / 512 / rate
+    return row(
+        f"score: {SNAPSHOTS} snapshots × {len(pairs):,} pairs", before, after, ratio, limit, "a forward pass each"
+    )
+
+
+def growth(folder: Path, plain: PlainLoop, rate: float) -> Row:
+    """Derivatives by hand against central differences, and one gradient; each of measured intervals."""
+    task = RecordedRun.open(folder).task
+    pairs, intervals = torch.from_numpy(task.pairs_N2), len(range(1, SNAPSHOTS)[::-1][::STRIDE])
+    moves = [{name: torch.randn_like(p) for name, p in plain.model.named_parameters()} for _ in range(DERIVATIVES)]
+
+    def by_hand() -> None:
+        for _ in range(intervals):
+            perturbed_responses(plain.model, moves, pairs, 1e-4)
+            plain.model(pairs).square().sum().backward()
+
+    before, after, ratio = in_turn(by_hand, lambda: growth_run(folder, AnalysisConfig(stride=STRIDE)), 1)
+    limit = intervals * DERIVATIVES * len(pairs) / 512 * TANGENT_FLOP / rate
+    name = f"growth and carriers: {intervals} intervals, {DERIVATIVES} derivatives each"
+    return row(name, before, after, ratio, limit, "products of the derivatives")
+
+
+def rows() -> list[Row]:
+    task = named_task("add")
+    config = RunConfig.for_task(task, protocol="paper", steps=(SNAPSHOTS - 1) * EVERY, every=EVERY)
+    plain, rate = PlainLoop(), gemm_rate(torch.float32)
+    plain.model.eval()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "run"
+        train_in_folder(folder, config, task)
+        return [score(folder, plain, rate), growth(folder, plain, rate)]
