@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from spectraledge.analyses.centroids import SIZES
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.cause_claims import CAUSE_CLAIMS, CHANGES, OTHER, PERMUTED, changed_text, evaluate_causes
 from spectraledge.claims.design import CONDITIONS
@@ -15,7 +16,20 @@ from spectraledge.trajectory import Manifest
 SEEDS = (42, 137, 2024, 1)
 
 
-def planted(steps=None, ratios=None, losses=None, seeds=SEEDS, never=()):
+def centroids(moved, wobble):
+    """A table in which kinds move centroids so far, a window of 6 and (behind "1 ") one of 1."""
+    usual = dict.fromkeys(("update", "gradient", "permuted", "1 gradient", "1 permuted", "block", "random"), 1.0)
+    widths = {"update": wobble, "gradient": wobble, "1 gradient": wobble}
+    rows = [
+        ("answer", size, name.removeprefix("1 "), 1 if name.startswith("1 ") else 6, draw, value * widths.get(name, 1))
+        for name, value in (usual | (moved or {})).items()
+        for draw in range(3)
+        for size in SIZES
+    ]
+    return pd.DataFrame(rows, columns=["form", "size", "kind", "window", "draw", "moved"])
+
+
+def planted(steps=None, ratios=None, losses=None, seeds=SEEDS, never=(), moved=None):
     """Results of the study as if runs had taken so many steps, and branches and ablations had come out so.
 
     Runs differ by a per cent, so that intervals have a width.
@@ -43,6 +57,7 @@ def planted(steps=None, ratios=None, losses=None, seeds=SEEDS, never=()):
             rows += [("span", draw, "equal", span) for draw in range(3)] + [
                 ("random", draw, "equal", random) for draw in range(3)
             ]
+            tables["centroids"] = centroids(moved, wobble)
             tables["ablation"] = pd.DataFrame(rows, columns=["kind", "draw", "amount", "test_loss"])
         manifest = Manifest(
             config={}, config_hash="", step=5000, grokked_step=taken, seeds={}, environment={}, test_accuracy=1.0
@@ -126,3 +141,12 @@ def test_changed_runs_belong_to_no_condition_of_others() -> None:
     titles = {run.title for run in planted(seeds=(42,))}
     assert "a + b mod 11, weight decay 1, remove:edge:3" in titles
     assert "a + b mod 11, weight decay 1, forked at step 100" in titles
+
+
+def test_centroids_are_compared_with_those_of_permuted_answers() -> None:
+    alike = {"update": 2.0, "gradient": 30.0, "permuted": 30.0, "1 gradient": 200.0, "1 permuted": 200.0}
+    claims = found(planted(moved=alike))["verdict"]
+    assert claims["edge-moves-centroids"] == claims["gradient-moves-centroids"] == "replicates"
+    assert claims["answers-move-centroids"] == claims["answers-move-centroids-over-a-window"] == "does not"
+    claims = found(planted(moved=alike | {"1 permuted": 100.0}))["verdict"]
+    assert (claims["answers-move-centroids"], claims["answers-move-centroids-over-a-window"]) == ("replicates", "does not")

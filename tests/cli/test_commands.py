@@ -24,6 +24,7 @@ COMMANDS = [
     ("modes",),
     ("score",),
     ("ablate",),
+    ("centroids",),
     ("fork",),
     ("checkpoints", "list"),
     ("checkpoints", "verify"),
@@ -70,6 +71,14 @@ def test_ablate_ends_in_a_sentence(command: Command, tiny_run: Path, tmp_path: P
     found = json.loads(command("ablate", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
     assert found["found"] in done.out
     assert set(found) == {"ablation", "ablated_functions", "found"}
+
+
+def test_centroids_end_in_a_sentence(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    done = command("centroids", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path)
+    assert done.code == 0
+    assert "the leading directions of the gradients' window move centroids" in done.out
+    found = json.loads(command("centroids", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
+    assert set(found) == {"centroids", "found"}
 
 
 def test_fork_compares_branches(command: Command, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 ReadoutName = Literal["residual", "normed", "logits"]
@@ -141,6 +142,17 @@ class HasTokenTable(Protocol):
         """Return what the first position reads of every token, (tokens, D)."""
         ...
 
+    def embedded_logits(self, parameters: Parameters, vectors_N2D: Tensor) -> Tensor:
+        """Answer inputs that are given as two vectors each, as they stand in a table of embeddings.
+
+        Returns:
+            Shape (N, tokens).
+
+        Raises:
+            InputError: if the network has no such table.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Attention:
@@ -171,3 +183,8 @@ class HasAttention(Protocol):
     def read_heads(self) -> ReadOut:
         """Return as a read-out what every head adds to the stream at position 0, (N, layers · heads · D)."""
         ...
+
+
+def rows_of_their_own(vectors_N2D: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a table of embeddings with a row for every place of every input, and the inputs that read it, (N, 2)."""
+    return vectors_N2D.flatten(0, 1), torch.arange(2 * len(vectors_N2D), device=vectors_N2D.device).view(-1, 2)

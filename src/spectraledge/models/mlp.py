@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spectraledge.models.architecture import Parameters
+from spectraledge.errors import InputError
+from spectraledge.models.architecture import Parameters, rows_of_their_own
 from spectraledge.models.modules import ModuleArchitecture
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "square": torch.square}
@@ -108,3 +109,10 @@ class MLPArchitecture(ModuleArchitecture):
         if "embedding.weight" in parameters:
             return parameters["embedding.weight"]
         return parameters["layers.0.weight"][:, : self.tokens].t()
+
+    def embedded_logits(self, parameters: Parameters, vectors_N2D: Tensor) -> Tensor:
+        """Answer inputs by their embeddings."""
+        if "embedding.weight" not in parameters:
+            raise InputError("this network reads one-hot vectors and has no embeddings: make it with inputs='embedded'")
+        table, inputs_N2 = rows_of_their_own(vectors_N2D)
+        return self.still({**parameters, "embedding.weight": table}, inputs_N2)["logits"]

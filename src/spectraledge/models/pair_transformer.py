@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.models.architecture import READOUTS, Attention, Parameters, ReadOut, ReadoutName
+from spectraledge.models.architecture import READOUTS, Attention, Parameters, ReadOut, ReadoutName, rows_of_their_own
 from spectraledge.models.gradients import loss_and_gradient
 from spectraledge.models.heads import HeadOutputs
 from spectraledge.models.initial_weights import drawn_transformer
@@ -140,6 +140,14 @@ class PairTransformer:
     def token_table(self, parameters: Parameters) -> Tensor:
         """Return the token embedding."""
         return parameters["token_embedding.weight"]
+
+    def embedded_logits(self, parameters: Parameters, vectors_N2D: Tensor) -> Tensor:
+        """Answer inputs by their embeddings."""
+        table, inputs_N2 = rows_of_their_own(vectors_N2D)
+        seen: Readout = torch.func.functional_call(
+            self.module(), {**parameters, "token_embedding.weight": table}, (inputs_N2,)
+        )
+        return seen.logits_NC
 
 
 def _group(name: str) -> str:

@@ -35,6 +35,13 @@ _LEADS = {
         "What the run moved its weights by along the leading directions is taken back, and as much along others. Rows "
         "are test losses over those without as much along directions at random.",
     ),
+    "gradients": (
+        "Do gradients see what the network learns?",
+        "A centroid is the gradient of an input's logit with respect to its embeddings: what the answer depends on "
+        "there. Rows are how far directions move the centroids of 1,024 pairs, squared, over how far others do. "
+        "Gradients and centroids share the network's derivative, so gradients for permuted answers are the fair "
+        "comparison.",
+    ),
 }
 """Title and first words of each part, by the section of its claims."""
 

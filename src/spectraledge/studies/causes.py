@@ -28,7 +28,8 @@ def causes(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         budget: "small" is 160 steps of small networks mod 11.
 
     Returns:
-        The study: of each seed a run in which nothing is changed, analysed by `ablation`; one for each of `CHANGES`;
+        The study: of each seed a run in which nothing is changed, analysed by
+        `ablation` and `centroids`; one for each of `CHANGES`;
         and from step `FORK_STEP` of the first, branches on its own answers, on permuted ones, on another task and with
         other batches, analysed by `branches`.
 
@@ -52,7 +53,7 @@ def causes(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         measured |= {run.run_id: () for run in changed} | {run.run_id: ("branches",) for run in branches}
     own = structure_of(TASK), structure_of(OTHER)
     analysis = AnalysisConfig(
-        analyses=("ablation",), window=6 if budget == "small" else 20, nulls=20, seed=seeds[0], bases=own
+        analyses=("ablation", "centroids"), window=6 if budget == "small" else 20, nulls=20, seed=seeds[0], bases=own
     )
     return StudyConfig(name="causes", questions="causes", runs=tuple(runs), analysis=analysis, other_analyses=measured)
 
