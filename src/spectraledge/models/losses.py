@@ -9,6 +9,9 @@ from torch.nn import functional as F
 LossName = Literal["cross-entropy", "mse"]
 """Losses; see `answer_losses`."""
 
+LOSSES: dict[LossName, str] = {"cross-entropy": "cross-entropy", "mse": "squared error"}
+"""Every loss, and how it is written."""
+
 LOSS_UNITS: dict[LossName, str] = {"cross-entropy": "nats", "mse": "logit²"}
 """The unit of each."""
 

@@ -23,7 +23,7 @@ from spectraledge.training.optimiser_step import take_gradient, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
 from spectraledge.training.saved_state import State
-from spectraledge.training.step_rules import ADAM_EPSILON, MOVES, Flat, Rates, StepRule
+from spectraledge.training.step_rules import ADAM_EPSILON, MEMORY, MOVES, Flat, Rates, StepRule
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
@@ -136,7 +136,7 @@ class Member:
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return all that the rest of the run depends on, as tensors and text; `moves` is not part of it."""
         flat = self._stack.flat
-        tensors = {name: getattr(flat, name)[self._place] for name in ("weights", "first", "second")}
+        tensors = {name: getattr(flat, name)[self._place] for name in ("weights", *MEMORY)}
         text = {
             "step": str(self.step),
             "gradient_norm": repr(self.gradient_norm),
@@ -369,7 +369,7 @@ class Stack:
         size_TS, epsilon_TS = rate / (1 - first**count_TS) * root_TS, ADAM_EPSILON * root_TS
         like = functools.partial(torch.tensor, dtype=self.flat.weights.dtype, device=self.flat.weights.device)
         numbers_S4 = like([[c.learning_rate, c.shrink, c.weight_decay, c.clip_norm or inf] for c in configs])
-        rate_S1, shrink_S1, pull_S1, clip_S1 = numbers_S4.split(1, dim=1)
+        rate_S1, shrink_S1, pull_S1, clip_S1 = torch.split(numbers_S4, 1, dim=1)
         sizes, epsilons = like(size_TS).unsqueeze(2), like(epsilon_TS).unsqueeze(2)
         return [
             Rates(rate_S1, shrink_S1, pull_S1, size, epsilon, clip_S1)

@@ -29,6 +29,9 @@ ADAM_EPSILON = 1e-8
 MOVES = ("decay", "gradient", "clipped")
 """The fields of `Flat` that say what moved the weights."""
 
+MEMORY = ("first", "second")
+"""The fields of `Flat` that an optimizer remembers gradients in."""
+
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of Muon's iteration (Jordan 2024, kellerjordan.github.io/posts/muon); PyTorch's, as the next two."""
 
