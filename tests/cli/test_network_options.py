@@ -1,6 +1,8 @@
 """Other networks than the transformer, from the command line."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 from cli_support import Command
@@ -28,10 +30,12 @@ def test_an_mlp_is_trained_and_analysed(command: Command, tmp_path: Path) -> Non
 
 def test_the_second_published_network_is_one_line(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    network = ("--model", "mlp", "--hidden", 32, "--activation", "square", "--no-bias", "--loss", "mse")
-    steps = ("--optimizer", "adam", "--betas", 0.9, 0.999, "--weight-decay", 2e-4, "--clip-norm", 0, "--batch-size", 0)
-    length = ("--train-fraction", 0.8, "--steps", 40, "--every", 2, "--stop-accuracy", 2)
-    trained = command("train", "add", "--modulus", 7, *network, *steps, *length, "--out", folder)
+    page = (Path(__file__).parents[2] / "docs/networks.md").read_text()
+    (line,) = re.findall(
+        r"^spectraledge (train add --modulus 71 .*?)\nspectraledge", page, flags=re.DOTALL | re.MULTILINE
+    )
+    small = ("--modulus", 7, "--hidden", 32, "--train-fraction", 0.8, "--steps", 40, "--every", 2, "--out", folder)
+    trained = command(*shlex.split(line.replace("\\\n", " ")), *small)
     assert trained.code == 0
     config = RunConfig.of_run(folder)
     assert (config.optimizer, config.loss, config.betas, config.batch_size) == ("adam", "mse", (0.9, 0.999), 0)
