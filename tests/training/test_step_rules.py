@@ -7,7 +7,7 @@ from network_cases import write_module
 from spectraledge.errors import InputError
 from spectraledge.models import answer_losses
 from spectraledge.tasks import any_task
-from spectraledge.training import Member, RunConfig, Stack, Trainer, train_in_folder
+from spectraledge.training import Intervention, Member, RunConfig, Stack, Trainer, train_in_folder
 from spectraledge.training.step_rules import OPTIMIZERS, Flat, Rates, StepRule, orthogonalised
 from spectraledge.trajectory import Layout, find_snapshots
 
@@ -136,6 +136,19 @@ def test_a_stack_is_its_runs_one_by_one(network_model, optimizer):
         alone = Trainer(*run)
         alone.advance(STEPS)
         assert_alike(member.weights(), alone.weights(), start, TOLERANCE[optimizer])
+
+
+@every_optimizer
+def test_an_intervention_changes_the_update_and_the_part_of_decay(network_model, optimizer):
+    config, task = configured(network_model("mlp"), optimizer, interventions=[Intervention.of("remove:all")])
+    trainer = Trainer(config, task)
+    start = {name: value.clone() for name, value in trainer.weights().items()}
+    trainer.advance(STEPS)
+    for name, value in trainer.weights().items():
+        watched = name == "layers.0.weight"
+        assert torch.equal(value, start[name]) == watched
+        if watched:
+            torch.testing.assert_close(trainer.moves()["decay"][name], 0 * value, rtol=0, atol=1e-8)
 
 
 class Killed(BaseException):
