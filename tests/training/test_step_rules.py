@@ -151,6 +151,19 @@ def test_an_intervention_changes_the_update_and_the_part_of_decay(network_model,
             torch.testing.assert_close(trainer.moves()["decay"][name], 0 * value, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_compiled_steps_are_the_eager_ones(network_model, optimizer):
+    compiled, eager = (
+        Trainer(*configured(network_model("published_mlp"), optimizer, loss="mse", engine=engine))
+        for engine in ("compiled", "eager")
+    )
+    start = {name: value.clone() for name, value in eager.weights().items()}
+    for trainer in (compiled, eager):
+        trainer.advance(STEPS)
+    assert_alike(compiled.weights(), eager.weights(), start, TOLERANCE[optimizer])
+    assert compiled.evaluate().test_loss == pytest.approx(eager.evaluate().test_loss, rel=1e-2)
+
+
 class Killed(BaseException):
     """Stands for a signal."""
 
