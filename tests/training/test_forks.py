@@ -195,10 +195,11 @@ def test_without_a_state_the_memory_is_filled_anew(parents, tmp_path, name, smal
     assert [one.step for one in find_snapshots(tmp_path / "fork")] == [60, 80, 100]
 
 
-def test_the_memory_is_that_of_gradients_at_these_weights(parents, small_task):
-    """Against running means of autograd's gradients, by definition."""
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_memory_is_that_of_gradients_at_these_weights(parents, small_task, optimizer):
+    """Against running means of autograd's gradients, by definition; SGD's are sums, with decay's part."""
     parent, warm_up = parents["default"], 30
-    config = fork_config(parent, small_task, step=60, steps=40, warm_up=warm_up)
+    config = fork_config(parent, small_task, step=60, steps=40, warm_up=warm_up, optimizer=optimizer)
     made = origin(parent, config)
     plain = Trainer(RunConfig.of_run(parent).model_copy(update={"interventions": ()}), small_task)
     architecture, layout = plain.stack.architecture, plain.stack.layout
@@ -214,8 +215,14 @@ def test_the_memory_is_that_of_gradients_at_these_weights(parents, small_task):
         labels = torch.from_numpy(small_task.answers_NO[chosen])[None]
         gradient = layout.join_rows(architecture.loss_and_gradient(parameters, inputs, labels)[1])[0].double()
         gradient = gradient * min(1.0, 1.0 / float(gradient.norm()))
-        first, second = 0.9 * first + 0.1 * gradient, 0.98 * second + 0.02 * gradient**2
-    scale = [(1 - beta**60) / (1 - beta**warm_up) for beta in (0.9, 0.98)]
+        if optimizer == "sgd":
+            first = 0.95 * first + gradient + layout.join_rows(parameters)[0].double()
+        else:
+            first, second = 0.9 * first + 0.1 * gradient, 0.98 * second + 0.02 * gradient**2
+    fading = (0.95, 0.98) if optimizer == "sgd" else (0.9, 0.98)
+    scale = [(1 - beta**60) / (1 - beta**warm_up) for beta in fading]
+    if optimizer == "sgd":
+        second = torch.zeros_like(first)
     torch.testing.assert_close(made.tensors["first"].double(), first * scale[0], rtol=1e-3, atol=1e-8)
     torch.testing.assert_close(made.tensors["second"].double(), second * scale[1], rtol=1e-3, atol=1e-10)
 
