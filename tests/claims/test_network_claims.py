@@ -66,6 +66,9 @@ def test_planted_edges_and_steps_are_found() -> None:
     assert claims.loc["muon-nearer-edge", "verdict"] == "replicates"
     assert claims.loc["muon-nearer-edge", "value"] == pytest.approx(0.5, rel=0.03)
     assert claims.loc["muon-sooner", "value"] == pytest.approx(2, rel=0.03)
+    # A run that never learns counts with its last step.
+    never = found(planted(steps={"adamw": 60}, learned=("adamw",)))
+    assert never.loc["muon-sooner", "value"] == pytest.approx(2, rel=0.05)
 
 
 def test_a_control_that_generalises_and_a_network_that_does_not_are_left_out() -> None:

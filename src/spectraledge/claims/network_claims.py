@@ -4,7 +4,7 @@ Every effect is read at a run as published, beside the run of its seed in which 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.claims.design import SQUARES_DECAY, STEPS_MARGIN, TOOL_MARGIN
 from spectraledge.claims.effects import Effect, Read, Reading, RunReader, measure
 from spectraledge.claims.summaries import MeasuredEffects
-from spectraledge.claims.training_effects import grokked_step
+from spectraledge.claims.training_effects import steps_to_learn
 from spectraledge.claims.verdicts import Method, SeedClaim, Side, Verdicts, judge
 from spectraledge.training import RunConfig
 
@@ -94,24 +94,25 @@ def _gap(name: str) -> Read:
     return read
 
 
-def _with_muon(value: Callable[[RunResult, float], float]) -> Read:
-    """A number of the run with Muon up to a step that both reach, beside that with AdamW."""
-
-    def read(reader: RunReader) -> Reading | None:
-        config = reader.run.config
-        other = _beside(reader, config.task, optimizer=OPTIMIZER) if config.optimizer == "adamw" else None
-        if other is None:
-            return None
-        last = float(min(reader.run.manifest.step, other.manifest.step))
-        found, beside = value(other, last), value(reader.run, last)
-        return None if math.isnan(found) or math.isnan(beside) else Reading(found, beside)
-
-    return read
+def _with_muon(reader: RunReader) -> RunResult | None:
+    config = reader.run.config
+    return _beside(reader, config.task, optimizer=OPTIMIZER) if config.optimizer == "adamw" else None
 
 
-def _mean_k_star(run: RunResult, last: float) -> float:
-    edge = run.edge
-    return math.nan if edge.empty else float(edge.loc[edge["step"] <= last, "k_star"].mean())
+def _k_star(reader: RunReader) -> Reading | None:
+    """Mean edge position with Muon and with AdamW, up to a step that both reach."""
+    other = _with_muon(reader)
+    if other is None or other.edge.empty or reader.run.edge.empty:
+        return None
+    last = min(reader.run.manifest.step, other.manifest.step)
+    return Reading(*(float(run.edge.loc[run.edge["step"] <= last, "k_star"].mean()) for run in (other, reader.run)))
+
+
+def _sooner(reader: RunReader) -> Reading | None:
+    other = _with_muon(reader)
+    if other is None or not (other.grokked or reader.run.grokked):
+        return None
+    return Reading(steps_to_learn(other), steps_to_learn(reader.run))
 
 
 def _effects() -> Iterator[Effect]:
@@ -119,10 +120,9 @@ def _effects() -> Iterator[Effect]:
     for name, (words, _, _) in CONTROLS.items():
         yield Effect(f"gap:{name}", gap, "ratio", "ratio", words, _gap(name), TOOL_MARGIN)
     k_star = "mean edge position k* with Muon, up to where the shorter of both runs ends"
-    yield Effect("k-star:muon", k_star, "rank", "ratio", "the same with AdamW", _with_muon(_mean_k_star), TOOL_MARGIN)
+    yield Effect("k-star:muon", k_star, "rank", "ratio", "the same with AdamW", _k_star, TOOL_MARGIN)
     steps = "steps to a test accuracy of .95 with Muon"
-    taken = _with_muon(lambda run, last: grokked_step(run))
-    yield Effect("steps:muon", steps, "steps", "ratio", "the same with AdamW", taken, STEPS_MARGIN)
+    yield Effect("steps:muon", steps, "steps", "ratio", "the same with AdamW", _sooner, STEPS_MARGIN)
 
 
 NETWORK_EFFECTS = {effect.id: effect for effect in _effects()}

@@ -16,7 +16,7 @@ _LEADS = {
     "optimizer": (
         "What does Muon change?",
         "The transformer with Muon for its hidden matrices beside AdamW for all: same first weights, split, batches, "
-        "learning rate and weight decay.",
+        "learning rate and weight decay. A run that never generalises counts with its last step.",
     ),
 }
 """Title and first words of each part, by the section of its claims."""
