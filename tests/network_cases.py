@@ -97,6 +97,7 @@ MODELS: dict[str, dict[str, object]] = {
         "depth": 2,
         "activation": "square",
     },
+    "published_mlp": {"kind": "mlp", "hidden": 6, "activation": "square", "bias": False},
     "module": {"kind": "sums", "hidden": 4},
     "unstacked_module": {"kind": "one_hot"},
     "tied_module": {"kind": "tied"},

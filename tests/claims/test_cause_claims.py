@@ -149,4 +149,7 @@ def test_centroids_are_compared_with_those_of_permuted_answers() -> None:
     assert claims["edge-moves-centroids"] == claims["gradient-moves-centroids"] == "replicates"
     assert claims["answers-move-centroids"] == claims["answers-move-centroids-over-a-window"] == "does not"
     claims = found(planted(moved=alike | {"1 permuted": 100.0}))["verdict"]
-    assert (claims["answers-move-centroids"], claims["answers-move-centroids-over-a-window"]) == ("replicates", "does not")
+    assert (claims["answers-move-centroids"], claims["answers-move-centroids-over-a-window"]) == (
+        "replicates",
+        "does not",
+    )

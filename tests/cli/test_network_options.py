@@ -1,6 +1,8 @@
 """Other networks than the transformer, from the command line."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 from cli_support import Command
@@ -24,6 +26,38 @@ def test_an_mlp_is_trained_and_analysed(command: Command, tmp_path: Path) -> Non
     assert measured.code == 0
     assert "left out contrasts: the network has no attention heads" in measured.err
     assert json.loads(measured.out)["step"] == 24
+
+
+def test_the_second_published_network_is_one_line(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    page = (Path(__file__).parents[2] / "docs/networks.md").read_text()
+    (line,) = re.findall(
+        r"^spectraledge (train add --modulus 71 .*?)\nspectraledge", page, flags=re.DOTALL | re.MULTILINE
+    )
+    small = ("--modulus", 7, "--hidden", 32, "--train-fraction", 0.8, "--steps", 40, "--every", 2, "--out", folder)
+    trained = command(*shlex.split(line.replace("\\\n", " ")), *small)
+    assert trained.code == 0
+    config = RunConfig.of_run(folder)
+    assert (config.optimizer, config.loss, config.betas, config.batch_size) == ("adam", "mse", (0.9, 0.999), 0)
+    assert (config.clip_norm, config.weight_decay, config.model.bias) == (0.0, 2e-4, False)
+    assert command("modes", folder, "--nulls", 2, "--json").code == 0
+    forked = command("fork", folder, "--step", 20, "--steps", 10, "--optimizer", "sgd", "--nulls", 2)
+    assert forked.code == 0
+    assert "optimizer sgd: an optimizer other than the run's remembers no gradient at step 20" in forked.err
+
+
+def test_optimizers_that_do_not_fit_are_refused(command: Command, tmp_path: Path) -> None:
+    for arguments, message in (
+        (("--optimizer", "lion"), "optimizer: Input should be 'adamw', 'adam', 'sgd' or 'muon', got 'lion'"),
+        (("--loss", "hinge"), "loss: Input should be 'cross-entropy' or 'mse', got 'hinge'"),
+        (("--momentum", 0.5), "momentum belongs to sgd and muon, got 0.5 of adamw"),
+        (("--clip-norm", -1), "clip_norm: Input should be greater than or equal to 0"),
+        (("--no-bias",), "bias: Extra inputs are not permitted"),
+    ):
+        refused = command("train", "add", *arguments, *SMALL, "--out", tmp_path / "run")
+        assert refused.code == 2
+        assert message in refused.err
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_module_of_ones_own_is_trained_and_analysed(command: Command, tmp_path: Path) -> None:

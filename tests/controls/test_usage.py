@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
 from spectraledge.controls import diagonal_dominance, sharedness, usage, usage_correlations
 from spectraledge.errors import InputError
+from spectraledge.models import answer_losses
 
 
 def drawn(seed=0, count=3, inputs=11, classes=5):
@@ -17,17 +17,18 @@ def drawn(seed=0, count=3, inputs=11, classes=5):
     return logits, rng.standard_normal((count, inputs, classes)), rng.integers(classes, size=inputs)
 
 
-def test_usage_is_the_derivative_of_each_loss():
+@pytest.mark.parametrize("loss", ["cross-entropy", "mse"])
+def test_usage_is_the_derivative_of_each_loss(loss):
     logits_NC, response_KNC, labels_N = drawn()
-    found_KN = usage(logits_NC, response_KNC, labels_N)
+    found_KN = usage(logits_NC, response_KNC, labels_N, loss=loss)
     for k, response_NC in enumerate(response_KNC):
         _, expected_N = torch.func.jvp(
-            lambda logits: F.cross_entropy(logits, torch.from_numpy(labels_N), reduction="none"),
+            lambda logits: answer_losses(logits, torch.from_numpy(labels_N), loss),
             (torch.from_numpy(logits_NC),),
             (torch.from_numpy(response_NC),),
         )
         np.testing.assert_allclose(found_KN[k], expected_N.numpy(), rtol=1e-10, atol=1e-12)
-        shifted = usage(logits_NC, response_NC[None] + 7.0, labels_N)
+        shifted = usage(logits_NC, response_NC[None] + 7.0, labels_N, loss=loss)
         np.testing.assert_allclose(shifted[0], found_KN[k], atol=1e-12)
 
 

@@ -187,12 +187,12 @@ def test_weights_do_not_depend_on_the_programs_defaults(architecture, case):
 def test_what_is_there_only_of_some_networks(architecture):
     has = {case: architecture(case) for case in MODELS}
     assert [case for case, made in has.items() if isinstance(made, HasAttention)] == ["transformer"]
-    tables = ["transformer", "mlp", "embedded_mlp"]
+    tables = ["transformer", "mlp", "embedded_mlp", "published_mlp"]
     assert [case for case, made in has.items() if isinstance(made, HasTokenTable)] == tables
     assert [case for case, made in has.items() if "residual" not in made.readouts] == ["unstacked_module"]
     weights = {case: drawn(has[case]) for case in tables}
     widths = {case: tuple(has[case].token_table(weights[case]).shape) for case in tables}
-    assert widths == {"transformer": (5, 8), "mlp": (5, 6), "embedded_mlp": (5, 5)}
+    assert widths == {"transformer": (5, 8), "mlp": (5, 6), "embedded_mlp": (5, 5), "published_mlp": (5, 6)}
     # What a one-hot token adds to the first layer.
     first = torch.zeros(5, 10, dtype=torch.float64)
     first[:, :5] = torch.eye(5)

@@ -90,8 +90,9 @@ def test_a_fork_beside_its_run_finds_it(parents, tmp_path, small_task):
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_fork_that_is_stopped_goes_on(parents, tmp_path, small_task):
-    config = branch(parents["default"], tmp_path / "whole", weight_decay=0.1)
+@pytest.mark.parametrize("changes", [{"weight_decay": 0.1}, {"optimizer": "adam"}], ids=str)
+def test_a_fork_that_is_stopped_goes_on(parents, tmp_path, small_task, changes):
+    config = branch(parents["default"], tmp_path / "whole", **changes)
 
     def stop(_):
         raise KeyboardInterrupt
@@ -110,6 +111,7 @@ CHANGES = {
     "batch order": {"batch_seed": 5},
     "answers": {"answers": "permuted"},
     "another task": {"answers": "sub"},
+    "optimizer": {"optimizer": "sgd"},
     "an intervention": {"interventions": [Intervention.of("remove:random:40,on=gradient")]},
 }
 
@@ -193,10 +195,11 @@ def test_without_a_state_the_memory_is_filled_anew(parents, tmp_path, name, smal
     assert [one.step for one in find_snapshots(tmp_path / "fork")] == [60, 80, 100]
 
 
-def test_the_memory_is_that_of_gradients_at_these_weights(parents, small_task):
-    """Against running means of autograd's gradients, by definition."""
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_memory_is_that_of_gradients_at_these_weights(parents, small_task, optimizer):
+    """Against running means of autograd's gradients, by definition; SGD's are sums, with decay's part."""
     parent, warm_up = parents["default"], 30
-    config = fork_config(parent, small_task, step=60, steps=40, warm_up=warm_up)
+    config = fork_config(parent, small_task, step=60, steps=40, warm_up=warm_up, optimizer=optimizer)
     made = origin(parent, config)
     plain = Trainer(RunConfig.of_run(parent).model_copy(update={"interventions": ()}), small_task)
     architecture, layout = plain.stack.architecture, plain.stack.layout
@@ -212,10 +215,61 @@ def test_the_memory_is_that_of_gradients_at_these_weights(parents, small_task):
         labels = torch.from_numpy(small_task.answers_NO[chosen])[None]
         gradient = layout.join_rows(architecture.loss_and_gradient(parameters, inputs, labels)[1])[0].double()
         gradient = gradient * min(1.0, 1.0 / float(gradient.norm()))
-        first, second = 0.9 * first + 0.1 * gradient, 0.98 * second + 0.02 * gradient**2
-    scale = [(1 - beta**60) / (1 - beta**warm_up) for beta in (0.9, 0.98)]
+        if optimizer == "sgd":
+            first = 0.95 * first + gradient + layout.join_rows(parameters)[0].double()
+        else:
+            first, second = 0.9 * first + 0.1 * gradient, 0.98 * second + 0.02 * gradient**2
+    fading = (0.95, 0.98) if optimizer == "sgd" else (0.9, 0.98)
+    scale = [(1 - beta**60) / (1 - beta**warm_up) for beta in fading]
+    if optimizer == "sgd":
+        second = torch.zeros_like(first)
     torch.testing.assert_close(made.tensors["first"].double(), first * scale[0], rtol=1e-3, atol=1e-8)
     torch.testing.assert_close(made.tensors["second"].double(), second * scale[1], rtol=1e-3, atol=1e-10)
+
+
+@pytest.mark.parametrize("step", [60, 80])
+def test_another_optimizer_remembers_nothing(parents, small_task, step):
+    """Against PyTorch's, made there, with the snapshot's weights and the run's batches; a state is kept at 80 alone."""
+    config = fork_config(parents["default"], small_task, step=step, steps=20, optimizer="adam", weight_decay=0.01)
+    assert config.fork.warm_up == 0
+    trainer, other = (Trainer(config, small_task, origin=origin(parents["default"], config)) for _ in range(2))
+    run = Trainer(RunConfig.of_run(parents["default"]), small_task)
+    run.advance(step)
+    assert other.batches.state() == run.batches.state()
+    module = trainer.stack.architecture.module().to_empty(device="cpu")
+    module.load_state_dict(weights(parents["default"], step))
+    optimizer = torch.optim.Adam(module.parameters(), config.learning_rate, betas=config.betas, weight_decay=0.01)
+    for _ in range(5):
+        chosen = other.split.train_T[other.batches.draw()]
+        logits = module(torch.from_numpy(small_task.pairs_N2[chosen])).logits_NC
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(logits, torch.from_numpy(small_task.labels_N[chosen])).backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
+        optimizer.step()
+    trainer.advance(5)
+    before = weights(parents["default"], step)
+    for name, parameter in module.named_parameters():
+        if not name.endswith("qkv.bias"):
+            missed, moved = trainer.weights()[name] - parameter.detach(), parameter.detach() - before[name]
+            assert float(missed.norm()) <= 1e-3 * float(moved.norm()), name
+
+
+def test_a_fork_with_another_optimizer_is_forked_like_any_run(parents, tmp_path):
+    task, parent = recorded_task(parents["default"]), parents["default"]
+    first = fork_config(parent, task, step=40, steps=120, optimizer="muon")
+    train_in_folder(tmp_path / "first", first, task, parents=[parent], keep_states=[80])
+    branch(tmp_path / "first", tmp_path / "second", steps=80)
+    assert_equal_weights(tmp_path / "first", tmp_path / "second", 160)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_another_optimizers_memory_can_be_filled(parents, small_task, optimizer):
+    config = fork_config(parents["default"], small_task, step=60, steps=20, optimizer=optimizer, warm_up=30)
+    made = origin(parents["default"], config)
+    assert "remembers_since" not in made.text
+    assert float(made.tensors["first"].norm()) > 0
+    layout = Layout(architecture_of(config.model).shapes)
+    assert torch.equal(made.tensors["weights"], layout.join(weights(parents["default"], 60)))
 
 
 def test_states_are_kept_where_they_are_asked_for(parents):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig, Trainer
-from spectraledge.training.optimiser_step import MOVES
+from spectraledge.training.step_rules import MOVES
 
 
 def oracle(config, task, steps):

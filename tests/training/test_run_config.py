@@ -16,6 +16,9 @@ CHANGES = {
     "betas": (0.9, 0.99),
     "weight_decay": 0.0,
     "clip_norm": 2.0,
+    "optimizer": "muon",
+    "momentum": 0.5,
+    "loss": "mse",
     "steps": 800,
     "every": 50,
     "stop_accuracy": 0.9,
@@ -47,10 +50,20 @@ def test_a_configuration_survives_json(small_config):
 
 def test_every_field_is_in_the_hash(small_config):
     assert set(CHANGES) | {"task", "task_digest", "model"} == set(RunConfig.model_fields)
-    changed = [small_config(**{name: value}) for name, value in CHANGES.items()]
+    needed = {"momentum": {"optimizer": "sgd"}}
+    changed = [small_config(**{name: value} | needed.get(name, {})) for name, value in CHANGES.items()]
     hashes = {config.hash for config in [small_config(), *changed]}
     assert len(hashes) == len(CHANGES) + 1
     assert len({config.run_id for config in [small_config(), *changed]}) == len(CHANGES) + 1
+
+
+def test_settings_of_later_versions_leave_earlier_hashes_as_they_were(small_config, small_task):
+    assert not {"optimizer", "momentum", "loss"} & set(small_config().model_dump())
+    assert small_config().hash.startswith("94201b134805")
+    perceptron = RunConfig.for_task(small_task, {"kind": "mlp"})
+    assert "bias" not in perceptron.model_dump()["model"]
+    assert perceptron.hash.startswith("2f9509f79edd")
+    assert RunConfig.for_task(small_task, {"kind": "mlp", "bias": False}).hash != perceptron.hash
 
 
 def test_another_task_or_network_is_another_run(small_config, small_task):
@@ -85,14 +98,17 @@ def test_a_configuration_is_frozen(small_config):
         ({"seed": -1}, "seed: Input should be greater than or equal to 0, got -1"),
         ({"seed": 2**32}, "seed: Input should be less than 4294967296"),
         ({"train_fraction": 1.0}, "train_fraction: Input should be less than 1"),
-        ({"batch_size": 0}, "batch_size: Input should be greater than 0"),
+        ({"batch_size": -1}, "batch_size: Input should be greater than or equal to 0"),
         ({"learning_rate": 0.0}, "learning_rate: Input should be greater than 0"),
         ({"learning_rate": float("nan")}, "learning_rate: Input should be"),
         ({"weight_decay": -0.1}, "weight_decay: Input should be greater than or equal to 0"),
-        ({"clip_norm": 0}, "clip_norm: Input should be greater than 0"),
+        ({"clip_norm": -1}, "clip_norm: Input should be greater than or equal to 0"),
         ({"stop_patience": 0}, "stop_patience: Input should be greater than 0"),
         ({"protocol": "mine"}, "protocol: Input should be 'paper' or 'default', got 'mine'"),
-        ({"momentum": 0.9}, r"momentum: Extra inputs are not permitted, got 0\.9"),
+        ({"momentum": 0.9}, r"momentum belongs to sgd and muon, got 0\.9 of adamw"),
+        ({"optimizer": "lion"}, "optimizer: Input should be 'adamw', 'adam', 'sgd' or 'muon', got 'lion'"),
+        ({"loss": "hinge"}, "loss: Input should be 'cross-entropy' or 'mse', got 'hinge'"),
+        ({"nesterov": 1}, "nesterov: Extra inputs are not permitted, got 1"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(small_config, settings, message):

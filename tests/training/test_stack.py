@@ -119,6 +119,8 @@ def test_a_run_of_a_stack_resumes_alone_and_in_another_stack(tmp_path):
         (make(batch_size=16), "must agree in batch_size, got 32 and 16"),
         (make(every=30), "must agree in every, got 20 and 30"),
         (make(modulus=11), "must agree in model"),
+        (make(optimizer="sgd"), "must agree in optimizer, got adamw and sgd"),
+        (make(loss="mse"), "must agree in loss, got cross-entropy and mse"),
     ],
 )
 def test_runs_of_other_shapes_make_no_stack(tmp_path, other, message):

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, STEP, Analysis, Column, Drawing, Table
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.models import answer_losses
 from spectraledge.modes import Basis, grouping_basis, shares
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
@@ -56,7 +56,7 @@ class _Network:
         """Accuracies and mean losses on train and test pairs, share and energy of the task's own functions."""
         labels_N = self.network.labels_N.numpy()
         right_N = logits_NC.argmax(axis=1) == labels_N
-        loss_N = logsumexp(logits_NC, axis=1) - logits_NC[np.arange(len(labels_N)), labels_N]
+        loss_N = answer_losses(torch.from_numpy(logits_NC), self.network.labels_N, self.network.loss).numpy()
         halves = ~self.test_N, self.test_N
         energies_S = self.own.energies(logits_NC[None])[0]
         indices = self.own.indices(WHOLE)
@@ -205,8 +205,8 @@ def ablation_sentence(table: pd.DataFrame) -> str:
 _SCORES: Mapping[str, Column] = {
     "train_accuracy": Column("on the training pairs", "share"),
     "test_accuracy": Column("on the test pairs", "share"),
-    "train_loss": Column("mean cross-entropy on the training pairs", "nats"),
-    "test_loss": Column("the same on the test pairs", "nats"),
+    "train_loss": Column("mean loss on the training pairs: cross-entropy, or the squared error", "nats or logit²"),
+    "test_loss": Column("the same on the test pairs", "nats or logit²"),
     "own_share": Column(
         "of the logits' energy without mean, that the task's own functions hold, over all pairs", "share"
     ),

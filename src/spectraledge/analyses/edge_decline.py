@@ -170,7 +170,7 @@ def _weight_norm(folder: Path, config: RunConfig) -> Iterator[_Row]:
     metrics = read_table(whole(folder / "metrics.parquet"))
     norm_T = torch.from_numpy(metrics["weight_norm"].to_numpy(np.float64, copy=True))
     taken_T = torch.from_numpy(metrics["step"].to_numpy(np.float64, copy=True))
-    null_T = norm_T[0] * (1 - config.learning_rate * config.weight_decay) ** taken_T
+    null_T = norm_T[0] * config.shrink**taken_T
     least_T = torch.finfo(torch.float32).eps * norm_T[0].expand(len(norm_T))
     expected = _with_declines(null_T, least_T)
     for definition, series_T in _with_declines(norm_T, least_T).items():

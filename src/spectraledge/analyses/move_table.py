@@ -1,4 +1,4 @@
-"""What moved the weights in a window: Adam's own steps, weight decay, and how the two share the edge."""
+"""What moved the weights in a window: the optimizer's own steps, weight decay, and how the two share the edge."""
 
 from typing import NamedTuple
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from spectraledge.analyses.selection_tables import described
 from spectraledge.display import Displayed
-from spectraledge.models import TransformerConfig
+from spectraledge.models import LOSSES, TransformerConfig
 from spectraledge.tasks import task_title
-from spectraledge.training import RunConfig
+from spectraledge.training import OPTIMIZERS, RunConfig
 from spectraledge.trajectory import Manifest
 
 
@@ -20,7 +20,7 @@ class RunResult(Displayed):
     Attributes:
         config: Its configuration.
         manifest: Its manifest.
-        metrics: One row per evaluation: step, losses (nats), accuracies, gradient_norm, weight_norm.
+        metrics: One row per evaluation: step, losses, accuracies, gradient_norm, weight_norm.
         structure: Name of the task's own basis ("output" if it has no group); of a joint one, of its last part.
         formula: The operation as a person writes it.
         parameters: How many numbers are watched, P.
@@ -160,6 +160,8 @@ def run_title(config: RunConfig, formula: str, structure: str) -> str:
         f"weight decay {config.weight_decay:g}",
         "" if pairs == RunConfig.model_fields["train_fraction"].default else f"{pairs:.0%} of pairs train",
         "" if isinstance(model, TransformerConfig) else model.label,
+        "" if config.optimizer == "adamw" else OPTIMIZERS[config.optimizer],
+        "" if config.loss == "cross-entropy" else LOSSES[config.loss],
         _changed(config),
     ]
     return ", ".join(filter(None, parts))

@@ -128,7 +128,8 @@ def _usage(directions: LabelledDirections, networks: Mapping[str, Network]) -> F
             for rows_of_head, network in zip(found, networks.values(), strict=True):
                 logits_NC = network.later(response_ND, vector_1P, "logits")
                 labels_N = network.labels_N.numpy()
-                rows_of_head.append(usage(network.still["logits"].numpy(), logits_NC[None], labels_N)[0])
+                still_NC = network.still["logits"].numpy()
+                rows_of_head.append(usage(still_NC, logits_NC[None], labels_N, loss=network.loss)[0])
     return np.array(found)
 
 
@@ -152,8 +153,8 @@ USAGE = Table(
         "kind": KIND,
         "direction": DIRECTION,
         "eigenvalue": EIGENVALUE,
-        "slope": Column("mean over examples of a_k, the loss's derivative along the direction", "nats per weight"),
-        "energy": Column("mean over examples of a_k²", "nats² per weight²"),
+        "slope": Column("mean over examples of a_k, the loss's derivative along the direction", "loss per weight"),
+        "energy": Column("mean over examples of a_k²", "loss² per weight²"),
         "dominance": Column("d_k, diagonal dominance of the correlations near k", "correlation"),
         "effective_weight": Column("eigenvalue · d_k", "weight²"),
         "p": Column("of d_k, two-sided among the random directions; missing for these"),

@@ -15,7 +15,7 @@ from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.claims.design import STEPS_MARGIN, TOOL_MARGIN
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, measure
 from spectraledge.claims.summaries import MeasuredEffects
-from spectraledge.claims.training_effects import grokked_step
+from spectraledge.claims.training_effects import steps_to_learn
 from spectraledge.claims.verdicts import SeedClaim, Side, Verdicts, judge
 from spectraledge.tasks import structure_of
 from spectraledge.training import Intervention
@@ -72,12 +72,6 @@ def _branches(reader: RunReader, task: str, *, other_batches: bool = False) -> l
     return found
 
 
-def _steps(run: RunResult) -> float:
-    step = grokked_step(run)
-    # The last one where there is none: ratios are then closer to 1 than they are.
-    return float(run.manifest.step) if math.isnan(step) else step
-
-
 def _slower(name: str, beside: str = "") -> Read:
     def read(reader: RunReader) -> Reading | None:
         if not _unchanged(reader.run):
@@ -85,7 +79,7 @@ def _slower(name: str, beside: str = "") -> Read:
         changed, other = _changed(reader, name), _changed(reader, beside) if beside else reader.run
         if not changed or not other or not (changed.grokked or other.grokked):
             return None
-        return Reading(_steps(changed), _steps(other))
+        return Reading(steps_to_learn(changed), steps_to_learn(other))
 
     return read
 

@@ -120,6 +120,9 @@ class Condition:
         return rows[rows.groupby("seed")["task"].transform("nunique") == len(self.tasks)]
 
 
+SQUARES_DECAY = 2e-4
+"""Weight decay of the second published network, coupled (Tian 2025, arXiv 2509.21519)."""
+
 ARMS = {
     "alone": Condition("a² + b² alone", (ALONE,)),
     "beside-add": Condition("a² + b² with a + b", (f"add+{COMPOSITE}",)),
@@ -172,6 +175,7 @@ CONDITIONS: dict[str, Condition] = {
         whole=False,
     ),
     "no-decay": Condition("all tasks without weight decay", TASKS, 0.0),
+    "squares-learned": Condition("a + b in the network of squares", ("add",), SQUARES_DECAY, learned=True),
     "dual": Condition("a + b and a·b", (DUAL,)),
     **ARMS,
     **dict(_learned(name, condition) for name, condition in ARMS.items()),

@@ -37,14 +37,27 @@ def grokked_step(run: RunResult) -> float:
     return np.nan if run.manifest.grokked_step is None else float(run.manifest.grokked_step)
 
 
+def steps_to_learn(run: RunResult) -> float:
+    """First step at which a run has learned its task; its last one where it never has.
+
+    Ratios to runs of like budgets are then closer to 1 than they are.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The step.
+    """
+    step = grokked_step(run)
+    return float(run.manifest.step) if np.isnan(step) else step
+
+
 def _last_where_never(reader: RunReader) -> Reading:
     return Reading(float(reader.run.manifest.step) if np.isnan(grokked_step(reader.run)) else np.nan)
 
 
 def _steps(reader: RunReader) -> Reading:
-    # The last one where there is none: ratios to runs of like budgets are then closer to 1 than they are.
-    step = grokked_step(reader.run)
-    return _last_where_never(reader) if np.isnan(step) else Reading(step)
+    return Reading(steps_to_learn(reader.run))
 
 
 def _happens(happens: Callable[[RunResult], bool]) -> Read:

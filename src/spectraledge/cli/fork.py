@@ -16,6 +16,7 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.training import Intervention, train_in_folder
 from spectraledge.training import Progress as TrainingProgress
 from spectraledge.training.forks import WARM_UP, branch_runs
+from spectraledge.training.step_rules import OPTIMIZERS
 
 
 def fork(
@@ -37,6 +38,12 @@ def fork(
     ] = None,
     weight_decay: Annotated[list[float] | None, typer.Option(help="A branch with this weight decay.")] = None,
     learning_rate: Annotated[list[float] | None, typer.Option(help="A branch with this learning rate.")] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"A branch with another optimizer ({', '.join(OPTIMIZERS)}), which remembers nothing at first."
+        ),
+    ] = None,
     train_fraction: Annotated[
         list[float] | None, typer.Option(help="A branch in which this share of the pairs trains.")
     ] = None,
@@ -75,16 +82,23 @@ def fork(
         interventions=[Intervention.of(text) for text in intervene or ()],
         weight_decay=weight_decay or (),
         learning_rate=learning_rate or (),
+        optimizer=optimizer or (),
         train_fraction=train_fraction or (),
         batch_seed=batch_order or (),
     )
     place = out or folder.with_name(f"{folder.name}-fork-{step}")
     folders = {name: place / re.sub(r"[^\w.-]+", "-", name) for name in runs}
-    known = next(config for config, _ in runs.values()).fork
-    if known and known.warm_up:
+    same = next(config for config, _ in runs.values())
+    if same.fork and same.fork.warm_up:
         remark(
-            f"{folder} kept no state at step {step}: the optimizer's memory is filled over {known.warm_up} steps at "
-            "the weights there; train with --keep-states for branches that go on exactly"
+            f"{folder} kept no state at step {step}: the optimizer's memory is filled over {same.fork.warm_up} steps "
+            "at the weights there; train with --keep-states for branches that go on exactly"
+        )
+    anew = [name for name, (config, _) in runs.items() if config.optimizer != same.optimizer]
+    if anew and not warm_up:
+        remark(
+            f"{', '.join(anew)}: an optimizer other than the run's remembers no gradient at step {step}, and takes the "
+            "run's learning rate; --warm-up fills its memory first"
         )
     remark(f"{len(runs)} branches of {steps} steps, into {place}")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()

@@ -22,7 +22,7 @@ from spectraledge.errors import InputError
 from spectraledge.tasks import OPERATIONS, task_from_source, task_title
 from spectraledge.tasks.group_tasks import GROUP_OPERATIONS
 from spectraledge.tasks.task import JOIN
-from spectraledge.training import Intervention, NonFiniteLossError, RunConfig, train_in_folders
+from spectraledge.training import OPTIMIZERS, Intervention, NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
 from spectraledge.training.intervention import SETTINGS, SUBSPACES
 from spectraledge.trajectory import Manifest
@@ -50,9 +50,29 @@ def train(
     ] = "default",
     steps: Annotated[int, typer.Option(help="Step budget.")] = 20_000,
     every: Annotated[int, typer.Option(help="Steps between evaluations and snapshots.")] = 100,
-    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1.0,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-3,
-    batch_size: Annotated[int, typer.Option(help="Pairs per step.")] = 512,
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            help=f"{', '.join(OPTIMIZERS)}, as in PyTorch; muon moves the matrices of hidden layers, and adamw "
+            "the rest."
+        ),
+    ] = "adamw",
+    weight_decay: Annotated[
+        float, typer.Option(help="Decoupled; of adam and sgd a part of the gradient, as in PyTorch.")
+    ] = 1.0,
+    learning_rate: Annotated[float, typer.Option(help="Of the optimizer.")] = 1e-3,
+    betas: Annotated[tuple[float, float], typer.Option(help="Of adamw and adam.")] = (0.9, 0.98),
+    momentum: Annotated[float, typer.Option(help="Of sgd and muon.")] = 0.95,
+    clip_norm: Annotated[
+        float, typer.Option(help="Largest norm of a gradient; 0 to take gradients as they come.")
+    ] = 1.0,
+    batch_size: Annotated[int, typer.Option(help="Pairs per step; 0 for all training pairs.")] = 512,
+    loss: Annotated[
+        str, typer.Option(help="cross-entropy, or mse: squared distance of the centred logits from the answer's.")
+    ] = "cross-entropy",
+    stop_accuracy: Annotated[
+        float, typer.Option(help="Test accuracy at which, three times in a row, it stops early; above 1 it never does.")
+    ] = 0.98,
     train_fraction: Annotated[float, typer.Option(help="Share of the pairs that trains.")] = 0.5,
     model: Annotated[
         str,
@@ -68,6 +88,9 @@ def train(
         str | None, typer.Option(help="What an mlp reads of a token: one_hot, embedded. [default: one_hot]")
     ] = None,
     activation: Annotated[str | None, typer.Option(help="Of an mlp: relu, gelu, square. [default: relu]")] = None,
+    bias: Annotated[
+        bool | None, typer.Option("--bias/--no-bias", help="Whether an mlp's layers have biases. [default: bias]")
+    ] = None,
     engine: Annotated[
         Literal["eager", "compiled"],
         typer.Option(
@@ -113,6 +136,7 @@ def train(
         "hidden": hidden,
         "inputs": inputs,
         "activation": activation,
+        "bias": bias,
     }
     network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
     if keep_states and keep_states % every:
@@ -128,9 +152,15 @@ def train(
             seed=seed + index,
             steps=steps,
             every=every,
+            optimizer=optimizer,
             weight_decay=weight_decay,
             learning_rate=learning_rate,
+            betas=betas,
+            momentum=momentum,
+            clip_norm=clip_norm,
             batch_size=batch_size,
+            loss=loss,
+            stop_accuracy=stop_accuracy,
             train_fraction=train_fraction,
             engine=engine,
             interventions=interventions,

@@ -2,9 +2,11 @@
 
 import numpy as np
 import scipy.special
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from spectraledge.errors import InputError
+from spectraledge.models import LossName, losses_and_slopes
 
 Float = NDArray[np.float64]
 
@@ -12,21 +14,34 @@ REACH = 2
 """Neighbours on either side that diagonal dominance looks at (our choice, see `diagonal_dominance`)."""
 
 
-def usage(logits_NC: NDArray[np.floating], response_KNC: NDArray[np.floating], labels_N: NDArray[np.int64]) -> Float:
-    """Derivative of every example's loss along directions: a_k(x) = ⟨∇ℓ(x), v_k⟩, ℓ the cross-entropy.
+def usage(
+    logits_NC: NDArray[np.floating],
+    response_KNC: NDArray[np.floating],
+    labels_N: NDArray[np.int64],
+    *,
+    loss: LossName = "cross-entropy",
+) -> Float:
+    """Derivative of every example's loss along directions: a_k(x) = ⟨∇ℓ(x), v_k⟩, ℓ the loss.
 
-    Definition: Xu 2026, §7. By the chain rule a_k = Σ_c π_c (r_c − r_y), π the softmax of the logits, r the logits'
-    responses and y the right answer. Written like this the small losses of a trained network lose no digits.
+    Definition: Xu 2026, §7. By the chain rule a_k = Σ_c s_c r_c, s the loss's slope in the logits and r the logits'
+    responses; of cross-entropy Σ_c π_c (r_c − r_y), π the softmax of the logits and y the right answer. Written like
+    this the small losses of a trained network lose no digits.
     Law: adding a constant to all logits' responses changes nothing.
 
     Args:
         logits_NC: Logits.
         response_KNC: Their responses along K directions.
         labels_N: Right answers.
+        loss: See `answer_losses`.
 
     Returns:
-        Shape (K, N), nats per unit of the parameters.
+        Shape (K, N), loss per unit of the parameters.
     """
+    if loss == "mse":
+        logits = torch.from_numpy(np.asarray(logits_NC, dtype=np.float64))
+        slopes_NC = losses_and_slopes(logits, torch.from_numpy(labels_N), loss)[1].numpy()
+        along: Float = np.einsum("nc,knc->kn", slopes_NC, response_KNC)
+        return along
     probabilities_NC = scipy.special.softmax(np.asarray(logits_NC, dtype=np.float64), axis=1)
     right_KN1 = np.take_along_axis(response_KNC, labels_N[None, :, None], axis=2)
     used: Float = np.einsum("nc,knc->kn", probabilities_NC, response_KNC - right_KN1)

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from spectraledge.models.losses import LossName
+
 ReadoutName = Literal["residual", "normed", "logits"]
 """What the head reads before its normalisation, the residual stream of Xu 2026, §2.4; behind it; the logits without
 their mean over classes."""
@@ -32,6 +34,11 @@ class Architecture(Protocol):
     @property
     def head(self) -> frozenset[str]:
         """Names of the parameters behind everything that the answers share: those of the heads, none if unknown."""
+        ...
+
+    @property
+    def hidden_matrices(self) -> frozenset[str]:
+        """Names of the parameters with two axes that belong neither to the heads nor to a table of embeddings."""
         ...
 
     @property
@@ -75,17 +82,18 @@ class Architecture(Protocol):
         ...
 
     def loss_and_gradient(
-        self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor
+        self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName = "cross-entropy"
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean cross-entropy of each of S stacked networks on its own pairs, summed over its answers, and its gradient.
+        """Mean loss of each of S stacked networks on its own pairs, summed over its answers, and its gradient.
 
         Args:
             parameters: Stacked.
             inputs_S2N: See `encode`.
             labels_SNO: Right answers, int64.
+            loss: See `answer_losses`.
 
         Returns:
-            Losses in nats, shape (S,), and gradients by name, shapes as the parameters.
+            Losses, shape (S,), and gradients by name, shapes as the parameters.
         """
         ...
 

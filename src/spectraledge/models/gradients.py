@@ -9,33 +9,38 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from spectraledge.models.losses import LossName, losses_and_slopes
 from spectraledge.models.pairs import Folded, LayerTrace, LayerWeights, Weights, forward_pairs
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply_stacks
 
 
 def loss_and_gradient(
-    config: TransformerConfig, parameters: Mapping[str, Tensor], row_of: Tensor, labels_SNO: Tensor
+    config: TransformerConfig,
+    parameters: Mapping[str, Tensor],
+    row_of: Tensor,
+    labels_SNO: Tensor,
+    loss: LossName = "cross-entropy",
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean cross-entropy of each of S networks on its own n pairs, summed over its O answers, and its gradient.
+    """Mean loss of each of S networks on its own n pairs, summed over its O answers, and its gradient.
 
-    Law: equal to autograd through `Transformer` and `torch.nn.functional.cross_entropy`, up to rounding.
+    Law: equal to autograd through `Transformer` and `answer_losses`, up to rounding.
 
     Args:
         config: Sizes of the networks; pairs of tokens.
         parameters: All parameters by name, shapes (S, *parameter shape).
         row_of: The inputs; see `pairs.rows_of`.
         labels_SNO: Right answers, int64.
+        loss: See `answer_losses`.
 
     Returns:
-        Losses in nats, shape (S,), and the gradients by name, shapes as the parameters.
+        Losses, shape (S,), and the gradients by name, shapes as the parameters.
     """
     weights = Weights.of(config, parameters)
     trace = forward_pairs(weights, row_of)
-    log_probabilities = torch.log_softmax(trace.logits, -1)
-    losses_S = -log_probabilities.gather(-1, labels_SNO.unsqueeze(-1)).squeeze(-1).sum(-1).mean(-1)
+    losses_SNO, slopes = losses_and_slopes(trace.logits, labels_SNO, loss)
     backward = _Backward(weights, parameters)
-    logits = backward.of_logits(log_probabilities, labels_SNO)
+    logits = slopes.div_(labels_SNO.shape[1]).flatten(2)
     stream = backward.folded("norm", "head", weights.head, logits, trace.norm.out)
     stream = trace.norm.transport(stream)
     for layer, seen in zip(reversed(weights.layers), reversed(trace.layers), strict=True):
@@ -45,7 +50,7 @@ def loss_and_gradient(
             backward.first(layer, seen, row_of, parts, stream)
         else:
             stream = backward.later(layer, seen, parts, stream)
-    return losses_S, {name: backward.gradient[name] for name in parameters}
+    return losses_SNO.sum(-1).mean(-1), {name: backward.gradient[name] for name in parameters}
 
 
 class _Backward:
@@ -55,11 +60,6 @@ class _Backward:
         self.weights = weights
         self.parameters = parameters
         self.gradient: dict[str, Tensor] = {}
-
-    def of_logits(self, log_probabilities: Tensor, labels_SNO: Tensor) -> Tensor:
-        change = log_probabilities.exp()
-        right = change.new_full((), -1.0).expand(*labels_SNO.shape, 1)
-        return change.scatter_add_(-1, labels_SNO.unsqueeze(-1), right).div_(labels_SNO.shape[1]).flatten(2)
 
     def layer(self, layer: LayerWeights, seen: LayerTrace, stream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Go back to the stream behind attention, to Q, to the difference of the two keys, and to V.

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,7 +28,8 @@ class MLPConfig(BaseModel):
         width: Width of that embedding.
         depth: Number of hidden layers.
         hidden: Width of each.
-        activation: Of each.
+        activation: Of each; square is x².
+        bias: Whether layers and head have biases.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +44,12 @@ class MLPConfig(BaseModel):
     depth: int = Field(default=1, gt=0)
     hidden: int = Field(default=256, gt=0)
     activation: Literal["relu", "gelu", "square"] = "relu"
+    bias: bool = True
+
+    @model_serializer(mode="wrap")
+    def _as_data(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Networks of earlier versions, which all had biases, keep their hashes.
+        return {name: value for name, value in dump(self).items() if name != "bias" or not value}
 
     @property
     def work(self) -> int:
@@ -66,8 +73,8 @@ class MLP(nn.Module):
             self.embedding = nn.Embedding(config.tokens, config.width)
             read = config.width
         widths = [2 * read, *[config.hidden] * config.depth]
-        self.layers = nn.ModuleList(nn.Linear(*ends) for ends in pairwise(widths))
-        self.head = nn.Linear(config.hidden, config.answers * config.tokens)
+        self.layers = nn.ModuleList(nn.Linear(*ends, bias=config.bias) for ends in pairwise(widths))
+        self.head = nn.Linear(config.hidden, config.answers * config.tokens, bias=config.bias)
 
     def forward(self, pairs_N2: Tensor) -> Tensor:
         """Return the logits, (N, answers · tokens), answer by answer."""

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from spectraledge.errors import InputError
 from spectraledge.models.architecture import Parameters, ReadOut, ReadoutName
 from spectraledge.models.kernels import differentiable_kernels
+from spectraledge.models.losses import LossName, answer_losses
 from spectraledge.models.module_tensors import substituted
 from spectraledge.models.readouts import centred_logit_response
 from spectraledge.streams import seeded_torch
@@ -58,6 +59,16 @@ class ModuleArchitecture:
         return frozenset(name for name, parameter in self.network.named_parameters() if id(parameter) in own)
 
     @property
+    def hidden_matrices(self) -> frozenset[str]:
+        """All matrices but the head's and those of `nn.Embedding`."""
+        tables = {id(part.weight) for part in self.network.modules() if isinstance(part, nn.Embedding)}
+        return frozenset(
+            name
+            for name, parameter in self.network.named_parameters()
+            if parameter.dim() == 2 and name not in self.head and id(parameter) not in tables
+        )
+
+    @property
     def groups(self) -> dict[str, str]:
         """The submodule of every parameter; of the network's own parameters their names."""
         return {name: "head" if name in self.head else name.rpartition(".")[0] or name for name in self.shapes}
@@ -99,10 +110,11 @@ class ModuleArchitecture:
         return logits_SNOC
 
     def loss_and_gradient(
-        self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor
+        self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName = "cross-entropy"
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return losses and gradients."""
-        gradients, losses_S = self._each(torch.func.grad_and_value(self._loss), parameters, inputs_S2N, labels_SNO)
+        mean_loss = torch.func.grad_and_value(partial(self._loss, loss=loss))
+        gradients, losses_S = self._each(mean_loss, parameters, inputs_S2N, labels_SNO)
         return losses_S, gradients
 
     def part(self, parameters: Parameters, number: int) -> tuple["ModuleArchitecture", dict[str, Tensor]]:
@@ -162,9 +174,8 @@ class ModuleArchitecture:
         joined = [torch.stack(parts) for parts in zip(*leaves, strict=True)]
         return torch.utils._pytree.tree_unflatten(joined, structure[0])
 
-    def _loss(self, parameters: Parameters, inputs_2N: Tensor, labels_NO: Tensor) -> Tensor:
-        logits_NOC = self._answers(parameters, inputs_2N)
-        return F.cross_entropy(logits_NOC.transpose(1, 2), labels_NO, reduction="none").sum(-1).mean()
+    def _loss(self, parameters: Parameters, inputs_2N: Tensor, labels_NO: Tensor, loss: LossName) -> Tensor:
+        return answer_losses(self._answers(parameters, inputs_2N), labels_NO, loss).sum(-1).mean()
 
     def _answers(self, parameters: Parameters, inputs_2N: Tensor) -> Tensor:
         return self._shaped(self._call(parameters, inputs_2N.t()))

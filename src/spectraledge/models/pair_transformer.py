@@ -11,6 +11,7 @@ from spectraledge.models.architecture import READOUTS, Attention, Parameters, Re
 from spectraledge.models.gradients import loss_and_gradient
 from spectraledge.models.heads import HeadOutputs
 from spectraledge.models.initial_weights import drawn_transformer
+from spectraledge.models.losses import LossName
 from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 from spectraledge.models.readouts import centred_logit_response, normed_response
 from spectraledge.models.tangents import has_tangents, residual_tangents
@@ -36,6 +37,11 @@ class PairTransformer:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter by name; none is allocated."""
         return {name: tuple(parameter.shape) for name, parameter in self.module().named_parameters()}
+
+    @property
+    def hidden_matrices(self) -> frozenset[str]:
+        """Those of attention and feed-forward layers."""
+        return frozenset(name for name, shape in self.shapes.items() if name.startswith("layers.") and len(shape) == 2)
 
     @property
     def groups(self) -> dict[str, str]:
@@ -71,10 +77,10 @@ class PairTransformer:
         return forward_pairs(prepared, inputs_S2N.flatten()).logits
 
     def loss_and_gradient(
-        self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor
+        self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName = "cross-entropy"
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return losses and gradients."""
-        return loss_and_gradient(self.config, parameters, inputs_S2N.flatten(), labels_SNO)
+        return loss_and_gradient(self.config, parameters, inputs_S2N.flatten(), labels_SNO, loss)
 
     def part(self, parameters: Parameters, number: int) -> tuple["PairTransformer", dict[str, Tensor]]:
         """Return the networks with one head."""

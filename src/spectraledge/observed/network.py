@@ -14,6 +14,7 @@ from spectraledge.models import (
     Architecture,
     HasAttention,
     HasTangents,
+    LossName,
     Parameters,
     ReadoutName,
     architecture_of,
@@ -59,6 +60,7 @@ class Network:
         layout: How the watched ones lie in a direction.
         inputs_N2: The domain.
         labels_N: The right answers.
+        loss: What it was trained on.
     """
 
     architecture: Architecture
@@ -66,6 +68,7 @@ class Network:
     layout: Layout
     inputs_N2: Tensor
     labels_N: Tensor
+    loss: LossName
 
     @classmethod
     def at(cls, run: RecordedRun, step: int, *, dtype: torch.dtype = torch.float64) -> "Network":
@@ -78,6 +81,7 @@ class Network:
             run.series.layout,
             torch.from_numpy(run.task.pairs_N2),
             torch.from_numpy(run.task.labels_N),
+            run.config.loss,
         )
 
     @property
@@ -146,7 +150,7 @@ class Network:
         return found_P
 
     def gradient(self, kept_N: NDArray[np.bool_], labels_N: Tensor | None = None) -> Tensor:
-        """Gradient of the mean cross-entropy over some pairs, with respect to the watched parameters.
+        """Gradient of the mean loss over some pairs, with respect to the watched parameters.
 
         Args:
             kept_N: Which pairs of the domain.
@@ -160,7 +164,7 @@ class Network:
         stacked = {name: value.unsqueeze(0) for name, value in self.parameters.items()}
         with torch.no_grad():
             inputs = self.architecture.encode(self.inputs_N2[kept][None])
-            _, gradients = self.architecture.loss_and_gradient(stacked, inputs, labels[kept][None, :, None])
+            _, gradients = self.architecture.loss_and_gradient(stacked, inputs, labels[kept][None, :, None], self.loss)
         return self.layout.join_rows(gradients)[0]
 
     def responses(self, vectors_KP: Tensor, readout: ReadoutName = "residual") -> Float:

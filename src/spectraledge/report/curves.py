@@ -3,12 +3,13 @@
 import pandas as pd
 
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.models import LOSS_UNITS, LOSSES
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.run_names import floats, titles
 from spectraledge.report.style import BLUE, GREEN, INK, PALE, PURPLE, VERMILLION
-from spectraledge.report.words import spectrum_window
+from spectraledge.report.words import listing, spectrum_window
 from spectraledge.studies.results import StudyResult
 
 MARK = Mark("step at which test accuracy reached 0.95", INK, dash=DASHED, width=1)
@@ -42,10 +43,11 @@ _COUNTS = {
 def training_figure(study: StudyResult) -> Figure:
     """Accuracy and loss over training, one panel per run."""
     named = titles(study)
+    losses = [f"{LOSSES[kind]} in {LOSS_UNITS[kind]}" for kind in dict.fromkeys(run.config.loss for run in study.runs)]
     return Figure(
         key="training",
         title="Accuracy and loss",
-        caption="On all training pairs and on all held-out pairs, at every recorded step. Loss: cross-entropy in nats.",
+        caption=f"On all training pairs and on all held-out pairs, at every recorded step. Loss: {listing(losses)}.",
         nothing="test accuracy would stay near its chance level, one over the number of classes.",
         panels=tuple(Panel((_course(run, "accuracy"), _course(run, "loss")), named[run.run_id]) for run in study.runs),
         entries=(*_SPLITS.values(), MARK),
@@ -132,7 +134,7 @@ def _course(run: RunResult, quantity: str) -> Chart:
     return curve_plot(
         pd.concat(parts, ignore_index=True),
         _SPLITS,
-        axis="loss (nats, log)" if loss else "accuracy",
+        axis=f"loss ({LOSS_UNITS[run.config.loss]}, log)" if loss else "accuracy",
         words=f"{quantity.title()} over training, training and test pairs",
         height=_CURVE_PIXELS,
         title=quantity.title(),

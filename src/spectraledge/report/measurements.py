@@ -102,12 +102,12 @@ def measurements(study: StudyResult) -> list[Table]:
             "What moves the weights",
             number_columns(
                 "Direction",
-                ("Eigenvalue (weight²)", "Adam", "Decay", "Cross", "Cosine, gradient", "Cosine, clipped"),
+                ("Eigenvalue (weight²)", "Optimizer", "Decay", "Cross", "Cosine, gradient", "Cosine, clipped"),
             ),
             run_groups(study, "moves", _move_rows),
-            "Each update is a step of Adam plus weight decay, so each eigenvalue splits into their own shares and a "
-            "cross term, negative where they oppose each other. Cosines: between Adam's part along the direction and "
-            "the summed gradients, as they came and as clipped; 1 would be plain gradient descent.",
+            "Each update is the optimizer's steps plus decoupled weight decay: each eigenvalue splits into their own "
+            "shares and a cross term, negative where they oppose each other. Cosines: between the optimizer's part "
+            "along the direction and the summed gradients, as they came and as clipped; 1 would be plain descent.",
         ),
         Table(
             "agreement",

@@ -45,8 +45,8 @@ def definitions(study: StudyResult) -> tuple[tuple[str, str], ...]:
         ),
         (
             "Moves",
-            "What moved the weights in each interval: weight decay, and the steps of Adam. They sum to the update "
-            "exactly.",
+            "What moved the weights in each interval: decoupled weight decay, and the optimizer's steps. They sum to "
+            "the update exactly.",
         ),
         (
             "Change point",

@@ -15,6 +15,7 @@ from spectraledge.models import TransformerConfig
 from spectraledge.report.words import listing
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import basis_formula
+from spectraledge.training import OPTIMIZERS, RunConfig
 
 OWN = "own functions"
 """All functions of a task's own variable, in figures and tables."""
@@ -44,6 +45,16 @@ def titles(study: StudyResult) -> dict[str, str]:
     short = {run.run_id: run.title + (f", seed {run.config.seed}" if several_seeds else "") for run in study.runs}
     repeated = Counter(short.values())
     return {run_id: f"{title} ({run_id[-8:]})" if repeated[title] > 1 else title for run_id, title in short.items()}
+
+
+def optimizer_words(run: RunConfig) -> str:
+    """How a run makes steps of gradients."""
+    memory = f"momentum {run.momentum:g}" if run.optimizer == "sgd" else f"betas {run.betas[0]:g} and {run.betas[1]:g}"
+    if run.optimizer == "muon":
+        memory = f"momentum {run.momentum:g}, and AdamW with {memory} where there is no hidden matrix"
+    clipped = f"gradients clipped to norm {run.clip_norm:g}" if run.clip_norm else "gradients as they come"
+    batch = f"{run.batch_size} pairs a step, drawn with replacement" if run.batch_size else "all pairs at every step"
+    return f"{OPTIMIZERS[run.optimizer]}, learning rate {run.learning_rate:g}, {memory}, {clipped}, {batch}"
 
 
 def basis_label(name: str) -> str:

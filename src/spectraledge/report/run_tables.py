@@ -7,8 +7,9 @@ import pandas as pd
 from spectraledge.analyses.readings import band, readings
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.published import PublishedMode
+from spectraledge.models import LOSSES
 from spectraledge.report.document import Claim, Column, Rows, Table
-from spectraledge.report.run_names import basis_label, published_modes, titles
+from spectraledge.report.run_names import basis_label, optimizer_words, published_modes, titles
 from spectraledge.report.words import (
     NONE,
     concentration_range,
@@ -152,7 +153,8 @@ def settings(study: StudyResult) -> tuple[tuple[str, str], ...]:
         ("eigenvalues over time", spectrum_window(study)),
         ("snapshots", _each(f"every {run.every:,} steps" for run in configs)),
         ("watched parameters", _each(", ".join(run.watched) for run in configs)),
-        ("optimiser", _each(f"AdamW, learning rate {run.learning_rate:g}, batch {run.batch_size}" for run in configs)),
+        ("optimiser", _each(optimizer_words(run) for run in configs)),
+        ("loss", _each(LOSSES[run.loss] for run in configs)),
         ("training pairs", _each(f"{run.train_fraction:.0%} of all pairs" for run in configs)),
         ("pairs outside a basis, left out of it", _each(_left_out(study)) or "none"),
     ]

@@ -16,7 +16,7 @@ from spectraledge.studies.retention import EVERY
 from spectraledge.studies.study_config import StudyConfig
 from spectraledge.tasks import any_task
 from spectraledge.training import RunConfig, Trainer
-from spectraledge.training.optimiser_step import MOVES
+from spectraledge.training.step_rules import MOVES
 from spectraledge.trajectory import select_parameters
 
 _BYTES = 4

@@ -164,7 +164,8 @@ def forked_at(runs: Sequence[RunConfig], run: RunConfig) -> tuple[int, ...]:
 
 def length(run: RunConfig) -> int:
     """Return about how long a run may take, in inputs times what each takes."""
-    return (run.steps - run.begins) * run.batch_size * run.model.work
+    pairs = run.batch_size or round(run.train_fraction * run.model.tokens**2)
+    return (run.steps - run.begins) * pairs * run.model.work
 
 
 def busy(study: Path, run: RunConfig) -> bool:

@@ -8,9 +8,11 @@ from spectraledge.training.loop import InMemory, Progress, Recorder, train, trai
 from spectraledge.training.protocols import PROTOCOLS, Protocol
 from spectraledge.training.run_folder import RunFolder, train_in_folder, train_in_folders
 from spectraledge.training.stack import Member, NonFiniteLossError, Stack
+from spectraledge.training.step_rules import OPTIMIZERS
 from spectraledge.training.trainer import Trainer
 
 __all__ = [
+    "OPTIMIZERS",
     "PROTOCOLS",
     "Evaluation",
     "InMemory",

@@ -16,9 +16,10 @@ from pydantic import (
 
 from spectraledge.errors import InputError
 from spectraledge.files import digest
-from spectraledge.models import ModelConfig, TransformerConfig, architecture_of, model_config
+from spectraledge.models import LossName, ModelConfig, TransformerConfig, architecture_of, model_config
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.intervention import Intervention
+from spectraledge.training.step_rules import COUPLED, WITH_MOMENTUM, OptimizerName
 from spectraledge.trajectory import Manifest
 
 Engine = Literal["eager", "compiled"]
@@ -46,6 +47,9 @@ class Fork(BaseModel):
     batch_seed: int | None = Field(default=None, ge=0, lt=2**32)
 
 
+_LATER = ("optimizer", "momentum", "loss", "interventions", "fork")
+"""Settings that earlier versions had not: left out where they are as usual, so that their runs keep their hashes."""
+
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -59,11 +63,15 @@ class RunConfig(BaseModel):
         protocol: Where random numbers come from: "paper" draws the author's streams, "default" named ones.
         seed: Root seed.
         train_fraction: Share of the pairs that trains.
-        batch_size: Pairs per step, drawn with replacement.
-        learning_rate: Of AdamW.
-        betas: Of AdamW.
-        weight_decay: Of AdamW, decoupled, on every parameter.
-        clip_norm: The gradient's norm is clipped to this.
+        batch_size: Pairs per step, drawn with replacement; 0 for all training pairs at every step.
+        optimizer: What makes steps of gradients; see `StepRule`.
+        learning_rate: Of the optimizer.
+        betas: Of AdamW and Adam, and of what Muon leaves to AdamW.
+        momentum: Of SGD and Muon. Default PyTorch's of Muon.
+        weight_decay: Of the optimizer, on every parameter: decoupled, but coupled (a part of the gradient) of Adam and
+            SGD.
+        clip_norm: The gradient's norm is clipped to this; 0 for no clipping.
+        loss: What is minimised, and measured; see `answer_losses`.
         steps: Step budget.
         every: Steps between evaluations, and between snapshots.
         stop_accuracy: Test accuracy at which training may stop ...
@@ -87,11 +95,14 @@ class RunConfig(BaseModel):
     protocol: Literal["paper", "default"] = "default"
     seed: int = Field(default=42, ge=0, lt=2**32)
     train_fraction: float = Field(default=0.5, gt=0, lt=1)
-    batch_size: int = Field(default=512, gt=0)
+    batch_size: int = Field(default=512, ge=0)
+    optimizer: OptimizerName = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
     betas: tuple[_Decay, _Decay] = (0.9, 0.98)
+    momentum: _Decay = 0.95
     weight_decay: float = Field(default=1.0, ge=0)
-    clip_norm: float = Field(default=1.0, gt=0)
+    clip_norm: float = Field(default=1.0, ge=0)
+    loss: LossName = "cross-entropy"
     steps: int = Field(default=20_000, gt=0)
     every: int = Field(default=100, gt=0)
     stop_accuracy: float = Field(default=0.98, ge=0)
@@ -114,8 +125,8 @@ class RunConfig(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_data(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Runs and studies of earlier versions, which had none of these, keep their hashes.
-        return {name: value for name, value in dump(self).items() if value or name not in ("interventions", "fork")}
+        usual = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in dump(self).items() if name not in usual}
 
     @model_validator(mode="after")
     def _whole_intervals(self) -> "RunConfig":
@@ -128,6 +139,16 @@ class RunConfig(BaseModel):
                 f"a fork starts from no other run, at a multiple of every ({self.every}) below its budget of "
                 f"{self.steps} steps, got step {self.fork.step}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_setting_is_idle(self) -> "RunConfig":
+        if self.optimizer not in WITH_MOMENTUM and self.momentum != type(self).model_fields["momentum"].default:
+            raise ValueError(
+                f"momentum belongs to {' and '.join(WITH_MOMENTUM)}, got {self.momentum:g} of {self.optimizer}"
+            )
+        if self.fork and self.fork.batch_seed is not None and not self.batch_size:
+            raise ValueError("where every step takes all training pairs, no order of batches changes anything")
         return self
 
     @model_validator(mode="after")
@@ -213,6 +234,11 @@ class RunConfig(BaseModel):
     def begins(self) -> int:
         """The step from which its own steps are counted: where it forks, or 0."""
         return self.fork.step if self.fork else 0
+
+    @property
+    def shrink(self) -> float:
+        """What weight decay alone multiplies the weights by at every step: 1 where it is a part of the gradient."""
+        return 1.0 if self.optimizer in COUPLED else 1 - self.learning_rate * self.weight_decay
 
     @property
     def run_id(self) -> str:

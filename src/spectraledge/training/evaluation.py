@@ -5,15 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from spectraledge.models import Architecture
+from spectraledge.models import Architecture, LossName, answer_losses
 from spectraledge.tasks import JointTask, Split, Task
 
 
 @dataclass(frozen=True)
 class PartEvaluation:
-    """How well one part of a task is answered. Losses are mean cross-entropies in nats.
+    """How well one part of a task is answered. Losses are means of `answer_losses`.
 
     Attributes:
         part: Name of the part.
@@ -36,7 +35,7 @@ class Evaluation:
 
     Attributes:
         step: Optimiser steps taken.
-        train_loss: Mean over all training pairs of the cross-entropy in nats, summed over the task's parts.
+        train_loss: Mean over all training pairs of `answer_losses`, summed over the task's parts.
         test_loss: The same over all test pairs.
         train_accuracy: Share of training pairs answered correctly, of the required part where it is lowest.
         test_accuracy: The same of test pairs.
@@ -90,9 +89,8 @@ class Evaluation:
 
 
 def answers(
-    architecture: Architecture, prepared: object, inputs_S2N: Tensor, labels_SNO: Tensor
+    architecture: Architecture, prepared: object, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName
 ) -> tuple[Tensor, Tensor]:
     """Return the loss of every answer, and whether it is right, each of shape (S, N, O)."""
     logits = architecture.logits(prepared, inputs_S2N)
-    losses = F.cross_entropy(logits.permute(0, 3, 1, 2), labels_SNO, reduction="none")
-    return losses, logits.argmax(-1) == labels_SNO
+    return answer_losses(logits, labels_SNO, loss), logits.argmax(-1) == labels_SNO

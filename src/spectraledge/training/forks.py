@@ -12,12 +12,13 @@ from spectraledge.errors import InputError
 from spectraledge.models import architecture_of
 from spectraledge.streams import derived_seed
 from spectraledge.tasks import JointTask, Task, permuted_task, task_from_source
-from spectraledge.training.config import Fork, RunConfig
+from spectraledge.training.config import RunConfig
 from spectraledge.training.intervention import Intervention
 from spectraledge.training.protocols import PROTOCOLS, BatchSource
 from spectraledge.training.recorded_task import recorded_task
 from spectraledge.training.saved_state import State, kept_states, read_state, state_path
 from spectraledge.training.stack import Member, Stack
+from spectraledge.training.step_rules import MEMORY
 from spectraledge.trajectory import Layout, find_snapshots, read_snapshot, snapshot_path, whole
 
 WARM_UP = 200
@@ -72,11 +73,13 @@ def fork_config(
         task: What the branch answers; see `answers_of`.
         step: Where it parts; the run has a snapshot there.
         steps: How many steps it takes.
-        warm_up: See `Fork`. Default: 0 where the run kept its state there, else `WARM_UP`.
+        warm_up: See `Fork`. Default: 0 where the run kept its state there or the optimizer is another one, else
+            `WARM_UP`.
         **changes: Settings that differ, by name; "batch_seed" is that of `Fork`.
 
     Returns:
-        The configuration. The stop rule never holds unless `changes` say otherwise, so that branches are of one length.
+        The configuration. The stop rule never holds unless `changes` say otherwise, so that branches are of one length;
+        another optimizer has its usual momentum.
 
     Raises:
         InputError: if the run has no snapshot there, or kept no state where warm_up is 0, or a setting is not allowed.
@@ -88,15 +91,18 @@ def fork_config(
         raise InputError(
             f"no snapshot at step {step} in {folder}, which ends at {recorded[-1]}: the nearest is at step {nearest}"
         )
-    kept = state_path(folder, step).is_file()
+    anew = changes.get("optimizer", known.optimizer) != known.optimizer
+    able = anew or state_path(folder, step).is_file()
     if warm_up is None:
-        warm_up = 0 if kept else WARM_UP
-    if not warm_up and not kept:
+        warm_up = 0 if able else WARM_UP
+    if not warm_up and not able:
         raise InputError(_no_state(folder, step))
     fork = {"run": known.hash, "step": step, "warm_up": warm_up, "batch_seed": changes.pop("batch_seed", None)}
     own = {"task": task.name, "task_digest": task.digest, "start": "", "fork": fork, "steps": step + steps}
     same = task.digest == known.task_digest
-    fresh = {"stop_accuracy": 2.0, "required": known.required if same else ()}
+    fresh: dict[str, Any] = {"stop_accuracy": 2.0, "required": known.required if same else ()}
+    if anew:
+        fresh["momentum"] = RunConfig.model_fields["momentum"].default
     try:
         return RunConfig.model_validate({**known.model_dump(), **own, **fresh, **changes})
     except ValidationError as error:
@@ -157,7 +163,8 @@ def origin(folder: Path, config: RunConfig) -> State:
 
     Definition: the kept state of the run at that step, so that a fork with nothing changed is the run, bit for bit on a
     CPU. Without one the weights are those of the snapshot, the batches those that the run would have seen, drawn up to
-    there, and the optimizer's memory is filled at these weights (`Stack.warm_up`), for the run's own answers.
+    there, and the optimizer's memory is filled at these weights (`Stack.warm_up`), for the run's own answers. Where the
+    optimizer is another one and its memory is not to be filled, it begins anew, as that of a first step.
 
     Args:
         folder: The folder of the run that is forked.
@@ -167,7 +174,8 @@ def origin(folder: Path, config: RunConfig) -> State:
         The state.
 
     Raises:
-        InputError: if it is of another run, or kept no state and is a fork itself, whose batches are not its seed's.
+        InputError: if it is of another run, or kept no state and is a fork itself, whose batches are not its seed's, or
+            kept none and is to go on exactly.
         DamageError: if a file is not what was written.
     """
     fork, known = config.fork, RunConfig.of_run(folder)
@@ -177,18 +185,23 @@ def origin(folder: Path, config: RunConfig) -> State:
             f"{folder} holds another run, or another network, than the fork is of: give the run that it forks"
         )
     path = state_path(folder, fork.step)
-    if fork.warm_up:
-        state = _warmed(folder, known, fork)
-    elif path.is_file():
+    anew = config.optimizer != known.optimizer
+    if path.is_file() and not fork.warm_up:
         state = read_state(whole(path))
+    elif fork.warm_up or anew:
+        state = _rebuilt(folder, known, config)
     else:
         raise InputError(_no_state(folder, fork.step))
+    tensors, text = dict(state.tensors), dict(state.text)
+    if anew and not fork.warm_up:
+        tensors = {name: part for name, part in tensors.items() if name not in MEMORY}
+        text["remembers_since"] = str(fork.step)
     if config.interventions != known.interventions:
-        tensors = {name: part for name, part in state.tensors.items() if name in ("weights", "first", "second")}
-        state = State(tensors, {name: value for name, value in state.text.items() if name != "interventions"})
+        tensors = {name: part for name, part in tensors.items() if name in ("weights", *MEMORY)}
+        text.pop("interventions", None)
     if fork.batch_seed is not None:
-        state = State(state.tensors, {**state.text, "batches": json.dumps(_batches(config, fork.batch_seed).state())})
-    return state
+        text["batches"] = json.dumps(_batches(config, fork.batch_seed).state())
+    return State(tensors, text)
 
 
 def _no_state(folder: Path, step: int) -> str:
@@ -204,24 +217,28 @@ def _batches(config: RunConfig, seed: int) -> BatchSource:
     return PROTOCOLS[config.protocol].batches(seed, 1, config.batch_size)
 
 
-def _warmed(folder: Path, known: RunConfig, fork: Fork) -> State:
+def _rebuilt(folder: Path, known: RunConfig, config: RunConfig) -> State:
+    """The state from a snapshot: the run's batches, and the memory that the fork's optimizer has of warming up."""
+    fork = config.fork
+    assert fork is not None
     if known.fork:
         raise InputError(f"{folder} is a fork itself; {_no_state(folder, fork.step).partition(', or')[0]}")
     task = recorded_task(folder)
     weights = read_snapshot(whole(snapshot_path(folder, fork.step)))
     layout = Layout(architecture_of(known.model).shapes)
-    plain = known.model_copy(update={"interventions": (), "start": "", "engine": "eager"})
+    own = {"optimizer": config.optimizer, "momentum": config.momentum}
+    plain = known.model_copy(update={"interventions": (), "start": "", "engine": "eager", **own})
     member = Member(plain, task)
     stack = Stack([member])
     stack.flat.weights.copy_(layout.join(weights))
-    own = member.batches
     for _ in range(fork.step):
-        own.draw()
-    position = own.state()
+        member.batches.draw()
+    position = member.batches.state()
     member.batches = PROTOCOLS[known.protocol].batches(
         derived_seed(known.seed, "warm-up") % 2**32, len(member.split.train_T), known.batch_size
     )
     member.step = fork.step
-    stack.warm_up(fork.warm_up)
+    if fork.warm_up:
+        stack.warm_up(fork.warm_up)
     tensors, text = member.state()
     return State({name: part.clone() for name, part in tensors.items()}, {**text, "batches": json.dumps(position)})

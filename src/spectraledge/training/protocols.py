@@ -67,20 +67,40 @@ class _NamedBatches:
 
 
 @dataclass(frozen=True)
+class _AllPairs:
+    """All training pairs, every time."""
+
+    count: int
+
+    def draw(self) -> NDArray[np.int64]:
+        return np.arange(self.count, dtype=np.int64)
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
+
+@dataclass(frozen=True)
 class Protocol:
     """One way of drawing random numbers.
 
     Attributes:
         published: Whether initial weights are drawn in the author's way; see `Architecture.draw`.
         split: Divides N pairs; see `paper_split`.
-        batches: Makes the batch source from seed, number of training pairs and batch size.
+        drawn: Makes a source of drawn batches from seed, number of training pairs and batch size.
         seeds: Seed of each stream under a root seed, for the manifest.
     """
 
     published: bool
     split: Callable[..., Split]
-    batches: Callable[[int, int, int], BatchSource]
+    drawn: Callable[[int, int, int], BatchSource]
     seeds: Callable[[int], dict[str, int]]
+
+    def batches(self, seed: int, train_size: int, batch_size: int) -> BatchSource:
+        """Make the source of batches; of all training pairs each, where the batch size is 0."""
+        return self.drawn(seed, train_size, batch_size) if batch_size else _AllPairs(train_size)
 
     def weights(self, architecture: Architecture, seed: int) -> dict[str, Tensor]:
         """Draw a network's initial weights under a root seed."""

@@ -388,7 +388,7 @@ def _parent(folder: Path, config: RunConfig, parents: Sequence[Path]) -> Path:
 def _changed(known: Mapping[str, Any], config: RunConfig) -> str:
     """Name the settings that differ from known ones; of a network's, one by one."""
     own = config.model_dump(mode="json")
-    changed = {name for name, value in own.items() if known.get(name) != value}
+    changed = {name for name in {*known, *own} if known.get(name) != own.get(name)}
     before, now = known.get("model", {}), own["model"]
     if "model" in changed:
         changed -= {"model"}

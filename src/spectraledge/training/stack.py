@@ -4,6 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,11 @@ from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
 from spectraledge.training.intervening import Intervening
-from spectraledge.training.optimiser_step import (
-    ADAM_EPSILON,
-    MOVES,
-    Flat,
-    Rates,
-    move_weights,
-    take_gradient,
-    take_step,
-)
+from spectraledge.training.optimiser_step import take_gradient, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
 from spectraledge.training.saved_state import State
+from spectraledge.training.step_rules import ADAM_EPSILON, MEMORY, MOVES, Flat, Rates, StepRule
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
@@ -41,7 +35,7 @@ _GPU_INPUTS = 32_768
 _DRAWN_AHEAD = 10
 """Steps whose batches are drawn at once: a GPU takes the last ones while the next are drawn."""
 
-_SHARED = ("model", "batch_size", "betas", "every", "engine")
+_SHARED = ("model", "batch_size", "optimizer", "betas", "momentum", "loss", "every", "engine")
 """Settings that runs of one stack have in common: they are the shapes and the rhythm of the program."""
 
 
@@ -69,9 +63,10 @@ class Member:
         split: Which pairs train and which test.
         batches: Where its batches come from.
         step: Optimiser steps taken.
+        remembers_since: The step after which the optimizer's memory began.
         interventions: What is done to its steps, once it is in a stack.
         gradient_norm: Norm of the last step's gradient before clipping.
-        recent_losses: Batch losses of the last `advance`, in nats.
+        recent_losses: Batch losses of the last `advance`.
 
     Raises:
         InputError: if the configuration is of another task, or starts from another run and no trunk is given.
@@ -102,7 +97,7 @@ class Member:
         self.task = task
         self.split = protocol.split(len(task), fraction=config.train_fraction, seed=config.seed)
         self.batches = protocol.batches(config.seed, len(self.split.train_T), config.batch_size)
-        self.step = 0
+        self.step = self.remembers_since = 0
         self.interventions: Intervening
         self.gradient_norm = 0.0
         self.recent_losses: list[float] = []
@@ -141,12 +136,14 @@ class Member:
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return all that the rest of the run depends on, as tensors and text; `moves` is not part of it."""
         flat = self._stack.flat
-        tensors = {name: getattr(flat, name)[self._place] for name in ("weights", "first", "second")}
+        tensors = {name: getattr(flat, name)[self._place] for name in ("weights", *MEMORY)}
         text = {
             "step": str(self.step),
             "gradient_norm": repr(self.gradient_norm),
             "batches": json.dumps(self.batches.state()),
         }
+        if self.remembers_since:
+            text["remembers_since"] = str(self.remembers_since)
         if self.interventions:
             own, text["interventions"] = self.interventions.state()
             tensors |= {f"{_INTERVENTIONS}{name}": tensor for name, tensor in own.items()}
@@ -162,7 +159,7 @@ class Member:
                 getattr(self._stack.flat, name)[self._place].copy_(value)
         if "interventions" in text:
             self.interventions.restore(own, text["interventions"])
-        self.step = int(text["step"])
+        self.step, self.remembers_since = int(text["step"]), int(text.get("remembers_since", 0))
         self.gradient_norm = float(text["gradient_norm"])
         self.batches.restore(json.loads(text["batches"]))
 
@@ -171,7 +168,8 @@ class Stack:
     """S runs as one program, on any device. Each equals the same run alone up to rounding, and is saved alone.
 
     Args:
-        members: The runs; their configurations must agree in model, batch size, betas, `every` and engine.
+        members: The runs; their configurations must agree in model, batch size, optimizer, betas, momentum, loss,
+            `every` and engine.
         device: Where to train. Default CPU.
 
     Attributes:
@@ -187,11 +185,15 @@ class Stack:
     def __init__(self, members: Sequence[Member], *, device: torch.device | str = "cpu") -> None:
         place = _usable(device)
         configs = [member.config for member in members]
-        _check(configs)
+        _check(members)
         if place.type == "cpu":
             keep_freed_memory()
         self.architecture = architecture_of(configs[0].model, device=place)
         self.layout = Layout(self.architecture.shapes)
+        shared = configs[0]
+        self._rule = StepRule.of(
+            shared.optimizer, self.architecture, self.layout, betas=shared.betas, momentum=shared.momentum
+        )
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
@@ -259,12 +261,13 @@ class Stack:
             steps: How many batches, n.
         """
         for rates in self._rates(steps):
-            still = rates._replace(shrink=torch.ones_like(rates.shrink), size=torch.zeros_like(rates.size))
+            zero = torch.zeros_like(rates.rate)
+            still = rates._replace(rate=zero, shrink=torch.ones_like(zero), size=zero)
             (inputs,), (labels,) = self._batches(1)
             self._step(*still, inputs, labels)
-        for means, beta in zip((self.flat.first, self.flat.second), self.members[0].config.betas, strict=True):
-            taken = means.new_tensor([[1 - beta**member.step] for member in self.members])
-            means.mul_(taken / (1 - beta**steps))
+        for means, beta in self._rule.memories(self.flat):
+            taken = means.new_tensor([1 - beta**member.step for member in self.members])
+            means.mul_((taken / (1 - beta**steps)).view(-1, *[1] * (means.dim() - 1)))
 
     @torch.no_grad()
     def evaluate(self) -> list[Evaluation]:
@@ -273,7 +276,7 @@ class Stack:
         prepared = self.architecture.prepare(self.layout.split(self.flat.weights))
         answered = compiled_if(answers, shared.engine, self.flat.weights.device.type)
         parts = [
-            answered(self.architecture, prepared, inputs, right)
+            answered(self.architecture, prepared, inputs, right, shared.loss)
             for inputs, right in zip(
                 torch.split(self._inputs_S2N, self._evaluated, 2),
                 torch.split(self._labels_SNO, self._evaluated, 1),
@@ -316,10 +319,10 @@ class Stack:
         changes = _Changes(self.layout, self.flat, self.members)
         if changes:
             # Windows and their directions are followed from outside of a program.
-            self._step = self._changed_step(compiled(take_gradient), compiled(move_weights), changes)
+            self._step = self._changed_step(compiled(take_gradient), compiled(StepRule.move), changes)
             return
         step = compiled(take_step)
-        fixed = self.architecture, self.layout, shared.betas, self.flat
+        fixed = self.architecture, self.layout, shared.loss, self._rule, self.flat
 
         def take(*operands: Tensor) -> tuple[Tensor, ...]:
             *rates, inputs, labels = operands
@@ -332,14 +335,14 @@ class Stack:
         self, gradient: Callable[..., Any], move: Callable[..., Any], changes: "_Changes"
     ) -> Callable[..., tuple[Tensor, ...]]:
         """Return a step whose gradients and updates are changed on the way; both parts of it may be programs."""
-        betas = self.members[0].config.betas
+        fixed = self.architecture, self.layout, self.members[0].config.loss, self.flat
 
         def take(*operands: Tensor) -> tuple[Tensor, ...]:
             *numbers, inputs, labels = operands
             rates = Rates(*numbers)
-            losses_S, norms_S, gradient_SP = gradient(self.architecture, self.layout, self.flat, rates, inputs, labels)
+            losses_S, norms_S, gradient_SP = gradient(*fixed, rates, inputs, labels)
             changes.before(gradient_SP, rates.shrink)
-            move(betas, self.flat, rates, gradient_SP)
+            move(self._rule, self.flat, rates, gradient_SP)
             changes.after()
             return losses_S, norms_S
 
@@ -356,19 +359,22 @@ class Stack:
         return inputs.unbind(0), labels.unbind(0)
 
     def _rates(self, steps: int) -> list[Rates]:
-        """AdamW's numbers at each of the next steps."""
+        """The optimizer's numbers at each of the next steps."""
         configs = [member.config for member in self.members]
-        rate, decay, clip = (
-            np.array([getattr(c, name) for c in configs]) for name in ("learning_rate", "weight_decay", "clip_norm")
-        )
-        count_TS = np.arange(1, steps + 1)[:, None] + np.array([member.step for member in self.members])
+        rate = np.array([config.learning_rate for config in configs])
+        taken_S = np.array([member.step - member.remembers_since for member in self.members])
+        count_TS = np.arange(1, steps + 1)[:, None] + taken_S
         first, second = configs[0].betas
         root_TS = np.sqrt(1 - second**count_TS)
         size_TS, epsilon_TS = rate / (1 - first**count_TS) * root_TS, ADAM_EPSILON * root_TS
         like = functools.partial(torch.tensor, dtype=self.flat.weights.dtype, device=self.flat.weights.device)
-        shrink, bound = like(1 - rate * decay).unsqueeze(1), like(clip).unsqueeze(1)
+        numbers_S4 = like([[c.learning_rate, c.shrink, c.weight_decay, c.clip_norm or inf] for c in configs])
+        rate_S1, shrink_S1, pull_S1, clip_S1 = torch.split(numbers_S4, 1, dim=1)
         sizes, epsilons = like(size_TS).unsqueeze(2), like(epsilon_TS).unsqueeze(2)
-        return [Rates(shrink, size, epsilon, bound) for size, epsilon in zip(sizes, epsilons, strict=True)]
+        return [
+            Rates(rate_S1, shrink_S1, pull_S1, size, epsilon, clip_S1)
+            for size, epsilon in zip(sizes, epsilons, strict=True)
+        ]
 
     def _initial_weights(self, member: Member) -> dict[str, Tensor]:
         if member.origin:
@@ -398,7 +404,7 @@ class _Changes:
         return bool(self._changed)
 
     def before(self, gradient_SP: Tensor, shrink_S1: Tensor) -> None:
-        """Change gradients in place, as AdamW is to see them, and note the weights, which decay is to multiply."""
+        """Change gradients in place, as the optimizer is to see them, and note what decay is to move the weights by."""
         self._decays = []
         for place, interventions, weights, _ in self._changed:
             interventions.before_step(weights)
@@ -427,9 +433,10 @@ def _usable(device: torch.device | str) -> torch.device:
     return place
 
 
-def _check(configs: Sequence[RunConfig]) -> None:
-    if not configs:
+def _check(members: Sequence[Member]) -> None:
+    if not members:
         raise InputError("a stack needs at least one run, got none")
+    configs = [member.config for member in members]
     for config in configs:
         for name in _SHARED:
             if getattr(config, name) != getattr(configs[0], name):
@@ -437,3 +444,9 @@ def _check(configs: Sequence[RunConfig]) -> None:
                     f"runs of one stack must agree in {name}, got {getattr(configs[0], name)} and "
                     f"{getattr(config, name)}: train them in stacks of their own"
                 )
+    trained = {len(member.split.train_T) for member in members}
+    if not configs[0].batch_size and len(trained) > 1:
+        raise InputError(
+            "runs of one stack that take all training pairs at every step must have as many, got "
+            f"{' and '.join(map(str, sorted(trained)))}: train them in stacks of their own"
+        )

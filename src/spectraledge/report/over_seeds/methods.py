@@ -6,7 +6,8 @@ from typing import get_args
 
 from spectraledge.claims.design import arm_words
 from spectraledge.errors import InputError
-from spectraledge.models import TransformerConfig
+from spectraledge.models import LOSSES, TransformerConfig
+from spectraledge.report.run_names import optimizer_words
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
 from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
 from spectraledge.studies.results import StudyResult
@@ -123,10 +124,7 @@ def _model(run: RunConfig) -> str:
 
 
 def _training(run: RunConfig) -> str:
-    return (
-        f"AdamW, learning rate {run.learning_rate:g}, betas {run.betas[0]:g} and {run.betas[1]:g}, gradients clipped "
-        f"to norm {run.clip_norm:g}, {run.batch_size} pairs a step, drawn with replacement"
-    )
+    return f"{optimizer_words(run)}; {LOSSES[run.loss]}"
 
 
 def _protocol(run: RunConfig) -> str:
