@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.analyses.mode_tables import mode_table
+from spectraledge.analyses.score import state_of_run
+from spectraledge.analyses.selection_tables import key_table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import Transformer
 from spectraledge.observed.observation import observe_run
@@ -147,3 +149,15 @@ def test_bad_input(run: Path, tmp_path: Path) -> None:
         measured(run, window=WINDOW, readout="loss")
     with pytest.raises(InputError, match="no run folder of spectraledge"):
         measured(tmp_path)
+
+
+def test_tables_name_the_representations_of_a_group(group_run: Path) -> None:
+    seen, settings = observe_run(group_run, View(window=4, nulls=3)), AnalysisConfig()
+    names = ["sign", "dimension 2", "standard", "standard × sign"]
+    modes = mode_table(seen, settings).query("basis == 'group:S4'")
+    assert modes["subspace"].tolist() == [names[frequency - 1] for frequency in modes["frequency"]]
+    assert key_table(seen, settings)["subspace"].unique().tolist() == names
+    assert state_of_run(group_run, ["group:S4"]).query("basis == 'group:S4'")["subspace"].unique().tolist() == [
+        *names,
+        "rest",
+    ]

@@ -1,6 +1,7 @@
 """Pure mathematics of finite groups: tables, representations, Fourier analysis, and which group a table is."""
 
 from spectraledge.algebra.characters import (
+    FREQUENCY,
     Characters,
     cyclic_characters,
     irreducible_characters,
@@ -56,9 +57,11 @@ from spectraledge.algebra.representations import (
     irreducible_representations,
 )
 from spectraledge.algebra.subgroups import SubgroupClass, Subgroups, subgroups
+from spectraledge.algebra.subspace_names import subspace_names
 from spectraledge.algebra.walsh import cube, parity, subsets, walsh_transform
 
 __all__ = [
+    "FREQUENCY",
     "PAIR_ELEMENTS",
     "CharacterTable",
     "Characters",
@@ -116,6 +119,7 @@ __all__ = [
     "spectrum_of_means",
     "subgroups",
     "subsets",
+    "subspace_names",
     "symmetric",
     "units",
     "walsh_characters",

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.modes import chance_share, energy_share, field, peak, shares
 from spectraledge.observed.observation import Observation
@@ -79,6 +80,7 @@ def _rows(
             "direction": [direction for _, direction in labels],
             "basis": group.name,
             "frequency": peaks.frequency_K,
+            "subspace": [group.functions.name(frequency) for frequency in peaks.frequency_K.tolist()],
             "concentration": peaks.concentration_K,
             "energy_share": share_K,
             "method": method,
@@ -98,6 +100,7 @@ MODES = StepTable(
         "direction": DIRECTION,
         "basis": BASIS,
         "frequency": Column("ω of the largest power of the field ‖R‖² in the basis, 1..⌊M/2⌋"),
+        "subspace": SUBSPACE,
         "concentration": Column("F: its share of the power over all frequencies", "share"),
         "energy_share": Column(
             "of the vector response's energy, how much is a function of the grouping variable, corrected for chance: 1 "

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.run_result import RunResult, Runs
-from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.selection_tables import of_functions
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def own_score(run: RunResult) -> OwnScore | None:
     if score.empty:
         return None
     rows = score[(score["basis"] == run.structure) & (score["readout"] == FUNCTION) & (score["half"] == "test")]
-    rows = rows[rows["subspace"].str.startswith(WHOLE)]
+    rows = of_functions(rows)
     if rows.empty:
         return None
     table = rows.pivot(index="subspace", columns="step", values="share").reindex(list(dict.fromkeys(rows["subspace"])))

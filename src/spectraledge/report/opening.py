@@ -4,8 +4,7 @@ import numpy as np
 
 from spectraledge.analyses.readings import OwnScore, own_score
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.analyses.selection_tables import WHOLE
-from spectraledge.report.run_names import basis_label, titles
+from spectraledge.report.run_names import basis_label, function_label, titles
 from spectraledge.report.stage import BRIGHT, LIMIT, NAMED, Act, Stage
 from spectraledge.report.words import counted, listing, percent, step_word
 from spectraledge.studies.results import StudyResult
@@ -73,7 +72,7 @@ def _act(run: RunResult, score: OwnScore, steps_T: np.ndarray, title: str) -> Ac
 
 
 def _labels(score: OwnScore) -> tuple[str, ...]:
-    return tuple(name.replace(WHOLE, "ω =") for name in score.labels)
+    return tuple(function_label(name, by=" = ") for name in score.labels)
 
 
 def _became(run: RunResult) -> str:

@@ -1,5 +1,6 @@
 """The page of a run's score: what the network learned, when and how one knows, and the picture of it."""
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -55,7 +56,7 @@ def score_sections(study: StudyResult) -> tuple[Section, ...]:
             dated = onset_table(score, states, basis=basis, grokked_step=grokked) if states else ONSETS.frame()
             blocks.append(f"{named[run.run_id]}: {score_sentence(basis, score, run.metrics, dated)}")
         drawn = [Scored.of(run, named[run.run_id]) for run in [*learned, *controls]]
-        blocks.append(score_figure(drawn, basis, key=f"score-{basis.replace('_', '-')}"))
+        blocks.append(score_figure(drawn, basis, key=re.sub(r"[^\w-]|_", "-", f"score-{basis}")))
     lead = (
         "Before all directions: which function does the network compute? Its logits, without their mean over classes, "
         "are a function of the input pair, and their energy divides exactly among the functions of each variable.",

@@ -47,7 +47,7 @@ def _named(member: str) -> GroupingRule:
         f"group:{member}",
         operation.formula_in(group),
         elements=elements,
-        characters=lambda _: irreducible_characters(group.table_MM),
+        characters=lambda _: irreducible_characters(group),
     )
 
 
