@@ -56,7 +56,7 @@ from spectraledge.algebra.representations import (
     inverse_fourier_transform,
     irreducible_representations,
 )
-from spectraledge.algebra.subgroups import SubgroupClass, Subgroups, subgroups
+from spectraledge.algebra.subgroups import SubgroupClass, Subgroups, subgroup, subgroups, with_conjugates
 from spectraledge.algebra.subspace_names import subspace_names
 from spectraledge.algebra.walsh import cube, parity, subsets, walsh_transform
 
@@ -117,6 +117,7 @@ __all__ = [
     "root_of_minus_one",
     "separation",
     "spectrum_of_means",
+    "subgroup",
     "subgroups",
     "subsets",
     "subspace_names",
@@ -124,5 +125,6 @@ __all__ = [
     "units",
     "walsh_characters",
     "walsh_transform",
+    "with_conjugates",
     "without_rounding",
 ]

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spectraledge.algebra import real_characters
 from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.selection_tables import SUBSPACE
@@ -96,9 +95,9 @@ def _embedding(seen: Observation, architecture: HasTokenTable, group: Grouping) 
     position[coordinates_N2[placed_N, 0]] = pairs_N2[placed_N, 0]
     table_VD = architecture.token_table(seen.network.parameters).double().numpy()
     columns_MD = table_VD[position[position >= 0]]
-    characters_MM = real_characters(group.order)[position >= 0]
+    characters_MM = group.functions.functions_MM[position >= 0]
     power_M = np.square(characters_MM.T @ (columns_MD - columns_MD.mean(axis=0))).sum(axis=1)
-    return np.bincount((np.arange(group.order) + 1) // 2, weights=power_M)[1:].astype(np.float64)
+    return np.bincount(group.functions.frequency_M, weights=power_M)[1:].astype(np.float64)
 
 
 def _normed(energy_F: Float) -> Float:
