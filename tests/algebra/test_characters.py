@@ -12,6 +12,7 @@ from spectraledge.algebra import (
     irreducible_characters,
     named_group,
     spectrum_of_means,
+    unit_characters,
     walsh_characters,
 )
 from spectraledge.errors import InputError
@@ -140,6 +141,33 @@ def test_subspaces_of_several_alike_go_on_after_z():
     assert names[3:6] == ("dimension 2 (a)", "dimension 2 (b)", "dimension 2 (c)")
     assert names[3 + 26 :][:2] == ("dimension 2 (aa)", "dimension 2 (ab)")
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("modulus", [2, 4, 9, 12, 15, 16, 97])
+def test_the_units_map_each_subspace_of_their_characters_to_itself(modulus):
+    found = unit_characters(modulus)
+    residues = np.arange(modulus)
+    np.testing.assert_allclose(found.functions_MM.T @ found.functions_MM, np.eye(modulus), atol=1e-10)
+    np.testing.assert_allclose(found.functions_MM[:, 0], found.functions_MM[0, 0], atol=1e-9)
+    inside = [found.functions_MM[:, found.frequency_M == k + 1] for k in range(len(found.names))]
+    units = residues[np.gcd(residues, modulus) == 1]
+    for functions in inside:
+        for unit in units:
+            moved = functions[unit * residues % modulus]
+            np.testing.assert_allclose(functions @ (functions.T @ moved), moved, atol=1e-8)
+    # Functions of the divisor do not know which unit is which.
+    divisors = np.gcd(residues, modulus)
+    assert inside[0].shape[1] == len(np.unique(divisors)) - 1
+    for divisor in np.unique(divisors):
+        assert np.ptp(inside[0][divisors == divisor], axis=0).max() < 1e-9
+
+
+def test_characters_of_units_have_their_order():
+    assert unit_characters(9).names == ("gcd", "character of order 2", "character of order 3", "character of order 6")
+    found = unit_characters(9)
+    legendre_n = np.array([0.0, 1, -1, 0, 1, -1, 0, 1, -1])
+    inside = found.functions_MM[:, found.frequency_M == 2]
+    np.testing.assert_allclose(inside @ (inside.T @ legendre_n), legendre_n, atol=1e-9)
 
 
 def test_parities_are_those_of_the_bits_that_are_set():

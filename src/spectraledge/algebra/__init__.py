@@ -5,6 +5,7 @@ from spectraledge.algebra.characters import (
     Characters,
     cyclic_characters,
     irreducible_characters,
+    unit_characters,
     walsh_characters,
 )
 from spectraledge.algebra.discovery import Discovery, discover
@@ -122,6 +123,7 @@ __all__ = [
     "subsets",
     "subspace_names",
     "symmetric",
+    "unit_characters",
     "units",
     "walsh_characters",
     "walsh_transform",

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from spectraledge.algebra.finite_groups import Group, group_from_table
 from spectraledge.algebra.fourier import real_characters, without_rounding
 from spectraledge.algebra.isotypic import isotypic_kernels, real_rows
+from spectraledge.algebra.named_groups import units
 from spectraledge.algebra.representations import CharacterTable, character_table
-from spectraledge.algebra.subspace_names import subspace_names
+from spectraledge.algebra.subspace_names import SIGN, subspace_names
 from spectraledge.algebra.walsh import cube, parity
 
 Float = NDArray[np.float64]
@@ -79,6 +80,34 @@ def walsh_characters(bits: int) -> Characters:
     elements_Mn = cube(bits)
     functions_MM = np.stack([parity(elements_Mn, tuple(np.flatnonzero(s))) for s in elements_Mn], axis=1)
     return Characters(functions_MM / np.sqrt(len(functions_MM)), np.arange(len(functions_MM)))
+
+
+def unit_characters(modulus: int) -> Characters:
+    """Functions on the residues mod n, split by how the residues with an inverse act on them by multiplication.
+
+    Definition: the subspace of a character χ of the units, and of its conjugate, holds the functions with
+    f(u·q) = χ(u)·f(q). Of χ = 1 these are the functions of the greatest common divisor of q and n, "gcd"; the others
+    are named as by `subspace_names`. Law: multiplication by a unit maps each subspace to itself.
+
+    Args:
+        modulus: The modulus n, at least 2.
+
+    Returns:
+        The split, those of the divisors first.
+
+    Cost: O(n³).
+    """
+    group = units(modulus)
+    characters = character_table(group)
+    residues_n = np.arange(modulus)
+    units_M = residues_n[np.gcd(residues_n, modulus) == 1]
+    weights_M = np.arange(1, 1 + len(real_rows(characters))) @ isotypic_kernels(characters)
+    numbered_nn = np.zeros((modulus, modulus))
+    np.add.at(numbered_nn, (units_M[:, None] * residues_n % modulus, residues_n), weights_M[:, None])
+    # The constants are taken out of the functions of the divisor.
+    eigenvalues_n, functions_nn = np.linalg.eigh((numbered_nn + numbered_nn.T) / 2 - 1 / modulus)
+    names = ("gcd", *(name.replace(SIGN, "character of order 2") for name in subspace_names(group, characters)))
+    return Characters(functions_nn, np.rint(eigenvalues_n).astype(np.int64), names)
 
 
 def irreducible_characters(table: Ints | Group) -> Characters:

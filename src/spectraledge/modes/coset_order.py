@@ -54,9 +54,9 @@ def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
     """Sort the elements along one axis of a picture by nested cosets, of subgroups that the picture chooses.
 
     Definition (ours): from the whole group down, the next subgroup is that maximal one of the last, on whose cosets the
-    picture is constant for the largest share of its energy (`Level.share`), the largest one where none is above
-    `_LEAST`; left or right cosets, as the first is better. Within a coset of one level those of the next stand by their phase: the angle of their mean rows in the
-    plane in which these vary most, from that with the smallest element on.
+    picture is constant for the largest share of its energy (`Level.share`), or the largest subgroup where none reaches
+    `_LEAST`; left or right cosets, as the first is better. Within a coset of one level those of the next stand by their
+    phase: the angle of their mean rows in the plane in which these vary most, from that with the smallest element on.
     Law: a picture of any function of cosets of a maximal subgroup, right ones for f(a·b) along a and left ones along b,
     is made of solid blocks.
 
