@@ -3,6 +3,7 @@
 from spectraledge.analyses.ablation import ABLATING
 from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.branches import BRANCHING
+from spectraledge.analyses.cosets import MEASURING
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
@@ -30,6 +31,7 @@ ANALYSES = {
         GROWING,
         ABLATING,
         BRANCHING,
+        MEASURING,
     )
 }
 """Every analysis by name."""

@@ -6,6 +6,7 @@ import pandas as pd
 
 from spectraledge.analyses.run_result import Runs
 from spectraledge.claims.cause_claims import evaluate_causes
+from spectraledge.claims.group_claims import evaluate_groups
 from spectraledge.claims.of_runs import evaluate_claims
 from spectraledge.claims.paper_claims import evaluate_study
 from spectraledge.claims.run_claims import CLAIMS
@@ -26,5 +27,6 @@ QUESTIONS: dict[str, Callable[[Runs], Answers]] = {
     "score": evaluate_score,
     "paper": evaluate_study,
     "causes": evaluate_causes,
+    "groups": evaluate_groups,
 }
 """Every set of claims by name, and how it is evaluated on a study's finished runs."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,6 +63,12 @@ def score_sections(study: StudyResult) -> tuple[Section, ...]:
         "are a function of the input pair, and their energy divides exactly among the functions of each variable.",
     )
     return (Section("score", "What the networks compute", lead, tuple(blocks), short="The function"),) if blocks else ()
+
+
+def first_scores(study: StudyResult) -> tuple[Section, ...]:
+    """Show the scores of the first seed that learned something: those of all would be a wall; see `score_sections`."""
+    first = next((run.config.seed for run in study.runs if run.grokked), None)
+    return score_sections(replace(study, runs=tuple(run for run in study.runs if run.config.seed == first)))
 
 
 def _is_control(own: RunResult, other: RunResult, basis: str) -> bool:

@@ -8,6 +8,7 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
 from spectraledge.report.causes_page import compose_causes
 from spectraledge.report.document import Page
+from spectraledge.report.groups_page import compose_groups
 from spectraledge.report.over_seeds.card import card
 from spectraledge.report.paper import compose
 from spectraledge.report.publishing import write_page_and_text, write_text
@@ -20,6 +21,7 @@ COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {
     "score": compose_score,
     "paper": compose,
     "causes": compose_causes,
+    "groups": compose_groups,
 }
 """What composes a report, by the study's questions."""
 

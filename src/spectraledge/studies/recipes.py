@@ -9,6 +9,7 @@ from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.studies.causes import causes
+from spectraledge.studies.groups import groups
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import named_task
@@ -141,7 +142,7 @@ def _refuse_published(name: str, budget: Budget) -> None:
 _FEW_PAIRS = 0.1
 
 
-RECIPES: dict[str, Recipe] = {"quick": quick, "score": score, "paper": paper, "causes": causes}
+RECIPES: dict[str, Recipe] = {"quick": quick, "score": score, "paper": paper, "causes": causes, "groups": groups}
 """Every recipe by name."""
 
 
