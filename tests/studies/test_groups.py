@@ -23,8 +23,8 @@ def test_every_run_is_done_and_measured(study: StudyResult) -> None:
     assert study.missing == ()
     assert {status.state for status in study_status(study.folder)} == {"done"}
     by_task = {run.config.task: run for run in study.runs}
-    assert list(by_task) == ["S4", "D8", "Dic4", "S4-permuted", "latin-0", "loop-0"]
-    for task in ("S4", "D8", "Dic4", "S4-permuted"):
+    assert list(by_task) == ["S4", "D12", "Dic6", "S4-permuted", "latin-0", "loop-0"]
+    for task in ("S4", "D12", "Dic6", "S4-permuted"):
         kinds = by_task[task].table("cosets").groupby("functions")["kind"].value_counts()
         assert kinds.xs("turned", level="kind").tolist() == [20, 20, 20]
     assert by_task["S4-permuted"].table("representations")["basis"].unique().tolist() == ["group:S4"]

@@ -54,7 +54,10 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
         ("{file}:nothing", "must return a StudyConfig, got NoneType"),
         ("{file}:absent", "has no function 'absent'"),
         ("elsewhere.py:mine", "no Python file at elsewhere.py"),
-        ("guess", "unknown study 'guess': known studies are quick, score, paper, causes, or my_study.py:recipe"),
+        (
+            "guess",
+            "unknown study 'guess': known studies are quick, score, paper, causes, groups, or my_study.py:recipe",
+        ),
     ],
 )
 def test_what_is_no_recipe_is_refused(file: Path, name: str, message: str) -> None:

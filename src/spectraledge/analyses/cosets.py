@@ -71,7 +71,7 @@ def _functions(network: Network, own: Grouping) -> Iterator[tuple[str, Float]]:
 def _beside_nulls(
     asked: Concentration, what: str, own_FM: Float, settings: AnalysisConfig
 ) -> Iterator[tuple[str, int, Float]]:
-    yield "own", 0, own_FM
+    yield "network", 0, own_FM
     for kind, null in (("turned", asked.turned), ("mixed", mixed)):
         generator = numpy_generator(settings.seed, "cosets", what, kind)
         for draw in range(1, settings.nulls + 1):
@@ -123,8 +123,8 @@ COSETS = Table(
             "logits: their means over the pairs with one value of the task's variable"
         ),
         "kind": Column(
-            "own; turned: of the same rank and energy in every representation, turned at random from both sides; "
-            "mixed: of the same span, each function a random combination of all"
+            "network: its own; turned: of the same rank and energy in every representation, turned at random from both "
+            "sides; mixed: of the same span, each function a random combination of all"
         ),
         "draw": Column("1-based number of those at random, else 0"),
         "on_cosets": Column(

@@ -66,7 +66,8 @@ class Concentration:
         Returns:
             The share, of all but the constants; 0 where nothing varies.
         """
-        energy_RF = np.square(self.parts.split(functions_FM.T)[1:]).sum(axis=1)
+        centred_FM = functions_FM - functions_FM.mean(axis=1, keepdims=True)
+        energy_RF = np.square(self.parts.split(centred_FM.T)[1:]).sum(axis=1)
         return float(energy_RF.max(axis=0).sum() / energy_RF.sum()) if energy_RF.any() else 0.0
 
     def turned(self, functions_FM: Float, generator: np.random.Generator) -> Float:

@@ -35,7 +35,7 @@ _LEADS = {
         "Cosets or representations?",
         "A neuron, as a function of one input, may be constant on cosets of a subgroup. How much of that its "
         "representations make alone is measured on functions of the same rank and energy in each of them, turned at "
-        "random. D8 and Dic4 have one table of characters, and only D8 has functions of cosets in its faithful "
+        "random. D12 and Dic6 have one table of characters, and only D12 has functions of cosets in its faithful "
         "representations.",
     ),
 }
