@@ -90,6 +90,7 @@ def test_hashes_are_those_of_earlier_versions() -> None:
         "growth": "793ac7",
         "ablation": "ece04e",
         "branches": "391df4",
+        "cosets": "a883b4",
     }
 
 
