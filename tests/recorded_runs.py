@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from spectraledge import RunConfig, named_task
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.tasks import Task, task_from_source
 from spectraledge.training import train_in_folder
 from spectraledge.trajectory import Manifest
 
@@ -33,6 +34,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Addition mod 11, hardly trained."""
     return train_small(tmp_path_factory.mktemp("runs") / "add", "add", 11, steps=40, every=5, batch_size=32, seed=1)
+
+
+@pytest.fixture(scope="session")
+def group_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Products in S4, hardly trained."""
+    folder, task = tmp_path_factory.mktemp("runs") / "S4", task_from_source("group:S4")
+    assert isinstance(task, Task)
+    model = {"kind": "mlp", "inputs": "embedded", "width": 6, "hidden": 8}
+    train_in_folder(folder, RunConfig.for_task(task, model, steps=40, every=5, batch_size=32, seed=1), task)
+    return folder
 
 
 def unlisted(folder: Path) -> None:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectraledge.algebra import cyclic_characters, irreducible_characters, spectrum_of_means, walsh_characters
+from spectraledge.algebra import (
+    cyclic_characters,
+    irreducible_characters,
+    named_group,
+    spectrum_of_means,
+    unit_characters,
+    walsh_characters,
+)
 from spectraledge.errors import InputError
 
 
@@ -50,7 +57,7 @@ def renamed(table, seed):
 GROUPS = {
     "one element": (cyclic(1), []),
     "Z_2": (cyclic(2), [1]),
-    "Z_12": (cyclic(12), [1, 2, 2, 2, 2, 2]),
+    "Z_12": (cyclic(12), [2, 2, 2, 2, 2, 1]),
     "Z_97": (cyclic(97), [2] * 48),
     "S_3": (symmetric(3), [1, 4]),
     "S_4": (symmetric(4), [1, 4, 9, 9]),
@@ -86,8 +93,81 @@ def test_those_of_a_cyclic_group_are_its_frequencies(order):
         columns = [characters.functions_MM[:, characters.frequency_M == f] for f in range(1, order // 2 + 1)]
         return [(c @ c.T).ravel() for c in columns]
 
-    for projector in projectors(found):
-        assert min(np.abs(projector - other).max() for other in projectors(known)) < 1e-8
+    assert [found.name(frequency) for frequency in (0, 1)] == ["", "frequency 1"]
+    for projector, other in zip(projectors(found), projectors(known), strict=True):
+        np.testing.assert_allclose(projector, other, atol=1e-8)
+
+
+NAMED = {
+    "C6": (),
+    "S4": ("sign", "dimension 2", "standard", "standard × sign"),
+    "A5": ("dimension 3 (a)", "dimension 3 (b)", "standard", "dimension 5"),
+    "D5": ("sign", "dimension 2 (a)", "dimension 2 (b)"),
+    "U15": (*(f"character of order 2 ({x})" for x in "abc"), *(f"character of order 4 ({x})" for x in "ab")),
+    "Aff7": ("sign", "character of order 3", "character of order 6", "dimension 6"),
+    "C3xQ8": (
+        *(f"character of order 2 ({x})" for x in "abc"),
+        "character of order 3",
+        *(f"character of order 6 ({x})" for x in "abc"),
+        "dimension 2 (a)",
+        "dimension 2 (b)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "names"), NAMED.items())
+def test_representations_have_the_names_of_the_field(name, names):
+    assert irreducible_characters(named_group(name)).names == names
+
+
+def test_the_standard_representation_moves_letters_and_the_sign_is_that_of_permutations():
+    for table, places in ((symmetric(4), np.arange(24)), (renamed(symmetric(4), 3), None)):
+        found = irreducible_characters(table)
+        if places is None:
+            places = np.random.default_rng(3).permutation(24)
+        letters = np.array(list(itertools.permutations(range(4))))
+        moved_M = np.zeros(24)
+        moved_M[places] = (letters[:, 0] == 2) - 0.25
+        inside = found.functions_MM[:, found.frequency_M == 1 + found.names.index("standard")]
+        np.testing.assert_allclose(inside @ (inside.T @ moved_M), moved_M, atol=1e-9)
+        signs_M = np.zeros(24)
+        signs_M[places] = [np.linalg.det(np.eye(4)[row]) for row in letters]
+        inside = found.functions_MM[:, found.frequency_M == 1 + found.names.index("sign")]
+        np.testing.assert_allclose(inside @ (inside.T @ signs_M), signs_M, atol=1e-9)
+
+
+def test_subspaces_of_several_alike_go_on_after_z():
+    names = irreducible_characters(named_group("D64")).names
+    assert names[3:6] == ("dimension 2 (a)", "dimension 2 (b)", "dimension 2 (c)")
+    assert names[3 + 26 :][:2] == ("dimension 2 (aa)", "dimension 2 (ab)")
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("modulus", [2, 4, 9, 12, 15, 16, 97])
+def test_the_units_map_each_subspace_of_their_characters_to_itself(modulus):
+    found = unit_characters(modulus)
+    residues = np.arange(modulus)
+    np.testing.assert_allclose(found.functions_MM.T @ found.functions_MM, np.eye(modulus), atol=1e-10)
+    np.testing.assert_allclose(found.functions_MM[:, 0], found.functions_MM[0, 0], atol=1e-9)
+    inside = [found.functions_MM[:, found.frequency_M == k + 1] for k in range(len(found.names))]
+    units = residues[np.gcd(residues, modulus) == 1]
+    for functions in inside:
+        for unit in units:
+            moved = functions[unit * residues % modulus]
+            np.testing.assert_allclose(functions @ (functions.T @ moved), moved, atol=1e-8)
+    # Functions of the divisor do not know which unit is which.
+    divisors = np.gcd(residues, modulus)
+    assert inside[0].shape[1] == len(np.unique(divisors)) - 1
+    for divisor in np.unique(divisors):
+        assert np.ptp(inside[0][divisors == divisor], axis=0).max() < 1e-9
+
+
+def test_characters_of_units_have_their_order():
+    assert unit_characters(9).names == ("gcd", "character of order 2", "character of order 3", "character of order 6")
+    found = unit_characters(9)
+    legendre_n = np.array([0.0, 1, -1, 0, 1, -1, 0, 1, -1])
+    inside = found.functions_MM[:, found.frequency_M == 2]
+    np.testing.assert_allclose(inside @ (inside.T @ legendre_n), legendre_n, atol=1e-9)
 
 
 def test_parities_are_those_of_the_bits_that_are_set():

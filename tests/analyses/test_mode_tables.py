@@ -1,5 +1,6 @@
 """Modes of a recorded run, against a second way of computing all of it in NumPy from the definitions."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from spectraledge import InputError, RunConfig, named_task
-from spectraledge.analyses.mode_tables import mode_table
+from spectraledge.analyses.frequency_tables import frequency_table
+from spectraledge.analyses.mode_tables import character_table, mode_table, wave_table
+from spectraledge.analyses.score import state_of_run
+from spectraledge.analyses.selection_tables import key_table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import Transformer
 from spectraledge.observed.observation import observe_run
@@ -147,3 +151,36 @@ def test_bad_input(run: Path, tmp_path: Path) -> None:
         measured(run, window=WINDOW, readout="loss")
     with pytest.raises(InputError, match="no run folder of spectraledge"):
         measured(tmp_path)
+
+
+def test_tables_name_the_representations_of_a_group(group_run: Path) -> None:
+    seen, settings = observe_run(group_run, View(window=4, nulls=3)), AnalysisConfig()
+    names = ["sign", "dimension 2", "standard", "standard × sign"]
+    modes = mode_table(seen, settings).query("basis == 'group:S4'")
+    assert modes["subspace"].tolist() == [names[frequency - 1] for frequency in modes["frequency"]]
+    assert key_table(seen, settings)["subspace"].unique().tolist() == names
+    assert state_of_run(group_run, ["group:S4"]).query("basis == 'group:S4'")["subspace"].unique().tolist() == [
+        *names,
+        "rest",
+    ]
+
+
+def test_pictures_of_a_group_say_how_its_elements_are_ordered(group_run: Path) -> None:
+    seen = observe_run(group_run, View(window=4, nulls=3))
+    characters = character_table(seen, AnalysisConfig())
+    pictured = (characters["kind"] == "edge") & (characters["direction"] <= 2)
+    for axis in ("order_a", "order_b"):
+        assert characters.loc[pictured, axis].str.endswith("by phase").all()
+        assert (characters.loc[~pictured, axis] == "").all()
+    assert set(characters["subspace"]) <= {"sign", "dimension 2", "standard", "standard × sign"}
+    waves = wave_table(seen, AnalysisConfig())
+    for _, rows in waves.groupby("direction"):
+        assert len(rows.drop_duplicates(["phase_a", "phase_b"])) == 24**2
+    frequencies = frequency_table(seen, AnalysisConfig())
+    assert frequencies["subspace"].tolist() == ["sign", "dimension 2", "standard", "standard × sign"]
+    # The token embedding, as functions of the element, by group means of a permutation of letters.
+    table_VD = seen.network.architecture.token_table(seen.network.parameters).double()
+    signs = torch.tensor([round(float(np.linalg.det(np.eye(4)[list(p)]))) for p in itertools.permutations(range(4))])
+    centred = table_VD - table_VD.mean(0)
+    along = (signs.double() @ centred).square().sum() / 24 / centred.square().sum()
+    assert frequencies["embedding"].iloc[0] == pytest.approx(float(along))

@@ -43,8 +43,8 @@ def refused(outcome: Outcome, *parts: str) -> None:
     ("arguments", "parts"),
     [
         (["train", "plus"], ["unknown task 'plus'", "add (a + b)", "cubic"]),
-        (["train", "mul", "--modulus", 91], ["multiplication without zero needs a prime modulus, got 91", "89 or 97"]),
-        (["train", "div", "--modulus", 8], ["division needs a prime modulus, got 8", "7 or 11"]),
+        (["train", "div", "--modulus", 91], ["division needs a prime modulus, got 91", "89 or 97"]),
+        (["train", "div", "--modulus", 8], ["division needs a prime modulus, got 8", "7 or 11", "group:U8:ab^-1"]),
         (["train", "add", "--modulus", 1], ["modulus must be at least 2"]),
         (["train", "add", "--heads", 3], ["heads must divide width"]),
         (["train", "add", "--steps", 150], ["steps must be a multiple of every"]),

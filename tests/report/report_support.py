@@ -194,8 +194,9 @@ def _modes(rng: np.random.Generator, structure: str, effect: float) -> pd.DataFr
                 for direction in range(1, count + 1):
                     share = rng.normal(0.01, 0.002) + (effect if (kind, basis) == ("edge", structure) else 0.0)
                     number = direction + (3 if kind == "bulk" else 0)
-                    rows.append((3000, kind, number, basis, 26, rng.uniform(0.08, 0.2), share, method, 9409, 0, 0.0102))
-    names = "step kind direction basis frequency concentration energy_share method pairs excluded chance"
+                    peak = (26, "frequency 26", rng.uniform(0.08, 0.2))
+                    rows.append((3000, kind, number, basis, *peak, share, method, 9409, 0, 0.0102))
+    names = "step kind direction basis frequency subspace concentration energy_share method pairs excluded chance"
     return pd.DataFrame(rows, columns=names.split())
 
 

@@ -56,6 +56,18 @@ def test_a_study_opens_with_what_was_learned_and_when(tmp_path: Path, runs: list
     )
 
 
+def test_representations_of_a_group_are_called_by_their_names(tmp_path: Path) -> None:
+    run = scored(make_run("add", effect=0.4), "sum", learns=True)
+    names = {f"frequency {k}": name for k, name in enumerate(("sign", "dimension 2", "standard"), start=1)}
+    named = run.with_tables(score=run.table("score").replace({"subspace": names}))
+    sentence, figure = score_sections(make_study(tmp_path, named))[0].blocks
+    assert "(chance 3.0%; most in dimension 2, sign, standard)" in sentence
+    assert "Each row of a picture is an irreducible representation" in figure.caption
+    chart = figure.panels[0].charts[0]
+    assert "Strongest in the end: dimension 2 (21.0%), sign (1.0%)" in chart.words
+    assert '["sign", "dimension 2", "standard"][datum.value - 1]' in str(chart.spec)
+
+
 def pixels(chart: Chart) -> np.ndarray:
     """Colours of the picture of a score, shape (frequencies, columns, 3)."""
     (url,) = [row["url"] for rows in chart.spec["datasets"].values() for row in rows if "url" in row]

@@ -56,7 +56,7 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
         ("elsewhere.py:mine", "no Python file at elsewhere.py"),
         (
             "guess",
-            "unknown study 'guess': known studies are quick, score, paper, causes, networks, or my_study.py:recipe",
+            "unknown study 'guess': known studies are quick, score, paper, causes, networks, groups, or my_study.py",
         ),
     ],
 )
@@ -103,6 +103,7 @@ def test_hashes_are_those_of_earlier_versions() -> None:
         "ablation": "ece04e",
         "branches": "391df4",
         "centroids": "23d4c6",
+        "cosets": "a883b4",
     }
 
 

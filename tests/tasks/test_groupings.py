@@ -208,7 +208,8 @@ def test_rules_know_their_lines_their_picture_and_their_symmetries():
     assert lines["dlog_sum"] == lines["output_dlog"] == logarithms
     assert lines["gaussian_angle"] == GAUSSIAN
     elsewhere = {name: rule.picture for name, rule in rules.items() if rule.picture != name}
-    assert elsewhere == dict.fromkeys(("product", "output", "output_dlog", "group"), "sum")
+    assert elsewhere == dict.fromkeys(("product", "output", "output_dlog"), "sum")
+    assert {name for name, rule in rules.items() if rule.grid != name} == {*elsewhere, "group"}
     by_powers = {name for name, rule in rules.items() if "power" in rule.symmetries}
     assert by_powers == {"dlog_sum", "dlog_difference", "output_dlog"}
 

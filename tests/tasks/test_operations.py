@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spectraledge.errors import InputError
-from spectraledge.tasks import OPERATIONS, Task, named_task
+from spectraledge.tasks import OPERATIONS, Task, default_groupings, grouping, named_task, task_from_source
 from spectraledge.tasks.operations import all_pairs
 
 NAIVE = {
@@ -21,7 +21,7 @@ NAIVE = {
 }
 PERMUTED = {"permuted_add": "add", "permuted_mul": "mul"}
 KNOWN = [*NAIVE, *PERMUTED]
-COMPOSITE = sorted(set(NAIVE) - {"mul", "div"})
+COMPOSITE = sorted(set(NAIVE) - {"div"})
 
 
 def naive_table(name, modulus):
@@ -80,13 +80,25 @@ def test_pairs_run_a_outer_b_inner():
     assert all_pairs(3).dtype == np.int64
 
 
-@pytest.mark.parametrize(
-    ("name", "purpose"), [("mul", "multiplication without zero"), ("div", "division")], ids=["mul", "div"]
-)
 @pytest.mark.parametrize("modulus", [4, 96])
-def test_operations_with_inverses_refuse_a_composite_modulus(name, purpose, modulus):
-    with pytest.raises(InputError, match=f"{purpose} needs a prime modulus, got {modulus}"):
-        named_task(name, modulus=modulus)
+def test_division_refuses_a_composite_modulus_and_says_what_to_take(modulus):
+    message = rf"division needs a prime modulus, got {modulus}: use .*, or the units .*group:U{modulus}:ab\^-1"
+    with pytest.raises(InputError, match=message):
+        named_task("div", modulus=modulus)
+    assert len(task_from_source(f"group:U{modulus}:ab^-1")) > 1
+
+
+def test_products_on_a_composite_modulus_have_a_basis_of_their_own():
+    task = named_task("mul", modulus=12)
+    a, b = task.pairs_N2.T
+    np.testing.assert_array_equal(task.labels_N, a * b % 12)
+    assert (task.structure, len(task)) == ("ring_product", 121)
+    assert named_task("mul", modulus=13).structure == "dlog_sum"
+    found = grouping(task, task.structure)
+    assert (found.order, found.excluded) == (12, 0)
+    assert found.functions.name(1) == "gcd"
+    for name in ("add", "sub", "mul"):
+        assert named_task(name, modulus=12).structure in default_groupings(named_task(name, modulus=12))
 
 
 @pytest.mark.parametrize("name", KNOWN)

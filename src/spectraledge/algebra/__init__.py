@@ -1,9 +1,11 @@
 """Pure mathematics of finite groups: tables, representations, Fourier analysis, and which group a table is."""
 
 from spectraledge.algebra.characters import (
+    FREQUENCY,
     Characters,
     cyclic_characters,
     irreducible_characters,
+    unit_characters,
     walsh_characters,
 )
 from spectraledge.algebra.discovery import Discovery, discover
@@ -55,10 +57,12 @@ from spectraledge.algebra.representations import (
     inverse_fourier_transform,
     irreducible_representations,
 )
-from spectraledge.algebra.subgroups import SubgroupClass, Subgroups, subgroups
+from spectraledge.algebra.subgroups import SubgroupClass, Subgroups, subgroup, subgroups, with_conjugates
+from spectraledge.algebra.subspace_names import subspace_names
 from spectraledge.algebra.walsh import cube, parity, subsets, walsh_transform
 
 __all__ = [
+    "FREQUENCY",
     "PAIR_ELEMENTS",
     "CharacterTable",
     "Characters",
@@ -114,11 +118,15 @@ __all__ = [
     "root_of_minus_one",
     "separation",
     "spectrum_of_means",
+    "subgroup",
     "subgroups",
     "subsets",
+    "subspace_names",
     "symmetric",
+    "unit_characters",
     "units",
     "walsh_characters",
     "walsh_transform",
+    "with_conjugates",
     "without_rounding",
 ]

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra.finite_groups import group_from_table
+from spectraledge.algebra.finite_groups import Group, group_from_table
 from spectraledge.algebra.fourier import real_characters, without_rounding
-from spectraledge.algebra.isotypic import isotypic_kernels
-from spectraledge.algebra.representations import character_table
+from spectraledge.algebra.isotypic import isotypic_kernels, real_rows
+from spectraledge.algebra.named_groups import units
+from spectraledge.algebra.representations import CharacterTable, character_table
+from spectraledge.algebra.subspace_names import SIGN, subspace_names
 from spectraledge.algebra.walsh import cube, parity
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+FREQUENCY = "frequency"
+"""Before the number of a subspace that has no name of its own."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,20 @@ class Characters:
     Attributes:
         functions_MM: A function of the element in each column, the constant first.
         frequency_M: Frequency of every column, ascending; 0 for the constant alone.
+        names: What the subspaces of frequencies 1, 2, … are called; empty where that is their frequency.
+        group: The group, where these are the functions of its irreducible representations.
     """
 
     functions_MM: Float
     frequency_M: Ints
+    names: tuple[str, ...] = ()
+    group: Group | None = None
+
+    def name(self, frequency: int) -> str:
+        """What the subspace of a frequency from 1 is called: "frequency 26", or its own name; "" for 0."""
+        if frequency < 1:
+            return ""
+        return self.names[frequency - 1] if self.names else f"{FREQUENCY} {frequency}"
 
     def power(self, means_KM: Float) -> Float:
         """Energy of functions at each frequency, their means removed.
@@ -67,7 +82,35 @@ def walsh_characters(bits: int) -> Characters:
     return Characters(functions_MM / np.sqrt(len(functions_MM)), np.arange(len(functions_MM)))
 
 
-def irreducible_characters(table_MM: Ints) -> Characters:
+def unit_characters(modulus: int) -> Characters:
+    """Functions on the residues mod n, split by how the residues with an inverse act on them by multiplication.
+
+    Definition: the subspace of a character χ of the units, and of its conjugate, holds the functions with
+    f(u·q) = χ(u)·f(q). Of χ = 1 these are the functions of the greatest common divisor of q and n, "gcd"; the others
+    are named as by `subspace_names`. Law: multiplication by a unit maps each subspace to itself.
+
+    Args:
+        modulus: The modulus n, at least 2.
+
+    Returns:
+        The split, those of the divisors first.
+
+    Cost: O(n³).
+    """
+    group = units(modulus)
+    characters = character_table(group)
+    residues_n = np.arange(modulus)
+    units_M = residues_n[np.gcd(residues_n, modulus) == 1]
+    weights_M = np.arange(1, 1 + len(real_rows(characters))) @ isotypic_kernels(characters)
+    numbered_nn = np.zeros((modulus, modulus))
+    np.add.at(numbered_nn, (units_M[:, None] * residues_n % modulus, residues_n), weights_M[:, None])
+    # The constants are taken out of the functions of the divisor.
+    eigenvalues_n, functions_nn = np.linalg.eigh((numbered_nn + numbered_nn.T) / 2 - 1 / modulus)
+    names = ("gcd", *(name.replace(SIGN, "character of order 2") for name in subspace_names(group, characters)))
+    return Characters(functions_nn, np.rint(eigenvalues_n).astype(np.int64), names)
+
+
+def irreducible_characters(table: Ints | Group) -> Characters:
     """Functions on any finite group, split into those of each irreducible representation, smallest first.
 
     Definition: the matrix entries of an irreducible representation of dimension d span d² functions; a representation
@@ -75,16 +118,32 @@ def irreducible_characters(table_MM: Ints) -> Characters:
     projects on the k-th subspace (`isotypic_kernels`). Law: left and right translations map each subspace to itself.
 
     Args:
-        table_MM: Entry (x, y) is x·y, in 0..M − 1.
+        table: The group, or its table: entry (x, y) is x·y, in 0..M − 1.
 
     Returns:
-        The split; on Z_M it is that of `cyclic_characters`, with frequencies in another order.
+        The split. Subspaces are named by `subspace_names`; those of a cyclic group are its frequencies, as of
+        `cyclic_characters` where its first generator stands for 1.
 
     Raises:
         InputError: if the table is not that of a group.
     """
-    group = group_from_table(table_MM)
-    kernels_FM = isotypic_kernels(character_table(group))
+    group = table if isinstance(table, Group) else group_from_table(table)
+    characters = character_table(group)
+    kernels_FM = isotypic_kernels(characters)
+    generators = np.flatnonzero(group.orders_M == len(group))
+    names: tuple[str, ...] = ()
+    if len(generators):
+        kernels_FM = kernels_FM[np.argsort(_frequencies(characters, int(generators[0])))]
+    else:
+        names = subspace_names(group, characters)
     numbered_M = np.arange(len(kernels_FM)) @ kernels_FM
     eigenvalues_M, functions_MM = np.linalg.eigh(numbered_M[group.quotients_MM])
-    return Characters(functions_MM, np.rint(eigenvalues_M).astype(np.int64))
+    return Characters(functions_MM, np.rint(eigenvalues_M).astype(np.int64), names, group)
+
+
+def _frequencies(characters: CharacterTable, generator: int) -> Ints:
+    """By how many parts of a turn each character of a cyclic group, or its conjugate, turns a generator."""
+    on_elements_CM = characters.on_elements_CM[[rows[0] for rows in real_rows(characters)]]
+    turns_F = np.abs(np.angle(on_elements_CM[:, generator])) / (2 * np.pi)
+    frequencies_F: Ints = np.rint(turns_F * on_elements_CM.shape[1]).astype(np.int64)
+    return frequencies_F

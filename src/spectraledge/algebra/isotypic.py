@@ -93,7 +93,7 @@ def isotypic_parts(group: Group) -> IsotypicParts:
     """
     table = character_table(group)
     kernels_FM = isotypic_kernels(table)
-    names = tuple("+".join(map(table.name, rows)) for rows in _real_rows(table))
+    names = tuple("+".join(map(table.name, rows)) for rows in real_rows(table))
     dimensions_F = np.rint(len(group) * kernels_FM[:, group.identity]).astype(np.int64)
     return IsotypicParts(names, dimensions_F, kernels_FM[:, group.quotients_MM])
 
@@ -103,12 +103,12 @@ def isotypic_kernels(table: CharacterTable) -> Float:
     on_elements_CM = table.on_elements_CM.real
     kernels = [
         len(rows) * table.dimensions_C[rows[0]] / on_elements_CM.shape[1] * on_elements_CM[rows[0]]
-        for rows in _real_rows(table)
+        for rows in real_rows(table)
     ]
     return np.stack(kernels)
 
 
-def _real_rows(table: CharacterTable) -> list[tuple[int, ...]]:
+def real_rows(table: CharacterTable) -> list[tuple[int, ...]]:
     """Rows of each part: one with a real character, or two conjugate ones."""
     rows = [tuple(sorted({row, int(other)})) for row, other in enumerate(table.conjugates_C)]
     return sorted(set(rows), key=lambda each: (each[0] > 0, len(each) * table.dimensions_C[each[0]] ** 2, each))

@@ -106,7 +106,7 @@ def symmetric(letters: int) -> Group:
         InputError: if the number is out of range.
     """
     _check_size(f"S{letters}", letters, math.factorial(min(max(letters, 0), 20)))
-    return _permutations(list(itertools.permutations(range(letters))), f"S{letters}")
+    return _of_permutations(f"S{letters}")
 
 
 def alternating(letters: int) -> Group:
@@ -122,7 +122,7 @@ def alternating(letters: int) -> Group:
         InputError: if the number is out of range.
     """
     _check_size(f"A{letters}", letters, -(-math.factorial(min(max(letters, 0), 20)) // 2))
-    return _permutations([p for p in itertools.permutations(range(letters)) if _is_even(p)], f"A{letters}")
+    return _of_permutations(f"A{letters}")
 
 
 def affine(modulus: int) -> Group:
@@ -220,8 +220,22 @@ def _is_even(permutation: tuple[int, ...]) -> bool:
     return sum(i > j for i, j in itertools.combinations(permutation, 2)) % 2 == 0
 
 
-def _permutations(permutations: list[tuple[int, ...]], name: str) -> Group:
-    letters_Mn = np.array(permutations, dtype=np.int64).reshape(len(permutations), -1)
+def permutations(name: str) -> Ints:
+    """The elements of S_n or A_n in their order.
+
+    Args:
+        name: "S4", "A5".
+
+    Returns:
+        Where each sends the letters 0..n − 1, shape (M, n).
+    """
+    every = itertools.permutations(range(int(name[1:])))
+    kept = [permutation for permutation in every if name[0] == "S" or _is_even(permutation)]
+    return np.array(kept, dtype=np.int64).reshape(len(kept), -1)
+
+
+def _of_permutations(name: str) -> Group:
+    letters_Mn = permutations(name)
     weights_n = letters_Mn.shape[1] ** np.arange(letters_Mn.shape[1])[::-1]
     # Lexicographic order is the order of the numbers whose digits the letters are.
     products_MM = (letters_Mn[:, letters_Mn] @ weights_n).astype(np.int64)

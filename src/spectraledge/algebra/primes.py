@@ -32,12 +32,13 @@ def prime_factors(number: int) -> dict[int, int]:
     return found
 
 
-def require_prime(modulus: int, purpose: str) -> None:
+def require_prime(modulus: int, purpose: str, *, instead: str = "") -> None:
     """Check that a modulus is prime.
 
     Args:
         modulus: The modulus.
         purpose: What needs it to be prime, as the start of the error message ("division").
+        instead: What else can be done, as the end of that message.
 
     Raises:
         InputError: if it is not, naming the nearest primes.
@@ -47,7 +48,9 @@ def require_prime(modulus: int, purpose: str) -> None:
     below = next((n for n in range(modulus - 1, 1, -1) if is_prime(n)), None)
     above = next(n for n in range(max(modulus + 1, 2), 2 * abs(modulus) + 4) if is_prime(n))
     nearest = f"{below} or {above}" if below else f"{above}"
-    raise InputError(f"{purpose} needs a prime modulus, got {modulus}: use {nearest}")
+    raise InputError(
+        f"{purpose} needs a prime modulus, got {modulus}: use {nearest}{f', or {instead}' if instead else ''}"
+    )
 
 
 def primitive_root(modulus: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra.finite_groups import Group
+from spectraledge.algebra.finite_groups import Group, trusted_group
 from spectraledge.algebra.primes import is_prime, prime_factors
 
 Ints = NDArray[np.int64]
@@ -81,6 +81,36 @@ def subgroups(group: Group, *, most: int = MOST, largest: int | None = None) -> 
             seen |= conjugates
             found.append(SubgroupClass(larger, len(conjugates)))
     return Subgroups(tuple(sorted(found, key=len)), complete=True)
+
+
+def with_conjugates(group: Group, found: Subgroups) -> list[Ints]:
+    """List subgroups one by one.
+
+    Args:
+        group: The group.
+        found: Its subgroups up to conjugacy.
+
+    Returns:
+        Elements of every subgroup of those classes, ascending.
+    """
+    return [
+        np.frombuffer(elements, dtype=np.int64)
+        for each in found.classes
+        for elements in sorted(_conjugates(group, each.elements))
+    ]
+
+
+def subgroup(group: Group, elements: Ints) -> Group:
+    """Make a subgroup a group of its own.
+
+    Args:
+        group: The group.
+        elements: Those of the subgroup, ascending.
+
+    Returns:
+        The subgroup, its elements numbered in that order.
+    """
+    return trusted_group("subgroup", np.searchsorted(elements, group.table_MM[np.ix_(elements, elements)]))
 
 
 def _cyclic_generators(group: Group) -> Iterator[int]:

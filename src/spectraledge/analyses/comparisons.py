@@ -59,11 +59,11 @@ def best_probe(run: RunResult) -> BestProbe:
     return BestProbe(features, best, float(along_random.max()), above)
 
 
-def keys_of_edge_only(run: RunResult) -> list[int]:
-    """Frequencies that are key along an edge direction, and along no random one."""
+def keys_of_edge_only(run: RunResult) -> list[str]:
+    """Kinds of own functions that are key along an edge direction, and along no random one."""
     keys = run.keys[run.keys["key"].astype(bool)]
-    edge, random = (set(keys.loc[keys["kind"] == kind, "frequency"]) for kind in ("edge", "random"))
-    return sorted(edge - random)
+    edge, random = (keys[keys["kind"] == kind].sort_values("frequency")["subspace"] for kind in ("edge", "random"))
+    return list(dict.fromkeys(edge[~edge.isin(random)]))
 
 
 def moves(run: RunResult) -> list[tuple[str, dict[str, float]]]:

@@ -13,6 +13,12 @@ from spectraledge.tasks import Grouping
 
 Float = NDArray[np.float64]
 
+ORDERS = {
+    f"order_{axis}": Column(f"how elements {axis} of a group are ordered, with shares of the picture", optional=True)
+    for axis in "ab"
+}
+"""Columns on the order of elements; those of a group by its representations alone have them."""
+
 
 @dataclass(frozen=True)
 class LastWave:
@@ -23,12 +29,14 @@ class LastWave:
         size: Root mean square of the function along it in the end.
         elements_N: The element of the task's own group that every pair belongs to; −1 for none.
         places_N2: Rank of a and of b among all by their position on that wave; −1 for a pair outside the basis.
+        orders: How a and b are ordered, of a group by its representations; else none.
     """
 
     axis_D: Float
     size: float
     elements_N: NDArray[np.int64]
     places_N2: NDArray[np.int64]
+    orders: tuple[str, ...]
 
     @classmethod
     def of(cls, values_ND: Float, grouping: Grouping, own: Grouping) -> "LastWave":
@@ -45,13 +53,9 @@ class LastWave:
         centred_ND = values_ND - values_ND[grouping.groups_N >= 0].mean(axis=0)
         axis_D = widest_axis(centred_ND, grouping)
         size = float(np.sqrt(np.mean(np.square(centred_ND @ axis_D))))
-        phases_N2, coordinates_N2 = wave(values_ND, grouping).phases_N2, grouping.coordinates_N2
-        covered_N = (phases_N2 >= 0).all(axis=1)
-        # Positions coincide where ω divides the order: then by coordinate.
-        keys_n2 = phases_N2[covered_N] * grouping.order + coordinates_N2[covered_N]
-        places_N2 = np.full(phases_N2.shape, -1)
-        places_N2[covered_N] = np.unique(keys_n2, return_inverse=True)[1].reshape(-1, 2)
-        return cls(axis_D, size or 1.0, own.groups_N, places_N2)
+        pictured = wave(values_ND, grouping)
+        orders = tuple(order.words for order in pictured.orders)
+        return cls(axis_D, size or 1.0, own.groups_N, pictured.places_N2, orders)
 
     def picture(self, step: int, values_ND: Float) -> pd.DataFrame:
         """Return the rows of one snapshot, see `FORMING`, from the function there, shape (N, D)."""
@@ -64,7 +68,8 @@ class LastWave:
             "element": self.elements_N[kept_N].astype(np.int32),
             "value": (centred_nD @ self.axis_D / self.size).astype(np.float32),
         }
-        return pd.DataFrame(columns)
+        words = dict(zip(ORDERS, self.orders, strict=False))
+        return pd.DataFrame({**columns, **words})
 
 
 FORMING = Table(
@@ -79,6 +84,7 @@ FORMING = Table(
             "centred logits projected on the direction of answers along which their group means vary most in the end",
             "its root mean square in the end",
         ),
+        **ORDERS,
     },
 )
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spectraledge.algebra import real_characters
 from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable
 from spectraledge.analyses.left_out import without
+from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import HasTokenTable
 from spectraledge.observed.observation import Observation
@@ -56,6 +56,7 @@ def frequency_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
     table.insert(1, "readout", seen.readout)
     table.insert(2, "basis", group.name)
     table.insert(3, "frequency", np.arange(1, len(table) + 1))
+    table.insert(4, "subspace", basis.subspaces[1:-1])
     missing = [name for name in WEIGHT_SIDES if table[name].isna().all()]
     return without(table, f"{' and '.join(missing)} of the network unknown") if missing else table
 
@@ -94,9 +95,9 @@ def _embedding(seen: Observation, architecture: HasTokenTable, group: Grouping) 
     position[coordinates_N2[placed_N, 0]] = pairs_N2[placed_N, 0]
     table_VD = architecture.token_table(seen.network.parameters).double().numpy()
     columns_MD = table_VD[position[position >= 0]]
-    characters_MM = real_characters(group.order)[position >= 0]
+    characters_MM = group.functions.functions_MM[position >= 0]
     power_M = np.square(characters_MM.T @ (columns_MD - columns_MD.mean(axis=0))).sum(axis=1)
-    return np.bincount((np.arange(group.order) + 1) // 2, weights=power_M)[1:].astype(np.float64)
+    return np.bincount(group.functions.frequency_M, weights=power_M)[1:].astype(np.float64)
 
 
 def _normed(energy_F: Float) -> Float:
@@ -113,7 +114,8 @@ FREQUENCIES = StepTable(
         "step": STEP,
         "readout": READOUT,
         "basis": BASIS,
-        "frequency": Column("ω, from 1"),
+        "frequency": Column("ω, from 1; of representations their number"),
+        "subspace": SUBSPACE,
         "embedding": Column(f"energy that the token embedding holds, {_OF_ALL}", "share"),
         "neurons": Column(f"energy of the last feed-forward layer's activations, {_OF_ALL}", "share"),
         "logits": Column(f"energy of the logits without their mean, {_OF_ALL}", "share"),

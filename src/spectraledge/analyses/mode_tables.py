@@ -5,8 +5,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.forming import ORDERS
+from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.modes import chance_share, energy_share, field, peak, shares
+from spectraledge.modes import Wave, chance_share, energy_share, field, peak, shares
 from spectraledge.observed.observation import Observation
 from spectraledge.tasks import Grouping
 
@@ -38,7 +40,7 @@ def wave_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """The responses of the edge's first directions as pictures over the inputs."""
     pictures = []
     for picture, (kind, direction) in zip(seen.waves, _labels(seen), strict=True):
-        if kind == "edge" and direction <= PICTURED:
+        if _is_pictured(kind, direction):
             table = pd.DataFrame(seen.run.task.pairs_N2, columns=["a", "b"])
             table.insert(0, "direction", direction)
             table["value"] = picture.values_N
@@ -50,9 +52,29 @@ def wave_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
 def character_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """How much of every direction's picture one plane wave holds."""
     return CHARACTERS.frame(
-        (*label, seen.run.wave_basis, picture.frequency, *picture.character_frequencies, picture.character_share)
+        (
+            *label,
+            seen.run.wave_basis,
+            picture.frequency,
+            picture.subspace,
+            *picture.character_frequencies,
+            picture.character_share,
+            *_orders(picture, *label),
+        )
         for picture, label in zip(seen.waves, _labels(seen), strict=True)
     )
+
+
+def _orders(picture: Wave, kind: str, direction: int) -> tuple[str, str]:
+    """How a and b of a picture that is kept are ordered; "" where it is by phase."""
+    if not _is_pictured(kind, direction) or not picture.orders:
+        return "", ""
+    a, b = picture.orders
+    return a.words, b.words
+
+
+def _is_pictured(kind: str, direction: int) -> bool:
+    return kind == "edge" and direction <= PICTURED
 
 
 def _labels(seen: Observation) -> list[tuple[str, int]]:
@@ -79,6 +101,7 @@ def _rows(
             "direction": [direction for _, direction in labels],
             "basis": group.name,
             "frequency": peaks.frequency_K,
+            "subspace": [group.functions.name(frequency) for frequency in peaks.frequency_K.tolist()],
             "concentration": peaks.concentration_K,
             "energy_share": share_K,
             "method": method,
@@ -98,6 +121,7 @@ MODES = StepTable(
         "direction": DIRECTION,
         "basis": BASIS,
         "frequency": Column("ω of the largest power of the field ‖R‖² in the basis, 1..⌊M/2⌋"),
+        "subspace": SUBSPACE,
         "concentration": Column("F: its share of the power over all frequencies", "share"),
         "energy_share": Column(
             "of the vector response's energy, how much is a function of the grouping variable, corrected for chance: 1 "
@@ -123,7 +147,7 @@ WAVES = StepTable(
             "response projected on the read-out direction along which its group means vary most",
             "its root mean square",
         ),
-        "phase_a": Column("position of a on the wave; −1 outside the basis"),
+        "phase_a": Column("position of a on the wave, of a group its place in the order; −1 outside the basis"),
         "phase_b": Column("position of b on the wave; −1 outside the basis"),
     },
     make=wave_table,
@@ -136,9 +160,14 @@ CHARACTERS = StepTable(
         "direction": DIRECTION,
         "basis": BASIS,
         "frequency": Column("dominant, of the projected group means"),
-        "character_a": Column("frequency over a of the 2-D character that holds most of the picture"),
+        "subspace": SUBSPACE,
+        "character_a": Column(
+            "frequency over a of the 2-D character that holds most of the picture; of a group that of the dominant "
+            "representation"
+        ),
         "character_b": Column("its frequency over b"),
-        "character_share": Column("of the picture's energy, in that character", "share"),
+        "character_share": Column("of the picture's energy, in that character or representation", "share"),
+        **ORDERS,
     },
     make=character_table,
 )

@@ -11,7 +11,7 @@ from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.lead_times import BASELINES, AlarmRun
 from spectraledge.analyses.run_result import Runs
 from spectraledge.analyses.score import SCORE
-from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.selection_tables import WHOLE, of_functions
 from spectraledge.errors import InputError
 from spectraledge.spectrum import Detector, calibrated_threshold
 from spectraledge.training import RunConfig
@@ -150,7 +150,7 @@ def score_alarm_runs(runs: Runs, basis: str) -> list[AlarmRun]:
 
 def _courses(score: pd.DataFrame, basis: str) -> dict[tuple[str, str], pd.DataFrame]:
     """Shares corrected for chance by read-out and half: a row per snapshot, a column for all together and for each."""
-    rows = score[(score["basis"] == basis) & score["subspace"].str.startswith(WHOLE)]
+    rows = of_functions(score[score["basis"] == basis])
     if rows.empty:
         raise InputError(f"there is no score in basis {basis!r}: measure one with --basis {basis}")
     found = {}

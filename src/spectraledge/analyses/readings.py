@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spectraledge.analyses.forming import ORDERS
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.run_result import RunResult, Runs
-from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.selection_tables import of_functions
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,24 @@ class Picture:
     Attributes:
         direction: 1-based.
         basis: Name of the basis.
-        frequency: Dominant frequency in it.
+        subspace: Dominant frequency or representation in it, by name.
         character: The 2-D character (ω_a, ω_b) with the largest share.
         share: Share of the picture's energy that it holds.
         random: The same share for random directions in parameter space, if there are any.
         raw: Values, row a, column b; NaN for a pair outside the domain.
-        ordered: The same with rows and columns sorted by their position on the wave.
+        ordered: The same with rows and columns sorted by their position on the wave, or in the orders.
+        orders: How a and b of a group are ordered, in words; else none.
     """
 
     direction: int
     basis: str
-    frequency: int
+    subspace: str
     character: tuple[int, int]
     share: float
     random: Band | None
     raw: NDArray[np.float64]
     ordered: NDArray[np.float64]
+    orders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class OwnScore:
         waves_TMM: The function projected on the direction of answers along which it varies most in the end, by position
             of a and b on that wave, in units of its root mean square then; NaN for no value. None where not measured.
         parts: How that picture divides into own functions; None where not measured.
+        orders: How a and b of a group are ordered there, in words; else none.
     """
 
     steps_T: NDArray[np.int64]
@@ -82,7 +86,8 @@ class OwnScore:
     share_ST: NDArray[np.float64]
     chance: float
     waves_TMM: NDArray[np.float64] | None
-    parts: "Parts | None"
+    parts: "Parts | None" = None
+    orders: tuple[str, ...] = ()
 
     @property
     def own_T(self) -> NDArray[np.float64]:
@@ -130,14 +135,20 @@ def own_score(run: RunResult) -> OwnScore | None:
     if score.empty:
         return None
     rows = score[(score["basis"] == run.structure) & (score["readout"] == FUNCTION) & (score["half"] == "test")]
-    rows = rows[rows["subspace"].str.startswith(WHOLE)]
+    rows = of_functions(rows)
     if rows.empty:
         return None
     table = rows.pivot(index="subspace", columns="step", values="share").reindex(list(dict.fromkeys(rows["subspace"])))
     chance = rows[rows["step"] == rows["step"].iloc[0]]["chance"].sum()
     labels = tuple(map(str, table.index))
     return OwnScore(
-        table.columns.to_numpy(np.int64), labels, table.to_numpy(), float(chance), _waves(run), _parts(run, labels)
+        table.columns.to_numpy(np.int64),
+        labels,
+        table.to_numpy(),
+        float(chance),
+        _waves(run),
+        _parts(run, labels),
+        _orders(run.table("forming").iloc[0]) if len(run.table("forming")) else (),
     )
 
 
@@ -250,15 +261,21 @@ def pictures(run: RunResult) -> list[Picture]:
             Picture(
                 direction=int(seen["direction"]),
                 basis=str(seen["basis"]),
-                frequency=int(seen["frequency"]),
+                subspace=str(seen["subspace"]),
                 character=(int(seen["character_a"]), int(seen["character_b"])),
                 share=float(seen["character_share"]),
                 random=null,
                 raw=_picture(table).to_numpy(dtype=np.float64),
                 ordered=_picture(inside).loc[rows, columns].to_numpy(dtype=np.float64),
+                orders=_orders(seen),
             )
         )
     return drawn
+
+
+def _orders(row: pd.Series) -> tuple[str, ...]:
+    """The orders of a and b in a row of a table that has them; none where there are none."""
+    return tuple(str(row[name]) for name in ORDERS if row.get(name))
 
 
 def _picture(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from spectraledge.analyses.ablation import ABLATING
 from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.branches import BRANCHING
 from spectraledge.analyses.centroids import PROBING
+from spectraledge.analyses.cosets import MEASURING
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
@@ -32,6 +33,7 @@ ANALYSES = {
         ABLATING,
         BRANCHING,
         PROBING,
+        MEASURING,
     )
 }
 """Every analysis by name."""

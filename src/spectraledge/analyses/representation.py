@@ -16,6 +16,7 @@ from spectraledge.analyses.analysis import (
     Table,
 )
 from spectraledge.analyses.left_out import without
+from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import (
     GRAINS,
@@ -106,6 +107,7 @@ def _rank_table(at: ChosenStep) -> pd.DataFrame:
                     effective_rank=ranks.effective_rank_K,
                     basis=own.name,
                     frequency=peaks.frequency_K,
+                    subspace=[own.functions.name(frequency) for frequency in peaks.frequency_K.tolist()],
                     peakedness=peaks.peakedness_K,
                 )
             )
@@ -165,6 +167,7 @@ RANKS = Table(
         "effective_rank": Column("exp of the entropy of the response's squared singular values", "dimensions"),
         "basis": BASIS,
         "frequency": Column("ω of the peak of the projection on the first right singular vector"),
+        "subspace": SUBSPACE,
         "peakedness": Column("largest over mean power of that projection's spectrum", "ratio"),
         "p_rank": Column("two-sided, among the random directions; missing for these"),
         "p_peakedness": Column("two-sided, among the random directions; missing for these"),

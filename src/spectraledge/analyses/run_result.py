@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from spectraledge.analyses.selection_tables import described
+from spectraledge.analyses.selection_tables import described, named
 from spectraledge.display import Displayed
 from spectraledge.models import LOSSES, TransformerConfig
 from spectraledge.tasks import task_title
@@ -60,7 +60,7 @@ class RunResult(Displayed):
     @property
     def modes(self) -> pd.DataFrame:
         """Shares, peaks and waves of every direction; see `ModesResult`."""
-        return self.table("modes")
+        return named(self.table("modes"))
 
     @property
     def waves(self) -> pd.DataFrame:
@@ -70,7 +70,7 @@ class RunResult(Displayed):
     @property
     def characters(self) -> pd.DataFrame:
         """See `ModesResult`."""
-        return self.table("characters")
+        return named(self.table("characters"))
 
     @property
     def selection(self) -> pd.DataFrame:
@@ -80,7 +80,7 @@ class RunResult(Displayed):
     @property
     def keys(self) -> pd.DataFrame:
         """See `key_table`."""
-        return self.table("keys")
+        return named(self.table("keys"))
 
     @property
     def contrasts(self) -> pd.DataFrame:

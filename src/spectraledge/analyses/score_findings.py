@@ -6,18 +6,15 @@ import numpy as np
 import pandas as pd
 
 from spectraledge.analyses.growth import FUNCTION
-from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.selection_tables import WHOLE, numbered, of_functions
 from spectraledge.modes import needed
 from spectraledge.tasks import grouping_rule
 
 FALSE_ALARMS = 0.05
 """Largest chance of a false alarm at which an onset is said in words (our choice); tables have all."""
 
-REST = "rest"
-"""Name of the subspace of all functions that a basis does not name."""
-
 LEADING = 3
-"""Frequencies that are named."""
+"""Kinds of functions that are named."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class WatchedCourse:
     def of(cls, score: pd.DataFrame) -> "WatchedCourse":
         """Take a table `SCORE` of one read-out on one half."""
         bases = list(dict.fromkeys(score["basis"]))
-        rows = score[score["subspace"] != REST]
+        rows = of_functions(score)
         name = rows["subspace"] if len(bases) == 1 else rows["subspace"] + " of " + rows["basis"]
         rows = rows.assign(name=name)
         shares = rows.pivot(index="step", columns="name", values="share").dropna()
@@ -82,7 +79,7 @@ def own_course(score: pd.DataFrame, basis: str, *, half: str, readout: str = FUN
         Columns share and chance, by step.
     """
     rows = score[(score["basis"] == basis) & (score["half"] == half) & (score["readout"] == readout)]
-    return rows[rows["subspace"].str.startswith(WHOLE)].groupby("step")[["share", "chance"]].sum()
+    return of_functions(rows).groupby("step")[["share", "chance"]].sum()
 
 
 def carried(carriers: pd.DataFrame) -> pd.DataFrame:
@@ -151,11 +148,12 @@ def score_sentence(own: str, score: pd.DataFrame, metrics: pd.DataFrame, onsets:
     last = int(course.index[-1])
     good = metrics.loc[metrics["test_accuracy"] >= 0.95, "step"]
     rows = score[(score["basis"] == own) & (score["half"] == "test") & (score["readout"] == FUNCTION)]
-    there = rows[(rows["step"] == last) & rows["subspace"].str.startswith(WHOLE)].nlargest(LEADING, "share")
-    names = ", ".join(name.removeprefix(f"{WHOLE} ") for name in there["subspace"])
+    there = of_functions(rows[rows["step"] == last]).nlargest(LEADING, "share")["subspace"]
+    names = ", ".join(name.removeprefix(f"{WHOLE} ") for name in there)
+    names = f"frequencies {names}" if numbered(there) else names
     first = (
         f"On pairs that it never saw, functions of {grouping_rule(own).formula} hold {course['share'][last]:.1%} of "
-        f"what the network computes at step {last:,} (chance {course['chance'][last]:.1%}; most in frequencies "
+        f"what the network computes at step {last:,} (chance {course['chance'][last]:.1%}; most in "
         f"{names}), and test accuracy "
     )
     first += f"reached .95 at step {int(good.min()):,}." if len(good) else "never reached .95."

@@ -1,11 +1,12 @@
 """Which functions the updates of a window select, against directions at random, and at which frequencies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spectraledge.algebra import FREQUENCY
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.modes import (
@@ -28,8 +29,13 @@ KEY_DIRECTIONS = 3
 COMPARED_KINDS = ("edge", "block", "run_span", "weights", "gradient", "shuffled")
 """Kinds whose share of the energy stands beside that of the window and of random directions."""
 
-WHOLE = "frequency"
+WHOLE = FREQUENCY
 """Name, in the basis of a grouping, of all its functions together."""
+
+REST = "rest"
+"""Name of the subspace of all functions that a basis does not name."""
+
+SUBSPACE = Column('of that frequency: "frequency 26", or the name of a representation; empty for none', optional=True)
 
 
 def selection_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
@@ -142,6 +148,37 @@ def _described(names: Sequence[str], basis: Basis) -> dict[str, object]:
     }
 
 
+def of_functions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rest.
+
+    Args:
+        rows: Rows of a score, or of growth, in the basis of one grouping.
+
+    Returns:
+        Those of single subspaces of its functions.
+    """
+    return rows[rows["subspace"] != REST]
+
+
+def numbered(subspaces: Iterable[str]) -> bool:
+    """Tell whether all subspaces are frequencies by number, and none has a name of its own."""
+    return all(name.startswith(f"{WHOLE} ") for name in subspaces)
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """Name the subspaces of a table with a column `frequency`.
+
+    Args:
+        table: The table; one of an older version has their numbers only.
+
+    Returns:
+        The same rows, with a column `subspace`.
+    """
+    if table.empty or "subspace" in table:
+        return table
+    return table.assign(subspace=[f"{WHOLE} {frequency}" if frequency else "" for frequency in table["frequency"]])
+
+
 def described(selection: pd.DataFrame) -> pd.DataFrame:
     """A selection table with the columns that tell what its subspaces are.
 
@@ -202,6 +239,7 @@ def key_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
                     "kind": kind,
                     "direction": np.repeat(np.arange(1, count + 1), family),
                     "frequency": np.tile(basis.frequencies_S[1:-1], count),
+                    "subspace": found.subspaces * count,
                     "share": found.share_KF.ravel(),
                     "p": found.p_KF.ravel(),
                     "key": [name in names for names in found.found for name in found.subspaces],
@@ -224,7 +262,7 @@ SELECTION = StepTable(
         "basis": BASIS,
         "subspace": Column("what it adds to those before it in its basis: frequency is all functions of a grouping"),
         "part": Column("whether it is a whole part of the basis"),
-        "frequency": Column("ω, from 1; 0 where it is no single one", optional=True),
+        "frequency": Column("ω, from 1, of representations their number; 0 where it is no single one", optional=True),
         "family": Column("how the basis is made: grouping, pairs, joint or features", optional=True),
         "grouping": Column("the grouping whose functions its part holds; empty for none", optional=True),
         "functions": Column("those of its part, as a person writes them", optional=True),
@@ -255,7 +293,8 @@ KEYS = StepTable(
         "basis": BASIS,
         "kind": KIND,
         "direction": DIRECTION,
-        "frequency": Column("ω, from 1"),
+        "frequency": Column("ω, from 1; of representations their number"),
+        "subspace": SUBSPACE,
         "share": Column("of the response's energy, not corrected", "share"),
         "p": Column("family-wise over the frequencies of a direction"),
         "key": Column("whether p ≤ .05"),

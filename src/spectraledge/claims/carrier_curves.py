@@ -9,7 +9,7 @@ import pandas as pd
 
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.analyses.score_findings import carried
-from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.selection_tables import of_functions
 from spectraledge.claims.summaries import LEVEL
 from spectraledge.modes import needed
 from spectraledge.statistics import mean_estimate
@@ -29,7 +29,7 @@ def whole_growth(run: RunResult) -> float:
         return float("nan")
     windows = carriers.groupby("step")["window"].nunique()
     steps = windows.index[windows == carriers["window"].nunique()]
-    own = growth[(growth["basis"] == run.structure) & growth["subspace"].str.startswith(WHOLE)]
+    own = of_functions(growth[growth["basis"] == run.structure])
     rows = own[own["step"].isin(steps) & (own["split"] == "change") & (own["part"] == "first order")]
     return float(rows["growth"].sum()) if len(rows) else float("nan")
 

@@ -159,6 +159,18 @@ def _learned(name: str, condition: Condition) -> tuple[str, Condition]:
     return f"{name}-learned", replace(condition, words=f"{condition.words}, learned", learned=True)
 
 
+TASKS_ON_GROUPS = {
+    f"group-{task}": Condition(words, (task,))
+    for task, words in {
+        **{name: f"a·b in {name}" for name in ("S4", "D12", "Dic6")},
+        "S4-permuted": "a·b in S4, answers permuted",
+        "latin-0": "a random Latin square",
+        "loop-0": "a random loop",
+    }.items()
+}
+"""Runs of the `groups` study by task."""
+
+
 CONDITIONS: dict[str, Condition] = {
     **SINGLES,
     **dict(_learned(name, condition) for name, condition in SINGLES.items()),
@@ -179,6 +191,8 @@ CONDITIONS: dict[str, Condition] = {
     "dual": Condition("a + b and a·b", (DUAL,)),
     **ARMS,
     **dict(_learned(name, condition) for name, condition in ARMS.items()),
+    **TASKS_ON_GROUPS,
+    **dict(_learned(name, condition) for name, condition in TASKS_ON_GROUPS.items()),
 }
 """Every condition that an effect is summarised in."""
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from spectraledge.analyses.run_result import Runs
 from spectraledge.claims.cause_claims import evaluate_causes
+from spectraledge.claims.group_claims import evaluate_groups
 from spectraledge.claims.network_claims import evaluate_networks
 from spectraledge.claims.of_runs import evaluate_claims
 from spectraledge.claims.paper_claims import evaluate_study
@@ -28,5 +29,6 @@ QUESTIONS: dict[str, Callable[[Runs], Answers]] = {
     "paper": evaluate_study,
     "causes": evaluate_causes,
     "networks": evaluate_networks,
+    "groups": evaluate_groups,
 }
 """Every set of claims by name, and how it is evaluated on a study's finished runs."""

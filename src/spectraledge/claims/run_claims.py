@@ -41,7 +41,7 @@ def _one_wave(reader: RunReader) -> Reading:
 
 
 def _right_basis(reader: RunReader) -> Reading | None:
-    if reader.run.config.task != "mul":
+    if (reader.run.config.task, reader.run.structure) != ("mul", "dlog_sum"):
         return None
     right, wrong = (reader.rows("modes", method="jvp", basis=basis) for basis in ("dlog_sum", "product"))
     gains = right.assign(gain=right["concentration"].to_numpy() / wrong["concentration"].to_numpy())

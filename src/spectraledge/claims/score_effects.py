@@ -13,7 +13,7 @@ from spectraledge.analyses.lead_times import first_alarms
 from spectraledge.analyses.onsets import score_alarm_runs
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.analyses.score_findings import carried, own_course
-from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.selection_tables import of_functions
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.carrier_curves import whole_growth
 from spectraledge.claims.design import CHANGE_MARGIN, SHARE_MARGIN
@@ -112,7 +112,7 @@ def _lines(reader: RunReader) -> Reading | None:
     rows = reader.rows("score", basis=OWN, half="test", readout=FUNCTION)
     if rows.empty:
         return None
-    rows = rows[(rows["step"] == rows["step"].max()) & rows["subspace"].str.startswith(f"{WHOLE} ")]
+    rows = of_functions(rows[rows["step"] == rows["step"].max()])
     share_S = np.sort(rows["share"].to_numpy(np.float64))[::-1]
     count = int(np.searchsorted(np.cumsum(share_S), LINES_SHARE * share_S.sum())) + 1
     return Reading(float(count), float(np.ceil(LINES_SHARE * len(share_S))))
@@ -121,7 +121,7 @@ def _lines(reader: RunReader) -> Reading | None:
 def _grown(reader: RunReader, split: str, part: str) -> float:
     """What the own functions grew by over all measured intervals, by a part of the change; NaN where it is unknown."""
     rows = reader.rows("growth", basis=OWN, split=split, part=part)
-    return float(rows.loc[rows["subspace"].str.startswith(WHOLE), "growth"].sum()) if len(rows) else nan
+    return float(of_functions(rows)["growth"].sum()) if len(rows) else nan
 
 
 def _parts(split: str, part: str, other: str = "") -> Read:

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from spectraledge.algebra import Characters, cyclic_characters
+from spectraledge.algebra import FREQUENCY, Characters, cyclic_characters
 from spectraledge.errors import InputError
 from spectraledge.modes.basis import VANISHES, Basis, Family
 from spectraledge.tasks import GROUPINGS, Grouping
@@ -31,9 +31,16 @@ class _Map:
     groups_n: Ints
     functions: Characters
 
+    def subspace(self, frequency: int) -> str:
+        """What a subspace is called: by its name in the group, behind the part's where there are several parts."""
+        name = self.functions.name(frequency)
+        return name if self.part == FREQUENCY else f"{self.part} {name.removeprefix(f'{FREQUENCY} ')}"
+
 
 def grouping_basis(grouping: Grouping) -> Basis:
     """Basis of a grouping: the mean, one subspace "frequency ω" for each ω = 1, 2, … of functions of q, the rest.
+
+    Subspaces of a group that is not cyclic have the names of its representations (`subspace_names`).
 
     Where groups differ in size, characters are not orthogonal over the inputs; each frequency is then what it adds to
     the frequencies below it (our choice, because then all functions of q are covered once). With equal groups the
@@ -51,8 +58,8 @@ def grouping_basis(grouping: Grouping) -> Basis:
     """
     covered_N = grouping.groups_N >= 0
     _require_cover(covered_N, f"groups of grouping {grouping.name!r}")
-    maps = [_Map("frequency", grouping.groups_N[covered_N], grouping.functions)]
-    return _ordered(grouping.name, "grouping", covered_N, maps, {"frequency": grouping.name})
+    maps = [_Map(FREQUENCY, grouping.groups_N[covered_N], grouping.functions)]
+    return _ordered(grouping.name, "grouping", covered_N, maps, {FREQUENCY: grouping.name})
 
 
 def pair_basis(grouping: Grouping) -> Basis:
@@ -155,7 +162,7 @@ def _ordered(
             place, count = len(subspace_R), int(kept.sum())
             functions_UR[:, place : place + count] = left_UC[:, kept]
             subspace_R += [len(subspaces)] * count
-            subspaces.append(f"{each.part} {frequency}")
+            subspaces.append(each.subspace(frequency))
             parts.append(each.part)
             frequencies.append(frequency)
     coefficients_GR = axes_GG[:, used] @ (functions_UR[:, 1 : len(subspace_R)] / np.sqrt(squares[used])[:, None])

@@ -1,11 +1,13 @@
 """The wave itself: one direction's response as a picture over (a, b), ordered so that its character is broad."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra import character_shares, without_rounding
+from spectraledge.modes.coset_order import CosetOrder, coset_order
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
 
@@ -18,19 +20,63 @@ class Wave:
 
     Attributes:
         values_N: The response projected on one residual direction, for every pair of the domain, unit root mean square.
+        grouping: The basis.
         frequency: Dominant frequency ω of its group means in the basis; 0 if they do not vary.
-        phases_N2: Position of a and of b on the wave, ω·coordinate mod M, in 0..M − 1; −1 for a pair outside the basis.
-            Sorting rows and columns by it is re-ordering by the inverse of ω wherever ω has one.
-        character_frequencies: The 2-D character (ω_a, ω_b) that holds most of the picture's energy, ω_a in 0..⌊M/2⌋.
+        character_frequencies: The 2-D character (ω_a, ω_b) that holds most of the picture's energy, ω_a in 0..⌊M/2⌋. In
+            the basis of a group by its representations: twice the number of the dominant one.
         character_share: Share of the picture's energy, mean removed, that it holds (with its conjugate: one real plane
-            wave).
+            wave). Of a group: that functions of the dominant representation hold.
     """
 
     values_N: Float
+    grouping: Grouping
     frequency: int
-    phases_N2: NDArray[np.int64]
     character_frequencies: tuple[int, int]
     character_share: float
+
+    @property
+    def subspace(self) -> str:
+        """Name of the dominant frequency or representation."""
+        return self.grouping.functions.name(self.frequency)
+
+    @property
+    def phases_N2(self) -> NDArray[np.int64]:
+        """Position of a and of b on the wave, ω·coordinate mod M, in 0..M − 1; −1 for a pair outside the basis.
+
+        Sorting rows and columns by it is re-ordering by the inverse of ω wherever ω has one. Of a group by its
+        representations they are places in the `orders`.
+        """
+        coordinates_N2 = self.grouping.coordinates_N2
+        covered_N1 = (coordinates_N2 >= 0).all(axis=1, keepdims=True)
+        if self.orders:
+            phases_N2 = np.stack(
+                [order.places_M[along_N] for order, along_N in zip(self.orders, coordinates_N2.T, strict=True)], axis=1
+            )
+        else:
+            phases_N2 = self.frequency * coordinates_N2 % self.grouping.order
+        return np.where(covered_N1, phases_N2, -1)
+
+    @property
+    def places_N2(self) -> NDArray[np.int64]:
+        """Rank of a and of b among all by their position on the wave; −1 for a pair outside the basis."""
+        phases_N2, coordinates_N2 = self.phases_N2, self.grouping.coordinates_N2
+        if self.orders:
+            return phases_N2
+        covered_N = (phases_N2 >= 0).all(axis=1)
+        # Positions coincide where ω divides the order: then by coordinate.
+        keys_n2 = phases_N2[covered_N] * self.grouping.order + coordinates_N2[covered_N]
+        places_N2 = np.full(phases_N2.shape, -1)
+        places_N2[covered_N] = np.unique(keys_n2, return_inverse=True)[1].reshape(-1, 2)
+        return places_N2
+
+    @cached_property
+    def orders(self) -> tuple[CosetOrder, ...]:
+        """How a and b are ordered, of a group by its representations: see `coset_order`; else none."""
+        group = self.grouping.functions.group
+        if group is None:
+            return ()
+        picture_MM = np.nan_to_num(_picture(self.values_N, self.grouping))
+        return coset_order(picture_MM, group), coset_order(picture_MM.T, group)
 
 
 def wave(response_ND: Float, grouping: Grouping) -> Wave:
@@ -52,15 +98,31 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     values = values / size if size > 0 else values
     power = grouping.power(group_means(values[None], grouping))[0]
     frequency = int(power.argmax()) + 1 if power.max() > 0 else 0
-    coordinates = grouping.coordinates_N2
-    covered = coordinates.min(axis=1) >= 0
-    picture = np.full((grouping.order, grouping.order), np.nan)
-    picture[coordinates[covered, 0], coordinates[covered, 1]] = values[covered]
-    shares = character_shares(picture)
+    if grouping.functions.group is not None:
+        return Wave(values, grouping, frequency, (frequency, frequency), _share(values, grouping, frequency))
+    shares = character_shares(_picture(values, grouping))
     half = shares[: grouping.order // 2 + 1]
     best = tuple(int(i) for i in np.unravel_index(half.argmax(), half.shape))
-    phases = np.where(covered[:, None], frequency * coordinates % grouping.order, -1)
-    return Wave(values, frequency, phases, (best[0], best[1]), float(half.max()))
+    return Wave(values, grouping, frequency, (best[0], best[1]), float(half.max()))
+
+
+def _picture(values_N: Float, grouping: Grouping) -> Float:
+    """Values by the coordinates of a and b, NaN where there are none."""
+    coordinates_N2 = grouping.coordinates_N2
+    covered_N = coordinates_N2.min(axis=1) >= 0
+    picture_MM = np.full((grouping.order, grouping.order), np.nan)
+    picture_MM[tuple(coordinates_N2[covered_N].T)] = values_N[covered_N]
+    return picture_MM
+
+
+def _share(values_N: Float, grouping: Grouping, frequency: int) -> float:
+    """Share of the energy of values without mean, at the pairs of a basis, that functions of one subspace explain."""
+    inside_N = grouping.groups_N >= 0
+    centred_n = values_N[inside_N] - values_N[inside_N].mean()
+    functions_MR = grouping.functions.functions_MM[:, grouping.functions.frequency_M == frequency]
+    frame_nR = np.linalg.qr(functions_MR[grouping.groups_N[inside_N]])[0]
+    total = float(centred_n @ centred_n)
+    return float(np.square(frame_nR.T @ centred_n).sum()) / total if frequency and total > 0 else 0.0
 
 
 def widest_axis(values_ND: Float, grouping: Grouping) -> Float:

@@ -145,7 +145,7 @@ def make_bases(
 
     Returns:
         A basis for each grouping, the task's own and that of waves included, one of the pairs in the task's own
-        coordinates, and one of `JOINED`, where those apply to the task.
+        coordinates (residues where it has none), and one of `JOINED`, where those apply to the task.
     """
 
     def covered(group: Grouping) -> Grouping:
@@ -153,7 +153,7 @@ def make_bases(
 
     always = {name: grouping(run.task, name) for name in (run.task.structure, run.wave_basis)}
     bases = {name: grouping_basis(covered(group)) for name, group in (always | dict(groupings)).items()}
-    pairs = pair_basis(covered(always[run.wave_basis]))
+    pairs = pair_basis(covered(grouping(run.task, run.pair_basis)))
     bases[pairs.name] = pairs
     if not any(why_not(run.task, name) for name in JOINED):
         joint = joint_basis([covered(grouping(run.task, name)) for name in JOINED])

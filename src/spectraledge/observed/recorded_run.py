@@ -127,6 +127,11 @@ class RecordedRun:
         """Name of the grouping in which its waves are drawn."""
         return grouping_rule(self.task.structure).picture
 
+    @property
+    def pair_basis(self) -> str:
+        """Name of the grouping in whose coordinates functions of the pairs are split."""
+        return grouping_rule(self.task.structure).grid
+
     def chosen_step(self, step: int | None = None) -> int:
         """Choose a snapshot.
 

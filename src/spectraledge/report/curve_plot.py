@@ -34,6 +34,7 @@ LABEL_PIXELS = 44
 """Room for the labels of values, so that axes of steps stand one below the other."""
 
 _POINT_SIZE = 32
+_NAMES_ANGLE = -30
 _CHANGE_PIXELS = (8, 10)
 
 
@@ -46,6 +47,8 @@ def curve_plot(
     height: int,
     title: str = "",
     across: str = STEPS,
+    names: Sequence[str] = (),
+    room: int = LABEL_PIXELS,
     limits: tuple[float, float] | None = None,
     log: bool = False,
     percent: bool = False,
@@ -67,6 +70,8 @@ def curve_plot(
         height: Of the plot, in pixels.
         title: What it shows, above it.
         across: Title of the horizontal axis.
+        names: What its places 1, 2, … are called. Default: they are numbers.
+        room: For the labels of values, in pixels.
         limits: Of the value axis. Default: a little more than all that is drawn, and `reference`.
         log: Whether the value axis is logarithmic; what is not positive is not drawn.
         percent: Whether values are shares.
@@ -91,11 +96,13 @@ def curve_plot(
         percent=percent,
         ticks=_whole_ticks(ends) if whole else (),
     )
-    up["axis"].minExtent = LABEL_PIXELS
+    up["axis"].minExtent = room
     up["axis"].labelOverlap = False
     first, last = float(drawn["place"].min()), float(drawn["place"].max())
-    room = STEP_ROOM * max(last - first, 1.0)
-    along = value_axis((first - room, last + room), across)
+    beside = STEP_ROOM * max(last - first, 1.0)
+    along = value_axis((first - beside, last + beside), across, names=names)
+    if names:
+        along["axis"].labelAngle = _NAMES_ANGLE
     x = alt.X("place", type="quantitative", **along)
     y = alt.Y("value", type="quantitative", **up)
     form, places = number_form(percent=percent), {"place": "step" if across == STEPS else "at"}

@@ -10,7 +10,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, DIAMOND, TRIANGLE_DOWN, Mark, shape
-from spectraledge.report.run_names import basis_label, own_variables, published_modes, titles
+from spectraledge.report.run_names import basis_label, function_label, own_variables, published_modes, titles
 from spectraledge.report.style import INK, KIND_COLOURS
 from spectraledge.report.words import listing, modes_window, step_word
 from spectraledge.studies.results import StudyResult
@@ -88,11 +88,11 @@ def right_basis_figure(study: StudyResult) -> Figure:
         title="The same modes under the wrong and the right basis: F and energy share",
         caption=(
             f"F, the published statistic, is the share of the largest Fourier frequency ω in the group means of ‖R‖²; "
-            f"the number beside each direction is that ω. Published method: finite difference, test pairs, "
-            f"{modes_window(study)}, at the step in each panel's title. Line in F: its mean for white noise, "
-            f"{noise:.3f}. Line in the share: 0. Published values (seed 42) where there are any. F is relative to what "
-            f"varies between groups, however little that is: where the share is near 0, F describes next to nothing. "
-            f"And ‖R‖² is a square: a response at ω often shows at 2ω."
+            f"beside each direction stands that ω, or the representation of a group. Published method: finite "
+            f"difference, test pairs, {modes_window(study)}, at the step in each panel's title. Line in F: its mean "
+            f"for white noise, {noise:.3f}. Line in the share: 0. Published values (seed 42) where there are any. F is "
+            f"relative to what varies between groups, however little that is: where the share is near 0, F describes "
+            f"next to nothing. And ‖R‖² is a square: a response at ω often shows at 2ω."
         ),
         nothing=(
             "F of the edge would lie inside the bands of random directions, and so would its energy share. "
@@ -127,7 +127,7 @@ def _rows(run: RunResult, basis: str, column: str, method: str, nulls: Sequence[
     rows: Rows = []
     for _, row in readings(run, kind="edge", basis=basis, method=method).iterrows():
         direction = int(row["direction"])
-        label = f"v{direction}" + (f", ω {row['frequency']}" if compared else "")
+        label = f"v{direction}" + (f", {function_label(row['subspace'])}" if compared else "")
         rows.append({"lane": label, "mark": f"v{direction}", "value": float(row[column]), "name": label})
         known = published.get((basis, direction))
         if compared and known and known.concentration is not None:

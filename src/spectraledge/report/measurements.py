@@ -18,7 +18,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.verdicts import ALPHA
 from spectraledge.report.document import Column, Rows, Table, number_columns
-from spectraledge.report.run_names import OWN, basis_label, selected_parts, titles
+from spectraledge.report.run_names import OWN, basis_label, function_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,
     figures,
@@ -79,7 +79,7 @@ def measurements(study: StudyResult) -> list[Table]:
             "Key frequencies",
             (Column("Direction"), Column("How many", "number"), Column(f"Largest {_KEYS}")),
             run_groups(study, "keys", _key_rows),
-            f"Frequencies of the own variable that stand out of noise (p ≤ {ALPHA} over all frequencies of a "
+            f"Frequencies or representations of the own variable that stand out of noise (p ≤ {ALPHA} over all of a "
             "direction) with their shares of the response's energy, the largest first. A trained "
             "network responds with more than noise along any direction, so compare the edge with random directions.",
         ),
@@ -196,13 +196,13 @@ def _key_rows(run: RunResult) -> Rows:
     for (kind, direction), _ in run.keys.groupby(["kind", "direction"]):
         mine = keys[(keys["kind"] == kind) & (keys["direction"] == direction)]
         largest = ", ".join(
-            f"ω {frequency} ({_share(share)})"
-            for frequency, share in mine.nlargest(_KEYS, "share")[["frequency", "share"]].itertuples(index=False)
+            f"{function_label(name)} ({_share(share)})"
+            for name, share in mine.nlargest(_KEYS, "share")[["subspace", "share"]].itertuples(index=False)
         )
         name = f"v{direction}" if kind == "edge" else f"random {direction}"
         rows.append((name, str(len(mine)), largest or "not found"))
     only = keys_of_edge_only(run)
-    words = f"ω {listing([str(frequency) for frequency in only])}" if only else "not found"
+    words = listing(list(map(function_label, only))) if only else "not found"
     return Rows.of("", rows, note=f"Key along the edge, along no random direction: {words}.")
 
 

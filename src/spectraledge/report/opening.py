@@ -4,8 +4,8 @@ import numpy as np
 
 from spectraledge.analyses.readings import OwnScore, own_score
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.analyses.selection_tables import WHOLE
-from spectraledge.report.run_names import basis_label, titles
+from spectraledge.report.pictures import ordered_words
+from spectraledge.report.run_names import basis_label, function_label, titles
 from spectraledge.report.stage import BRIGHT, LIMIT, NAMED, Act, Stage
 from spectraledge.report.words import counted, listing, percent, step_word
 from spectraledge.studies.results import StudyResult
@@ -50,9 +50,14 @@ def opening(study: StudyResult) -> Stage | None:
         steps=tuple(map(int, steps_T)),
         acts=acts,
         rest=int(np.abs(steps_T - grokked).argmin()),
-        caption=_CAPTION.format(own=basis_label(learned.structure)),
+        caption=" ".join([_CAPTION.format(own=basis_label(learned.structure)), *_orders(named, runs, scores)]),
         nothing="no row would brighten, the picture would stay speckled, and the run would sound like its control.",
     )
+
+
+def _orders(named: dict[str, str], runs: list[RunResult], scores: dict[str, OwnScore]) -> list[str]:
+    """How elements of a group are ordered in the pictures of answers."""
+    return [f"{named[run.run_id]}: {ordered_words(orders)}" for run in runs if (orders := scores[run.run_id].orders)]
 
 
 def _act(run: RunResult, score: OwnScore, steps_T: np.ndarray, title: str) -> Act:
@@ -75,7 +80,7 @@ def _act(run: RunResult, score: OwnScore, steps_T: np.ndarray, title: str) -> Ac
 
 
 def _labels(score: OwnScore) -> tuple[str, ...]:
-    return tuple(name.replace(WHOLE, "ω =") for name in score.labels)
+    return tuple(function_label(name, by=" = ") for name in score.labels)
 
 
 def _became(run: RunResult) -> str:

@@ -4,7 +4,7 @@ from spectraledge.analyses.readings import Picture, pictures
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.document import Figure, Panel
 from spectraledge.report.picture_plot import LIMIT, colour_scale, picture_plot
-from spectraledge.report.run_names import basis_label, titles
+from spectraledge.report.run_names import basis_label, function_label, titles
 from spectraledge.report.words import modes_window, percent, step_word
 from spectraledge.studies.results import StudyResult
 
@@ -23,7 +23,9 @@ def wave_figure(study: StudyResult) -> Figure:
             f"group means vary most, in units of its root mean square (colours end at ±{LIMIT:g}). Left: a upwards "
             f"and b to the right, in their own order. Right: rows and columns sorted by their position on the wave, "
             f"ω times the basis's coordinate; a pair outside the basis is left out. A single plane wave becomes one "
-            f"broad stripe. Exact derivative (jvp), {modes_window(study)}, at the step in each title."
+            f"broad stripe. Elements of a group are sorted by nested cosets instead, in the order that is said below "
+            f"each picture: functions of cosets become solid blocks. "
+            f"Exact derivative (jvp), {modes_window(study)}, at the step in each title."
         ),
         nothing=(
             "the re-ordered pictures would be as speckled as the others, and one character would hold no more than it "
@@ -38,21 +40,38 @@ def _panel(title: str, run: RunResult, picture: Picture) -> Panel:
     raw = picture_plot(
         picture.raw, title="inputs in order", across="b", up="a", words=f"Response of v{picture.direction} over a and b"
     )
+    by = "cosets" if picture.orders else "position on the wave"
     ordered = picture_plot(
         picture.ordered,
         title="re-ordered",
-        across="b, by position on the wave",
-        up="a, by position on the wave",
+        across=f"b, by {by}",
+        up=f"a, by {by}",
         words=f"The response of v{picture.direction}, re-ordered. {_found(picture)}",
     )
+    orders = [ordered_words(picture.orders)] if picture.orders else []
     title = f"{title}, {step_word(run.modes_step)}: v{picture.direction}"
-    return Panel((raw, ordered), title, across=2, note=f"{_found(picture)}. {_null(picture)}")
+    return Panel((raw, ordered), title, across=2, note=" ".join([f"{_found(picture)}.", _null(picture), *orders]))
 
 
 def _found(picture: Picture) -> str:
+    held = "in functions of that representation" if picture.orders else f"in one 2-D character {picture.character}"
+    functions = function_label(picture.subspace, by=" = ")
+    return f"Basis {basis_label(picture.basis)}, {functions}: {percent(picture.share)} {held}"
+
+
+def ordered_words(orders: tuple[str, ...]) -> str:
+    """Say how rows and columns of a group's picture are ordered.
+
+    Args:
+        orders: Of a and of b.
+
+    Returns:
+        A sentence.
+    """
+    a, b = orders
     return (
-        f"Basis {basis_label(picture.basis)}, ω = {picture.frequency}: "
-        f"{percent(picture.share)} in one 2-D character {picture.character}"
+        f"Order: a by {a}; b by {b}. In brackets: share of what varies along that axis that is constant on these "
+        "cosets, corrected for chance."
     )
 
 

@@ -1,6 +1,7 @@
 """What all charts share: axes with ticks at round values, marks by name, and the step from Altair to data."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -70,7 +71,13 @@ def limits_of(values: Iterable[float], *, log: bool, around: Iterable[float] = (
 
 
 def value_axis(
-    limits: tuple[float, float], title: str, *, log: bool = False, percent: bool = False, ticks: Iterable[float] = ()
+    limits: tuple[float, float],
+    title: str,
+    *,
+    log: bool = False,
+    percent: bool = False,
+    ticks: Iterable[float] = (),
+    names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The scale and the axis of a channel of values.
 
@@ -80,12 +87,13 @@ def value_axis(
         log: Whether it is logarithmic.
         percent: Whether values are shares.
         ticks: Where its ticks are. Default: at round values.
+        names: What the values 1, 2, … are called, which then are its ticks.
 
     Returns:
         Arguments of `alt.X` or `alt.Y`.
     """
     low, high = limits
-    chosen = [tick for tick in ticks if low <= tick <= high]
+    chosen = [tick for tick in (range(1, len(names) + 1) if names else ticks) if low <= tick <= high]
     if log and not chosen:
         chosen = [tick for tick in log_ticks(low, high) if low <= tick <= high]
         if len(chosen) < _FEWEST_TICKS:
@@ -94,6 +102,8 @@ def value_axis(
     # Of given values, a count would leave out every second one.
     ticks_or_count: dict[str, Any] = {"values": chosen} if chosen else {"tickCount": 5}
     axis = {"format": ".2~%" if percent else ",.6~g", "labelOverlap": "greedy", **ticks_or_count}
+    if names:
+        axis["labelExpr"] = f"{json.dumps(list(names), ensure_ascii=False)}[datum.value - 1]"
     return {
         "title": title,
         "axis": alt.Axis(**axis),

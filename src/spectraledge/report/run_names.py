@@ -62,6 +62,11 @@ def basis_label(name: str) -> str:
     return basis_formula(name)
 
 
+def function_label(subspace: str, *, by: str = " ") -> str:
+    """Functions of one kind in few words: "ω 26" of a frequency, else their own name."""
+    return subspace.replace(f"{WHOLE} ", f"ω{by}")
+
+
 def own_variables(runs: Iterable[RunResult]) -> str:
     """The own variable of every task, as a list in a sentence."""
     own = {run.formula: basis_label(run.structure) for run in runs}

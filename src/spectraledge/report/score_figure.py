@@ -1,4 +1,4 @@
-"""The score of runs: which functions a network computes, as frequency over training, beside its accuracy."""
+"""The score of runs: which functions a network computes, a row of each kind over training, beside its accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ import pandas as pd
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.score_findings import own_course
-from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.analyses.selection_tables import numbered, of_functions
 from spectraledge.report.curve_plot import LABEL_PIXELS, STEP_ROOM, STEPS, curve_plot
 from spectraledge.report.curves import MARK
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.picture_plot import image_address
 from spectraledge.report.plots import specification, value_axis
-from spectraledge.report.run_names import basis_label
+from spectraledge.report.run_names import basis_label, function_label
 from spectraledge.report.style import BLUE, QUIET, VERMILLION
 
 _SCORE_PIXELS, _CURVE_PIXELS = 210, 110
+_LETTER_PIXELS = 6
 _COLUMNS = 480
 """Columns of the image of a score."""
 
@@ -69,21 +70,22 @@ def score_figure(runs: Sequence[Scored], basis: str, *, key: str = "score") -> F
         The figure.
     """
     lines = [_lines(run.score, basis) for run in runs]
+    by_number = numbered(lines[0].index)
+    rows = "a frequency ω of {}" if by_number else "an irreducible representation, functions of {} of that kind"
     top = max((float(table.to_numpy().max()) for table in lines), default=1.0)
     variable = basis_label(basis)
     return Figure(
         key=key,
         title=f"The score: functions of {variable} that the network computes, over training",
         caption=(
-            f"Each row of a picture is a frequency ω of {variable}, each column a snapshot; the stronger its colour, "
-            "the more of the energy of the centred logits on test pairs lies in functions of that frequency (none 0, "
-            "strongest "
+            f"Each row of a picture is {rows.format(variable)}, each column a snapshot; the stronger its colour, the "
+            "more of the energy of the centred logits on test pairs lies in these functions (none 0, strongest "
             f"{top:.1%}, the same in all pictures). Below: the share in all of them, on test pairs and on train pairs, "
             "beside test accuracy."
         ),
         nothing="no row would stand out, and the share on test pairs would stay where chance puts it.",
         panels=tuple(
-            Panel((_picture(table, top, run.title), _curves(run, basis)), run.title)
+            Panel((_picture(table, top, run.title), _curves(run, basis, room=_label_room(table))), run.title)
             for run, table in zip(runs, lines, strict=True)
         ),
         entries=(*reversed(_COURSES.values()), MARK),
@@ -92,19 +94,20 @@ def score_figure(runs: Sequence[Scored], basis: str, *, key: str = "score") -> F
 
 
 def _lines(score: pd.DataFrame, basis: str) -> pd.DataFrame:
-    """Shares of single frequencies on test pairs: a row for each frequency, a column for each step."""
+    """Shares of single subspaces on test pairs: a row for each by name, in their order, a column for each step."""
     chosen = (score["basis"] == basis) & (score["half"] == "test") & (score["readout"] == FUNCTION)
-    rows = score[chosen & score["subspace"].str.startswith(f"{WHOLE} ")]
-    frequency = rows["subspace"].str.removeprefix(f"{WHOLE} ").astype(int)
-    return rows.assign(frequency=frequency).pivot(index="frequency", columns="step", values="share")
+    rows = of_functions(score[chosen])
+    return rows.pivot(index="subspace", columns="step", values="share").loc[list(dict.fromkeys(rows["subspace"]))]
 
 
 def _picture(table: pd.DataFrame, top: float, title: str) -> Chart:
-    steps_T, frequencies = table.columns.to_numpy(np.float64), table.index.to_numpy()
+    steps_T, count = table.columns.to_numpy(np.float64), len(table)
     room = STEP_ROOM * max(steps_T[-1] - steps_T[0], 1.0)
     first, last_step = steps_T[0] - room, steps_T[-1] + room
-    rows = value_axis((frequencies[0] - 0.5, frequencies[-1] + 0.5), "frequency ω")
-    rows["axis"].minExtent = LABEL_PIXELS
+    by_number = numbered(table.index)
+    names = () if by_number else tuple(table.index)
+    rows = value_axis((0.5, count + 0.5), "frequency ω" if by_number else "representation", names=names)
+    rows["axis"].minExtent = _label_room(table)
     # Every column of the image shows the snapshot that is nearest to it; beyond the first and last there is none.
     at_X = np.linspace(first, last_step, _COLUMNS)
     nearest_X = np.abs(at_X[:, None] - steps_T).argmin(axis=1)
@@ -120,9 +123,7 @@ def _picture(table: pd.DataFrame, top: float, title: str) -> Chart:
         width=alt.expr("width"),
         height=_SCORE_PIXELS,
     )
-    ends = alt.Chart(pd.DataFrame({"x": [first, last_step], "y": [frequencies[0], frequencies[-1]]})).mark_point(
-        opacity=0
-    )
+    ends = alt.Chart(pd.DataFrame({"x": [first, last_step], "y": [1, count]})).mark_point(opacity=0)
     layers = [
         image.encode(url="url:N"),
         ends.encode(
@@ -130,12 +131,18 @@ def _picture(table: pd.DataFrame, top: float, title: str) -> Chart:
             y=alt.Y("y", type="quantitative", **rows),
         ),
     ]
-    strongest = ", ".join(f"{name} ({share:.1%})" for name, share in table.iloc[:, -1].nlargest(3).items())
-    words = f"Shares of single frequencies over training, {title}. Strongest in the end: {strongest}"
+    last = table.iloc[:, -1].nlargest(3)
+    strongest = ", ".join(f"{function_label(str(name))} ({share:.1%})" for name, share in last.items())
+    words = f"Shares of single kinds of functions over training, {title}. Strongest in the end: {strongest}"
     return Chart(specification(layers, height=_SCORE_PIXELS), "", words, over_steps=True)
 
 
-def _curves(run: Scored, basis: str) -> Chart:
+def _label_room(table: pd.DataFrame) -> int:
+    """Room for the labels of rows, in pixels."""
+    return LABEL_PIXELS if numbered(table.index) else max(LABEL_PIXELS, _LETTER_PIXELS * max(map(len, table.index)))
+
+
+def _curves(run: Scored, basis: str, *, room: int) -> Chart:
     parts = []
     for half in ("train", "test"):
         course = own_course(run.score, basis, half=half)
@@ -152,6 +159,7 @@ def _curves(run: Scored, basis: str) -> Chart:
         axis="share, accuracy",
         words=f"Share of all these functions and test accuracy, {run.title}; in the end {end:.1%} on test pairs",
         height=_CURVE_PIXELS,
+        room=room,
         limits=(-0.02, 1.04),
         percent=True,
         mark=run.grokked_step,

@@ -1,6 +1,8 @@
 """The page of a run's score: what the network learned, when and how one knows, and the picture of it."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -55,12 +57,18 @@ def score_sections(study: StudyResult) -> tuple[Section, ...]:
             dated = onset_table(score, states, basis=basis, grokked_step=grokked) if states else ONSETS.frame()
             blocks.append(f"{named[run.run_id]}: {score_sentence(basis, score, run.metrics, dated)}")
         drawn = [Scored.of(run, named[run.run_id]) for run in [*learned, *controls]]
-        blocks.append(score_figure(drawn, basis, key=f"score-{basis.replace('_', '-')}"))
+        blocks.append(score_figure(drawn, basis, key=re.sub(r"[^\w-]|_", "-", f"score-{basis}")))
     lead = (
         "Before all directions: which function does the network compute? Its logits, without their mean over classes, "
         "are a function of the input pair, and their energy divides exactly among the functions of each variable.",
     )
     return (Section("score", "What the networks compute", lead, tuple(blocks), short="The function"),) if blocks else ()
+
+
+def first_scores(study: StudyResult) -> tuple[Section, ...]:
+    """Show the scores of the first seed that learned something: those of all would be a wall; see `score_sections`."""
+    first = next((run.config.seed for run in study.runs if run.grokked), None)
+    return score_sections(replace(study, runs=tuple(run for run in study.runs if run.config.seed == first)))
 
 
 def _is_control(own: RunResult, other: RunResult, basis: str) -> bool:

@@ -1,6 +1,5 @@
 """The report of a study of scores: what its networks compute, when that appears, what makes it grow and carries it."""
 
-from dataclasses import replace
 from importlib.metadata import version
 
 import pandas as pd
@@ -10,7 +9,7 @@ from spectraledge.claims.score_claims import CARRIER_CLAIMS, GROWTH_CLAIMS, ONSE
 from spectraledge.claims.score_effects import EDGE, ONSETS
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Column, Figure, Page, Panel, Rows, Section, Table
+from spectraledge.report.document import Column, Figure, Page, Panel, Rows, Table
 from spectraledge.report.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
 from spectraledge.report.opening import opening
 from spectraledge.report.over_seeds.claim_section import ClaimSection, targets_of
@@ -24,7 +23,7 @@ from spectraledge.report.over_seeds.seed_sections import (
     environment_section,
     methods_section,
 )
-from spectraledge.report.score_page import score_sections
+from spectraledge.report.score_page import first_scores
 from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 from spectraledge.report.text import absent_note
 from spectraledge.report.words import counted, figures, percent
@@ -234,7 +233,7 @@ def compose_score(study: StudyResult, verdicts: Verdicts) -> Page:
         sections=(
             claims_section(verdicts, targets_of(SECTIONS)),
             *(one.section(source) for one in SECTIONS),
-            *_pictures(study),
+            *first_scores(study),
             methods_section(study),
             absent_section(study),
             environment_section(study),
@@ -274,9 +273,3 @@ def _headline(source: Source) -> str:
         f"directions of the window before an interval make their energy grow by {percent(edge.measured)} of all energy "
         f"there, random ones of its span by {percent(edge.measured_null)}, all parameters by {percent(2 * whole)}."
     )
-
-
-def _pictures(study: StudyResult) -> tuple[Section, ...]:
-    """Scores of the first seed's runs: those of all would be a wall."""
-    first = next((run.config.seed for run in study.runs if run.grokked), None)
-    return score_sections(replace(study, runs=tuple(run for run in study.runs if run.config.seed == first)))

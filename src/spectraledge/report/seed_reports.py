@@ -8,6 +8,7 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.files import write_bytes
 from spectraledge.report.causes_page import compose_causes
 from spectraledge.report.document import Page
+from spectraledge.report.groups_page import compose_groups
 from spectraledge.report.networks_page import compose_networks
 from spectraledge.report.over_seeds.card import card
 from spectraledge.report.paper import compose
@@ -22,6 +23,7 @@ COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {
     "paper": compose,
     "causes": compose_causes,
     "networks": compose_networks,
+    "groups": compose_groups,
 }
 """What composes a report, by the study's questions."""
 

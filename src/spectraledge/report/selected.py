@@ -8,11 +8,12 @@ import pandas as pd
 
 from spectraledge.analyses.readings import selected_frequencies
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import numbered
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, SQUARE, Mark
-from spectraledge.report.run_names import OWN, basis_label, own_variables, selected_parts, titles
+from spectraledge.report.run_names import OWN, basis_label, function_label, own_variables, selected_parts, titles
 from spectraledge.report.style import BLUE, INK, PALE, VERMILLION
 from spectraledge.report.words import modes_window, sentence, step_word
 from spectraledge.studies.results import StudyResult
@@ -97,13 +98,14 @@ def frequency_figure(study: StudyResult) -> Figure:
     runs = [run for run in study.runs if run.grokked and not run.selection.empty]
     return Figure(
         key="frequencies",
-        title="Which frequencies of the own variable the updates select",
+        title="Which functions of the own variable the updates select, one by one",
         caption=(
-            f"S of every single frequency ω of the task's own variable, for runs that generalised. Bars: 95% "
-            f"intervals, each for itself, not adjusted for the number of frequencies. The largest selected ones are "
-            f"labelled. {sentence(modes_window(study))}, at the step in each panel's title."
+            f"S of every single frequency ω of the task's own variable, or of every irreducible representation of its "
+            f"group, for runs that generalised. Bars: 95% intervals, each for itself, not adjusted for their number. "
+            f"The largest selected ones are labelled. {sentence(modes_window(study))}, at the step in each "
+            f"panel's title."
         ),
-        nothing="the marks would scatter around the line at 1, and no frequency would stand out.",
+        nothing="the marks would scatter around the line at 1, and none would stand out.",
         panels=tuple(
             Panel((_frequency_chart(run),), f"{named[run.run_id]}, {step_word(run.modes_step)}") for run in runs
         ),
@@ -117,16 +119,18 @@ def _frequency_chart(run: RunResult) -> Chart:
     marks = table["selected"].map({True: "selected", False: "not selected"})
     drawn = table[["low", "high"]].assign(name=marks, mark=marks, place=table["frequency"], value=table["ratio"])
     top = table[table["selected"]].nlargest(_LABELLED, "ratio")
-    labels = pd.DataFrame({"place": top["frequency"], "value": top["high"]})
+    labels = pd.DataFrame({"place": top["frequency"], "value": top["high"], "words": top["subspace"]})
+    variable, by_number = basis_label(run.structure), numbered(table["subspace"])
     return curve_plot(
         drawn,
         _FREQUENCIES,
         axis=RATIO_AXIS,
-        words="Selection ratio of every frequency of the own variable",
+        words=f"Selection ratio of every {'frequency' if by_number else 'representation'} of the own variable",
         height=_FREQUENCY_PIXELS,
-        across=f"frequency ω of {basis_label(run.structure)}",
+        across=f"frequency ω of {variable}" if by_number else f"representation, functions of {variable}",
+        names=() if by_number else table["subspace"].tolist(),
         limits=ratio_limits(drawn[["value", "low", "high"]].to_numpy().ravel()),
         log=True,
         reference=1.0,
-        labels=labels.assign(words=[f"ω {place}" for place in labels["place"]]),
+        labels=labels.assign(words=labels["words"].map(function_label)),
     )

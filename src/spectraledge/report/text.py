@@ -6,8 +6,9 @@ import pandas as pd
 
 from spectraledge.analyses.readings import above_shuffled, published_statistic, selected_frequencies
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.selection_tables import numbered
 from spectraledge.report.document import Absent, Card, Column, Finding, Rows, Table
-from spectraledge.report.run_names import basis_label, titles
+from spectraledge.report.run_names import basis_label, function_label, titles
 from spectraledge.report.words import (
     concentration_range,
     counted,
@@ -196,11 +197,12 @@ def _frequencies(run: RunResult) -> str:
         return ""
     table = selected_frequencies(run)
     selected = table[table["selected"]]
-    which = f"Single frequencies of {basis_label(run.structure)} that the updates select"
+    kinds = "Single frequencies" if numbered(table["subspace"]) else "Single representations"
+    which = f"{kinds} of {basis_label(run.structure)} that the updates select"
     if selected.empty:
         return f"{which}: not found."
-    top = selected.nlargest(_TOP, "ratio")[["frequency", "ratio"]].itertuples(index=False)
-    most = listing([f"ω {frequency} (S = {ratio(value)})" for frequency, value in top])
+    top = selected.nlargest(_TOP, "ratio")[["subspace", "ratio"]].itertuples(index=False)
+    most = listing([f"{function_label(name)} (S = {ratio(value)})" for name, value in top])
     return f"{which}: {len(selected)} of {len(table)}, most of all {most}; by an interval each, not adjusted."
 
 

@@ -9,6 +9,7 @@ from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.studies.causes import causes
+from spectraledge.studies.groups import groups
 from spectraledge.studies.networks import networks
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
@@ -148,6 +149,7 @@ RECIPES: dict[str, Recipe] = {
     "paper": paper,
     "causes": causes,
     "networks": networks,
+    "groups": groups,
 }
 """Every recipe by name."""
 

@@ -12,7 +12,7 @@ from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_sealed, read_table
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
 from spectraledge.studies.study_config import StudyConfig, analyses_of
-from spectraledge.tasks import formula_of, structure_of
+from spectraledge.tasks import formula_of, part_names, structure_of
 from spectraledge.training import RunConfig
 from spectraledge.training.run_folder import PARTS_FILE
 from spectraledge.trajectory import Manifest, whole
@@ -196,12 +196,13 @@ def load_study(folder: Path) -> StudyResult:
             tables = {name: table for one in measured for name, table in read_tables(place, ANALYSES[one]).items()}
             if whole(place / PARTS_FILE).is_file():
                 tables[PARTS] = read_table(place / PARTS_FILE)
+            manifest, part = Manifest.read(place), part_names(run.task)[-1]
             runs.append(
                 RunResult(
                     config=run,
-                    manifest=Manifest.read(place),
+                    manifest=manifest,
                     metrics=read_table(whole(place / "metrics.parquet")),
-                    structure=structure_of(run.task),
+                    structure=manifest.structures.get(part) or structure_of(run.task),
                     formula=formula_of(run.task),
                     after=task_of.get(run.start, "unknown") if run.start else "",
                     parameters=max((stamp.parameters for stamp in progress.stamps.values() if stamp), default=0),

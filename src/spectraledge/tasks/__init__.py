@@ -16,7 +16,15 @@ from spectraledge.tasks.groupings import (
     task_title,
     why_not,
 )
-from spectraledge.tasks.joint import JointTask, any_task, formula_of, joint_task, part_names, structure_of
+from spectraledge.tasks.joint import (
+    JointTask,
+    any_task,
+    controlled_structure,
+    formula_of,
+    joint_task,
+    part_names,
+    structure_of,
+)
 from spectraledge.tasks.operations import OPERATIONS, Operation, named_task, permuted_task, register_operation
 from spectraledge.tasks.splits import Split, default_split, paper_split
 from spectraledge.tasks.table_files import TableFile, read_table_file
@@ -36,6 +44,7 @@ __all__ = [
     "Task",
     "any_task",
     "basis_formula",
+    "controlled_structure",
     "default_groupings",
     "default_split",
     "formula_of",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import Characters, cyclic_characters, spectrum_of_means
+from spectraledge.algebra import Characters, Group, cyclic_characters, irreducible_characters, spectrum_of_means
 from spectraledge.errors import InputError
 from spectraledge.statistics import Symmetry
 from spectraledge.tasks.task import Task
@@ -104,7 +104,8 @@ class GroupingRule:
         signs: (±1, ±1) where it is a sum or difference of the axes' coordinates, which also gives the picture.
         axes: The coordinates.
         elements: The element of every pair otherwise, from the task; −1 for a pair that it does not cover.
-        characters: The functions on its group, from the task; None for the cyclic group of the axes.
+        characters: The functions on its elements, from the task; None for those of the group.
+        group: The group that its elements are of, from the task; None for the cyclic group of the axes.
         symmetries: Permutations of the elements that carry its structure over into itself; answers that are shuffled
             to have none are drawn without them.
         usual: Whether tasks are read in it when no bases are chosen.
@@ -117,14 +118,20 @@ class GroupingRule:
     axes: Axes = RESIDUES
     elements: Callable[[Task], Ints] | None = None
     characters: Callable[[Task], Characters] | None = None
+    group: Callable[[Task], Group] | None = None
     symmetries: tuple[Symmetry, ...] = ("affine",)
     usual: bool = False
     unless_told: bool = False
 
     @property
-    def picture(self) -> str:
-        """Name of the grouping in whose coordinates waves are drawn: its own, or else those of the residues."""
+    def grid(self) -> str:
+        """Name of the grouping in whose coordinates pairs are split: its own, or else those of the residues."""
         return self.name if any(self.signs) else _combination(RESIDUES, (1, 1))
+
+    @property
+    def picture(self) -> str:
+        """Name of the grouping in whose coordinates waves are drawn: its own, or else that of its grid."""
+        return self.name if self.group else self.grid
 
     def line(self, signs: tuple[int, int]) -> str:
         """Name of the grouping that combines the coordinates of the same axes by some signs; "" if there is none."""
@@ -213,6 +220,8 @@ def grouping(task: Task, name: str) -> Grouping:
     if (groups < 0).all():
         raise InputError(f"basis {name!r} covers no pair of task {task.name!r}: choose another basis")
     characters = rule.characters(task) if rule.characters else None
+    if rule.group:
+        characters = irreducible_characters(rule.group(task))
     order = len(characters.frequency_M) if characters else order
     return Grouping(name, rule.formula, order, groups, coordinates, rule.signs, characters)
 

@@ -141,6 +141,11 @@ def structure_of(name: str) -> str:
     return f"group:{member}" if member else "output"
 
 
+def controlled_structure(task: Task) -> str:
+    """The own grouping of a task; of one whose answers are permuted, that of the task that it is the control of."""
+    return structure_of(task.name.removesuffix(PERMUTED)) if task.name.endswith(PERMUTED) else task.structure
+
+
 def _formula(name: str) -> str:
     if name in OPERATIONS:
         return OPERATIONS[name].formula

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import require_prime
+from spectraledge.algebra import is_prime, require_prime
 from spectraledge.errors import InputError
 from spectraledge.memory import check_memory
 from spectraledge.streams import numpy_generator
@@ -23,9 +23,11 @@ class Operation:
         name: What it is called, on the command line and in file names.
         formula: As a person writes it.
         structure: Name of its own grouping, "output" if it has no group.
+        on_composite: The same on a modulus that is not prime, where that is another.
         values: The operation on arrays of a and b, with the modulus; reduced afterwards.
         smallest: Smallest a and b in the domain: (1, 1) leaves out zeros.
         needs_prime: What needs the modulus to be prime, or "" if nothing does.
+        instead: What to take on a modulus n that is not prime, with {n} in its place.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Operation:
     values: Callable[[Ints, Ints, int], Ints]
     smallest: tuple[int, int] = (0, 0)
     needs_prime: str = ""
+    instead: str = ""
+    on_composite: str = ""
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -78,10 +82,12 @@ def named_task(name: str, *, modulus: int = 97) -> Task:
         raise InputError(f"modulus must be at least 2, got {modulus}")
     operation = OPERATIONS[name]
     if operation.needs_prime:
-        require_prime(modulus, operation.needs_prime)
+        require_prime(modulus, operation.needs_prime, instead=operation.instead.format(n=modulus))
     pairs = all_pairs(modulus, operation.smallest)
     labels = operation.values(pairs[:, 0], pairs[:, 1], modulus) % modulus
-    return Task(name, operation.formula, modulus, pairs, labels, operation.structure)
+    another = bool(operation.on_composite) and not is_prime(modulus)
+    structure = operation.on_composite if another else operation.structure
+    return Task(name, operation.formula, modulus, pairs, labels, structure)
 
 
 def permuted(answers_N: Ints, draw: int = 0) -> Ints:

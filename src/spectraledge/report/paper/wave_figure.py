@@ -5,6 +5,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.design import GROKKING
 from spectraledge.report.document import Figure, Panel
 from spectraledge.report.picture_plot import colour_scale, picture_plot
+from spectraledge.report.run_names import function_label
 from spectraledge.report.words import percent, step_word
 from spectraledge.studies.results import StudyResult
 
@@ -38,7 +39,7 @@ def wave_of_each_task(study: StudyResult) -> Figure | None:
 
 def _panel(letter: str, run: RunResult) -> Panel:
     picture = pictures(run)[0]
-    titles = ("inputs in order", f"ω = {picture.frequency}, {percent(picture.share)}")
+    titles = ("inputs in order", f"{function_label(picture.subspace, by=' = ')}, {percent(picture.share)}")
     axes = ("", ", by phase")
     charts = tuple(
         picture_plot(values, title=title, across=f"b{by}", up=f"a{by}", words=f"{run.formula}: {title}", side=_SIDE)

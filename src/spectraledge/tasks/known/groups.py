@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spectraledge.algebra import Characters, as_group, irreducible_characters
+from spectraledge.algebra import Group, as_group, group_from_table, group_labels
 from spectraledge.errors import InputError
 from spectraledge.tasks.group_tasks import parsed
-from spectraledge.tasks.groupings import FAMILIES, GroupingRule, register_grouping
+from spectraledge.tasks.groupings import FAMILIES, Axes, GroupingRule, register_grouping
 from spectraledge.tasks.task import Task
 
 
@@ -16,8 +16,17 @@ def _table(task: Task) -> NDArray[np.int64]:
     return task.labels_N.reshape(task.modulus, task.modulus)
 
 
-def _characters(task: Task) -> Characters:
-    return irreducible_characters(as_group(_table(task)))
+def _group(task: Task) -> Group:
+    return group_from_table(as_group(_table(task)))
+
+
+def _elements(task: Task) -> tuple[NDArray[np.int64], int]:
+    """The elements that rows and columns of the table stand for."""
+    found = group_labels(_table(task))
+    if found is None:
+        return np.full(task.pairs_N2.shape, -1), task.modulus
+    labels = found[1]
+    return np.column_stack([labels.rows_M[task.pairs_N2[:, 0]], labels.columns_M[task.pairs_N2[:, 1]]]), task.modulus
 
 
 register_grouping(
@@ -25,7 +34,8 @@ register_grouping(
         "group",
         "the answer, in the group of the table",
         elements=lambda task: task.labels_N,
-        characters=_characters,
+        axes=Axes("the elements a, b of the group of the table", _elements),
+        group=_group,
         unless_told=True,
     )
 )
@@ -47,7 +57,7 @@ def _named(member: str) -> GroupingRule:
         f"group:{member}",
         operation.formula_in(group),
         elements=elements,
-        characters=lambda _: irreducible_characters(group.table_MM),
+        group=lambda _: group,
     )
 
 

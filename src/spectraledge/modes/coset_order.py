@@ -1,0 +1,152 @@
+"""An order of a group's elements in which a picture shows its cosets: nested ones of a chain of subgroups."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spectraledge.algebra import Group, double_cosets, identify, subgroup, subgroups, with_conjugates
+
+Float = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_DIGITS = 9
+"""To which shares are compared, so that rounding does not choose between equal ones."""
+
+_LEAST = 0.1
+"""Share below which cosets count as none that the picture knows of (our choice)."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Cosets that elements are sorted by, within those of the level before.
+
+    Attributes:
+        cosets: In words: "right cosets of S3"; "cosets of A4" of a normal subgroup.
+        share: Share of the energy that varies along the axis, in functions that are constant on each, corrected for
+            chance: 0 as much as noise, 1 all of it.
+    """
+
+    cosets: str
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class CosetOrder:
+    """An order of elements.
+
+    Attributes:
+        places_M: Place of every element, from 0.
+        levels: Cosets from the largest to the smallest, single elements left out.
+    """
+
+    places_M: Ints
+    levels: tuple[Level, ...]
+
+    @property
+    def words(self) -> str:
+        """The order in words."""
+        parts = [f"{level.cosets} ({level.share:.0%})" for level in self.levels]
+        return ", within them by ".join([*parts, "phase"])
+
+
+def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
+    """Sort the elements along one axis of a picture by nested cosets, of subgroups that the picture chooses.
+
+    Definition (ours): from the whole group down, the next subgroup is that maximal one of the last, on whose cosets the
+    picture is constant for the largest share of its energy (`Level.share`), or the largest subgroup where none reaches
+    `_LEAST`; left or right cosets, as the first is better. Within a coset of one level those of the next stand by their
+    phase: the angle of their mean rows in the plane in which these vary most, from that with the smallest element on.
+    Law: a picture of any function of cosets of a maximal subgroup, right ones for f(a·b) along a and left ones along b,
+    is made of solid blocks.
+
+    Args:
+        picture_MR: A row for every element; what it holds is compared between rows.
+        group: The group.
+
+    Returns:
+        The order.
+
+    Cost: O(M·R) for each subgroup that is tried.
+    """
+    centred_MR = picture_MR - picture_MR.mean(axis=0)
+    identity = np.array([group.identity])
+    known = [np.asarray(elements) for elements in with_conjugates(group, subgroups(group))]
+    inside_SM = np.stack([np.isin(np.arange(len(group)), elements) for elements in known])
+    chain: list[Ints] = []
+    levels: list[Level] = []
+    sides: tuple[str, ...] = ("right", "left")
+    current_M = np.ones(len(group), dtype=bool)
+    while current_M.sum() > 1:
+        found = [
+            (round(_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
+            for place in _maximal(inside_SM, current_M)
+            for side in sides
+            for cosets_M in [_cosets(group, known[place], identity, side)]
+        ]
+        share, side, place, cosets_M = max(found, key=lambda one: (max(one[0], _LEAST), len(known[one[2]])))
+        sides, current_M = (side,), inside_SM[place]
+        chain.append(cosets_M)
+        if current_M.sum() > 1:
+            other_M = _cosets(group, known[place], identity, "left" if side == "right" else "right")
+            handed = "" if (cosets_M == other_M).all() else f"{side} "
+            levels.append(Level(f"{handed}cosets of {_name(group, known[place])}", share))
+    order_M = _sorted(centred_MR, np.arange(len(group)), chain)
+    return CosetOrder(np.argsort(order_M), tuple(levels))
+
+
+def _cosets(group: Group, elements: Ints, identity: Ints, side: str) -> Ints:
+    return double_cosets(group, elements, identity) if side == "right" else double_cosets(group, identity, elements)
+
+
+def _maximal(inside_SM: NDArray[np.bool_], current_M: NDArray[np.bool_]) -> list[int]:
+    """The subgroups inside one, itself left out, that lie in no other such."""
+    size_S = inside_SM.sum(axis=1)
+    within = np.flatnonzero(~(inside_SM & ~current_M).any(axis=1) & (size_S < current_M.sum()))
+    return [int(s) for s in within if not any(_contains(inside_SM[t], inside_SM[s]) for t in within if t != s)]
+
+
+def _contains(outer_M: NDArray[np.bool_], inner_M: NDArray[np.bool_]) -> bool:
+    return not (inner_M & ~outer_M).any()
+
+
+def _share(centred_MR: Float, cosets_M: Ints) -> float:
+    count_C = np.bincount(cosets_M)
+    total, chance = float(np.square(centred_MR).sum()), (len(count_C) - 1) / max(len(cosets_M) - 1, 1)
+    if total == 0.0 or chance == 1.0:
+        return 0.0
+    means_CR = _means(centred_MR, cosets_M, len(count_C))
+    return float((np.square(means_CR).sum(axis=1) @ count_C / total - chance) / (1 - chance))
+
+
+def _means(values_MR: Float, cosets_M: Ints, count: int) -> Float:
+    member_CM = np.arange(count)[:, None] == cosets_M
+    means_CR: Float = member_CM @ values_MR / member_CM.sum(axis=1, keepdims=True)
+    return means_CR
+
+
+def _sorted(centred_MR: Float, elements: Ints, chain: list[Ints]) -> Ints:
+    if len(elements) == 1 or not chain:
+        return elements
+    numbers, place = np.unique(chain[0][elements], return_inverse=True)
+    around = _around(_means(centred_MR[elements], place, len(numbers)))
+    return np.concatenate([_sorted(centred_MR, elements[place == child], chain[1:]) for child in around])
+
+
+def _around(rows_CR: Float) -> list[int]:
+    """Rows by their angle in the plane in which they vary most, from the first one on, towards the earlier of two."""
+    centred_CR = rows_CR - rows_CR.mean(axis=0)
+    if len(rows_CR) < 3:
+        return list(range(len(rows_CR)))
+    axes_CK, sizes_K, _ = np.linalg.svd(centred_CR, full_matrices=False)
+    if sizes_K[0] == 0.0 or len(sizes_K) < 2:
+        return list(range(len(rows_CR)))
+    across_C, up_C = (axes_CK[:, :2] * sizes_K[:2]).T
+    order = np.argsort(np.arctan2(up_C, across_C), kind="stable")
+    order = np.roll(order, -int(np.flatnonzero(order == 0)[0]))
+    return [0, *map(int, order[1:] if order[1] < order[-1] else order[:0:-1])]
+
+
+def _name(group: Group, elements: Ints) -> str:
+    found = identify(subgroup(group, elements))
+    return found.group.name if found.is_named else f"a subgroup of order {len(elements)}"

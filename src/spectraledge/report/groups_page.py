@@ -1,0 +1,87 @@
+"""The report of a study of groups: what networks compute of them, in what order, and whether it is cosets."""
+
+from importlib.metadata import version
+
+from spectraledge.claims.design import CONDITIONS
+from spectraledge.claims.group_claims import GROUP_CLAIMS
+from spectraledge.claims.verdicts import Verdicts
+from spectraledge.report.document import Page
+from spectraledge.report.opening import opening
+from spectraledge.report.over_seeds.claim_section import ClaimSection, targets_of
+from spectraledge.report.over_seeds.claim_table import declared, headline
+from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
+from spectraledge.report.over_seeds.methods import study_command
+from spectraledge.report.over_seeds.seed_sections import absent_section, claims_section, environment_section
+from spectraledge.report.score_page import first_scores
+from spectraledge.report.text import absent_note
+from spectraledge.studies.results import StudyResult
+
+_LEADS = {
+    "learning": (
+        "Is it learned?",
+        "Whether test accuracy reaches .95, on the group, and on tables of the same size that follow no group: its own "
+        "answers dealt out to other pairs, a random Latin square, and one with an identity.",
+    ),
+    "representations": (
+        "Which representations?",
+        "Functions of the product split exactly by irreducible representation, and so does the energy of the logits on "
+        "pairs that were never trained. Beside each share what logits dealt out at random have.",
+    ),
+    "edge": (
+        "What do the last updates move?",
+        "The response to the window's updates, in the same subspaces, beside isotropic directions of the same network.",
+    ),
+    "cosets": (
+        "Cosets or representations?",
+        "A neuron, as a function of one input, may be constant on cosets of a subgroup. How much of that its "
+        "representations make alone is measured on functions of the same rank and energy in each of them, turned at "
+        "random. D12 and Dic6 have one table of characters, and only D12 has functions of cosets in its faithful "
+        "representations.",
+    ),
+}
+"""Title and first words of each part, by the section of its claims."""
+
+
+def _part(key: str) -> ClaimSection:
+    title, lead = _LEADS[key]
+    claims = tuple(claim for claim in GROUP_CLAIMS if claim.section == key)
+    read = dict.fromkeys((claim.effect, of) for claim in claims for of in (claim.of, claim.against) if of)
+    rows = tuple(EffectRow((effect.words, CONDITIONS[of].words), effect.id, of) for effect, of in read)
+    table = EffectTable(f"{key}-table", title, ("measured", "runs"), rows, "null", "Means over seeds.", extents=True)
+    return ClaimSection(key, title, lead, (table,), claims)
+
+
+SECTIONS = tuple(map(_part, _LEADS))
+"""What was measured, in order."""
+
+
+def compose_groups(study: StudyResult, verdicts: Verdicts) -> Page:
+    """Compose the report.
+
+    Args:
+        study: The finished runs; it may hold none, and any table may be missing.
+        verdicts: What was measured in them, and what their seeds say of the claims.
+
+    Returns:
+        The report.
+    """
+    source = Source(study, verdicts)
+    return Page(
+        study=study.config.name,
+        hash=study.config.hash,
+        title="What does a network learn of a group?",
+        headline=headline(study, verdicts.claims),
+        sections=(
+            claims_section(verdicts, targets_of(SECTIONS)),
+            *(one.section(source) for one in SECTIONS),
+            *first_scores(study),
+            absent_section(study),
+            environment_section(study),
+        ),
+        version=version("spectraledge"),
+        warning=absent_note(study),
+        command=study_command(study),
+        claims=declared(verdicts.claims),
+        stage=opening(study),
+        files={"claims": verdicts.claims, "claims-by-seed": verdicts.by_seed},
+    )
