@@ -114,6 +114,9 @@ def test_every_analysis_is_done_or_refused_by_name(measured, case: str, name: st
     if case not in WITH_RESIDUAL and name in NEEDS_RESIDUAL:
         assert "one_hot has no read-out 'residual', only logits" in stamp.error
         return
+    if name == "cosets":
+        assert "task 'mul' is not on a group by name" in stamp.error
+        return
     assert stamp.error == ""
     lacking = {table for reason in stamp.left_out for table in reason.split(":")[0].split(", ")}
     if case == "transformer":

@@ -153,12 +153,13 @@ def test_train_analyze_modes(command: Command, tiny_run: Path) -> None:
         assert len(pd.read_parquet(tiny_run / f"{name}.parquet"))
     assert not (tiny_run / "course.parquet").exists()
     modes = pd.read_parquet(tiny_run / "modes.parquet")
-    assert list(modes.columns[:8]) == [
+    assert list(modes.columns[:9]) == [
         "step",
         "kind",
         "direction",
         "basis",
         "frequency",
+        "subspace",
         "concentration",
         "energy_share",
         "method",
@@ -283,5 +284,5 @@ def test_a_group_and_its_control_are_read_by_irreducible_representations(command
     assert done.code == 0, done.err
     assert done.out.startswith("On pairs that it never saw, functions of ")
     score = pd.read_parquet(runs[0] / "score.parquet")
-    # Two more representations than the trivial one: the sign, and that of dimension 2 with its 4 functions.
-    assert set(score.loc[score["basis"] == own, "subspace"]) >= {"frequency 1", "frequency 2"}
+    # Two more representations than the trivial one, of 1 and of 4 functions.
+    assert set(score.loc[score["basis"] == own, "subspace"]) >= {"sign", "standard"}

@@ -65,6 +65,12 @@ def test_a_picture_without_variation_keeps_some_order():
     assert {level.share for level in order.levels} == {0.0}
 
 
+def test_noise_is_said_to_be_on_no_cosets():
+    order = coset_order(np.random.default_rng(0).normal(size=(24, 200)), named_group("S4"))
+    assert "-0%" not in order.words
+    assert max(level.share for level in order.levels) < 0.1
+
+
 def test_the_wave_of_a_group_names_its_representation_and_its_share():
     task = task_from_source("group:S4")
     found = grouping(task, "group:S4")

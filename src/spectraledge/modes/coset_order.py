@@ -46,7 +46,8 @@ class CosetOrder:
     @property
     def words(self) -> str:
         """The order in words."""
-        parts = [f"{level.cosets} ({level.share:.0%})" for level in self.levels]
+        # Rounded first, so that no share is written as −0%.
+        parts = [f"{level.cosets} ({round(level.share, 2) + 0.0:.0%})" for level in self.levels]
         return ", within them by ".join([*parts, "phase"])
 
 

@@ -9,7 +9,7 @@ from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.studies.causes import causes
-from spectraledge.studies.groups import groups
+from spectraledge.studies.groups_study import groups
 from spectraledge.studies.networks import networks
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
