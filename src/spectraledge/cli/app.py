@@ -22,7 +22,7 @@ _COMMANDS = {
     "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
     "score": ("score_command", "spectraledge score runs/add --control runs/permuted_add"),
     "ablate": ("ablate", "spectraledge ablate runs/add --nulls 99"),
-    "centroids": ("centroids", "spectraledge centroids runs/add --step 2000"),
+    "centroids": ("centroids_command", "spectraledge centroids runs/add --step 2000"),
     "fork": ("fork", "spectraledge fork runs/add --step 1000 --answers permuted --answers sub --batch-order 1"),
     "report": ("report_command", "spectraledge report runs/add runs/permuted_add --out compared"),
     "discover": ("discover_command", "spectraledge discover table.csv --json"),
