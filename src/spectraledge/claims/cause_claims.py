@@ -27,9 +27,10 @@ CHANGES = {
     "keep-random": "keep:random:3,on=gradient",
     "remove-edge": "remove:edge:3",
     "remove-span": "remove:span:3",
+    "freeze": "remove:all",
 }
 """What is done to every step of a run, but for the seed of what is random, which is the run's own; rank 3, as in the
-author's later interventions (arXiv 2604.25143)."""
+author's later interventions (arXiv 2604.25143); and, ours, nothing left of any update."""
 
 OTHER = "sub"
 """The other task that branches are given (our choice: its functions are at right angles to those of addition)."""
@@ -148,7 +149,11 @@ def _effects() -> Iterator[Effect]:
     for name, text in CHANGES.items():
         words = f"steps to a test accuracy of .95 with {text} at every step"
         yield Effect(f"steps:{name}", words, "steps", "ratio", "the run without", _slower(name), STEPS_MARGIN)
-    for name, null in (("keep-gradient", "keep-random"), ("remove-edge", "remove-span")):
+    for name, null in (
+        ("keep-gradient", "keep-random"),
+        ("keep-random", "freeze"),
+        ("remove-edge", "remove-span"),
+    ):
         words = f"steps to a test accuracy of .95 with {CHANGES[name]}"
         beside = f"the same with {CHANGES[null]}"
         yield Effect(f"steps:{name}:{null}", words, "steps", "ratio", beside, _slower(name, null), STEPS_MARGIN)
@@ -224,6 +229,12 @@ CAUSE_CLAIMS: tuple[SeedClaim, ...] = (
     _claim("rank-matters-alone", "interventions",
            "Which three directions are kept makes no difference: the gradients' leading ones or any.",
            "steps:keep-gradient:keep-random", "equal"),
+    _claim("none-is-needed", "interventions",
+           "Learning is faster with attention left at its first weights.",
+           "steps:freeze", "below"),
+    _claim("three-as-none", "interventions",
+           "Keeping three directions at random makes no other difference than keeping none.",
+           "steps:keep-random:freeze", "equal"),
     _claim("edge-not-needed", "interventions",
            "Learning takes as long without the current edge of the updates.",
            "steps:remove-edge", "equal"),
