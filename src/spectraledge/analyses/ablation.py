@@ -14,7 +14,7 @@ from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, STEP, Anal
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.models import answer_losses
+from spectraledge.models import ANY_LOSS, answer_losses
 from spectraledge.modes import Basis, grouping_basis, shares
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
@@ -205,8 +205,8 @@ def ablation_sentence(table: pd.DataFrame) -> str:
 _SCORES: Mapping[str, Column] = {
     "train_accuracy": Column("on the training pairs", "share"),
     "test_accuracy": Column("on the test pairs", "share"),
-    "train_loss": Column("mean loss on the training pairs: cross-entropy, or the squared error", "nats or logit²"),
-    "test_loss": Column("the same on the test pairs", "nats or logit²"),
+    "train_loss": Column("mean loss on the training pairs: cross-entropy, or the squared error", ANY_LOSS),
+    "test_loss": Column("mean loss on the test pairs", ANY_LOSS),
     "own_share": Column(
         "of the logits' energy without mean, that the task's own functions hold, over all pairs", "share"
     ),

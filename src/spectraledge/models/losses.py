@@ -15,6 +15,9 @@ LOSSES: dict[LossName, str] = {"cross-entropy": "cross-entropy", "mse": "squared
 LOSS_UNITS: dict[LossName, str] = {"cross-entropy": "nats", "mse": "logit²"}
 """The unit of each."""
 
+ANY_LOSS = " or ".join(LOSS_UNITS.values())
+"""The unit of a column that holds losses of any run."""
+
 
 def answer_losses(logits: Tensor, labels: Tensor, loss: LossName) -> Tensor:
     """Loss of every answer, differentiable by autograd.

@@ -5,6 +5,7 @@ import pandas as pd
 from spectraledge.analyses.analysis import Drawing, Table
 from spectraledge.analyses.registry import TABLES
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.models import ANY_LOSS, LOSS_UNITS
 from spectraledge.report.curve_plot import STEPS, curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import SHAPES, SOLID, Mark
@@ -47,7 +48,9 @@ def _figure(study: StudyResult, table: Table, drawing: Drawing) -> Figure:
 
 
 def _marks(names: list[str], *, steps: bool) -> dict[str, Mark]:
-    colours = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(names)} | KIND_COLOURS
+    others = [name for name in names if name not in KIND_COLOURS]
+    free = [colour for colour in _COLOURS if colour not in {KIND_COLOURS.get(name) for name in names}] or list(_COLOURS)
+    colours = {name: free[place % len(free)] for place, name in enumerate(others)} | KIND_COLOURS
     if steps:
         return {name: Mark(name, colours[name], dash=SOLID) for name in names}
     return {name: Mark(name, colours[name], shape=SHAPES[place % len(SHAPES)]) for place, name in enumerate(names)}
@@ -55,6 +58,7 @@ def _marks(names: list[str], *, steps: bool) -> dict[str, Mark]:
 
 def _chart(run: RunResult, table: Table, drawing: Drawing, marks: dict[str, Mark]) -> Chart:
     rows, unit = run.table(table.name), table.columns[drawing.value].unit
+    unit = LOSS_UNITS[run.config.loss] if unit == ANY_LOSS else unit
     mark = rows[drawing.by].astype(str) if drawing.by else drawing.value
     steps = drawing.along == "step"
     notes = [unit] * bool(unit) + ["log"] * drawing.log
