@@ -107,7 +107,7 @@ def test_score_ends_in_a_sentence_and_a_picture(command: Command, tiny_run: Path
     assert measured.out.startswith("On pairs that it never saw, functions of a + b hold ")
     assert "not dated: against one control a false alarm has a chance of up to 0.5" in measured.out
     assert "Over the measured intervals the watched weights carried" in measured.out
-    assert f"picture   {tiny_run / 'figures' / 'score.png'}" in measured.out
+    assert re.search(rf"^picture +{tiny_run / 'figures' / 'score.png'}$", measured.out, flags=re.M)
     assert (tiny_run / "figures" / "score.png").stat().st_size > 10_000
     page = (tiny_run / "report.html").read_text()
     assert "answers permuted mod 7" in page

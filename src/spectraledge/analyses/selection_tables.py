@@ -174,7 +174,7 @@ def named(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The same rows, with a column `subspace`.
     """
-    if table.empty or "subspace" in table:
+    if "subspace" in table or "frequency" not in table:
         return table
     return table.assign(subspace=[f"{WHOLE} {frequency}" if frequency else "" for frequency in table["frequency"]])
 
