@@ -50,14 +50,12 @@ class CentroidProbe:
     or, in the form "all", of the sum of x's logits, Jᵀ·1.
 
     Attributes:
-        network: The network.
-        table: Name of its parameter that holds a vector for every token.
+        network: The network, of a kind that has a vector for every token.
         pairs_n2: The inputs.
         labels_n: Their answers.
     """
 
     network: Network
-    table: str
     pairs_n2: Tensor
     labels_n: Tensor
 
@@ -66,18 +64,18 @@ class CentroidProbe:
         """Probe some inputs of a network's domain; None where it has no vectors for its tokens."""
         architecture, parameters = network.architecture, network.parameters
         vectors = architecture.token_table(parameters) if isinstance(architecture, HasTokenTable) else None
-        table = next((name for name, value in parameters.items() if value is vectors), None)
-        return cls(network, table, network.inputs_N2[kept], network.labels_N[kept]) if table else None
+        # A network that reads one-hot vectors has columns of its first layer there, and no table.
+        has_table = any(value is vectors for value in parameters.values())
+        return cls(network, network.inputs_N2[kept], network.labels_N[kept]) if has_table else None
 
     def centroids(self, moved_P: Tensor | None = None) -> dict[str, Tensor]:
         """Return the centroids by form, shape (n, 2, D), of the weights moved by a vector."""
-        parameters = dict(self.network.parameters)
+        parameters, architecture = dict(self.network.parameters), self.network.architecture
         if moved_P is not None:
             for name, part in self.network.layout.split(moved_P).items():
                 parameters[name] = parameters[name] + part.to(parameters[name].dtype)
-        rows = parameters[self.table][self.pairs_n2].detach().requires_grad_()
-        architecture = self.network.architecture
         assert isinstance(architecture, HasTokenTable)
+        rows = architecture.token_table(parameters)[self.pairs_n2].detach().requires_grad_()
         logits_nC = architecture.embedded_logits(parameters, rows)
         picked = {"answer": logits_nC.gather(1, self.labels_n[:, None]).sum(), "all": logits_nC.sum()}
         return {form: torch.autograd.grad(picked[form], rows, retain_graph=True)[0] for form in FORMS}
@@ -222,4 +220,4 @@ CENTROIDS = Table(
     },
 )
 _MEASURED = [name for name in CENTROIDS.columns if name not in ("step", "ratio")]
-PROBING = Analysis("centroids", centroid_table, (CENTROIDS,), settings=DIRECTION_SETTINGS, thinned=True)
+PROBING_CENTROIDS = Analysis("centroids", centroid_table, (CENTROIDS,), settings=DIRECTION_SETTINGS, thinned=True)

@@ -135,6 +135,6 @@ COSETS = Table(
         "one_representation": Column("share in one representation, the strongest of each function, by energy", "share"),
     },
 )
-MEASURING = Analysis(
+COMPARING_COSETS = Analysis(
     "cosets", measure_cosets, (REPRESENTATIONS, COSETS), settings=("nulls", "seed", "step"), thinned=True
 )

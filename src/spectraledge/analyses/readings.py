@@ -86,7 +86,7 @@ class OwnScore:
     share_ST: NDArray[np.float64]
     chance: float
     waves_TMM: NDArray[np.float64] | None
-    parts: "Parts | None" = None
+    parts: Parts | None = None
     orders: tuple[str, ...] = ()
 
     @property
@@ -157,10 +157,15 @@ def _waves(run: RunResult) -> NDArray[np.float64] | None:
     if forming.empty:
         return None
     steps, places = np.unique(forming["step"], return_inverse=True)
-    side = int(forming[["place_a", "place_b"]].to_numpy().max()) + 1
+    side = _side(forming)
     waves = np.full((len(steps), side, side), np.nan)
     waves[places, forming["place_a"], forming["place_b"]] = forming["value"]
     return waves
+
+
+def _side(forming: pd.DataFrame) -> int:
+    """How many elements a and b have on the picture."""
+    return int(forming[["place_a", "place_b"]].to_numpy().max()) + 1
 
 
 def _parts(run: RunResult, labels: Sequence[str]) -> Parts | None:
@@ -168,8 +173,7 @@ def _parts(run: RunResult, labels: Sequence[str]) -> Parts | None:
     if functions.empty or "element" not in forming:
         return None
     first = forming[forming["step"] == forming["step"].iloc[0]]
-    side = int(first[["place_a", "place_b"]].to_numpy().max()) + 1
-    elements_MM = np.full((side, side), -1)
+    elements_MM = np.full((_side(first),) * 2, -1)
     elements_MM[first["place_a"], first["place_b"]] = first["element"]
     of_label = functions.pivot(index=["subspace", "column"], columns="element", values="value")
     held = [of_label.loc[[label]].to_numpy() for label in labels]

@@ -3,8 +3,8 @@
 from spectraledge.analyses.ablation import ABLATING
 from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.branches import BRANCHING
-from spectraledge.analyses.centroids import PROBING
-from spectraledge.analyses.cosets import MEASURING
+from spectraledge.analyses.centroids import PROBING_CENTROIDS
+from spectraledge.analyses.cosets import COMPARING_COSETS
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
@@ -32,8 +32,8 @@ ANALYSES = {
         GROWING,
         ABLATING,
         BRANCHING,
-        PROBING,
-        MEASURING,
+        PROBING_CENTROIDS,
+        COMPARING_COSETS,
     )
 }
 """Every analysis by name."""

@@ -12,6 +12,7 @@ import numpy as np
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.claims.design import SQUARES_DECAY, STEPS_MARGIN, TOOL_MARGIN
 from spectraledge.claims.effects import Effect, Read, Reading, RunReader, measure
+from spectraledge.claims.published import LATER
 from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.claims.training_effects import steps_to_learn
 from spectraledge.claims.verdicts import Method, SeedClaim, Side, Verdicts, judge
@@ -129,7 +130,8 @@ NETWORK_EFFECTS = {effect.id: effect for effect in _effects()}
 """Every effect of the `networks` study by id."""
 
 
-def _claim(id_: str, section: str, statement: str, effect: str, side: Side, published: str = "") -> SeedClaim:
+def _claim(id_: str, section: str, statement: str, effect: str, side: Side) -> SeedClaim:
+    published = LATER.get(effect, "")
     condition = "squares-learned" if section == "squares" else "add-decay"
     method: Method = "published" if published else "sound"
     return SeedClaim(id_, section, method, statement, NETWORK_EFFECTS[effect], condition, side, published=published)
@@ -145,13 +147,13 @@ NETWORK_CLAIMS: tuple[SeedClaim, ...] = (
            "answers.", "gap:permuted", "above"),
     _claim("gap-with-decay", "squares",
            "The second eigenvalue stands out more with weight decay than without.",
-           "gap:no-decay", "above", "300 against 1.3, 15 seeds (arXiv 2605.08119)"),
+           "gap:no-decay", "above"),
     _claim("gap-of-squares", "squares",
            "The second eigenvalue stands out more with x² than with ReLU.",
-           "gap:relu", "above", "its alarm never sounds with ReLU (arXiv 2605.08119)"),
+           "gap:relu", "above"),
     _claim("muon-nearer-edge", "optimizer",
            "With Muon the edge is nearer than with AdamW.",
-           "k-star:muon", "below", "k* 1 against 2, small GPTs (arXiv 2603.28964)"),
+           "k-star:muon", "below"),
     _claim("muon-sooner", "optimizer",
            "With Muon addition is learned sooner than with AdamW.", "steps:muon", "below"),
 )

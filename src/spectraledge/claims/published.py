@@ -1,4 +1,4 @@
-"""Published values of Xu 2026 (arXiv 2604.06256v1), for comparison only: nothing is computed or decided from them."""
+"""Published values of Xu 2026 (arXiv 2604.06256v1) and of later work, for comparison only: they decide nothing."""
 
 from dataclasses import dataclass
 
@@ -192,3 +192,19 @@ def published_modes(section: str, task: str, basis: str) -> str:
     found = [mode.text for mode in MODES if (mode.section, mode.task, mode.basis) == (section, task, basis)]
     assert found, f"no mode of {task} in {basis} is published in {section}"
     return "; ".join(found)
+
+
+_INTERVENTIONS = "add, three seeds (arXiv 2604.25143): "
+
+LATER = {
+    "steps:remove-gradient": f"{_INTERVENTIONS}1.02 times",
+    "steps:keep-gradient": f"{_INTERVENTIONS}2.20 times faster",
+    "steps:keep-random": f"{_INTERVENTIONS}2.36 times faster",
+    "steps:remove-random": f"{_INTERVENTIONS}1.00 times",
+    "centroid:update:block": "over isotropic ones: 3 to 9 (arXiv 2604.25143)",
+    "centroid:gradient:random": "100 to 330 (arXiv 2604.25143)",
+    "gap:no-decay": "300 against 1.3, 15 seeds (arXiv 2605.08119)",
+    "gap:relu": "its alarm never sounds with ReLU (arXiv 2605.08119)",
+    "k-star:muon": "k* 1 against 2, small GPTs (arXiv 2603.28964)",
+}
+"""What was published after the paper, as text, by the id of the effect that is our counterpart."""

@@ -9,7 +9,7 @@ import typer
 from spectraledge.analyses.ablation import ABLATED_FUNCTIONS, ABLATING, ABLATION, ablation_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
-from spectraledge.cli.options import Json, Out, Params, Seed, Threads, Window, show, use_threads
+from spectraledge.cli.options import Center, Json, Out, Params, Seed, Step, Threads, Window, show, use_threads
 from spectraledge.studies.belonging import check_place
 
 
@@ -18,14 +18,9 @@ def ablate(
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,
-    step: Annotated[
-        int | None,
-        typer.Option(help="Snapshot to look at. Default: the last with test accuracy above .95, else the last."),
-    ] = None,
+    step: Step = None,
     window: Window = 20,
-    center: Annotated[
-        bool, typer.Option("--center/--no-center", help="Remove the window's mean update before its directions.")
-    ] = True,
+    center: Center = True,
     edge: Annotated[int, typer.Option(min=2, help="How many directions count as edge; the rest are bulk.")] = 3,
     nulls: Annotated[int, typer.Option(min=2, help="Draws of random directions, and permutations of functions.")] = 20,
     params: Params = None,

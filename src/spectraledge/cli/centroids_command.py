@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from spectraledge.analyses.centroids import CENTROIDS, PROBING, centroid_sentence
+from spectraledge.analyses.centroids import CENTROIDS, PROBING_CENTROIDS, centroid_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
-from spectraledge.cli.options import Json, Out, Params, Seed, Threads, Window, show, use_threads
+from spectraledge.cli.options import Center, Json, Out, Params, Seed, Step, Threads, Window, show, use_threads
 from spectraledge.errors import InputError
 from spectraledge.studies.belonging import check_place
 
@@ -18,14 +18,9 @@ def centroids(
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,
-    step: Annotated[
-        int | None,
-        typer.Option(help="Snapshot to look at. Default: the last with test accuracy above .95, else the last."),
-    ] = None,
+    step: Step = None,
     window: Window = 20,
-    center: Annotated[
-        bool, typer.Option("--center/--no-center", help="Remove each window's mean before its directions.")
-    ] = True,
+    center: Center = True,
     edge: Annotated[int, typer.Option(min=2, help="How many leading directions of each window are probed.")] = 3,
     nulls: Annotated[int, typer.Option(min=2, help="Draws of directions at random.")] = 20,
     params: Params = None,
@@ -37,8 +32,8 @@ def centroids(
         step=step, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
     )
     if out is None:
-        check_place(folder, PROBING, settings)
-    table = measure(folder, PROBING, settings, into=out)[CENTROIDS.name]
+        check_place(folder, PROBING_CENTROIDS, settings)
+    table = measure(folder, PROBING_CENTROIDS, settings, into=out)[CENTROIDS.name]
     if table.empty:
         raise InputError(
             f"{folder} has a network without vectors for its tokens, so that its inputs have no centroids: train one "

@@ -22,6 +22,7 @@ from spectraledge.cli.options import (
     Out,
     Params,
     Seed,
+    Step,
     StepPattern,
     Threads,
     Verbose,
@@ -164,12 +165,7 @@ def modes(
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,
-    step: Annotated[
-        int | None,
-        typer.Option(
-            help="Snapshot to measure at. Default: the last one with test accuracy above 0.95, else the last."
-        ),
-    ] = None,
+    step: Step = None,
     window: Window = 20,
     center: Annotated[
         bool,

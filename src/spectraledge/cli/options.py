@@ -17,6 +17,13 @@ NoSeed = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]
 Window = Annotated[int, typer.Option("--window", help="Updates per window (Xu 2026: 20).")]
+Step = Annotated[
+    int | None,
+    typer.Option("--step", help="Snapshot to look at. Default: the last with test accuracy above .95, else the last."),
+]
+Center = Annotated[
+    bool, typer.Option("--center/--no-center", help="Remove a window's mean update before its directions.")
+]
 Params = Annotated[
     list[str] | None,
     typer.Option("--params", help="Name pattern of the tensors to watch, such as '\\*attn\\*weight'; may be repeated."),

@@ -11,7 +11,7 @@ from spectraledge.analyses.score import GROWING, SCORING, state_of_control
 from spectraledge.analyses.score_findings import carried_sentence, score_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
-from spectraledge.cli.options import Json, Out, Params, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.cli.options import Center, Json, Out, Params, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.files import write_table
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.report.score_page import scored, write_score_page
@@ -33,9 +33,7 @@ def score(
         ),
     ] = None,
     window: Window = 20,
-    center: Annotated[
-        bool, typer.Option("--center/--no-center", help="Remove the window's mean update before its directions.")
-    ] = True,
+    center: Center = True,
     edge: Annotated[int, typer.Option(min=2, help="How many directions count as edge; the rest are bulk.")] = 3,
     nulls: Annotated[int, typer.Option(min=2, help="Draws of random directions.")] = 20,
     stride: Annotated[

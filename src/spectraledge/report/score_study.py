@@ -1,7 +1,5 @@
 """The report of a study of scores: what its networks compute, when that appears, what makes it grow and carries it."""
 
-from importlib.metadata import version
-
 import pandas as pd
 
 from spectraledge.claims.carrier_curves import carrier_curves, directions_needed
@@ -13,19 +11,13 @@ from spectraledge.report.document import Column, Figure, Page, Panel, Rows, Tabl
 from spectraledge.report.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
 from spectraledge.report.opening import opening
 from spectraledge.report.over_seeds.claim_section import ClaimSection, targets_of
-from spectraledge.report.over_seeds.claim_table import declared, headline
+from spectraledge.report.over_seeds.claim_table import headline
 from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
 from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
-from spectraledge.report.over_seeds.methods import study_command
-from spectraledge.report.over_seeds.seed_sections import (
-    absent_section,
-    claims_section,
-    environment_section,
-    methods_section,
-)
+from spectraledge.report.over_seeds.seed_page import seed_page
+from spectraledge.report.over_seeds.seed_sections import methods_section
 from spectraledge.report.score_page import first_scores
 from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
-from spectraledge.report.text import absent_note
 from spectraledge.report.words import counted, figures, percent
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
@@ -225,29 +217,15 @@ def compose_score(study: StudyResult, verdicts: Verdicts) -> Page:
         The report.
     """
     source = Source(study, verdicts)
-    return Page(
-        study=study.config.name,
-        hash=study.config.hash,
+    return seed_page(
+        study,
+        verdicts,
+        (*(one.section(source) for one in SECTIONS), *first_scores(study), methods_section(study)),
         title="Which functions do the networks compute, when do they appear, and what carries them?",
-        headline=_headline(source),
-        sections=(
-            claims_section(verdicts, targets_of(SECTIONS)),
-            *(one.section(source) for one in SECTIONS),
-            *first_scores(study),
-            methods_section(study),
-            absent_section(study),
-            environment_section(study),
-        ),
-        warning=absent_note(study),
-        version=version("spectraledge"),
-        command=study_command(study),
-        claims=declared(verdicts.claims),
+        targets=targets_of(SECTIONS),
+        answer=_headline(source),
         stage=opening(study),
-        files={
-            "claims": verdicts.claims,
-            "claims-by-seed": verdicts.by_seed,
-            "carrier-curves": carrier_curves(study.runs),
-        },
+        files={"carrier-curves": carrier_curves(study.runs)},
     )
 
 

@@ -1,18 +1,14 @@
 """A page of claims over seeds whose effects are ratios, part by part."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
 import pandas as pd
 
 from spectraledge.claims.verdicts import SeedClaim, Verdicts
 from spectraledge.report.declared import declared_figures
 from spectraledge.report.document import Block, Column, Page, Rows, Section, Table, Terms
-from spectraledge.report.over_seeds.claim_table import declared, headline
 from spectraledge.report.over_seeds.effect_tables import interval
-from spectraledge.report.over_seeds.methods import study_command
-from spectraledge.report.over_seeds.seed_sections import absent_section, claims_section, environment_section
-from spectraledge.report.text import absent_note
+from spectraledge.report.over_seeds.seed_page import seed_page
 from spectraledge.report.words import ratio
 from spectraledge.studies.results import StudyResult
 
@@ -39,26 +35,16 @@ def ratio_page(
     Returns:
         The report.
     """
-    return Page(
-        study=study.config.name,
-        hash=study.config.hash,
+    parts = (
+        _part(study, verdicts, key, lead, [claim for claim in claims if claim.section == key])
+        for key, lead in leads.items()
+    )
+    return seed_page(
+        study,
+        verdicts,
+        (*parts, Section("runs", "Runs", blocks=(runs,), short="Runs")),
         title=title,
-        headline=headline(study, verdicts.claims),
-        sections=(
-            claims_section(verdicts, {claim.id: claim.section for claim in claims}),
-            *(
-                _part(study, verdicts, key, lead, [claim for claim in claims if claim.section == key])
-                for key, lead in leads.items()
-            ),
-            Section("runs", "Runs", blocks=(runs,), short="Runs"),
-            absent_section(study),
-            environment_section(study),
-        ),
-        version=version("spectraledge"),
-        warning=absent_note(study),
-        command=study_command(study),
-        claims=declared(verdicts.claims),
-        files={"claims": verdicts.claims, "claims-by-seed": verdicts.by_seed},
+        targets={claim.id: claim.section for claim in claims},
     )
 
 
