@@ -1,10 +1,14 @@
 """Linear probes in float64: how much of a response a set of features predicts on inputs it has not seen."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from dataclasses import dataclass, fields
+from functools import reduce
+from itertools import combinations, compress
+from operator import add
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from spectraledge.errors import InputError
 from spectraledge.statistics.folds import Fold
@@ -17,34 +21,100 @@ ALPHAS = (1e-2, 1e0, 1e2, 1e4, 1e6)
 that size, so that these reach from no shrinkage to all of it."""
 
 
-class _Ridge:
-    """Ridge regressions of all targets on all features for every penalty, from one eigendecomposition of the Gram."""
+_MOST_CELLS = 64
+"""Parts of the inputs whose sums are kept at a time; folds that overlap at random have more, and sum anew."""
 
-    def __init__(self, features_NF: Float, targets_NC: Float, train: Ints) -> None:
-        self.feature_mean, self.target_mean = features_NF[train].mean(axis=0), targets_NC[train].mean(axis=0)
-        features, targets = features_NF[train] - self.feature_mean, targets_NC[train] - self.target_mean
-        eigenvalues, self.axes = np.linalg.eigh(features.T @ features)
-        self.eigenvalues = np.maximum(eigenvalues, 0.0)
-        self.projected = self.axes.T @ (features.T @ targets)
 
-    def residual_energy(self, features_NF: Float, targets_NC: Float, test: Ints, alphas_AK: Float) -> Float:
-        """Squared residuals on the test inputs summed over them and over each response's columns, shape (A, K)."""
-        rotated = (features_NF[test] - self.feature_mean) @ self.axes
-        targets = targets_NC[test] - self.target_mean
-        width = targets.shape[1] // alphas_AK.shape[1]
-        return np.array(
-            [
-                _energy(
-                    targets - rotated @ (self.projected / (self.eigenvalues[:, None] + np.repeat(alphas, width))),
-                    len(alphas),
-                )
-                for alphas in alphas_AK
-            ]
+@dataclass(frozen=True)
+class _Moments:
+    """Sums over some inputs, from which regressions on them and errors on them follow; those of parts add up."""
+
+    count: int
+    feature_F: Float
+    target_C: Float
+    gram_FF: Float
+    cross_FC: Float
+    square_C: Float
+
+    @classmethod
+    def of(cls, features_NF: Float, targets_NC: Float) -> "_Moments":
+        return cls(
+            len(features_NF),
+            features_NF.sum(axis=0),
+            targets_NC.sum(axis=0),
+            features_NF.T @ features_NF,
+            features_NF.T @ targets_NC,
+            np.square(targets_NC).sum(axis=0),
         )
 
-    def total_energy(self, targets_NC: Float, test: Ints, responses: int) -> Float:
-        """The same with the mean of the training inputs for a prediction, shape (K,)."""
-        return _energy(targets_NC[test] - self.target_mean, responses)
+    def __add__(self, other: "_Moments") -> "_Moments":
+        return _Moments(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+
+    def about(self, feature_F: Float, target_C: Float) -> tuple[Float, Float, Float]:
+        """Gram of the features, their products with the targets and the targets' squares, less these means."""
+        drift_F = self.feature_F - self.count * feature_F
+        return (
+            self.gram_FF - np.outer(feature_F, self.feature_F) - np.outer(drift_F, feature_F),
+            self.cross_FC - np.outer(feature_F, self.target_C) - np.outer(drift_F, target_C),
+            self.square_C - target_C * (2 * self.target_C - self.count * target_C),
+        )
+
+
+class _Inputs:
+    """Features and targets, summed over any union of parts of the folds: each input is multiplied once."""
+
+    def __init__(self, features_NF: Float, targets_NC: Float, folds: Sequence[Fold]) -> None:
+        # About common means, so that subtracting products of means later costs no digits.
+        self.features_NF, self.targets_NC = features_NF - features_NF.mean(axis=0), targets_NC - targets_NC.mean(axis=0)
+        member_NP = np.zeros((len(features_NF), 2 * len(folds)), dtype=bool)
+        for place, part in enumerate(part for fold in folds for part in fold):
+            member_NP[part, place] = True
+        self.member_CP, self.cell_N = np.unique(member_NP, axis=0, return_inverse=True)
+        count = len(self.member_CP)
+        self.cells = [self._of(self.cell_N == cell) for cell in range(count)] if count <= _MOST_CELLS else None
+
+    def in_all(self, *places: int) -> _Moments:
+        """Sums over the inputs that are in all of some parts, 2·fold + 0 to train on and + 1 to test on."""
+        chosen_C = self.member_CP[:, places].all(axis=1)
+        if self.cells is None or not chosen_C.any():
+            return self._of(chosen_C[self.cell_N])
+        return reduce(add, compress(self.cells, chosen_C))
+
+    def _of(self, kept_N: NDArray[np.bool_]) -> _Moments:
+        return _Moments.of(self.features_NF[kept_N], self.targets_NC[kept_N])
+
+
+class _Ridge:
+    """Ridge regressions of all targets on all features, one for every penalty."""
+
+    def __init__(self, train: _Moments, alphas: Sequence[float]) -> None:
+        self.means = train.feature_F / train.count, train.target_C / train.count
+        gram_FF, cross_FC, _ = train.about(*self.means)
+        self.weights_AFC = [_solved(gram_FF, cross_FC, alpha) for alpha in alphas]
+
+    def residual_energy(self, test: _Moments) -> Float:
+        """Squared residuals summed over the test inputs for every penalty and target, shape (A, C)."""
+        gram_FF, cross_FC, square_C = test.about(*self.means)
+        errors = [
+            square_C + (weights_FC * (gram_FF @ weights_FC - 2 * cross_FC)).sum(axis=0)
+            for weights_FC in self.weights_AFC
+        ]
+        return np.maximum(errors, 0.0)
+
+    def total_energy(self, test: _Moments) -> Float:
+        """The same with the mean of the training inputs for a prediction, shape (C,)."""
+        return test.about(*self.means)[2]
+
+
+def _solved(gram_FF: Float, cross_FC: Float, alpha: float) -> Float:
+    """(Gram + α)⁻¹ · cross; Cholesky's decomposition fails where α is lost beside the Gram's own rounding."""
+    try:
+        factor = cho_factor(gram_FF + alpha * np.eye(len(gram_FF)), overwrite_a=True, check_finite=False)
+        solved: Float = cho_solve(factor, cross_FC, check_finite=False)
+    except np.linalg.LinAlgError:
+        eigenvalues_F, axes_FF = np.linalg.eigh(gram_FF)
+        solved = axes_FF @ (axes_FF.T @ cross_FC / (np.maximum(eigenvalues_F, 0.0) + alpha)[:, None])
+    return solved
 
 
 def cross_validated_r2(
@@ -73,24 +143,26 @@ def cross_validated_r2(
         InputError: if shapes do not fit, a value is missing, a penalty is not positive, folds are too few, empty or
             overlap, or no two of them can choose the penalty.
 
-    Cost: for L folds L(L + 1)/2 eigendecompositions, each O(N·F·(F + K·D) + F³), and A predictions, O(N·F·K·D) each.
+    Cost: O(N·F·(F + K·D)) once and, for L folds and A penalties, L(L + 1)/2·A solutions, O(F³ + F²·K·D) each. Memory:
+    F·(F + K·D) numbers for every set of inputs that the folds treat alike, of which there are L where folds are blocks
+    and L² where rows and columns are held out.
     """
     features, targets, responses = _checked(features_NF, responses_KND, alphas)
     _check_folds(folds, len(features), choosing=len(alphas) > 1)
-    grid_AK = np.repeat(np.asarray(alphas, dtype=np.float64)[:, None], responses, axis=1)
-    error_LAK = np.zeros((len(folds), *grid_AK.shape))
-    if len(alphas) > 1:
+    inputs, penalties = _Inputs(features, targets, folds), list(alphas)
+    error_LAK = np.zeros((len(folds), len(penalties), responses))
+    if len(penalties) > 1:
         for i, j in combinations(range(len(folds)), 2):
-            ridge = _Ridge(features, targets, np.intersect1d(folds[i][0], folds[j][0]))
+            ridge = _Ridge(inputs.in_all(2 * i, 2 * j), penalties)
             for chosen, other in ((i, j), (j, i)):
-                validation = np.intersect1d(folds[other][1], folds[chosen][0])
-                error_LAK[chosen] += ridge.residual_energy(features, targets, validation, grid_AK)
+                validation = inputs.in_all(2 * other + 1, 2 * chosen)
+                error_LAK[chosen] += _each(ridge.residual_energy(validation), responses)
     residual, total = np.zeros(responses), np.zeros(responses)
-    for (train, test), error_AK in zip(folds, error_LAK, strict=True):
-        ridge = _Ridge(features, targets, train)
-        best_K = grid_AK[error_AK.argmin(axis=0), 0]
-        residual += ridge.residual_energy(features, targets, test, best_K[None])[0]
-        total += ridge.total_energy(targets, test, responses)
+    for fold, error_AK in enumerate(error_LAK):
+        ridge, test = _Ridge(inputs.in_all(2 * fold), penalties), inputs.in_all(2 * fold + 1)
+        error_now_AK = _each(ridge.residual_energy(test), responses)
+        residual += error_now_AK[error_AK.argmin(axis=0), np.arange(responses)]
+        total += _each(ridge.total_energy(test), responses)
     return _explained(residual, total, targets)
 
 
@@ -114,9 +186,10 @@ def in_sample_r2(features_NF: ArrayLike, responses_KND: ArrayLike, *, alpha: flo
     """
     features, targets, responses = _checked(features_NF, responses_KND, [alpha])
     everything = np.arange(len(features))
-    ridge = _Ridge(features, targets, everything)
-    residual = ridge.residual_energy(features, targets, everything, np.full((1, responses), alpha))[0]
-    return _explained(residual, ridge.total_energy(targets, everything, responses), targets)
+    moments = _Inputs(features, targets, [(everything, everything)]).in_all(0)
+    ridge = _Ridge(moments, [alpha])
+    residual, total = ridge.residual_energy(moments)[0], ridge.total_energy(moments)
+    return _explained(_each(residual, responses), _each(total, responses), targets)
 
 
 def random_features(inputs: int, count: int, generator: np.random.Generator) -> Float:
@@ -124,13 +197,15 @@ def random_features(inputs: int, count: int, generator: np.random.Generator) -> 
     return generator.standard_normal((inputs, count))
 
 
-def _energy(values_NC: Float, responses: int) -> Float:
-    energy: Float = np.square(values_NC).sum(axis=0).reshape(responses, -1).sum(axis=1)
+def _each(energy_C: Float, responses: int) -> Float:
+    """Energies of each response, summed over its columns; the last axis is theirs."""
+    energy: Float = energy_C.reshape(*energy_C.shape[:-1], responses, -1).sum(axis=-1)
     return energy
 
 
 def _explained(residual_K: Float, total_K: Float, targets_NC: Float) -> Float:
-    rounding = (4 * len(targets_NC) * np.finfo(np.float64).eps) ** 2 * _energy(targets_NC, len(total_K))
+    energy_K = _each(np.square(targets_NC).sum(axis=0), len(total_K))
+    rounding = (4 * len(targets_NC) * np.finfo(np.float64).eps) ** 2 * energy_K
     varies = total_K > rounding
     explained: Float = np.where(varies, 1 - residual_K / np.where(varies, total_K, 1.0), 0.0)
     return explained
