@@ -73,41 +73,24 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
         return without(MOVES.frame().astype(kinds), f"what moved {names} was not recorded")
     decay_WP, gradient_WP, clipped_WP = moved.decay_WP, moved.gradient_WP, moved.clipped_WP
     adam_WP = window.updates_WP - decay_WP
-    whole = _row(adam_WP, decay_WP, gradient_WP, clipped_WP, None, window)
     vectors_KP = window.directions.vectors_KP
     weights_KW = (vectors_KP @ window.rows_WP.T) / window.directions.eigenvalues_K.sqrt()[:, None]
-    each = [
-        _row(adam_WP, decay_WP, gradient_WP, clipped_WP, (vector_P, weights_W), window)
-        for vector_P, weights_W in zip(vectors_KP, weights_KW, strict=True)
-    ]
-    return MOVES.frame((window.step, number, *row) for number, row in enumerate([whole, *each]))
+    # First the whole window, in which every update counts once, then its directions.
+    weights_RW = torch.cat([torch.ones_like(weights_KW[:1]), weights_KW])
+    adam, decay = _centred(adam_WP, window), _centred(decay_WP, window)
+    adam_KW, decay_KW = vectors_KP @ adam.T, vectors_KP @ decay.T
+    whole_13 = torch.stack([adam.square().sum(), decay.square().sum(), 2 * (adam * decay).sum()])[None]
+    along_K3 = torch.stack([adam_KW**2, decay_KW**2, 2 * adam_KW * decay_KW], -1).sum(1)
+    squares_R3 = torch.cat([whole_13, along_K3])
+    total_R1 = squares_R3.sum(1, keepdim=True)
+    step_RP = weights_RW @ adam_WP
+    cosines = [F.cosine_similarity(step_RP, -(weights_RW @ rows_WP)) for rows_WP in (gradient_WP, clipped_WP)]
+    rows_R6 = torch.cat([total_R1, squares_R3 / total_R1, torch.stack(cosines, 1)], 1)
+    return MOVES.frame((window.step, number, *row) for number, row in enumerate(rows_R6.tolist()))
 
 
-def _row(
-    adam_WP: Tensor,
-    decay_WP: Tensor,
-    gradient_WP: Tensor,
-    clipped_WP: Tensor,
-    along: tuple[Tensor, Tensor] | None,
-    window: Window,
-) -> tuple[float, ...]:
-    def centred(rows_WP: Tensor) -> Tensor:
-        return rows_WP - rows_WP.mean(0) if window.center else rows_WP
-
-    adam, decay = centred(adam_WP), centred(decay_WP)
-    if along is None:
-        squares = [float(adam.square().sum()), float(decay.square().sum()), 2 * float((adam * decay).sum())]
-        weights_W = torch.ones(len(adam), dtype=torch.float64, device="cpu")
-    else:
-        vector_P, weights_W = along
-        adam_W, decay_W = adam @ vector_P, decay @ vector_P
-        squares = [float(adam_W @ adam_W), float(decay_W @ decay_W), 2 * float(adam_W @ decay_W)]
-    total = sum(squares)
-    step_P = weights_W @ adam_WP
-    cosines = [
-        float(F.cosine_similarity(step_P, -(weights_W @ rows_WP), dim=0)) for rows_WP in (gradient_WP, clipped_WP)
-    ]
-    return (total, *(square / total for square in squares), *cosines)
+def _centred(rows_WP: Tensor, window: Window) -> Tensor:
+    return rows_WP - rows_WP.mean(0) if window.center else rows_WP
 
 
 _OF_IT = "of the eigenvalue; the three sum to 1"
