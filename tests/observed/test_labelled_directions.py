@@ -1,5 +1,6 @@
 """Directions of every kind, each against what it is said to be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from spectraledge.models import Transformer
-from spectraledge.observed.labelled_directions import KINDS, collect_directions
+from spectraledge.observed.labelled_directions import KINDS, LabelledDirections, collect_directions
 from spectraledge.observed.network import Network
+from spectraledge.observed.observation import each_response
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.observed.view import View
 from spectraledge.trajectory import read_snapshot
@@ -103,3 +105,23 @@ def test_shuffled_gradients_are_of_permuted_answers(collected):
     assert outside(shuffled, spanned) < 1e-8
     assert np.abs(shuffled @ rows(collected, "gradient")[0]).max() < 0.999
     assert np.abs(np.corrcoef(shuffled) - np.eye(3)).max() < 0.999
+
+
+@pytest.mark.parametrize("changed", ["nothing", "no span", "a span that is none"])
+def test_responses_come_in_order_and_mixed_ones_are_those_of_their_directions(collected, changed):
+    _, network, directions = collected
+    if changed == "no span":
+        kept = directions.places(*KINDS.keys() - {"span"})
+        directions = LabelledDirections(
+            directions.vectors_KP[kept],
+            tuple(directions.kinds[row] for row in kept),
+            tuple(directions.numbers[row] for row in kept),
+        )
+    if changed == "a span that is none":
+        moved = directions.vectors_KP.clone()
+        moved[directions.places("span")[1]] += 1e-3 * moved[directions.places("random")[0]]
+        directions = replace(directions, vectors_KP=moved)
+    found = list(each_response(network, directions, "logits"))
+    assert [row for rows, _ in found for row in rows] == list(range(len(directions.kinds)))
+    each = [network.responses(vector_P[None], "logits")[0] for vector_P in directions.vectors_KP]
+    np.testing.assert_allclose(np.concatenate([part for _, part in found]), each, atol=1e-12 * np.abs(each).max())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,11 @@ KEPT_KINDS = ("edge", "random")
 JOINED = ("sum", "dlog_sum")
 """Groupings of which the second is also read beyond the first (Xu 2026, §6.3, contrasts them)."""
 
-_CHUNK = 16
-"""Directions whose responses are held at a time."""
+_CHUNK = 20
+"""Directions whose responses are held at a time: a window's (Xu 2026, §2.3), and as many others beside them."""
+
+_OUTSIDE = 1e-9
+"""Length of a unit direction outside the window's span up to which its response is mixed from the window's."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,8 @@ def each_response(
 ) -> Iterator[tuple[range, NDArray[np.floating]]]:
     """Take responses a few directions at a time.
 
+    Responses are linear in the direction: those of directions in a window's span are mixed from the window's.
+
     Args:
         network: The network.
         directions: The directions.
@@ -174,9 +180,23 @@ def each_response(
     Yields:
         Rows of the directions, and their responses, shape (rows, N, D).
     """
-    for start in range(0, len(directions.kinds), _CHUNK):
-        vectors = directions.vectors_KP[start : start + _CHUNK]
-        yield range(start, start + len(vectors)), network.responses(vectors, readout)
+    vectors_KP, window = directions.vectors_KP, directions.places("edge", "bulk")
+    count = len(window) if "span" in directions.kinds and len(window) <= _CHUNK else 0
+    assert window[:count] == list(range(count)), "the window's directions come first"
+    window_KND = network.responses(vectors_KP[:count], readout) if count else None
+    if window_KND is not None:
+        yield range(count), window_KND
+    weights_KW = vectors_KP @ vectors_KP[:count].T
+    is_mixed_K = ((vectors_KP - weights_KW @ vectors_KP[:count]).norm(dim=1) <= _OUTSIDE).tolist()
+    for is_mixed, alike in groupby(range(count, len(vectors_KP)), key=is_mixed_K.__getitem__):
+        stretch = list(alike)
+        for start in stretch[::_CHUNK]:
+            rows = range(start, min(start + _CHUNK, stretch[-1] + 1))
+            if is_mixed and window_KND is not None:
+                weights_BW = weights_KW[start : rows.stop].to(network.dtype).numpy()
+                yield rows, np.tensordot(weights_BW, window_KND, 1)
+            else:
+                yield rows, network.responses(vectors_KP[start : rows.stop], readout)
 
 
 def _check_memory(run: RecordedRun, view: View, readout: ReadoutName) -> None:
@@ -184,7 +204,7 @@ def _check_memory(run: RecordedRun, view: View, readout: ReadoutName) -> None:
     model, directions = run.config.model, view.window + view.nulls
     sizes = [getattr(model, name) for name in ("width", "hidden") if hasattr(model, name)]
     width = model.tokens if readout == "logits" else min(sizes, default=1)
-    numbers = len(run.task) * width * (view.edge + view.nulls + min(_CHUNK, directions))
+    numbers = len(run.task) * width * (view.edge + view.nulls + min(2 * _CHUNK, directions))
     needed = view.dtype.itemsize * (numbers + run.series.layout.size * directions)
     instead = "take fewer null directions, or a machine with more"
     check_memory(needed, f"measuring {directions} directions on {len(run.task):,} pairs", instead)
