@@ -1,5 +1,8 @@
 """The transformer, against PyTorch's own encoder with the same weights."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -114,3 +117,11 @@ def test_no_inputs_have_no_answers():
     found = model(torch.zeros(0, 2, dtype=torch.int64))
     assert found.logits_NC.shape == (0, 5)
     assert found.residual_ND.shape == (0, 8)
+
+
+def test_an_empty_network_is_made_without_loading_a_compiler():
+    script = (
+        "import sys; from spectraledge.models.transformer import TransformerConfig, empty_transformer; "
+        "empty_transformer(TransformerConfig(tokens=7)); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0

@@ -204,6 +204,23 @@ def in_precision(value: Tensor, dtype: torch.dtype, device: torch.device) -> Ten
     return value.to(device, dtype.to_complex() if value.is_complex() else value.dtype)
 
 
+def normal_table(rows: int, width: int, *, over: float = 1.0) -> Tensor:
+    """Draw a table of normal numbers; on the device "meta" only its shape.
+
+    There is nothing to draw there, and PyTorch loads its compiler for it, which takes longer than most networks do.
+
+    Args:
+        rows: Its rows.
+        width: Its columns.
+        over: By what standard normal numbers are divided.
+
+    Returns:
+        Shape (rows, width), of the usual type and on the usual device.
+    """
+    table = torch.empty(rows, width)
+    return table if table.is_meta else table.normal_().div_(over)
+
+
 def _holders(part: nn.Module) -> Iterator[dict[str, object]]:
     """Return the dictionaries in which a part of a module keeps its attributes."""
     for held in (vars(part), *(vars(part).get(name) for name in ("_parameters", "_buffers", "_modules"))):
