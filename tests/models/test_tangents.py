@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from spectraledge.models import Transformer, TransformerConfig
-from spectraledge.models.tangents import has_tangents, residual_tangents
+from spectraledge.models.pair_transformer import PairTransformer
+from spectraledge.models.tangents import has_tangents, head_tangents, residual_tangents
 from spectraledge.modes import jvp_responses, module_readout
 
 CONFIGS = [
@@ -42,6 +43,11 @@ def test_equal_to_jvp(config: TransformerConfig, part: str, dtype: torch.dtype, 
     readout = module_readout(model, lambda output: output.residual_ND)
     torch.testing.assert_close(
         by_hand, jvp_responses(readout, parameters, directions, tokens), rtol=tolerance, atol=tolerance
+    )
+    by_head = head_tangents(config, parameters, directions, tokens)
+    read_heads = PairTransformer(config).read_heads()
+    torch.testing.assert_close(
+        by_head, jvp_responses(read_heads, parameters, directions, tokens), rtol=tolerance, atol=tolerance
     )
 
 

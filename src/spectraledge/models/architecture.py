@@ -192,6 +192,10 @@ class HasAttention(Protocol):
         """Return as a read-out what every head adds to the stream at position 0, (N, layers · heads · D)."""
         ...
 
+    def head_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> Tensor:
+        """Return its derivative along directions (K, *parameter shape) that the network follows."""
+        ...
+
 
 def rows_of_their_own(vectors_N2D: Tensor) -> tuple[Tensor, Tensor]:
     """Return a table of embeddings with a row for every place of every input, and the inputs that read it, (N, 2)."""

@@ -14,7 +14,7 @@ from spectraledge.models.initial_weights import drawn_transformer
 from spectraledge.models.losses import LossName
 from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 from spectraledge.models.readouts import centred_logit_response, normed_response
-from spectraledge.models.tangents import has_tangents, residual_tangents
+from spectraledge.models.tangents import has_tangents, head_tangents, residual_tangents
 from spectraledge.models.transformer import Readout, Transformer, TransformerConfig, empty_transformer
 from spectraledge.models.whole_tangents import whole_tangents
 
@@ -136,6 +136,10 @@ class PairTransformer:
     def residual_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> Tensor:
         """Return the residual's responses by hand."""
         return residual_tangents(self.config, parameters, directions, pairs_N2)
+
+    def head_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> Tensor:
+        """Return the derivative of what every head adds, by hand."""
+        return head_tangents(self.config, parameters, directions, pairs_N2)
 
     def whole_tangents(
         self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor, readout: ReadoutName

@@ -5,7 +5,7 @@ direction then costs little more than the products of its tangents.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -43,23 +43,61 @@ def residual_tangents(
 
     Cost: beside the result memory for 2·heads·(V² + 2·V·D) numbers per direction, where one moves the first layer.
     """
-    assert has_tangents(config, directions)
-    count = len(next(iter(directions.values())))
-    found = parameters["norm.weight"].new_empty(count, len(tokens_NL), config.width)
+    found = parameters["norm.weight"].new_empty(_count(directions), len(tokens_NL), config.width)
     with torch.no_grad():
-        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
-        folded = _behind_norms(weights, parameters, directions)
-        tables = _first_tables(weights, folded, count)
-        one_by_one = [{name: value[k] for name, value in folded.items()} for k in range(count)]
-        batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
-        batches = torch.split(tokens_NL, batch)
-        for tokens, place in zip(batches, torch.split(found, batch, dim=1), strict=True):
-            row_of = rows_of(config, tokens[None])
-            layers = _layers(weights, row_of)
-            reads = _FirstReads.of(config, tokens, row_of, layers[0])
-            for k, direction in enumerate(one_by_one):
-                place[k] = _along(layers, direction, tables[k].attended(reads) if tables else None)
+        for place, layers, reads, moving in _batches(config, parameters, directions, tokens_NL):
+            for k, (direction, table) in enumerate(moving):
+                found[k, place] = _along(layers, direction, table.attended(reads) if table else None)
     return found
+
+
+def head_tangents(
+    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
+) -> Tensor:
+    """Derivative of what every attention head adds to the stream at position 0, along every direction.
+
+    Args:
+        config: Sizes of the network; see `has_tangents`.
+        parameters: All its parameters by name.
+        directions: As in `residual_tangents`.
+        tokens_NL: Inputs, int64 (N, 2).
+
+    Returns:
+        Tensor (K, N, depth·heads·D), layers first: derivatives of `HeadOutputs`.
+    """
+    size = config.depth * config.heads * config.width
+    found = parameters["norm.weight"].new_empty(_count(directions), len(tokens_NL), size)
+    with torch.no_grad():
+        for place, layers, reads, moving in _batches(config, parameters, directions, tokens_NL):
+            for k, (direction, table) in enumerate(moving):
+                found[k, place] = _heads_along(layers, direction, table, reads)
+    return found
+
+
+_Moving = list[tuple[dict[str, Tensor], "_FirstTable | None"]]
+"""Every direction, as it acts on normalised rows, and its table of the first layer, where it moves its attention."""
+
+
+def _count(directions: Mapping[str, Tensor]) -> int:
+    return len(next(iter(directions.values())))
+
+
+def _batches(
+    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
+) -> Iterator[tuple[slice, "list[_Layer]", "_FirstReads", _Moving]]:
+    """Evaluate the network at a batch of inputs after another, and say what every direction needs there."""
+    assert has_tangents(config, directions)
+    count = _count(directions)
+    weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
+    folded = _behind_norms(weights, parameters, directions)
+    tables = _first_tables(weights, folded, count) or [None] * count
+    moving = [({name: value[k] for name, value in folded.items()}, tables[k]) for k in range(count)]
+    size = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
+    for start in range(0, len(tokens_NL), size):
+        place = slice(start, start + size)
+        row_of = rows_of(config, tokens_NL[None, place])
+        layers = _layers(weights, row_of)
+        yield place, layers, _FirstReads.of(config, tokens_NL[place], row_of, layers[0]), moving
 
 
 @dataclass(frozen=True)
@@ -153,12 +191,22 @@ class _FirstTable:
 
     def attended(self, reads: _FirstReads) -> Tensor:
         """Return how the stream moves behind the first layer's attention, (Q·n, D)."""
-        taken, weights = reads.rows[:, : reads.shares.shape[1]], reads.shares
-        if self.scores is not None:
-            moved = self.scores.index_select(0, reads.pairs).transpose(0, 1)[: len(reads.gate_slope)]
-            moved = (moved * reads.gate_slope).flatten(0, 1)
-            taken, weights = reads.rows, torch.cat([weights, -moved, moved], 1)
-        return weighted_rows(self.rows, taken, weights)
+        return weighted_rows(self.rows, *self._taken(reads))
+
+    def by_head(self, reads: _FirstReads) -> Tensor:
+        """Return how what each head adds at position 0 moves, (n, heads, D)."""
+        rows, weights = (part[: len(reads.pairs)] for part in self._taken(reads))
+        heads = reads.gate_slope.shape[-1]
+        each = [weighted_rows(self.rows, rows[:, head::heads], weights[:, head::heads]) for head in range(heads)]
+        return torch.stack(each, 1)
+
+    def _taken(self, reads: _FirstReads) -> tuple[Tensor, Tensor]:
+        """Which rows every output sums and by what; columns of a head are as many apart as there are heads."""
+        if self.scores is None:
+            return reads.rows[:, : reads.shares.shape[1]], reads.shares
+        moved = self.scores.index_select(0, reads.pairs).transpose(0, 1)[: len(reads.gate_slope)]
+        moved = (moved * reads.gate_slope).flatten(0, 1)
+        return reads.rows, torch.cat([reads.shares, -moved, moved], 1)
 
 
 def _first_tables(weights: Weights, directions: Mapping[str, Tensor], count: int) -> list[_FirstTable]:
@@ -211,31 +259,60 @@ def _along(layers: list[_Layer], direction: Mapping[str, Tensor], moved: Tensor 
 
     `moved` is that of the stream behind the first layer's attention, (Q·n, D), if any.
     """
-    stream: Tensor | None = None
-    for layer in layers:
-        if layer is not layers[0]:
-            moved = _behind_attention(layer, direction, stream)
-        if moved is None:
-            continue
-        seen = layer.trace
-        hidden = multiply(seen.norm2.transport(moved[None])[0], layer.weights.up.weight[0]).mul_(layer.slope)
-        stream = multiply_into(moved, hidden, layer.weights.down[0])
+    stream = _behind_feed_forward(layers[0], moved)
+    for layer in layers[1:]:
+        moved = _behind_attention(layer, direction, stream, _moved_mix(layer, direction, stream))
+        stream = _behind_feed_forward(layer, moved)
     assert stream is not None
     return stream
 
 
-def _behind_attention(layer: _Layer, direction: Mapping[str, Tensor], stream: Tensor | None) -> Tensor | None:
-    """Return the tangent of the stream behind attention, (Q·n, D), of a layer behind the first, if any."""
-    name, seen = layer.weights.name, layer.trace
-    read, count = seen.query.shape[1:3]
-    moved = None if stream is None else stream[: read * count]
-    weight, bias, output = (
-        direction.get(f"{name}.attention.{part}") for part in ("qkv.weight", "qkv.bias", "output.weight")
-    )
+def _heads_along(
+    layers: list[_Layer], direction: Mapping[str, Tensor], table: "_FirstTable | None", reads: _FirstReads
+) -> Tensor:
+    """Return the tangents of what heads add to the stream at position 0, (n, depth·heads·D), along one direction."""
+    count, heads, width = len(reads.pairs), reads.gate_slope.shape[-1], layers[0].weights.output.shape[-1]
+    found = [reads.shares.new_zeros(count, heads, width) if table is None else table.by_head(reads)]
+    stream = _behind_feed_forward(layers[0], table.attended(reads) if table else None)
+    for layer in layers[1:]:
+        mixed, moved_output = _moved_mix(layer, direction, stream), _moved_output(layer, direction)
+        found.append(torch.zeros_like(found[0]))
+        for rows, output in ((mixed, layer.weights.output[0]), (layer.trace.mixed[0], moved_output)):
+            if rows is not None and output is not None:
+                by_head = rows[:count].view(count, heads, -1)
+                found[-1] += torch.einsum("nhe,dhe->nhd", by_head, output.view(width, heads, -1))
+        stream = _behind_feed_forward(layer, _behind_attention(layer, direction, stream, mixed))
+    return torch.stack(found, 1).flatten(1)
+
+
+def _moved_output(layer: _Layer, direction: Mapping[str, Tensor]) -> Tensor | None:
+    return direction.get(f"{layer.weights.name}.attention.output.weight")
+
+
+def _moved_mix(layer: _Layer, direction: Mapping[str, Tensor], stream: Tensor | None) -> Tensor | None:
+    """Return the tangent of attention's weighted values, (Q·n, D), of a layer behind the first, if any."""
+    weight, bias = (direction.get(f"{layer.weights.name}.attention.qkv.{part}") for part in ("weight", "bias"))
     attended = _attended(layer, weight, bias, stream)
-    if attended:
-        moved = multiply_into(moved, _mixed(layer, *attended), layer.weights.output[0])
+    return _mixed(layer, *attended) if attended else None
+
+
+def _behind_attention(
+    layer: _Layer, direction: Mapping[str, Tensor], stream: Tensor | None, mixed: Tensor | None
+) -> Tensor | None:
+    """Return the tangent of the stream behind attention, (Q·n, D), from those before it and of weighted values."""
+    seen, output = layer.trace, _moved_output(layer, direction)
+    moved = None if stream is None else stream[: seen.mixed.shape[1]]
+    if mixed is not None:
+        moved = multiply_into(moved, mixed, layer.weights.output[0])
     return moved if output is None else multiply_into(moved, seen.mixed[0], output)
+
+
+def _behind_feed_forward(layer: _Layer, moved: Tensor | None) -> Tensor | None:
+    """Return the tangent of the stream behind a layer, (Q·n, D), from that behind its attention, if any."""
+    if moved is None:
+        return None
+    hidden = multiply(layer.trace.norm2.transport(moved[None])[0], layer.weights.up.weight[0]).mul_(layer.slope)
+    return multiply_into(moved, hidden, layer.weights.down[0])
 
 
 def _attended(

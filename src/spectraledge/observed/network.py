@@ -207,9 +207,13 @@ class Network:
     def head_responses(self, vectors_KP: Tensor) -> Float:
         """Responses of what every attention head adds to the stream at position 0, shape (layers, heads, K, N, D)."""
         assert isinstance(self.architecture, HasAttention)
-        attention = self.architecture.attention
-        read = self.architecture.read_heads()
-        flat_KNX = jvp_responses(read, self.parameters, self._split(vectors_KP), self.inputs_N2).numpy()
+        attention, directions = self.architecture.attention, self._split(vectors_KP)
+        if self._follows:
+            flat_KNX = self.architecture.head_tangents(self.parameters, directions, self.inputs_N2).numpy()
+        else:
+            flat_KNX = jvp_responses(
+                self.architecture.read_heads(), self.parameters, directions, self.inputs_N2
+            ).numpy()
         shape = (*flat_KNX.shape[:2], len(attention.qkv), attention.heads, attention.width)
         return flat_KNX.reshape(shape).transpose(2, 3, 0, 1, 4)
 
