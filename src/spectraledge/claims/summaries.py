@@ -91,6 +91,11 @@ class MeasuredEffects:
     def _by_effect(self) -> dict[object, pd.DataFrame]:
         return dict(iter(self.rows.groupby("effect_id", sort=False)))
 
+    @cached_property
+    def _known(self) -> dict[tuple[str, ...], pd.DataFrame]:
+        # Claims, tables and figures ask for the same rows; whoever does leaves them as they are.
+        return {}
+
     def of(self, effect: str, condition: str) -> pd.DataFrame:
         """Return the rows of an effect in the runs of a condition.
 
@@ -102,7 +107,10 @@ class MeasuredEffects:
             One row per run.
         """
         assert effect in self.declared, f"{effect} is no declared effect"
-        return CONDITIONS[condition].rows(self._by_effect.get(effect, self.rows[:0]))
+        known = self._known
+        if (key := (effect, condition)) not in known:
+            known[key] = CONDITIONS[condition].rows(self._by_effect.get(effect, self.rows[:0]))
+        return known[key]
 
     def by_seed(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> pd.DataFrame:
         """Return an effect in every seed.
@@ -116,12 +124,15 @@ class MeasuredEffects:
         Returns:
             One row per seed: seed, value, null, effect; not finite where a seed has none.
         """
-        scale = self.declared[effect].scale
+        scale, known = self.declared[effect].scale, self._known
+        if (key := (effect, of, against, within)) in known:
+            return known[key]
         table = _within(self.of(effect, of), scale, within)
         if against:
             nulls = _within(self.of(effect, against), scale, within)["value"]
             table = table.assign(null=nulls).dropna(subset=["value", "null"])
-        return _effects(table.reset_index(), scale, self._has_null(effect, against))
+        known[key] = _effects(table.reset_index(), scale, self._has_null(effect, against))
+        return known[key]
 
     def summary(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> Summary:
         """Summarise an effect over seeds.
