@@ -18,6 +18,7 @@ from spectraledge.modes import (
     pair_basis,
     shares,
 )
+from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping, grouping, named_task
 
 GROUPINGS = [
@@ -173,6 +174,24 @@ def test_any_key_frequency_in_noise_is_as_rare_as_the_level_says():
     rate = np.mean(smallest_K <= 1 - level + 1e-12)
     np.testing.assert_allclose(rate, 0.1, atol=4 * math.sqrt(0.1 * 0.9 / trials))
     np.testing.assert_allclose(smallest_K.mean(), 0.525, atol=4 * 0.29 / math.sqrt(trials))
+
+
+def test_p_values_count_permutations_one_by_one():
+    basis = pair_basis(of_task("add", "sum", 5))
+    rng = np.random.default_rng(4)
+    response_KND = rng.normal(size=(3, 25, 2))
+    response_KND[0] += 1.5 * np.cos(2 * np.pi * 2 * np.add.outer(np.arange(5), np.arange(5)).ravel() / 5)[:, None]
+    found = key_frequencies(response_KND, basis, generator=numpy_generator(3), permutations=39)
+    generator = numpy_generator(3)
+    exceeded_KF = np.zeros(found.p_KF.shape)
+    for order_N in [generator.permutation(25) for _ in range(39)]:
+        # Values are dealt out to the places of others.
+        dealt_KND = np.empty_like(response_KND)
+        dealt_KND[:, order_N] = response_KND
+        dealt_KF = shares(basis.energies(dealt_KND), basis).share_KS[:, 1:-1]
+        exceeded_KF += dealt_KF.max(1, keepdims=True) >= found.share_KF * (1 - 1e-12)
+    np.testing.assert_array_equal(found.p_KF, (1 + exceeded_KF) / 40)
+    assert found.p_KF.min() < 0.05 < found.p_KF.max()
 
 
 def test_a_response_without_variation_has_no_key_frequency():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -180,15 +181,24 @@ class Basis:
         mean_D = kept_nD.mean(axis=0)
         return mean_D, kept_nD - mean_D
 
-    def group_sums(self, values_nD: Float, order_n: Ints | None = None) -> Float:
-        """Sums over every group of values at covered inputs, (G, D); input i in the groups of input order_n[i]."""
-        place_nG = self.indicator_nG if order_n is None else self.indicator_nG[order_n]
-        sums_GD: Float = place_nG.T @ values_nD
+    def group_sums(self, values_nD: Float) -> Float:
+        """Sums over every group of values at covered inputs, (G, D)."""
+        sums_GD: Float = self._groups_Gn @ values_nD
         return sums_GD
 
-    def inner_energies(self, sums_GD: Float) -> Float:
-        """Energies from the sums of a centred response over every group, shape (S,); 0 for "mean" and "rest"."""
-        return self._inner(self.coefficients_GR.T @ sums_GD)
+    def dealt_sums(self, values_nD: Float, orders_Bn: Ints) -> Float:
+        """The same after each of B permutations: input i stands in the groups of input orders_Bn[b, i]; (B, G, D)."""
+        draws, count = orders_Bn.shape
+        taken = self.indicator_nG[orders_Bn.ravel()]
+        row = np.repeat(np.arange(draws * count), np.diff(taken.indptr))
+        group = row // count * taken.shape[1] + taken.indices
+        places = scipy.sparse.csr_array((taken.data, (group, row % count)), shape=(draws * taken.shape[1], count))
+        sums: Float = places @ values_nD
+        return sums.reshape(draws, taken.shape[1], -1)
+
+    @cached_property
+    def _groups_Gn(self) -> scipy.sparse.csr_array:
+        return self.indicator_nG.T.tocsr()
 
     def _taken(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float, Float]:
         """Mean of a response, what varies about it, and that in coefficients of the basis."""

@@ -10,6 +10,9 @@ from spectraledge.modes.basis import Basis
 
 Float = NDArray[np.float64]
 
+_TOGETHER = 16
+"""Permutations whose sums are taken in one product."""
+
 
 @dataclass(frozen=True)
 class Shares:
@@ -128,7 +131,8 @@ def key_frequencies(
     Raises:
         InputError: if the level cannot be reached with so few permutations, or the basis has no frequencies.
 
-    Cost: K·permutations products of sparse with dense, a few milliseconds each for 9,409 inputs and width 128.
+    Cost: permutations·K products of sparse with dense, about a millisecond each for 9,409 inputs and width 128, and
+    the centred responses once more.
     """
     if not 0 < level < 1 or (1 + permutations) * (1 - level) < 1 - 1e-9:
         raise InputError(
@@ -139,14 +143,18 @@ def key_frequencies(
     if len(basis.subspaces) < 3:
         raise InputError(f"basis {basis.name!r} has no frequencies: use a grouping of order 2 or more")
     share_KS = shares(basis.energies(response_KND), basis).share_KS
-    orders = [generator.permutation(basis.size) for _ in range(permutations)]
     share_KF = share_KS[:, family]
+    centred_KnD = np.stack([basis.centred(response_ND)[1] for response_ND in response_KND])
+    least_KF = share_KF * np.square(centred_KnD).sum((1, 2))[:, None]
+    # All responses side by side: a permutation deals them out together.
+    beside_nX = centred_KnD.transpose(1, 0, 2).reshape(basis.size, -1)
+    inner_FR = basis.subspace_R == np.arange(1, len(basis.subspaces) - 1)[:, None]
     exceeded_KF = np.zeros(share_KF.shape)
-    for exceeded_F, share_F, response_ND in zip(exceeded_KF, share_KF, response_KND, strict=True):
-        _, centred_nD = basis.centred(response_ND)
-        total = float(np.vdot(centred_nD, centred_nD))
-        for order in orders:
-            largest = basis.inner_energies(basis.group_sums(centred_nD, order))[family].max()
-            # A tie up to rounding counts against the finding.
-            exceeded_F += largest >= share_F * total * (1 - 1e-12)
+    for start in range(0, permutations, _TOGETHER):
+        orders = [generator.permutation(basis.size) for _ in range(start, min(start + _TOGETHER, permutations))]
+        held_BRX = basis.coefficients_GR.T @ basis.dealt_sums(beside_nX, np.stack(orders))
+        energy_BRK = np.square(held_BRX).reshape(*held_BRX.shape[:2], len(response_KND), -1).sum(3)
+        largest_BK1 = (inner_FR @ energy_BRK).max(1)[:, :, None]
+        # A tie up to rounding counts against the finding.
+        exceeded_KF += (largest_BK1 >= least_KF * (1 - 1e-12)).sum(0)
     return KeyFrequencies(basis.subspaces[family], share_KF, (1 + exceeded_KF) / (1 + permutations), level)
