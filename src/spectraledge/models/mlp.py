@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from spectraledge.errors import InputError
 from spectraledge.models.architecture import Parameters, rows_of_their_own
-from spectraledge.models.module_tensors import normal_table
+from spectraledge.models.module_tensors import normal_embedding
 from spectraledge.models.modules import ModuleArchitecture
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "square": torch.square}
@@ -71,7 +71,7 @@ class MLP(nn.Module):
         self.config = config
         read = config.tokens
         if config.inputs == "embedded":
-            self.embedding = nn.Embedding.from_pretrained(normal_table(config.tokens, config.width), freeze=False)
+            self.embedding = normal_embedding(config.tokens, config.width)
             read = config.width
         widths = [2 * read, *[config.hidden] * config.depth]
         self.layers = nn.ModuleList(nn.Linear(*ends, bias=config.bias) for ends in pairwise(widths))

@@ -221,6 +221,11 @@ def normal_table(rows: int, width: int, *, over: float = 1.0) -> Tensor:
     return table if table.is_meta else table.normal_().div_(over)
 
 
+def normal_embedding(tokens: int, width: int) -> nn.Embedding:
+    """Make an embedding with the weights of a `normal_table`, which are those that `nn.Embedding` draws."""
+    return nn.Embedding(tokens, width, _weight=normal_table(tokens, width))
+
+
 def _holders(part: nn.Module) -> Iterator[dict[str, object]]:
     """Return the dictionaries in which a part of a module keeps its attributes."""
     for held in (vars(part), *(vars(part).get(name) for name in ("_parameters", "_buffers", "_modules"))):

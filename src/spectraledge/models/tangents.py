@@ -90,7 +90,7 @@ def _batches(
     count = _count(directions)
     weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
     folded = _behind_norms(weights, parameters, directions)
-    tables = _first_tables(weights, folded, count) or [None] * count
+    tables: list[_FirstTable | None] = [*_first_tables(weights, folded, count)] or [None] * count
     moving = [({name: value[k] for name, value in folded.items()}, tables[k]) for k in range(count)]
     size = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
     for start in range(0, len(tokens_NL), size):

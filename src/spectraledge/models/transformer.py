@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spectraledge.errors import InputError
-from spectraledge.models.module_tensors import normal_table
+from spectraledge.models.module_tensors import normal_embedding, normal_table
 
 
 class TransformerConfig(BaseModel):
@@ -110,7 +110,7 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.token_embedding = nn.Embedding.from_pretrained(normal_table(config.tokens, config.width), freeze=False)
+        self.token_embedding = normal_embedding(config.tokens, config.width)
         self.position_embedding = nn.Parameter(normal_table(config.length, config.width, over=math.sqrt(config.width)))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,6 +12,9 @@ from spectraledge.report.marks import DOTTED, Mark
 from spectraledge.report.plots import (
     POINTER,
     REFERENCE_WIDTH,
+    Layer,
+    channel,
+    layer,
     limits_of,
     marked,
     number_form,
@@ -96,20 +98,19 @@ def curve_plot(
         percent=percent,
         ticks=_whole_ticks(ends) if whole else (),
     )
-    up["axis"].minExtent = room
-    up["axis"].labelOverlap = False
+    up["axis"] |= {"minExtent": room, "labelOverlap": False}
     first, last = float(drawn["place"].min()), float(drawn["place"].max())
     beside = STEP_ROOM * max(last - first, 1.0)
     along = value_axis((first - beside, last + beside), across, names=names)
     if names:
-        along["axis"].labelAngle = _NAMES_ANGLE
-    x = alt.X("place", type="quantitative", **along)
-    y = alt.Y("value", type="quantitative", **up)
+        along["axis"]["labelAngle"] = _NAMES_ANGLE
+    x, y = channel("place", **along), channel("value", **up)
     form, places = number_form(percent=percent), {"place": "step" if across == STEPS else "at"}
     layers = []
     if reference is not None:
-        dotted = alt.Chart(pd.DataFrame({"value": [reference]})).mark_rule(strokeDash=list(DOTTED), color=INK)
-        layers.append(dotted.encode(y=y, size=alt.value(REFERENCE_WIDTH)))
+        encoding = {"y": y, "size": {"value": REFERENCE_WIDTH}}
+        there = pd.DataFrame({"value": [reference]})
+        layers.append(layer(there, "rule", encoding=encoding, strokeDash=list(DOTTED), color=INK))
     if changes is not None and len(changes):
         layers += _changes(changes, marks, height, along)
     ends_known = ["low", "high"] if drawn["low"].notna().any() else []
@@ -122,7 +123,8 @@ def curve_plot(
     if mark is not None:
         layers += _marked(mark, along, right=mark > (first + last) / 2)
     if labels is not None and len(labels):
-        layers.append(alt.Chart(rounded(labels)).mark_text(dy=-4, baseline="bottom").encode(x=x, y=y, text="words:N"))
+        encoding = {"x": x, "y": y, "text": channel("words", "nominal")}
+        layers.append(layer(rounded(labels), "text", encoding=encoding, dy=-4, baseline="bottom"))
     return Chart(specification(layers, height=height), title, words, over_steps=across == STEPS)
 
 
@@ -131,7 +133,7 @@ def _whole_ticks(values: NDArray[np.float64]) -> list[float]:
     return [float(tick) for tick in range(0, top + 1, -(-top // _WHOLE_TICKS))]
 
 
-def _lines(table: pd.DataFrame, marks: Mapping[str, Mark], *, whole: bool, **channels: Any) -> Sequence[alt.Chart]:
+def _lines(table: pd.DataFrame, marks: Mapping[str, Mark], *, whole: bool, **channels: Any) -> list[Layer]:
     """One layer of lines, those of later marks on top."""
     lines = {name: mark for name, mark in marks.items() if mark.dash is not None}
     order = {name: place for place, name in enumerate(lines)}
@@ -140,62 +142,56 @@ def _lines(table: pd.DataFrame, marks: Mapping[str, Mark], *, whole: bool, **cha
     )
     if drawn.empty:
         return []
-    dashes = alt.Scale(domain=list(lines), range=[list(mark.dash or (1, 0)) for mark in lines.values()])
-    widths = alt.Scale(type="ordinal", domain=list(lines), range=[mark.width for mark in lines.values()])
+    dashes = {"domain": list(lines), "range": [list(mark.dash or (1, 0)) for mark in lines.values()]}
+    widths = {"type": "ordinal", "domain": list(lines), "range": [mark.width for mark in lines.values()]}
     style: dict[str, Any] = {"interpolate": "step-after", "point": {"size": 14}} if whole else {}
-    layer = alt.Chart(drawn).mark_line(clip=True, **style)
+    encoding = {
+        "detail": channel("name", "nominal"),
+        "color": marked(marks),
+        "strokeDash": channel("mark", "nominal", scale=dashes, legend=None),
+        "strokeWidth": channel("mark", "ordinal", scale=widths, sort=list(lines), legend=None),
+        **channels,
+    }
     return [
-        layer.encode(
-            detail="name:N",
-            color=marked(marks),
-            strokeDash=alt.StrokeDash("mark", type="nominal", scale=dashes, legend=None),
-            strokeWidth=alt.StrokeWidth("mark", type="ordinal", scale=widths, sort=list(lines), legend=None),
-            **channels,
-        ),
-        alt.Chart(drawn, name=POINTER).mark_point(size=90, opacity=0, filled=True).encode(**channels),
+        layer(drawn, "line", encoding=encoding, clip=True, **style),
+        layer(drawn, "point", name=POINTER, encoding=channels, size=90, opacity=0, filled=True),
     ]
 
 
-def _intervals(table: pd.DataFrame, marks: Mapping[str, Mark], x: alt.X, up: dict[str, Any]) -> Sequence[alt.Chart]:
+def _intervals(table: pd.DataFrame, marks: Mapping[str, Mark], x: Layer, up: dict[str, Any]) -> list[Layer]:
     """Ribbons around lines, bars at points."""
     part = table[table["low"].notna() & table["high"].notna()][["name", "mark", "place", "low", "high"]]
     joined = part["mark"].map({name: mark.dash is not None for name, mark in marks.items()}).astype(bool)
-    channels: dict[str, Any] = {
-        "x": x,
-        "y": alt.Y("low", type="quantitative", **up),
-        "y2": "high",
-        "color": marked(marks),
-    }
+    channels = {"x": x, "y": channel("low", **up), "y2": {"field": "high"}, "color": marked(marks)}
     layers = []
     if joined.any():
-        ribbon = alt.Chart(rounded(part[joined])).mark_area(opacity=RIBBON, clip=True)
-        layers.append(ribbon.encode(detail="name:N", **channels))
+        encoding = {"detail": channel("name", "nominal"), **channels}
+        layers.append(layer(rounded(part[joined]), "area", encoding=encoding, opacity=RIBBON, clip=True))
     if (~joined).any():
-        bars = alt.Chart(rounded(part[~joined].drop(columns="name"))).mark_rule(strokeWidth=1.1)
-        layers.append(bars.encode(**channels))
+        layers.append(layer(rounded(part[~joined].drop(columns="name")), "rule", encoding=channels, strokeWidth=1.1))
     return layers
 
 
-def _changes(
-    changes: pd.DataFrame, marks: Mapping[str, Mark], height: int, along: dict[str, Any]
-) -> Sequence[alt.Chart]:
+def _changes(changes: pd.DataFrame, marks: Mapping[str, Mark], height: int, along: dict[str, Any]) -> list[Layer]:
     """A thin line at each change, and its interval as a thick one, from the bottom upwards."""
     layers = []
     bottom, step = _CHANGE_PIXELS
     for number, row in enumerate(changes.to_dict("records")):
         mark = marks[row["mark"]]
-        dash: dict[str, Any] = {"strokeDash": list(mark.dash)} if mark.dash else {}
+        style: dict[str, Any] = {"color": mark.colour, **({"strokeDash": list(mark.dash)} if mark.dash else {})}
         one = pd.DataFrame([{name: row[name] for name in ("at", "low", "high")}])
-        thin = alt.Chart(one).mark_rule(color=mark.colour, strokeWidth=1, **dash)
-        layers.append(thin.encode(x=alt.X("at", type="quantitative", **along)))
-        thick = alt.Chart(one).mark_rule(color=mark.colour, strokeWidth=5, y=height - bottom - step * number, **dash)
-        layers.append(thick.encode(x=alt.X("low", type="quantitative", **along), x2="high"))
+        layers.append(layer(one, "rule", encoding={"x": channel("at", **along)}, strokeWidth=1, **style))
+        thick = {"x": channel("low", **along), "x2": {"field": "high"}}
+        layers.append(layer(one, "rule", encoding=thick, strokeWidth=5, y=height - bottom - step * number, **style))
     return layers
 
 
-def _marked(step: int, along: dict[str, Any], *, right: bool) -> Sequence[alt.Chart]:
+def _marked(step: int, along: dict[str, Any], *, right: bool) -> list[Layer]:
     table = pd.DataFrame([{"at": step, "words": f"0.95 at {step:,}"}])
-    x = alt.X("at", type="quantitative", **along)
-    line = alt.Chart(table).mark_rule(color=INK, strokeWidth=1, strokeDash=[6, 3]).encode(x=x)
-    text = alt.Chart(table).mark_text(y=-4, baseline="bottom", align="right" if right else "left", color=QUIET)
-    return [line, text.encode(x=x, text="words:N")]
+    x = channel("at", **along)
+    words = {"x": x, "text": channel("words", "nominal")}
+    style: dict[str, Any] = {"y": -4, "baseline": "bottom", "align": "right" if right else "left", "color": QUIET}
+    return [
+        layer(table, "rule", encoding={"x": x}, color=INK, strokeWidth=1, strokeDash=[6, 3]),
+        layer(table, "text", encoding=words, **style),
+    ]

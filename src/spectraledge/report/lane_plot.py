@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -12,7 +11,10 @@ from spectraledge.report.document import Chart
 from spectraledge.report.marks import DOTTED, Mark
 from spectraledge.report.plots import (
     REFERENCE_WIDTH,
+    Layer,
     bands,
+    channel,
+    layer,
     limits_of,
     marked,
     number_form,
@@ -88,7 +90,7 @@ def lane_plot(
     ends = filled[["value", "low", "high"]].to_numpy(np.float64).ravel()
     around = () if reference is None else (reference,)
     scale = value_axis(limits or limits_of(ends, log=log, around=around), axis, log=log, percent=percent)
-    across = {name: alt.X(name, type="quantitative", **scale) for name in ("value", "low")}
+    across = {name: channel(name, **scale) for name in ("value", "low")}
     down = _rows_axis(placed)
     form = number_form(percent=percent)
     interval = {"value": "value", "low": "from", "high": "to"}
@@ -97,19 +99,20 @@ def lane_plot(
         layers.append(_reference(reference, placed, across["value"], down))
     shown = filled[filled["value"] > 0] if log else filled[filled["value"].notna()]
     banded = shown["mark"].map({name: mark.band for name, mark in marks.items()}).astype(bool)
-    where: dict[str, Any] = {"y": alt.Y("row", type="quantitative", **down)}
+    where: dict[str, Any] = {"y": channel("row", **down)}
     if banded.any():
         part = shown[banded]
         says = tooltip({"value": "median", "low": "5%", "high": "95%"}, form=form)
-        spread = {"x": across["low"], "x2": "high", "tooltip": says}
+        spread: dict[str, Any] = {"x": across["low"], "x2": {"field": "high"}, "tooltip": says}
         layers.append(bands(part[_columns(part)], marks, thickness=_BAND_PIXELS, **where, **spread))
-        median = alt.Chart(rounded(part[_columns(part)])).mark_tick(thickness=2.2, height=_BAND_PIXELS + 4)
-        layers.append(median.encode(x=across["value"], color=marked(marks), tooltip=says, **where))
+        median = {"x": across["value"], "color": marked(marks), "tooltip": says, **where}
+        seen = rounded(part[_columns(part)])
+        layers.append(layer(seen, "tick", encoding=median, thickness=2.2, height=_BAND_PIXELS + 4))
     single = shown[~banded]
     with_ends = single[single["low"].notna()]
     if len(with_ends):
-        bar = alt.Chart(rounded(with_ends[["mark", "low", "high", "row"]])).mark_rule(strokeWidth=1.8)
-        layers.append(bar.encode(x=across["low"], x2="high", color=marked(marks), **where))
+        bar = {"x": across["low"], "x2": {"field": "high"}, "color": marked(marks), **where}
+        layers.append(layer(rounded(with_ends[["mark", "low", "high", "row"]]), "rule", encoding=bar, strokeWidth=1.8))
     columns = _columns(single)
     says = tooltip(interval if "low" in columns else {"value": "value"}, form=form)
     layers += points(single[columns], marks, x=across["value"], tooltip=says, **where)
@@ -155,29 +158,29 @@ def _rows_axis(placed: list[_Placed]) -> dict[str, Any]:
     rows = [row for group in placed for row in group.rows.values()]
     return {
         "title": None,
-        "axis": alt.Axis(
-            values=rows,
-            labelExpr=f"split({labels}[indexof({rows}, datum.value)], '\\n')",
-            grid=False,
-            ticks=False,
-            domain=False,
-            labelBaseline="middle",
-        ),
-        "scale": alt.Scale(domain=[placed[-1].bottom, 0], nice=False, zero=False),
+        "axis": {
+            "values": rows,
+            "labelExpr": f"split({labels}[indexof({rows}, datum.value)], '\\n')",
+            "grid": False,
+            "ticks": False,
+            "domain": False,
+            "labelBaseline": "middle",
+        },
+        "scale": {"domain": [placed[-1].bottom, 0], "nice": False, "zero": False},
     }
 
 
-def _reference(value: float, placed: list[_Placed], x: alt.X, down: dict[str, Any]) -> alt.Chart:
+def _reference(value: float, placed: list[_Placed], x: Layer, down: dict[str, Any]) -> Layer:
     """A dotted line where nothing would lie, which leaves headings free."""
     tops = [min(group.rows.values()) - 0.5 for group in placed]
     ends = [max(group.rows.values()) + 0.5 for group in placed]
     table = pd.DataFrame({"value": value, "row": tops, "end": ends})
-    line = alt.Chart(table).mark_rule(color=INK, strokeWidth=REFERENCE_WIDTH, strokeDash=list(DOTTED))
-    placed_line: alt.Chart = line.encode(x=x, y=alt.Y("row", type="quantitative", **down), y2="end")
-    return placed_line
+    encoding = {"x": x, "y": channel("row", **down), "y2": {"field": "end"}}
+    style: dict[str, Any] = {"color": INK, "strokeWidth": REFERENCE_WIDTH, "strokeDash": list(DOTTED)}
+    return layer(table, "rule", encoding=encoding, **style)
 
 
-def _backgrounds(placed: list[_Placed], down: dict[str, Any], emphasised: Collection[str]) -> list[alt.Chart]:
+def _backgrounds(placed: list[_Placed], down: dict[str, Any], emphasised: Collection[str]) -> list[Layer]:
     """Every second group shaded, and headings that no grid line runs through."""
     layers = []
     headed = [group for group in placed if group.title]
@@ -187,10 +190,10 @@ def _backgrounds(placed: list[_Placed], down: dict[str, Any], emphasised: Collec
     ):
         if chosen:
             table = pd.DataFrame({"row": [one.top for one in chosen], "end": [one.bottom for one in chosen]})
-            layer = alt.Chart(table).mark_rect(color=colour, opacity=0.5)
-            layers.append(layer.encode(y=alt.Y("row", type="quantitative", **down), y2="end"))
+            encoding = {"y": channel("row", **down), "y2": {"field": "end"}}
+            layers.append(layer(table, "rect", encoding=encoding, color=colour, opacity=0.5))
     if headed:
         table = pd.DataFrame({"row": [one.top + 0.5 for one in headed], "words": [one.title for one in headed]})
-        layer = alt.Chart(table).mark_text(align="left", fontWeight="bold", color=INK, x=4)
-        layers.append(layer.encode(y=alt.Y("row", type="quantitative", **down), text="words:N"))
+        heading = {"y": channel("row", **down), "text": channel("words", "nominal")}
+        layers.append(layer(table, "text", encoding=heading, align="left", fontWeight="bold", color=INK, x=4))
     return layers

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
-
-import altair as alt
+from typing import TYPE_CHECKING, Any
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
@@ -18,6 +16,9 @@ from spectraledge.report.glances import glance
 from spectraledge.report.marks import chart_config
 from spectraledge.report.printed import FORMATS, Format, draw_charts, encoded, sheet
 from spectraledge.report.style import PRINT_FONT
+
+if TYPE_CHECKING:
+    import altair as alt
 
 _CODE = re.compile("`([^`]+)`")
 _WIDTH = 680
@@ -35,7 +36,7 @@ class FigurePlot:
     figure: Figure
 
     @property
-    def altair(self) -> alt.VConcatChart:
+    def altair(self) -> "alt.VConcatChart":
         """Its charts as one of Altair, to be changed as Altair's are."""
         charts, numbers = [], dict[str, Any]()
         for _, _, chart in self.figure.charts:
@@ -47,6 +48,8 @@ class FigurePlot:
             "datasets": numbers,
             "config": {**chart_config(PRINT_FONT), "background": "white"},
         }
+        import altair as alt  # Takes a second to import, and nothing else needs it.
+
         return alt.VConcatChart.from_dict(stacked)
 
     def encoded(self, form: Format) -> bytes:

@@ -3,15 +3,15 @@
 import base64
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
 from spectraledge.report.document import Chart
-from spectraledge.report.plots import specification
+from spectraledge.report.plots import Layer, channel, layer, specification
 from spectraledge.report.style import QUIET, SIGNED
 
 LIMIT = 2.0
@@ -42,18 +42,15 @@ def picture_plot(
     scale = np.clip((values[::-1] + LIMIT) / (2 * LIMIT), 0, 1)
     shades = np.where(np.isnan(scale), _SHADES, np.nan_to_num(scale) * (_SHADES - 1)).round().astype(np.uint8)
     height = round(side * rows / columns)
-    base = alt.Chart(pd.DataFrame({"url": [_address(shades, _palette(SIGNED))]})).mark_image(
-        aspect=False, width=side, height=height, smooth=False, x=side / 2, y=height / 2
-    )
-    frame = alt.Scale(domain=[0, 1], nice=False)
-    bare = alt.Axis(ticks=False, labels=False, domain=False, grid=False)
-    edges = alt.Chart(pd.DataFrame({"x": [0.5], "y": [0.5]})).mark_point(opacity=0)
+    place: dict[str, Any] = {"width": side, "height": height, "x": side / 2, "y": height / 2}
+    axis: dict[str, Any] = {
+        "scale": {"domain": [0, 1], "nice": False},
+        "axis": {"ticks": False, "labels": False, "domain": False, "grid": False},
+    }
+    edges = {"x": channel("x", title=across, **axis), "y": channel("y", title=up, **axis)}
     layers = [
-        edges.encode(
-            x=alt.X("x", type="quantitative", title=across, scale=frame, axis=bare),
-            y=alt.Y("y", type="quantitative", title=up, scale=frame, axis=bare),
-        ),
-        base.encode(url="url:N"),
+        layer(pd.DataFrame({"x": [0.5], "y": [0.5]}), "point", encoding=edges, opacity=0),
+        image_layer(_address(shades, _palette(SIGNED)), smooth=False, **place),
     ]
     return Chart({**specification(layers, height=height), "width": side}, title, words, still=True)
 
@@ -69,14 +66,12 @@ def colour_scale(words: str, *, width: int = 300) -> Chart:
         The chart.
     """
     shades = np.arange(_SHADES, dtype=np.uint8)[None]
-    image = alt.Chart(pd.DataFrame({"url": [_address(shades, _palette(SIGNED))]})).mark_image(
-        aspect=False, width=width, height=12, x=width / 2, y=6
-    )
-    ends = alt.Chart(pd.DataFrame({"value": [-LIMIT, LIMIT]})).mark_tick(color=QUIET, opacity=0)
-    scale = alt.Scale(domain=[-LIMIT, LIMIT], nice=False)
-    axis = alt.Axis(tickCount=5, grid=False)
-    layers = [ends.encode(x=alt.X("value", type="quantitative", title=words, scale=scale, axis=axis)), image]
-    layers[1] = image.encode(url="url:N")
+    scale, axis = {"domain": [-LIMIT, LIMIT], "nice": False}, {"tickCount": 5, "grid": False}
+    ends = {"x": channel("value", title=words, scale=scale, axis=axis)}
+    layers = [
+        layer(pd.DataFrame({"value": [-LIMIT, LIMIT]}), "tick", encoding=ends, color=QUIET, opacity=0),
+        image_layer(_address(shades, _palette(SIGNED)), width=width, height=12, x=width / 2, y=6),
+    ]
     return Chart({**specification(layers, height=12), "width": width}, "", f"Colours of {words}", still=True)
 
 
@@ -92,6 +87,20 @@ def image_address(part: NDArray[np.float64], colours: Sequence[tuple[int, int, i
     """
     shades = (np.clip(part, 0, 1) * (_SHADES - 1)).round().astype(np.uint8)
     return _address(shades, _palette(colours), pixels=1)
+
+
+def image_layer(address: str, **place: Any) -> Layer:
+    """Draw an image.
+
+    Args:
+        address: What `image_address` returned.
+        **place: Where, in pixels.
+
+    Returns:
+        The layer.
+    """
+    encoding = {"url": channel("url", "nominal")}
+    return layer(pd.DataFrame({"url": [address]}), "image", encoding=encoding, aspect=False, **place)
 
 
 def _address(shades: NDArray[np.uint8], palette: NDArray[np.uint8], *, pixels: int = _PIXELS) -> str:

@@ -1,15 +1,18 @@
-"""What all charts share: axes with ticks at round values, marks by name, and the step from Altair to data."""
+"""What all charts share: axes with ticks at round values, marks by name, and layers of Vega-Lite as plain data."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from spectraledge.report.marks import SHAPES, TICK, Mark
 from spectraledge.report.style import BAND_OPACITY
+
+Layer = dict[str, Any]
+"""A layer of Vega-Lite: its mark, its encoding and, under `data`, the rows that it draws."""
 
 POINTER = "pointer"
 """Name of layers that only serve to point at values: files do without them."""
@@ -90,9 +93,9 @@ def value_axis(
         names: What the values 1, 2, … are called, which then are its ticks.
 
     Returns:
-        Arguments of `alt.X` or `alt.Y`.
+        Properties of the channel, to be given to `channel`.
     """
-    low, high = limits
+    low, high = map(float, limits)
     chosen = [tick for tick in (range(1, len(names) + 1) if names else ticks) if low <= tick <= high]
     if log and not chosen:
         chosen = [tick for tick in log_ticks(low, high) if low <= tick <= high]
@@ -106,10 +109,8 @@ def value_axis(
         axis["labelExpr"] = f"{json.dumps(list(names), ensure_ascii=False)}[datum.value - 1]"
     return {
         "title": title,
-        "axis": alt.Axis(**axis),
-        "scale": alt.Scale(type="log", domain=[low, high], nice=False)
-        if log
-        else alt.Scale(domain=[low, high], nice=False, zero=False),
+        "axis": axis,
+        "scale": {"domain": [low, high], "nice": False, **({"type": "log"} if log else {"zero": False})},
     }
 
 
@@ -118,7 +119,7 @@ def number_form(*, percent: bool) -> str:
     return ".1%" if percent else ".3~g"
 
 
-def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | None = None) -> list[alt.Tooltip]:
+def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | None = None) -> list[Layer]:
     """What is said where one points.
 
     Args:
@@ -130,36 +131,71 @@ def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | 
         The parts, `name` first.
     """
     return [
-        alt.Tooltip("name", type="nominal", title="of"),
-        *(alt.Tooltip(column, type="quantitative", title=title, format=form) for column, title in names.items()),
-        *(
-            alt.Tooltip(column, type="quantitative", title=title, format=",d")
-            for column, title in (places or {}).items()
-        ),
+        channel("name", "nominal", title="of"),
+        *(channel(column, title=title, format=form) for column, title in names.items()),
+        *(channel(column, title=title, format=",d") for column, title in (places or {}).items()),
     ]
 
 
-def marked(marks: Mapping[str, Mark], channel: type[alt.Color | alt.Fill | alt.Stroke] = alt.Color) -> Any:
-    """Colours by the column `mark`.
+def channel(field: str, type: str = "quantitative", **properties: Any) -> Layer:
+    """How a column is encoded.
 
     Args:
-        marks: The marks by name.
-        channel: Which channel has them.
+        field: The column.
+        type: What its values are: quantitative, nominal or ordinal.
+        **properties: Scale, axis, title and so on.
 
     Returns:
         The channel.
     """
-    scale = alt.Scale(domain=list(marks), range=[mark.colour for mark in marks.values()])
-    return channel("mark", type="nominal", scale=scale, legend=None)
+    return {"field": field, "type": type, **properties}
 
 
-def shaped(marks: Mapping[str, Mark]) -> alt.Shape:
+def layer(table: pd.DataFrame, mark: str, *, name: str = "", encoding: Mapping[str, Any], **style: Any) -> Layer:
+    """Draw each row of a table.
+
+    Args:
+        table: The rows; a value that is missing or not finite is none.
+        mark: As what: point, line, rule and so on.
+        name: Of the layer, if it needs one.
+        encoding: Channels by name.
+        **style: How marks look.
+
+    Returns:
+        The layer.
+    """
+    columns = {column: [_plain(value) for value in table[column].tolist()] for column in table}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    named = {"name": name} if name else {}
+    return {**named, "data": rows, "mark": {"type": mark, **style}, "encoding": dict(encoding)}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def marked(marks: Mapping[str, Mark]) -> Layer:
+    """Colours by the column `mark`.
+
+    Args:
+        marks: The marks by name.
+
+    Returns:
+        The channel.
+    """
+    return _by_mark(marks, [mark.colour for mark in marks.values()])
+
+
+def shaped(marks: Mapping[str, Mark]) -> Layer:
     """Shapes by the column `mark`."""
-    shapes = [mark.shape or SHAPES[0] for mark in marks.values()]
-    return alt.Shape("mark", type="nominal", scale=alt.Scale(domain=list(marks), range=shapes), legend=None)
+    return _by_mark(marks, [mark.shape or SHAPES[0] for mark in marks.values()])
 
 
-def points(table: pd.DataFrame, marks: Mapping[str, Mark], *, size: float = _SIZE, **channels: Any) -> list[alt.Chart]:
+def _by_mark(marks: Mapping[str, Mark], looks: list[str]) -> Layer:
+    return channel("mark", "nominal", scale={"domain": list(marks), "range": looks}, legend=None)
+
+
+def points(table: pd.DataFrame, marks: Mapping[str, Mark], *, size: float = _SIZE, **channels: Any) -> list[Layer]:
     """Layers of points, filled ones, outlines and ticks apart.
 
     Args:
@@ -176,21 +212,17 @@ def points(table: pd.DataFrame, marks: Mapping[str, Mark], *, size: float = _SIZ
         kinds = [name for name, mark in marks.items() if (mark.hollow or mark.shape == TICK) == hollow]
         part = table[table["mark"].isin(kinds)]
         if len(part):
-            drawn = alt.Chart(rounded(part))
-            if hollow:
-                layer = drawn.mark_point(size=size, filled=False, strokeWidth=1.7, opacity=1)
-                layers.append(layer.encode(stroke=marked(marks, alt.Stroke), shape=shaped(marks), **channels))
-            else:
-                layer = drawn.mark_point(size=size, filled=True, stroke="white", strokeWidth=0.7, opacity=1)
-                layers.append(layer.encode(fill=marked(marks, alt.Fill), shape=shaped(marks), **channels))
+            style = {"strokeWidth": 1.7} if hollow else {"stroke": "white", "strokeWidth": 0.7}
+            encoding = {"stroke" if hollow else "fill": marked(marks), "shape": shaped(marks), **channels}
+            look: dict[str, Any] = {"size": size, "filled": not hollow, "opacity": 1, **style}
+            layers.append(layer(rounded(part), "point", encoding=encoding, **look))
     return layers
 
 
-def bands(table: pd.DataFrame, marks: Mapping[str, Mark], *, thickness: int, **channels: Any) -> alt.Chart:
+def bands(table: pd.DataFrame, marks: Mapping[str, Mark], *, thickness: int, **channels: Any) -> Layer:
     """A layer of thick faint lines, from end to end of what lies there."""
-    layer = alt.Chart(rounded(table)).mark_rule(strokeWidth=thickness, opacity=BAND_OPACITY)
-    encoded: alt.Chart = layer.encode(color=marked(marks), **channels)
-    return encoded
+    encoding = {"color": marked(marks), **channels}
+    return layer(rounded(table), "rule", encoding=encoding, strokeWidth=thickness, opacity=BAND_OPACITY)
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
@@ -201,8 +233,8 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def specification(layers: list[alt.Chart], *, height: float) -> dict[str, Any]:
-    """Layers as Vega-Lite without a width and without an outside address.
+def specification(layers: Sequence[Layer], *, height: float) -> dict[str, Any]:
+    """Layers as Vega-Lite without a width and without an outside address; rows that several draw are there once.
 
     Args:
         layers: Bottom to top.
@@ -211,10 +243,12 @@ def specification(layers: list[alt.Chart], *, height: float) -> dict[str, Any]:
     Returns:
         The specification.
     """
-    made: dict[str, Any] = alt.layer(*layers).properties(height=round(height)).to_dict(validate=False)
-    for name in ("$schema", "config"):
-        made.pop(name, None)
-    return made
+    named, datasets = [], {}
+    for one in layers:
+        name = f"data-{hashlib.md5(json.dumps(one['data']).encode(), usedforsecurity=False).hexdigest()}"
+        datasets[name] = one["data"]
+        named.append({**one, "data": {"name": name}})
+    return {"layer": named, "height": round(height), "datasets": datasets}
 
 
 def _even_ticks(low: float, high: float) -> list[float]:

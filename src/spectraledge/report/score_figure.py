@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -15,8 +14,8 @@ from spectraledge.report.curve_plot import LABEL_PIXELS, STEP_ROOM, STEPS, curve
 from spectraledge.report.curves import MARK
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
-from spectraledge.report.picture_plot import image_address
-from spectraledge.report.plots import specification, value_axis
+from spectraledge.report.picture_plot import image_address, image_layer
+from spectraledge.report.plots import channel, layer, specification, value_axis
 from spectraledge.report.run_names import basis_label, function_label
 from spectraledge.report.style import BLUE, QUIET, VERMILLION
 
@@ -107,29 +106,17 @@ def _picture(table: pd.DataFrame, top: float, title: str) -> Chart:
     by_number = numbered(table.index)
     names = () if by_number else tuple(table.index)
     rows = value_axis((0.5, count + 0.5), "frequency ω" if by_number else "representation", names=names)
-    rows["axis"].minExtent = _label_room(table)
+    rows["axis"]["minExtent"] = _label_room(table)
     # Every column of the image shows the snapshot that is nearest to it; beyond the first and last there is none.
     at_X = np.linspace(first, last_step, _COLUMNS)
     nearest_X = np.abs(at_X[:, None] - steps_T).argmin(axis=1)
     part = np.where((at_X >= steps_T[0]) & (at_X <= steps_T[-1]), table.to_numpy()[:, nearest_X], 0.0)
     url = image_address(np.sqrt(part[::-1] / (top or 1.0)), _SHADES)
-    image = alt.Chart(pd.DataFrame({"url": [url]})).mark_image(
-        aspect=False,
-        smooth=False,
-        align="left",
-        baseline="top",
-        x=0,
-        y=0,
-        width=alt.expr("width"),
-        height=_SCORE_PIXELS,
-    )
-    ends = alt.Chart(pd.DataFrame({"x": [first, last_step], "y": [1, count]})).mark_point(opacity=0)
+    place = {"align": "left", "baseline": "top", "x": 0, "y": 0, "width": {"expr": "width"}, "height": _SCORE_PIXELS}
+    ends = {"x": channel("x", **value_axis((first, last_step), STEPS)), "y": channel("y", **rows)}
     layers = [
-        image.encode(url="url:N"),
-        ends.encode(
-            x=alt.X("x", type="quantitative", **value_axis((first, last_step), STEPS)),
-            y=alt.Y("y", type="quantitative", **rows),
-        ),
+        image_layer(url, smooth=False, **place),
+        layer(pd.DataFrame({"x": [first, last_step], "y": [1, count]}), "point", encoding=ends, opacity=0),
     ]
     last = table.iloc[:, -1].nlargest(3)
     strongest = ", ".join(f"{function_label(str(name))} ({share:.1%})" for name, share in last.items())

@@ -75,7 +75,7 @@ class _Inputs:
 
     def in_all(self, *places: int) -> _Moments:
         """Sums over the inputs that are in all of some parts, 2·fold + 0 to train on and + 1 to test on."""
-        chosen_C = self.member_CP[:, places].all(axis=1)
+        chosen_C: NDArray[np.bool_] = np.all(self.member_CP[:, places], axis=1)
         if self.cells is None or not chosen_C.any():
             return self._of(chosen_C[self.cell_N])
         return reduce(add, compress(self.cells, chosen_C))
