@@ -8,6 +8,7 @@ from spectraledge.analyses.cosets import COMPARING_COSETS
 from spectraledge.analyses.course import COURSE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
+from spectraledge.analyses.gradient_windows import COMPARING_GRADIENTS
 from spectraledge.analyses.representation import REPRESENTATION
 from spectraledge.analyses.reuse import REUSE
 from spectraledge.analyses.score import GROWING, SCORING
@@ -33,6 +34,7 @@ ANALYSES = {
         ABLATING,
         BRANCHING,
         PROBING_CENTROIDS,
+        COMPARING_GRADIENTS,
         COMPARING_COSETS,
     )
 }
