@@ -68,10 +68,8 @@ class CentroidProbe:
 
     def centroids(self, moved_P: Tensor | None = None) -> dict[str, Tensor]:
         """Return the centroids by form, shape (n, 2, D), of the weights moved by a vector."""
-        parameters, architecture = dict(self.network.parameters), self.network.architecture
-        if moved_P is not None:
-            for name, part in self.network.layout.split(moved_P).items():
-                parameters[name] = parameters[name] + part.to(parameters[name].dtype)
+        network = self.network if moved_P is None else self.network.moved(moved_P)
+        parameters, architecture = network.parameters, network.architecture
         assert isinstance(architecture, HasTokenTable)
         rows = architecture.token_table(parameters)[self.pairs_n2].detach().requires_grad_()
         logits_nC = architecture.embedded_logits(parameters, rows)

@@ -6,6 +6,7 @@ from spectraledge.analyses.branches import BRANCHING
 from spectraledge.analyses.centroids import PROBING_CENTROIDS
 from spectraledge.analyses.cosets import COMPARING_COSETS
 from spectraledge.analyses.course import COURSE
+from spectraledge.analyses.curvature import CURVATURE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
 from spectraledge.analyses.gradient_windows import COMPARING_GRADIENTS
@@ -35,6 +36,7 @@ ANALYSES = {
         BRANCHING,
         PROBING_CENTROIDS,
         COMPARING_GRADIENTS,
+        CURVATURE,
         COMPARING_COSETS,
     )
 }

@@ -24,6 +24,7 @@ _COMMANDS = {
     "ablate": ("ablate", "spectraledge ablate runs/add --nulls 99"),
     "centroids": ("centroids_command", "spectraledge centroids runs/add --step 2000"),
     "gradients": ("gradients_command", "spectraledge gradients runs/add --step 2000"),
+    "curvature": ("gradients_command", "spectraledge curvature runs/add --stride 5"),
     "fork": ("fork", "spectraledge fork runs/add --step 1000 --answers permuted --answers sub --batch-order 1"),
     "report": ("report_command", "spectraledge report runs/add runs/permuted_add --out compared"),
     "discover": ("discover_command", "spectraledge discover table.csv --json"),
