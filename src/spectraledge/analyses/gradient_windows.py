@@ -109,7 +109,8 @@ def gradient_windows(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Dat
         place = _Place.of(parts, step, isotropic_BP, settings)
         for source in _sources(parts, window, batch, place.network.dtype):
             found = window_directions(source.rows_WP, center=window.center, storage_noise=source.noise)
-            spectrum, label = _spectrum(found, window), {"step": step, **source._asdict()}
+            spectrum = Spectrum.of(found.eigenvalues_K, len(source.rows_WP), center=window.center)
+            label = {"step": step, **source._asdict()}
             edge = edge_table([step], spectrum, torch.empty(0, 2, device="cpu"))
             edges = [one.vectors_KP[: settings.edge] for one in (window.directions, found)]
             edge["with_updates"] = np.square(span_cosines(*edges)).mean() if len(edges[1]) else np.nan
@@ -192,13 +193,6 @@ def _growths(run: RecordedRun, step: int, own: Basis, dtype: torch.dtype) -> Ite
             yield which, (gradient_P.double().numpy(), (after.weights_P.double() - before.weights_P.double()).numpy())
 
 
-def _spectrum(found: Directions, window: Window) -> Spectrum:
-    width = len(window.updates_WP)
-    eigenvalues_1W = torch.zeros(1, width, dtype=torch.float64, device="cpu")
-    eigenvalues_1W[0, : len(found.eigenvalues_K)] = found.eigenvalues_K
-    return Spectrum(eigenvalues_1W, width, window.center)
-
-
 def _sources(
     parts: dict[str, RecordedRun], window: Window, batch: GradientBatch, dtype: torch.dtype
 ) -> Iterator[_Source]:
@@ -216,12 +210,10 @@ def _sources(
     if len(kept) == len(steps):
         yield _Source("momentum", "", 0, torch.stack([first_P for first_P, _ in kept]))
         scale_WP = torch.stack([second_P for _, second_P in kept]).sqrt() + ADAM_EPSILON
+    networks = {name: [Network.at(part, step, dtype=dtype) for step in steps] for name, part in parts.items()}
     for draw in range(DRAWS + 1):
         suffix = "permuted" if draw else ""
-        rows = {
-            name: torch.stack([batch.gradient(Network.at(part, step, dtype=dtype), draw) for step in steps])
-            for name, part in parts.items()
-        }
+        rows = {name: torch.stack([batch.gradient(one, draw) for one in each]) for name, each in networks.items()}
         # The loss of a joint task is the sum of its parts'.
         together = {"": torch.stack(list(rows.values())).sum(0)}
         for name, rows_WP in (together | (rows if len(parts) > 1 else {})).items():
