@@ -44,7 +44,9 @@ def test_the_defect_is_the_median_over_pairs_of_batches(run: Path, tables: dict[
 
 def test_overlaps_are_squared_cosines_beside_their_nulls(run: Path, tables: dict[str, pd.DataFrame]) -> None:
     recorded, leaders = RecordedRun.open(run), tables["curvature"]
-    assert sorted(leaders["step"].unique()) == [100, 200]
+    assert sorted(leaders["step"].unique()) == [0, 100, 200]
+    assert leaders[leaders["step"] == 0]["overlap"].isna().all()
+    assert leaders[leaders["step"] > 0]["overlap"].notna().all()
     step = 200
     window = recorded.window(step, window=5, center=True)
     batch = GradientBatch.draw(recorded, numpy_generator(SETTINGS.seed, "gradients"))
@@ -98,4 +100,4 @@ def test_curvature_is_a_detector_where_all_runs_have_it(run: Path, tmp_path: Pat
         measure(folder, ANALYSES["curvature"], SETTINGS)
     for one in read_alarm_runs(folders, windows=[5]):
         assert set(CURVATURES) <= {name for name, _ in one.series}
-        assert one.series["hessian", 0][0] == [100, 200]
+        assert one.series["hessian", 0][0] == [0, 100, 200]

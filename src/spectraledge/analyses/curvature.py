@@ -61,8 +61,8 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
     run = RecordedRun.open(folder, settings.params)
     if settings.step is None:
         check_window(settings.window, len(run.steps))
-        steps, full = run.steps, run.steps[settings.window :]
-        chosen = full[::-1][:: settings.stride or ceil(len(full) / POINTS)]
+        steps = run.steps
+        chosen = steps[::-1][:: settings.stride or ceil(len(steps) / POINTS)]
     else:
         steps = chosen = [run.chosen_step(settings.step)]
     batch = GradientBatch.draw(run, numpy_generator(settings.seed, "gradients"))
@@ -73,7 +73,8 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
         row, between_P = _commutators(run, network, numpy_generator(settings.seed, COMMUTATOR, step))
         defects.append((step, *row))
         if step in chosen:
-            window = run.window(step, window=settings.window, center=settings.center_modes)
+            is_full = settings.step is not None or run.steps.index(step) >= settings.window
+            window = run.window(step, window=settings.window, center=settings.center_modes) if is_full else None
             for name, number, value, residual, vector_P in _vectors(network, batch, between_P, settings.seed, step):
                 generator = numpy_generator(settings.seed, "span", step, name, number)
                 for overlap in _overlaps(vector_P, window, settings, generator):
@@ -109,9 +110,12 @@ def _vectors(
 
 
 def _overlaps(
-    vector_P: Float, window: Window, settings: AnalysisConfig, generator: np.random.Generator
+    vector_P: Float, window: Window | None, settings: AnalysisConfig, generator: np.random.Generator
 ) -> Iterator[tuple[float, ...]]:
     """Of a unit vector: overlap with all of the edge, as number 0, and with each of its directions, beside nulls."""
+    if window is None:
+        yield 0, *[np.nan] * 6
+        return
     along_K = window.directions.vectors_KP.numpy() @ vector_P
     size, rank = len(vector_P), len(along_K)
     edge = min(settings.edge, rank)
@@ -184,7 +188,9 @@ LEADERS = Table(
         ),
         "residual": Column("how far it is from an eigenvector, ‖M·u − λ·u‖ over the largest eigenvalue"),
         "direction": Column("1-based, of the window of updates; 0 for all of its edge together"),
-        "overlap": Column("squared length of the unit vector's part along it", "share"),
+        "overlap": Column(
+            "squared length of the unit vector's part along it; missing where the window is not yet full", "share"
+        ),
         "span": Column("the same of as many directions at random in the span of the window's, mean", "share"),
         "span_low": Column("its 5 % quantile over draws", "share"),
         "span_high": Column("its 95 % quantile", "share"),
