@@ -328,7 +328,7 @@ SELECTED = Table(
         "random_share": Column("of the response's energy along isotropic directions, mean left out", "share"),
         "chance": Column("what noise would have", "share"),
         "energy_share": Column("of the edge's directions, mean, corrected for chance", "share"),
-        "next_edge": Column(f"{_CARRIED} behind the window, what its edge carries", "share"),
+        "next_edge": Column(f"{_CARRIED} behind the window, what its edge carries; signed, as in carriers", "share"),
         "next_whole": Column("the same of all its directions; missing at the last snapshot", "share"),
         "last_edge": Column(f"{_CARRIED} that ends with the window, what its edge carries", "share"),
         "last_whole": Column("the same of all its directions", "share"),
