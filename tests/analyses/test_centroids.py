@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 
 from spectraledge.analyses.centroids import (
     CENTROIDS,
-    DRAWS,
     FORMS,
     SIZES,
     CentroidProbe,
@@ -19,6 +18,7 @@ from spectraledge.analyses.centroids import (
 )
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import architecture_of
+from spectraledge.observed.gradient_batch import DRAWS
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import random_directions

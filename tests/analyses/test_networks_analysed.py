@@ -28,7 +28,7 @@ from spectraledge.trajectory import read_snapshot
 SETTINGS = AnalysisConfig(window=4, nulls=3, surrogates=19, edge=2)
 TINY = 1e-6
 WITH_RESIDUAL = [case for case in MODELS if case != "unstacked_module"]
-NEEDS_RESIDUAL = {"step", "course", "representation", "autoencoder", "cousage", "reuse"}
+NEEDS_RESIDUAL = {"step", "course", "representation", "autoencoder", "cousage", "reuse", "gradients"}
 
 
 class Measured(NamedTuple):

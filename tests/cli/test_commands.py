@@ -25,6 +25,8 @@ COMMANDS = [
     ("score",),
     ("ablate",),
     ("centroids",),
+    ("gradients",),
+    ("curvature",),
     ("fork",),
     ("checkpoints", "list"),
     ("checkpoints", "verify"),
@@ -79,6 +81,27 @@ def test_centroids_end_in_a_sentence(command: Command, tiny_run: Path, tmp_path:
     assert "the leading directions of the gradients' window move centroids" in done.out
     found = json.loads(command("centroids", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
     assert set(found) == {"centroids", "found"}
+
+
+def test_gradients_end_in_a_sentence(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    done = command("gradients", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path)
+    assert done.code == 0
+    assert "windows move the task's own functions so many times as much" in done.out
+    found = json.loads(command("gradients", tiny_run, "--window", 10, "--nulls", 2, "--out", tmp_path, "--json").out)
+    assert set(found) == {"gradient_spectra", "gradient_edges", "gradient_selection", "found"}
+
+
+def test_curvature_ends_in_a_sentence(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    done = command("curvature", tiny_run, "--window", 10, "--nulls", 2, "--stride", 10, "--out", tmp_path)
+    assert done.code == 0
+    assert "The commutator defect is" in done.out
+    assert set(
+        json.loads(command("curvature", tiny_run, "--window", 10, "--step", 60, "--out", tmp_path, "--json").out)
+    ) == {
+        "commutator",
+        "curvature",
+        "found",
+    }
 
 
 def test_fork_compares_branches(command: Command, tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ def test_an_unknown_part_is_refused(joint_run):
         RecordedRun.open(joint_run, part="sub")
 
 
+def test_heads_of_a_joint_run_cannot_be_watched(joint_run):
+    run = RecordedRun.open(joint_run, ["*"])
+    with pytest.raises(InputError, match=r"seen through one of its heads, and head.bias, head.weight hold all"):
+        run.window(400, window=10, center=True)
+
+
 def test_a_joint_run_is_analysed_like_any_other(joint_run):
     found = analyze_step(joint_run, AnalysisConfig(window=10, nulls=3))
     assert found["modes"]["step"].unique().tolist() == [400]

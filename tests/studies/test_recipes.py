@@ -104,6 +104,8 @@ def test_hashes_are_those_of_earlier_versions() -> None:
         "branches": "391df4",
         "centroids": "23d4c6",
         "cosets": "a883b4",
+        "gradients": "dcd8ea",
+        "curvature": "8e729a",
     }
 
 

@@ -15,20 +15,18 @@ from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, C
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import HasTokenTable
+from spectraledge.observed.gradient_batch import DRAWS, GradientBatch
 from spectraledge.observed.network import DIFFERENCE_SIZE, Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.spectrum import window_directions
 from spectraledge.statistics import block_matched_directions, random_directions
 from spectraledge.streams import numpy_generator, torch_generator
 
-PAIRS, BATCH = 1024, 512
-"""Pairs whose centroids are probed, and training pairs whose gradients make a window (arXiv 2604.25143)."""
+PAIRS = 1024
+"""Pairs whose centroids are probed (arXiv 2604.25143)."""
 
 SIZES = (DIFFERENCE_SIZE, DIFFERENCE_SIZE / 10)
 """Sizes of the difference over the norm of the watched weights: the published one, and a tenth of it."""
-
-DRAWS = 3
-"""Windows of gradients for permuted answers (our choice)."""
 
 FORMS = {"answer": "of its own answer's logit", "all": "of the sum of its logits"}
 """What a centroid is the gradient of."""
@@ -70,10 +68,8 @@ class CentroidProbe:
 
     def centroids(self, moved_P: Tensor | None = None) -> dict[str, Tensor]:
         """Return the centroids by form, shape (n, 2, D), of the weights moved by a vector."""
-        parameters, architecture = dict(self.network.parameters), self.network.architecture
-        if moved_P is not None:
-            for name, part in self.network.layout.split(moved_P).items():
-                parameters[name] = parameters[name] + part.to(parameters[name].dtype)
+        network = self.network if moved_P is None else self.network.moved(moved_P)
+        parameters, architecture = network.parameters, network.architecture
         assert isinstance(architecture, HasTokenTable)
         rows = architecture.token_table(parameters)[self.pairs_n2].detach().requires_grad_()
         logits_nC = architecture.embedded_logits(parameters, rows)
@@ -131,17 +127,14 @@ def centroid_table(
     probe = CentroidProbe.of(network, torch.from_numpy(np.sort(kept)))
     if probe is None:
         return {CENTROIDS.name: without(CENTROIDS.frame(), "the network has no vectors for its tokens")}
-    batch = np.zeros(len(run.task), dtype=bool)
-    batch[generator.permutation(np.flatnonzero(~run.test_N))[:BATCH]] = True
+    batch = GradientBatch.draw(run, generator)
     steps = [snapshot.step for snapshot in window.series.snapshots[1:]]
     networks = [Network.at(run, one, dtype=dtype) for one in steps]
-    labels = {("gradient", 0): network.labels_N} | {
-        ("permuted", draw): _dealt(network.labels_N, batch, generator) for draw in range(1, DRAWS + 1)
-    }
     edge, center = settings.edge, settings.center_modes
     found: list[tuple[str, int, int, Tensor]] = [("update", 0, len(steps), window.directions.vectors_KP[:edge])]
-    for (kind, draw), answers_N in labels.items():
-        gradients_WP = torch.stack([one.gradient(batch, answers_N).double() for one in networks])
+    for draw in range(DRAWS + 1):
+        kind = "permuted" if draw else "gradient"
+        gradients_WP = torch.stack([batch.gradient(one, draw) for one in networks])
         found.append((kind, draw, len(steps), window_directions(gradients_WP, center=center).vectors_KP[:edge]))
         found.append((kind, draw, 1, F.normalize(gradients_WP[-1:], dim=1)))
     blocks = [prod(shape) for shape in run.series.layout.shapes.values()]
@@ -163,14 +156,6 @@ def _rows(probe: CentroidProbe, found: list[tuple[str, int, int, Tensor]]) -> It
             for size in SIZES:
                 for form, moved in probe.moves(vector_P, size).items():
                     yield form, size, kind, window, draw, number, moved
-
-
-def _dealt(labels_N: Tensor, batch: np.ndarray, generator: np.random.Generator) -> Tensor:
-    """Answers of a batch dealt out to other pairs of it, so that every class keeps its size."""
-    dealt_N = labels_N.clone()
-    places = np.flatnonzero(batch)
-    dealt_N[torch.from_numpy(places)] = labels_N[torch.from_numpy(generator.permutation(places))]
-    return dealt_N
 
 
 def centroid_sentence(table: pd.DataFrame) -> str:

@@ -113,9 +113,7 @@ def _own_functions(run: RecordedRun, window: Window, network: Network, view: Vie
 def _spectrum(window: Window, seed: int) -> Iterator[tuple[object, ...]]:
     width = len(window.updates_WP)
     found_K = window.directions.eigenvalues_K
-    eigenvalues_1W = torch.zeros(1, width, dtype=torch.float64, device="cpu")
-    eigenvalues_1W[0, : len(found_K)] = found_K
-    spectrum = Spectrum(eigenvalues_1W, width, window.center)
+    spectrum = Spectrum.of(found_K, width, center=window.center)
     yield _single("k_star", float(spectrum.k_star_T[0]))
     yield _single("g23", float(spectrum.gaps_TW[0, 1]) if width > 2 else np.nan)
     yield _single("trace", float(spectrum.trace_T[0]))

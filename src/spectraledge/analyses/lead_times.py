@@ -1,7 +1,7 @@
 """How long before grokking an online alarm comes, at a rate of false alarms that is measured on runs it never saw."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, nan
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.analyses.curvature import CURVATURE, DEFECTS, LEADERS
 from spectraledge.analyses.edge_decline import TABLE_WINDOW, recorded_gram
+from spectraledge.analyses.stamps import read_tables
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.spectrum import (
@@ -36,8 +38,15 @@ WINDOWS = (TABLE_WINDOW, 20)
 BASELINES = ("weight_norm", "train_loss", "train_accuracy", "update_norm")
 """What needs no spectrum. They have no window, which tables write as 0."""
 
-_CHANGES: dict[str, tuple[Change, ...]] = {"k_star": ("shift",), "overlap": ("high",)}
-"""Changes that mean something of a position and of a cosine."""
+CURVATURES = ("defect", "gradient", "curvature", "hessian")
+"""What bends the loss, where the analysis of that name was carried out: of `DEFECTS`, and the largest eigenvalue."""
+
+_CHANGES: dict[str, tuple[Change, ...]] = {
+    "k_star": ("shift",),
+    "overlap": ("high",),
+    "hessian": ("high", "low"),
+}
+"""Changes that mean something of a position, of a cosine and of what may be negative."""
 
 _OF_SIZES: tuple[Change, ...] = ("high", "low", "rise", "collapse", "plateau")
 """Changes of all other quantities."""
@@ -69,7 +78,7 @@ class AlarmRun:
     def read(cls, folder: Path, *, windows: Sequence[int] = WINDOWS) -> "AlarmRun":
         """Read a run folder; no snapshot is needed.
 
-        Definition: the series of `gram_series` for every window size, and the `BASELINES`.
+        Definition: the series of `gram_series` for every window size, the `BASELINES`, and `CURVATURES`.
 
         Args:
             folder: A run folder that this package wrote.
@@ -92,6 +101,12 @@ class AlarmRun:
             recorded = recorded_gram(folder, window)
             found = gram_series(recorded.steps, recorded.band_TW, recorded.noise_T, window=window)
             series |= {(name, 0 if name in BASELINES else window): one for name, one in found.items()}
+        if (folder / f"{LEADERS.name}.parquet").is_file():
+            defects, top = (read_tables(folder, CURVATURE)[table.name] for table in (DEFECTS, LEADERS))
+            top = top[(top["vector"] == "hessian") & (top["number"] == 1) & (top["direction"] == 0)]
+            bent = {name: (defects, name) for name in CURVATURES[:-1]} | {CURVATURES[-1]: (top, "value")}
+            for name, (table, column) in bent.items():
+                series[name, 0] = table["step"].tolist(), torch.tensor(table[column].to_numpy(np.float64))
         grokked = Manifest.read(folder).grokked_step
         return cls(folder.name, config.task, config.weight_decay, config.seed, grokked, series)
 
@@ -114,7 +129,10 @@ def read_alarm_runs(folders: Iterable[Path], *, windows: Sequence[int] = WINDOWS
         config = RunConfig.of_run(folder)
         if JOIN not in config.task and Manifest.read(folder).status == "done":
             chosen.append(AlarmRun.read(folder, windows=windows))
-    return chosen
+    if all((CURVATURES[0], 0) in run.series for run in chosen):
+        return chosen
+    # Thresholds need the same quantities of all.
+    return [replace(run, series={k: v for k, v in run.series.items() if k[0] not in CURVATURES}) for run in chosen]
 
 
 def calibrated_detectors(

@@ -6,8 +6,10 @@ from spectraledge.analyses.branches import BRANCHING
 from spectraledge.analyses.centroids import PROBING_CENTROIDS
 from spectraledge.analyses.cosets import COMPARING_COSETS
 from spectraledge.analyses.course import COURSE
+from spectraledge.analyses.curvature import CURVATURE
 from spectraledge.analyses.dictionary import AUTOENCODER
 from spectraledge.analyses.edge_decline import DECLINES
+from spectraledge.analyses.gradient_windows import COMPARING_GRADIENTS
 from spectraledge.analyses.representation import REPRESENTATION
 from spectraledge.analyses.reuse import REUSE
 from spectraledge.analyses.score import GROWING, SCORING
@@ -33,6 +35,8 @@ ANALYSES = {
         ABLATING,
         BRANCHING,
         PROBING_CENTROIDS,
+        COMPARING_GRADIENTS,
+        CURVATURE,
         COMPARING_COSETS,
     )
 }

@@ -23,6 +23,8 @@ _COMMANDS = {
     "score": ("score_command", "spectraledge score runs/add --control runs/permuted_add"),
     "ablate": ("ablate", "spectraledge ablate runs/add --nulls 99"),
     "centroids": ("centroids_command", "spectraledge centroids runs/add --step 2000"),
+    "gradients": ("gradients_command", "spectraledge gradients runs/add --step 2000"),
+    "curvature": ("gradients_command", "spectraledge curvature runs/add --stride 5"),
     "fork": ("fork", "spectraledge fork runs/add --step 1000 --answers permuted --answers sub --batch-order 1"),
     "report": ("report_command", "spectraledge report runs/add runs/permuted_add --out compared"),
     "discover": ("discover_command", "spectraledge discover table.csv --json"),

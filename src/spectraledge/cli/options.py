@@ -21,6 +21,7 @@ Step = Annotated[
     int | None,
     typer.Option("--step", help="Snapshot to look at. Default: the last with test accuracy above .95, else the last."),
 ]
+Stride = Annotated[int | None, typer.Option("--stride", min=1, help="Measure every so many snapshots.")]
 Center = Annotated[
     bool, typer.Option("--center/--no-center", help="Remove a window's mean update before its directions.")
 ]

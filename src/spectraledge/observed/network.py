@@ -118,6 +118,11 @@ class Network:
             self.architecture.read("residual")  # Says why, and what to do.
         return self.still["residual"]
 
+    def moved(self, vector_P: Tensor) -> "Network":
+        """Return the network with its watched parameters moved by a vector."""
+        parts = self.layout.split(vector_P.to(self.dtype))
+        return replace(self, parameters={**self.parameters, **{n: self.parameters[n] + v for n, v in parts.items()}})
+
     def between(self, other: "Network") -> "Network":
         """Return the network whose weights are half-way to those of another."""
         middle = {name: (value + other.parameters[name]) / 2 for name, value in self.parameters.items()}
@@ -149,11 +154,11 @@ class Network:
             found_P += self.layout.join(parts)
         return found_P
 
-    def gradient(self, kept_N: NDArray[np.bool_], labels_N: Tensor | None = None) -> Tensor:
+    def gradient(self, kept_N: NDArray[np.bool_] | NDArray[np.int64], labels_N: Tensor | None = None) -> Tensor:
         """Gradient of the mean loss over some pairs, with respect to the watched parameters.
 
         Args:
-            kept_N: Which pairs of the domain.
+            kept_N: Which pairs of the domain, or their places, which may repeat.
             labels_N: Answers to every pair of the domain instead of the right ones.
 
         Returns:

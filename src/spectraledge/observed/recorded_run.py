@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
+from spectraledge.models import architecture_of
 from spectraledge.spectrum import Directions, window_directions
 from spectraledge.spectrum.windows import check_window
 from spectraledge.tasks import GROUPINGS, OPERATIONS, Task, grouping_rule, joint_task, named_task, part_names
@@ -165,9 +166,14 @@ class RecordedRun:
             The window.
 
         Raises:
-            InputError: if there are too few snapshots before the step, some of them were thinned, or the weights did
-                not move.
+            InputError: if there are too few snapshots before the step, some of them were thinned, the weights did not
+                move, or the heads of a joint task are watched.
         """
+        model = self.config.model
+        if heads := sorted(architecture_of(model).head & set(self.series.layout.shapes)) if model.answers > 1 else []:
+            raise InputError(
+                f"a joint run is seen through one of its heads, and {', '.join(heads)} hold all: watch other parameters"
+            )
         thinned = Manifest.read(self.folder).thinned
         recorded = sorted([*self.steps, *thinned])
         spanned = [known for known in recorded if known <= step][-window - 1 :]

@@ -24,6 +24,13 @@ class Spectrum:
     window: int
     center: bool
 
+    @classmethod
+    def of(cls, eigenvalues_K: Tensor, window: int, *, center: bool) -> "Spectrum":
+        """Make that of one window from the eigenvalues of its directions; all others are 0."""
+        eigenvalues_1W = torch.zeros(1, window, dtype=torch.float64, device="cpu")
+        eigenvalues_1W[0, : len(eigenvalues_K)] = eigenvalues_K
+        return cls(eigenvalues_1W, window, center)
+
     @property
     def singular_values_TW(self) -> Tensor:
         """Square roots of the eigenvalues: singular values of the W×P matrix of updates; units of the parameters."""
