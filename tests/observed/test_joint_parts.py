@@ -50,6 +50,8 @@ def test_heads_of_a_joint_run_cannot_be_watched(joint_run):
     run = RecordedRun.open(joint_run, ["*"])
     with pytest.raises(InputError, match=r"seen through one of its heads, and head.bias, head.weight hold all"):
         run.window(400, window=10, center=True)
+    with pytest.raises(InputError, match="watch other parameters"):
+        Network.at(run, 400)
 
 
 def test_a_joint_run_is_analysed_like_any_other(joint_run):

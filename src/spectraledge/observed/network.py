@@ -72,7 +72,8 @@ class Network:
 
     @classmethod
     def at(cls, run: RecordedRun, step: int, *, dtype: torch.dtype = torch.float64) -> "Network":
-        """Read the network of a run at a step that has a snapshot."""
+        """Read the network of a run at a step that has a snapshot; heads of a joint run cannot be watched."""
+        run.check_heads()
         stored = read_snapshot(snapshot_path(run.folder, step))
         architecture, parameters = architecture_of(run.config.model).part(stored, run.head)
         return cls(

@@ -154,6 +154,18 @@ class RecordedRun:
         good = metrics.loc[(metrics["test_accuracy"] > GROKKED) & metrics["step"].isin(self.steps), "step"]
         return int(good.max()) if len(good) else max(self.steps)
 
+    def check_heads(self) -> None:
+        """Check that what is watched can be moved in the network of one head.
+
+        Raises:
+            InputError: if the heads of a joint run are watched.
+        """
+        model = self.config.model
+        if heads := sorted(architecture_of(model).head & set(self.series.layout.shapes)) if model.answers > 1 else []:
+            raise InputError(
+                f"a joint run is seen through one of its heads, and {', '.join(heads)} hold all: watch other parameters"
+            )
+
     def window(self, step: int, *, window: int, center: bool) -> Window:
         """Read the window of updates that ends at a step.
 
@@ -169,11 +181,7 @@ class RecordedRun:
             InputError: if there are too few snapshots before the step, some of them were thinned, the weights did not
                 move, or the heads of a joint task are watched.
         """
-        model = self.config.model
-        if heads := sorted(architecture_of(model).head & set(self.series.layout.shapes)) if model.answers > 1 else []:
-            raise InputError(
-                f"a joint run is seen through one of its heads, and {', '.join(heads)} hold all: watch other parameters"
-            )
+        self.check_heads()
         thinned = Manifest.read(self.folder).thinned
         recorded = sorted([*self.steps, *thinned])
         spanned = [known for known in recorded if known <= step][-window - 1 :]
