@@ -149,6 +149,7 @@ def _of_network(seen: PairValues, of: str, found: FunctionGroup) -> tuple[dict[s
     known = energy_share(seen.over_pairs()[None], own.covering(seen.run.test_N))[0]
     result = {
         "group": group if found.is_found else None,
+        "forming": group if found.is_forming else None,
         "nearest": group,
         "also": list(found.discovery.also),
         "order": len(found.discovery.group),
@@ -157,6 +158,7 @@ def _of_network(seen: PairValues, of: str, found: FunctionGroup) -> tuple[dict[s
         "share": found.share,
         "unseen_share": found.unseen_share,
         "placed": found.placed,
+        "placed_apart": found.placed_apart,
         "searches_alike": found.alike,
         "null": {"draws": len(found.null_B), "mean": float(found.null_B.mean()), "high": high, "p": found.p},
         "representations": [
@@ -170,11 +172,13 @@ def _of_network(seen: PairValues, of: str, found: FunctionGroup) -> tuple[dict[s
         },
         "known_basis": {"name": own.name, "share": float(known)},
     }
-    what = f"the group {group}" if found.is_found else f"no group that can be told, nearest is {group}"
+    what = f"is of no group that can be told, nearest is {group}"
+    if found.is_forming:
+        what = f"is of the group {group}" if found.is_found else f"is becoming one of the group {group}"
     said = (
-        f"at step {seen.step} the {of} is of {what} (order {result['order']}): of what it does on unseen pairs "
-        f"{found.unseen_share:.0%} is told by the others (turned functions: {high:.0%}, p = {found.p:.2g}), and "
-        f"{found.placed:.0%} of these pairs lie where they should"
+        f"at step {seen.step} the {of} {what} (order {result['order']}): elements found without them tell "
+        f"{found.unseen_share:.0%} of what it does on unseen pairs (turned functions: {high:.0%}, p = {found.p:.2g}); "
+        f"{found.placed:.0%} of these lie where they should, {found.placed_apart:.0%} beside functions of a and of b"
     )
     carried = [f"{name} {share:.3f} (chance {chance:.3f})" for name, share, chance in parts[:_CARRIERS]]
     shown = {

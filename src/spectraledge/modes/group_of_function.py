@@ -47,8 +47,10 @@ class FunctionGroup:
         shares: How what varies over the held-out pairs divides among the group's irreducible representations.
         unseen_share: Share that the elements found without a pair predict of the function there, F being its mean over
             seen pairs, up to one scale: a squared correlation, with its sign.
-        placed: Share of held-out pairs whose output, without functions of a and of b that seen pairs tell, is nearest
-            to what seen pairs with the same found element have, among all elements, by angle.
+        placed: Share of held-out pairs whose output is nearest, by angle, to what seen pairs with the same found
+            element have, among all elements.
+        placed_apart: The same without the functions of a alone and of b alone that seen pairs tell. A network that
+            begins to generalise has these beside what will be its answers, so that nearly all are still wrong.
         alike: How many of the searches that did not see some of the pairs found the same group.
         null_B: `unseen_share` of turned functions, see `group_of_function`.
     """
@@ -59,6 +61,7 @@ class FunctionGroup:
     shares: Shares
     unseen_share: float
     placed: float
+    placed_apart: float
     alike: int
     null_B: Float
 
@@ -77,8 +80,16 @@ class FunctionGroup:
 
     @property
     def is_found(self) -> bool:
-        """Whether the group is there: most searches found it, most unseen pairs are placed, and p is at most 5 %."""
-        return self.p <= 0.05 and self.placed > 0.5 and 2 * self.alike > FOLDS
+        """Whether the function is the group's: the group is there, and most unseen pairs are placed as they are."""
+        return self.is_forming and self.placed > 0.5
+
+    @property
+    def is_forming(self) -> bool:
+        """Whether the group is there, at least beside functions of a alone and of b alone.
+
+        Most searches found it, most unseen pairs are placed apart from those, and p is at most 5 %.
+        """
+        return self.p <= 0.05 and self.placed_apart > 0.5 and 2 * self.alike > FOLDS
 
 
 def group_of_function(
@@ -147,6 +158,7 @@ def group_of_function(
         _divided(values_MMD, held_MM, whole),
         unseen.share,
         unseen.placed / int(held_MM.sum()),
+        unseen.placed_apart / int(held_MM.sum()),
         sum(each.group.name == whole.group.name for each in found),
         null_B,
     )
@@ -230,12 +242,13 @@ def _dealt(points_ND: Float, centres_MD: Float, line_N: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class _Unseen:
-    """What a search says of pairs that it did not see: product with what is there, energy of both, pairs in place."""
+    """What a search says of pairs that it did not see: product with what is there, energies, numbers of pairs."""
 
     product: float = 0.0
     said: float = 0.0
     there: float = 0.0
     placed: int = 0
+    placed_apart: int = 0
 
     def __add__(self, other: "_Unseen") -> "_Unseen":
         return _Unseen(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
@@ -251,14 +264,16 @@ def _unseen(values_MMD: Float, seen_MM: Bools, part_MM: Bools, found: Discovery)
     function_MD = _means(values_MMD[seen_MM] - mean_D, element_MM[seen_MM], len(values_MMD))
     elements_X = element_MM[part_MM]
     there_XD, said_XD = values_MMD[part_MM] - mean_D, function_MD[elements_X]
-    alone_MMD = _additive(values_MMD - function_MD[element_MM], seen_MM)
-    near_XM = (values_MMD - alone_MMD)[part_MM] @ function_MD.T
-    near_XM /= np.maximum(np.linalg.norm(function_MD, axis=1), np.finfo(float).tiny)
+    alone_MMD = _additive(values_MMD - mean_D - function_MD[element_MM], seen_MM)
+    ways_MD = function_MD / np.maximum(np.linalg.norm(function_MD, axis=1, keepdims=True), np.finfo(float).tiny)
     return _Unseen(
         float(np.vdot(there_XD, said_XD)),
         float(np.square(said_XD).sum()),
         float(np.square(there_XD).sum()),
-        int((near_XM.argmax(axis=1) == elements_X).sum()),
+        *(
+            int(((values_XD @ ways_MD.T).argmax(axis=1) == elements_X).sum())
+            for values_XD in (there_XD, there_XD - alone_MMD[part_MM])
+        ),
     )
 
 
