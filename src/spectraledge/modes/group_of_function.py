@@ -31,6 +31,9 @@ _CLUSTERED = 1500
 _ROUNDS = 8
 """Times that pairs are given to clusters anew, at most (our choice)."""
 
+_ENOUGH = 0.45
+"""Share of pairs from which pairs that are not held out are searched alone (our choice: fewer do not tell a group)."""
+
 _WORK = 1 << 13
 """Of `discover`, which searches for each turned function (our choice: tables of learned groups need none of it)."""
 
@@ -100,7 +103,8 @@ def group_of_function(
     Definition (ours): pairs are gathered into as many clusters of like outputs as there are rows, each with one pair in
     a row and in a column at most, beside a function of a and one of b; which pairs share a cluster is a table of an
     operation, and `discover` says which group it is. Evidence comes from pairs that a search has not seen: the held-out
-    ones are dealt into `FOLDS` parts, and each is measured with what a search without it found.
+    ones are dealt into `FOLDS` parts, and each is measured with what a search without it found. Pairs that are not held
+    out are searched alone as well, since a network may treat them in a clearer way; the better of both tables counts.
     Null: the same search and the same measure for turned functions, h(a, b) ↦ Σ O(a, a')·P(b, b')·h(a', b') with
     orthogonal O and P at random that keep constants: their singular values over rows, columns and channels are the
     same, and so are channels. Of each the larger counts of what its own search finds and what the function's own
@@ -140,8 +144,9 @@ def group_of_function(
     parts_MM = np.full(held_MM.shape, -1)
     parts_MM[held_MM] = numpy_generator(seed, "parts of pairs").permutation(int(held_MM.sum())) % FOLDS
     seen_FMM = known_MM & (parts_MM != np.arange(FOLDS)[:, None, None])
-    whole = _search(values_MMD, known_MM)
-    found = [_search(values_MMD, seen_MM) for seen_MM in seen_FMM]
+    others_MM = known_MM & ~held_MM
+    whole = _best(values_MMD, others_MM, known_MM)
+    found = [_best(values_MMD, others_MM, seen_MM) for seen_MM in seen_FMM]
     unseen = _Unseen()
     for part, each in enumerate(found):
         unseen += _unseen(values_MMD, seen_FMM[part], parts_MM == part, each)
@@ -149,7 +154,7 @@ def group_of_function(
     for draw in range(nulls):
         part = draw % FOLDS
         turned_MMD = _turned(values_MMD, numpy_generator(seed, "turned", draw))
-        both = _search(turned_MMD, seen_FMM[part]), found[part]
+        both = _best(turned_MMD, others_MM, seen_FMM[part]), found[part]
         null_B[draw] = max(_unseen(turned_MMD, seen_FMM[part], parts_MM == part, each).share for each in both)
     return FunctionGroup(
         whole,
@@ -199,6 +204,13 @@ def _additive(values_MMD: Float, seen_MM: Bools) -> Float:
         fitted_MMD += mean
         rest_MMD -= mean * seen_MM1
     return fitted_MMD
+
+
+def _best(values_MMD: Float, others_MM: Bools, seen_MM: Bools) -> Discovery:
+    """The group by the pairs that are not held out, or by all seen ones, whichever its table agrees with better."""
+    enough = [some_MM for some_MM in (others_MM, seen_MM) if some_MM.sum() >= _ENOUGH * some_MM.size]
+    found = [(_search(values_MMD, some_MM), int(some_MM.sum())) for some_MM in enough or [seen_MM]]
+    return max(found, key=lambda each: each[0].agreeing_MM.sum() / each[1])[0]
 
 
 def _search(values_MMD: Float, seen_MM: Bools) -> Discovery:
