@@ -121,6 +121,15 @@ def test_what_was_memorised_is_no_evidence_on_other_pairs():
     assert abs(found.unseen_share) < 0.05
 
 
+def test_pairs_that_are_not_held_out_find_a_group_that_is_only_beginning_on_the_others():
+    table, rng = named_group("C31").table_MM, np.random.default_rng(0)
+    values, unseen = planted(table), rng.random(table.shape) < 0.45
+    values[unseen] = 0.1 * values[unseen] + 0.2 * rng.standard_normal(values[unseen].shape)
+    found = group_of_function(values, held_out=unseen)
+    assert same_partition(_elements(found.discovery), table)
+    assert (found.is_forming, found.alike, found.p) == (True, 5, 1 / 21)
+
+
 def test_without_a_group_p_values_are_spread():
     p = [group_of_function(noise(5, seed), nulls=19, seed=seed).p for seed in range(12)]
     assert np.sum(np.array(p) <= 0.1) <= 4
@@ -177,7 +186,8 @@ def test_what_is_said_of_unseen_pairs_is_what_its_definition_says():
     values = planted(named_group("S3").table_MM, noise=0.8)
     part = np.random.default_rng(0).random((6, 6)) < 0.3
     discovery = group_of_function(values).discovery
-    said = _unseen(values, ~part, part, discovery)
+    others = ~part & (np.random.default_rng(1).random((6, 6)) < 0.4)
+    said = _unseen(values, ~part, part, others, discovery)
     elements, mean = _elements(discovery), values[~part].mean(axis=0)
     means = [(values - mean)[~part & (elements == g)].mean(axis=0) for g in range(6)]
     predicted = np.array([means[g] for g in elements[part]])
@@ -186,8 +196,12 @@ def test_what_is_said_of_unseen_pairs_is_what_its_definition_says():
     # Functions of a and of b by least squares, on the seen pairs.
     a, b = np.nonzero(~part)
     design = np.hstack([np.eye(6)[a], np.eye(6)[b]])
-    alone = np.linalg.lstsq(design, values[~part] - [means[g] for g in elements[~part]])[0]
-    left = (values - alone[:6, None] - alone[6:])[part]
+    function, rest = np.array(means)[elements], values - mean
+    for some in (others, ~part & ~others):
+        scale = ((values - mean)[some] * function[some]).sum() / (function[some] ** 2).sum()
+        rest[some] -= scale * function[some]
+    alone = np.linalg.lstsq(design, rest[~part])[0]
+    left = (values - mean - alone[:6, None] - alone[6:])[part]
     for placed, points in ((said.placed, there), (said.placed_apart, left)):
         cosines = [[point @ m / np.linalg.norm(m) for m in means] for point in points]
         assert placed == (np.argmax(cosines, axis=1) == elements[part]).sum()

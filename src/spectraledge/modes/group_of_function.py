@@ -83,16 +83,16 @@ class FunctionGroup:
 
     @property
     def is_found(self) -> bool:
-        """Whether the function is the group's: the group is there, and most unseen pairs are placed as they are."""
+        """Whether the function is the group's: it is there, and most unseen pairs are placed as they are."""
         return self.is_forming and self.placed > 0.5
 
     @property
     def is_forming(self) -> bool:
         """Whether the group is there, at least beside functions of a alone and of b alone.
 
-        Most searches found it, most unseen pairs are placed apart from those, and p is at most 5 %.
+        Most searches found it, most unseen pairs are placed with or without those, and p is at most 5 %.
         """
-        return self.p <= 0.05 and self.placed_apart > 0.5 and 2 * self.alike > FOLDS
+        return self.p <= 0.05 and max(self.placed, self.placed_apart) > 0.5 and 2 * self.alike > FOLDS
 
 
 def group_of_function(
@@ -149,13 +149,15 @@ def group_of_function(
     found = [_best(values_MMD, others_MM, seen_MM) for seen_MM in seen_FMM]
     unseen = _Unseen()
     for part, each in enumerate(found):
-        unseen += _unseen(values_MMD, seen_FMM[part], parts_MM == part, each)
+        unseen += _unseen(values_MMD, seen_FMM[part], parts_MM == part, others_MM, each)
     null_B = np.zeros(nulls)
     for draw in range(nulls):
         part = draw % FOLDS
         turned_MMD = _turned(values_MMD, numpy_generator(seed, "turned", draw))
         both = _best(turned_MMD, others_MM, seen_FMM[part]), found[part]
-        null_B[draw] = max(_unseen(turned_MMD, seen_FMM[part], parts_MM == part, each).share for each in both)
+        null_B[draw] = max(
+            _unseen(turned_MMD, seen_FMM[part], parts_MM == part, others_MM, each).share for each in both
+        )
     return FunctionGroup(
         whole,
         rows_M,
@@ -270,22 +272,24 @@ class _Unseen:
         return float(np.sign(self.product) * self.product**2 / (self.said * self.there)) if self.said else 0.0
 
 
-def _unseen(values_MMD: Float, seen_MM: Bools, part_MM: Bools, found: Discovery) -> _Unseen:
+def _unseen(values_MMD: Float, seen_MM: Bools, part_MM: Bools, others_MM: Bools, found: Discovery) -> _Unseen:
     element_MM = _elements(found)
-    mean_D = values_MMD[seen_MM].mean(axis=0)
-    function_MD = _means(values_MMD[seen_MM] - mean_D, element_MM[seen_MM], len(values_MMD))
-    elements_X = element_MM[part_MM]
-    there_XD, said_XD = values_MMD[part_MM] - mean_D, function_MD[elements_X]
-    alone_MMD = _additive(values_MMD - mean_D - function_MD[element_MM], seen_MM)
+    centred_MMD = values_MMD - values_MMD[seen_MM].mean(axis=0)
+    function_MD = _means(centred_MMD[seen_MM], element_MM[seen_MM], len(values_MMD))
+    said_MMD = function_MD[element_MM]
+    rest_MMD = centred_MMD.copy()
+    for some_MM in (others_MM, seen_MM & ~others_MM):
+        # What was trained may have the function many times as large.
+        size = float(np.square(said_MMD[some_MM]).sum())
+        rest_MMD[some_MM] -= said_MMD[some_MM] * (float(np.vdot(centred_MMD[some_MM], said_MMD[some_MM])) / (size or 1))
+    apart_XD = (centred_MMD - _additive(rest_MMD, seen_MM))[part_MM]
+    there_XD, said_XD, elements_X = centred_MMD[part_MM], said_MMD[part_MM], element_MM[part_MM]
     ways_MD = function_MD / np.maximum(np.linalg.norm(function_MD, axis=1, keepdims=True), np.finfo(float).tiny)
     return _Unseen(
         float(np.vdot(there_XD, said_XD)),
         float(np.square(said_XD).sum()),
         float(np.square(there_XD).sum()),
-        *(
-            int(((values_XD @ ways_MD.T).argmax(axis=1) == elements_X).sum())
-            for values_XD in (there_XD, there_XD - alone_MMD[part_MM])
-        ),
+        *(int(((values_XD @ ways_MD.T).argmax(axis=1) == elements_X).sum()) for values_XD in (there_XD, apart_XD)),
     )
 
 
