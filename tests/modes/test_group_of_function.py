@@ -29,8 +29,10 @@ def same_partition(one, other):
     return len(np.unique(np.stack([one.ravel(), other.ravel()]), axis=1).T) == len(np.unique(one))
 
 
-@pytest.mark.parametrize("name", ["Q8", "D5", "C11", "A4", "C12", "C2xC6", "Dic3", "S4"])
-@pytest.mark.parametrize("operation", ["ab", "ab^-1"])
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [*((name, "ab") for name in ("Q8", "D5", "C11", "A4", "C12", "C2xC6", "S4")), ("Dic3", "ab^-1")],
+)
 def test_a_planted_group_is_found_with_its_elements(name, operation):
     group = named_group(name)
     table = PAIR_ELEMENTS[operation](group)
@@ -103,7 +105,7 @@ def of_a_quotient(order, seed):
 
 
 @pytest.mark.parametrize("control", [noise, of_low_rank, untrained, of_a_latin_square, memorised, of_a_quotient])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_controls_are_of_no_group(control, seed):
     found = group_of_function(control(12, seed))
     assert not found.is_forming
