@@ -29,7 +29,7 @@ def test_groups_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks("docs/groups.md", "python")
     exec(compile(code, "docs/groups.md", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
-    assert printed[-2:] == ["11 classes of subgroups", "S4 0.0"]
+    assert printed[-3:] == ["11 classes of subgroups", "S4 0.0", "S4 True"]
 
 
 def test_attach_page_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from group_support import LOOP, damaged, isotope, table_of
 
 from spectraledge.algebra import check_group, named_group
-from spectraledge.algebra.nearest_labels import best_labels, improved, random_labels, repaired
+from spectraledge.algebra.nearest_labels import _Known, best_labels, improved, random_labels, repaired
 
 
 @pytest.mark.parametrize("name", ["C9", "C2xC4", "Q8", "D5", "S4", "Aff5", "C3xS3"])
@@ -19,6 +19,26 @@ def test_wrong_and_missing_entries_are_outvoted(name):
     group, labels = repaired(spoiled, order)
     check_group(group)
     np.testing.assert_array_equal(group[np.ix_(labels.rows_M, labels.columns_M)], labels.answers_K[table])
+
+
+@pytest.mark.parametrize("name", ["S4", "C2xC12", "C59"])
+def test_half_of_the_entries_may_be_missing(name):
+    table = isotope(table_of(name), 3)
+    spoiled = np.where(np.random.default_rng(5).random(table.shape) < 0.5, table, -1)
+    group, labels = repaired(spoiled, len(table))
+    check_group(group)
+    np.testing.assert_array_equal(group[np.ix_(labels.rows_M, labels.columns_M)], labels.answers_K[table])
+
+
+def test_places_are_drawn_among_the_known_ones_each_as_often():
+    inside = np.random.default_rng(0).random((6, 9)) < 0.4
+    inside[2] = False
+    lines = np.tile(np.arange(6), 500)
+    drawn = _Known(inside).drawn(lines, np.random.default_rng(1))
+    for line in (0, 1, 3, 4, 5):
+        counts = np.bincount(drawn[:, lines == line].ravel(), minlength=9)
+        assert (counts[~inside[line]] == 0).all()
+        np.testing.assert_allclose(counts[inside[line]], counts.sum() / inside[line].sum(), rtol=0.05)
 
 
 def test_answers_that_no_element_has_are_outvoted():

@@ -1,12 +1,18 @@
-"""`spectraledge discover`: which group a table in a file is."""
+"""`spectraledge discover`: which group a table in a file is, and of which group a trained network's function is."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_support import Command
 
+from spectraledge import RunConfig, named_task
 from spectraledge.algebra import named_group
+from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.tasks import Task
+from spectraledge.training import train_in_folder
 
 
 def relabelled(name, seed):
@@ -95,3 +101,116 @@ def test_what_is_no_table_is_refused(command: Command, tmp_path, content, part):
     done = command("discover", tmp_path / "t.csv")
     assert (done.code, done.out) == (2, "")
     assert part in done.err
+
+
+SQUARES = {"kind": "mlp", "hidden": 256, "activation": "square", "bias": False}
+
+
+def trained(folder: Path, task: Task) -> Path:
+    """A network that learns a + b mod 13 in a hundred steps."""
+    settings = {"loss": "mse", "optimizer": "adam", "weight_decay": 2e-4, "learning_rate": 0.01, "clip_norm": 0}
+    config = RunConfig.for_task(
+        task, SQUARES, **settings, batch_size=0, train_fraction=0.8, steps=240, every=20, seed=1
+    )
+    train_in_folder(folder, config, task)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("runs") / "add", named_task("add", modulus=13))
+
+
+@pytest.mark.parametrize("of", ["function", "change"])
+def test_the_group_of_a_trained_network_is_found_in_its_function_and_how_that_came(command: Command, sums, of):
+    done = command("discover", sums, "--of", of, "--window", 12, "--json")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)
+    assert (found["group"], found["order"], found["searches_alike"], found["null"]["p"]) == ("C13", 13, 5, 1 / 21)
+    assert found["placed"] > 0.5
+    assert found["null"]["high"] < found["unseen_share"] <= 1
+    assert found["known_basis"] == {"name": "sum", "share": pytest.approx(found["share"], rel=0.05)}
+    assert [part["name"][:9] for part in found["representations"]] == ["frequency"] * 6
+    # a + b is a function of the elements' sum.
+    rows, columns = (np.array(found["labels"][name]) for name in ("rows", "columns"))
+    elements = (rows[:, None] + columns) % 13
+    sums_of = np.arange(13)[:, None] + np.arange(13)
+    assert len({(g, s % 13) for g, s in zip(elements.ravel(), sums_of.ravel(), strict=True)}) == 13
+
+
+def test_responses_along_the_edge_are_searched_too(command: Command, sums):
+    found = json.loads(command("discover", sums, "--of", "edge", "--window", 5, "--edge", 2, "--json").out)
+    assert (found["of"], found["nearest"], found["step"]) == ("edge", "C13", 240)
+
+
+def test_it_is_said_in_a_sentence_and_a_few_lines(command: Command, sums, tmp_path):
+    done = command("discover", sums, "--out", tmp_path)
+    said = done.out.splitlines()
+    assert said[0].startswith("at step 240 the function is of the group C13 (order 13): elements found")
+    assert len(said) == 6
+    assert json.loads((tmp_path / "discovery.json").read_text())["group"] == "C13"
+
+
+def test_before_anything_is_learned_there_is_no_group(command: Command, sums):
+    for step in (0, 60):
+        found = json.loads(command("discover", sums, "--step", step, "--json").out)
+        assert (found["group"], found["forming"]) == (None, None)
+    done = command("discover", sums, "--step", 0)
+    assert "at step 0 the function is of no group that can be told, nearest is C13 (order 13)" in done.out
+
+
+def test_a_group_is_forming_while_hardly_an_answer_is_right(command: Command, tmp_path):
+    task, sizes = named_task("add", modulus=17), {"kind": "mlp", "inputs": "embedded", "width": 32, "hidden": 128}
+    settings = {"steps": 160, "every": 160, "batch_size": 0, "learning_rate": 0.02, "train_fraction": 0.8, "seed": 1}
+    train_in_folder(tmp_path / "run", RunConfig.for_task(task, sizes, **settings), task)
+    assert RecordedRun.open(tmp_path / "run").metrics["test_accuracy"].iloc[-1] < 0.1
+    found = json.loads(command("discover", tmp_path / "run", "--json").out)
+    assert (found["group"], found["forming"]) == (None, "C17")
+    assert found["placed"] < 0.5 < found["placed_apart"]
+    said = command("discover", tmp_path / "run").out
+    assert said.startswith("at step 160 the function is becoming one of the group C17 (order 17): ")
+
+
+def test_memorised_answers_are_of_no_group(command: Command, tmp_path):
+    run = trained(tmp_path / "run", named_task("permuted_add", modulus=13))
+    assert RecordedRun.open(run).metrics["train_accuracy"].iloc[-1] > 0.9
+    found = json.loads(command("discover", run, "--json").out)
+    assert (found["group"], found["forming"], found["nearest"]) == (None, None, "C13")
+
+
+def test_neither_answers_nor_the_name_of_the_task_enter(command: Command, sums, monkeypatch):
+    def told_otherwise(folder, patterns=None, *, part=None):
+        run = opened(folder, patterns, part=part)
+        order = np.random.default_rng(0).permutation(len(run.task))
+        wrong = replace(run.task, name="unknown", structure="output", labels_N=run.task.labels_N[order])
+        return replace(run, task=wrong)
+
+    right = json.loads(command("discover", sums, "--json").out)
+    opened = RecordedRun.open
+    monkeypatch.setattr(RecordedRun, "open", told_otherwise)
+    wrong = json.loads(command("discover", sums, "--json").out)
+    assert wrong.pop("known_basis") != right.pop("known_basis")
+    assert wrong == right
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--step", 7], "no snapshot at step 7"),
+        (["--of", "everything"], "unknown function of pairs 'everything': known are function, change, edge"),
+        (["--of", "change", "--window", 99], "window must be in"),
+        (["--labels"], "is a run, in which nothing is named"),
+    ],
+)
+def test_what_a_run_does_not_have_is_refused(command: Command, sums, options, part):
+    done = command("discover", sums, *options)
+    assert (done.code, done.out) == (2, "")
+    assert part in done.err
+
+
+def test_a_folder_that_is_no_run_and_a_step_of_a_table_are_refused(command: Command, tmp_path):
+    assert command("discover", tmp_path).code == 2
+    np.save(tmp_path / "t.npy", named_group("C3").table_MM)
+    done = command("discover", tmp_path / "t.npy", "--step", 5)
+    assert (done.code, done.out) == (2, "")
+    assert "a table has no step" in done.err

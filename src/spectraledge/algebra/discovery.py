@@ -29,7 +29,7 @@ ALL_KNOWN = 32
 _ENOUGH = 0.75
 """Share of entries that agree, from which no other group is tried (our choice: random names lead to fewer)."""
 
-_WORK = 1 << 18
+WORK = 1 << 18
 """Entries of the tables that are compared from random names, over all groups; each at least once (our choice)."""
 
 
@@ -73,7 +73,7 @@ class Discovery:
         return self.changes == 0
 
 
-def discover(table: ArrayLike) -> Discovery:
+def discover(table: ArrayLike, *, work: int = WORK) -> Discovery:
     """Find the group that a table is, a ∘ b = σ(π(a)·τ(b)), or else a nearest one.
 
     Definition: the distance of a table from a group is the least share of its entries to change so that it is the
@@ -86,6 +86,8 @@ def discover(table: ArrayLike) -> Discovery:
 
     Args:
         table: One row and one column for each of M elements; the answers numbered from 0, −1 for a missing entry.
+        work: Entries of the tables that are compared from random names where names are not found otherwise, over all
+            groups; each is tried once at least.
 
     Returns:
         The group, its labels and the distance.
@@ -101,8 +103,8 @@ def discover(table: ArrayLike) -> Discovery:
     if found is not None:
         return _named(table_MM, found[1], trusted_group("", found[0]), is_exact=True)
     all_tried = len(table_MM) <= LARGEST_TRIED
-    compared = _nearest if all_tried else _near
-    agreeing, labels, group = max(compared(table_MM, answers), key=lambda each: each[0])
+    near = _nearest(table_MM, answers) if all_tried else _near(table_MM, answers, work)
+    agreeing, labels, group = max(near, key=lambda each: each[0])
     changes = table_MM.size - agreeing
     return _named(table_MM, labels, group, is_exact=all_tried or 2 * changes <= separation(len(table_MM)))
 
@@ -137,7 +139,7 @@ def _nearest(table_MM: Ints, answers: int) -> Iterator[tuple[int, Labels, Group]
         yield (*best_labels(group, table_MM, answers), group)
 
 
-def _near(table_MM: Ints, answers: int) -> Iterator[tuple[int, Labels, Group]]:
+def _near(table_MM: Ints, answers: int, work: int) -> Iterator[tuple[int, Labels, Group]]:
     """Groups near a table: how many entries agree, the labels, the group."""
     order = len(table_MM)
     found = repaired(table_MM, answers)
@@ -149,7 +151,7 @@ def _near(table_MM: Ints, answers: int) -> Iterator[tuple[int, Labels, Group]]:
             return
     generator = numpy_generator(0, "names to begin with")
     groups = _known_groups(order)
-    for _ in range(max(1, _WORK // (order**2 * len(groups)))):
+    for _ in range(max(1, work // (order**2 * len(groups)))):
         for group in groups:
             yield (*improved(group, table_MM, random_labels(order, answers, generator)), group)
 

@@ -64,17 +64,37 @@ def _voted(table_MM: Ints, generator: np.random.Generator) -> Ints:
     column_of_MK[rows, table_MM[rows, columns]] = columns
     row_of_MK[columns, table_MM[rows, columns]] = rows
     voted_MM = np.empty_like(table_MM)
-    places_M = np.arange(order) * (order + 1)
+    places_M, elements_M = np.arange(order) * (order + 1), np.arange(order)
+    # Where a corner may be chosen, it is one that is known: with half of the entries missing few others would be left.
+    known_columns, known_rows = _Known(table_MM >= 0), _Known((table_MM >= 0).T)
+    rows_with = _Known((column_of_MK[:-1, :-1] >= 0).T)
     for a in range(order):
-        a_prime, b_prime, c_prime = generator.integers(order, size=(3, _VOTES, order))
+        a_prime = known_rows.drawn(elements_M, generator)
+        b_prime = known_columns.drawn(np.full(order, a), generator)
+        answers_VM = table_MM[a_prime, elements_M]
+        c_prime = rows_with.drawn(answers_VM, generator)
         d_prime = column_of_MK[c_prime, table_MM[a_prime, b_prime]]
-        d = column_of_MK[c_prime, table_MM[a_prime, np.arange(order)]]
+        d = column_of_MK[c_prime, answers_VM]
         c = row_of_MK[d_prime, table_MM[a, b_prime]]
         said_VM = np.concatenate([padded_MM[c, d], table_MM[a : a + 1]])
         # What is missing is counted in a place of its own, behind all answers.
         counts_MK = np.bincount((places_M + said_VM % (order + 1)).ravel(), minlength=order * (order + 1))
         voted_MM[a] = counts_MK.reshape(order, -1)[:, :order].argmax(axis=1)
     return voted_MM
+
+
+class _Known:
+    """Places in each line of a table, of which random ones are drawn."""
+
+    def __init__(self, inside_XY: NDArray[np.bool_]) -> None:
+        self.counts_X = inside_XY.sum(axis=1)
+        self.places_XY = np.argsort(~inside_XY, axis=1, kind="stable")
+
+    def drawn(self, lines: Ints, generator: np.random.Generator) -> Ints:
+        """A place for each vote and line; any place of a line that has none."""
+        chance = generator.random((_VOTES, lines.shape[-1]))
+        places: Ints = self.places_XY[lines, (chance * self.counts_X[lines]).astype(np.int64)]
+        return places
 
 
 def improved(group: Group, table_MM: Ints, labels: Labels) -> tuple[int, Labels]:

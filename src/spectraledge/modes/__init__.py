@@ -21,6 +21,7 @@ from spectraledge.modes.functional_pca import (
     held_shares,
     split_half,
 )
+from spectraledge.modes.group_of_function import FunctionGroup, group_of_function
 from spectraledge.modes.measures import Peak, chance_share, energy_share, field, peak
 from spectraledge.modes.module_responses import Method, ModuleResponses, readouts_of_module, responses_of_module
 from spectraledge.modes.module_snapshots import ModuleWindow
@@ -51,6 +52,7 @@ from spectraledge.modes.waves import Wave, wave
 __all__ = [
     "Basis",
     "ComponentTest",
+    "FunctionGroup",
     "FunctionalComponents",
     "Growth",
     "Inputs",
@@ -75,6 +77,7 @@ __all__ = [
     "field",
     "functional_components",
     "functions_holding",
+    "group_of_function",
     "grouping_basis",
     "growth",
     "held_shares",
