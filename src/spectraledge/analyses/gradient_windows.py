@@ -111,7 +111,7 @@ def gradient_windows(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Dat
             found = window_directions(source.rows_WP, center=window.center, storage_noise=source.noise)
             spectrum = Spectrum.of(found.eigenvalues_K, len(source.rows_WP), center=window.center)
             label = {"step": step, **source._asdict()}
-            edge = edge_table([step], spectrum, torch.empty(0, 2, device="cpu"))
+            edge = edge_table([step], spectrum, torch.empty(0, 2, dtype=torch.float64, device="cpu"))
             edges = [one.vectors_KP[: settings.edge] for one in (window.directions, found)]
             edge["with_updates"] = np.square(span_cosines(*edges)).mean() if len(edges[1]) else np.nan
             for table, made in (

@@ -106,7 +106,10 @@ class AlarmRun:
             top = top[(top["vector"] == "hessian") & (top["number"] == 1) & (top["direction"] == 0)]
             bent = {name: (defects, name) for name in CURVATURES[:-1]} | {CURVATURES[-1]: (top, "value")}
             for name, (table, column) in bent.items():
-                series[name, 0] = table["step"].tolist(), torch.tensor(table[column].to_numpy(np.float64))
+                series[name, 0] = (
+                    table["step"].tolist(),
+                    torch.from_numpy(table[column].to_numpy(np.float64, copy=True)),
+                )
         grokked = Manifest.read(folder).grokked_step
         return cls(folder.name, config.task, config.weight_decay, config.seed, grokked, series)
 
