@@ -1,6 +1,5 @@
 """`spectraledge ablate`: what a trained network loses when moves of its run are taken back."""
 
-from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
@@ -8,13 +7,12 @@ import typer
 
 from spectraledge.analyses.ablation import ABLATED_FUNCTIONS, ABLATING, ABLATION, ablation_sentence
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.analyses.stamps import measure
-from spectraledge.cli.options import Center, Json, Out, Params, Seed, Step, Threads, Window, show, use_threads
-from spectraledge.studies.belonging import check_place
+from spectraledge.cli.one_analysis import measured, show_found
+from spectraledge.cli.options import Center, Json, Out, Params, RunFolder, Seed, Step, Threads, Window, use_threads
 
 
 def ablate(
-    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    folder: RunFolder,
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,
@@ -31,19 +29,11 @@ def ablate(
     settings = AnalysisConfig.checked(
         step=step, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
     )
-    if out is None:
-        check_place(folder, ABLATING, settings)
-    tables = measure(folder, ABLATING, settings, into=out)
+    tables = measured(folder, ABLATING, settings, out)
     found = ablation_sentence(tables[ABLATION.name])
-    if not as_json:
-        for name, by in ((ABLATION.name, ["kind", "amount"]), (ABLATED_FUNCTIONS.name, ["subspace", "what", "kind"])):
-            typer.echo(_printed(tables[name], by) + "\n")
-        typer.echo(found)
-    place = out or folder
-    show(
-        {**{name: str(place / f"{name}.parquet") for name in tables}, **({"found": found} if as_json else {})},
-        as_json=as_json,
-    )
+    shown = [(ABLATION.name, ["kind", "amount"]), (ABLATED_FUNCTIONS.name, ["subspace", "what", "kind"])]
+    printed = [_printed(tables[name], by) for name, by in shown]
+    show_found(printed, found, tables, out or folder, as_json=as_json)
 
 
 def _printed(table: pd.DataFrame, by: list[str]) -> str:

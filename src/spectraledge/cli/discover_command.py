@@ -61,8 +61,8 @@ def discover(
         found = group_of_function(seen.values_MMD, held_out=seen.unseen_MM, nulls=nulls, seed=seed)
         result, said, shown = _of_network(seen, of, found)
     else:
-        if step is not None:
-            raise InputError(f"{source} is no run folder, and a table has no step: leave out --step")
+        if step is not None or of != "function":
+            raise InputError(f"{source} is no run folder, and a table has no steps: leave out --step and --of")
         file = read_table_file(source, square=True, labels=labels)
         if file.named != "none":
             remark(f"the first of the table's {file.named} holds names; --no-labels reads it as answers")

@@ -1,7 +1,6 @@
 """`spectraledge fork`: branches of a recorded run that part at a step, each with one thing changed."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from spectraledge.analyses.branches import BRANCHES, branch_groupings, branch_sentence, branch_table
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.cli.options import MOST_THREADS, Json, Out, Params, Seed, progress_console, remark, show, use_threads
+from spectraledge.cli.options import (
+    MOST_THREADS,
+    Json,
+    Out,
+    Params,
+    RunFolder,
+    Seed,
+    progress_console,
+    remark,
+    show,
+    use_threads,
+)
 from spectraledge.files import write_table
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.training import Intervention, train_in_folder
@@ -20,7 +30,7 @@ from spectraledge.training.step_rules import OPTIMIZERS
 
 
 def fork(
-    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    folder: RunFolder,
     step: Annotated[int, typer.Option(help="Snapshot at which branches part.")],
     out: Out = None,
     seed: Seed = 42,

@@ -1,23 +1,31 @@
 """`spectraledge gradients` and `spectraledge curvature`: what updates come from, and what they run through."""
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
-from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.curvature import CURVATURE, DEFECTS, LEADERS, curvature_sentence
 from spectraledge.analyses.gradient_windows import COMPARING_GRADIENTS, EDGES, SELECTED, gradient_sentence
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.analyses.stamps import measure
-from spectraledge.cli.options import Center, Json, Out, Params, Seed, Step, Stride, Threads, Window, show, use_threads
-from spectraledge.studies.belonging import check_place
+from spectraledge.cli.one_analysis import measured, show_found
+from spectraledge.cli.options import (
+    Center,
+    Json,
+    Out,
+    Params,
+    RunFolder,
+    Seed,
+    Step,
+    Stride,
+    Threads,
+    Window,
+    use_threads,
+)
 
 
 def gradients(
-    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    folder: RunFolder,
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,
@@ -35,16 +43,16 @@ def gradients(
     settings = AnalysisConfig.checked(
         step=step, stride=stride, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
     )
-    tables = _measured(folder, COMPARING_GRADIENTS, settings, out)
+    tables = measured(folder, COMPARING_GRADIENTS, settings, out)
     selected, edges = tables[SELECTED.name], tables[EDGES.name]
     last = selected[selected["step"] == selected["step"].max()].merge(edges, on=["step", "source", "part", "draw"])
     columns = ["ratio", "energy_share", "next_edge", "k_star", "with_updates"]
     means = last.groupby(["source", "part", "functions"], sort=False)[columns].mean().reset_index()
-    _show(tables, means, gradient_sentence(selected), out or folder, as_json)
+    show_found([_printed(means)], gradient_sentence(selected), tables, out or folder, as_json=as_json)
 
 
 def curvature(
-    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    folder: RunFolder,
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,
@@ -64,22 +72,13 @@ def curvature(
     settings = AnalysisConfig.checked(
         step=step, stride=stride, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
     )
-    tables = _measured(folder, CURVATURE, settings, out)
+    tables = measured(folder, CURVATURE, settings, out)
     leaders = tables[LEADERS.name]
     of_edge = leaders[(leaders["direction"] == 0) & (leaders["step"] == leaders["step"].max())]
     shown = of_edge[["vector", "number", "value", "overlap", "span", "span_high", "random_high"]]
-    _show(tables, shown, curvature_sentence(tables[DEFECTS.name], leaders), out or folder, as_json)
+    found = curvature_sentence(tables[DEFECTS.name], leaders)
+    show_found([_printed(shown)], found, tables, out or folder, as_json=as_json)
 
 
-def _measured(folder: Path, analysis: Analysis, settings: AnalysisConfig, out: Path | None) -> dict[str, pd.DataFrame]:
-    if out is None:
-        check_place(folder, analysis, settings)
-    return measure(folder, analysis, settings, into=out)
-
-
-def _show(tables: Iterable[str], shown: pd.DataFrame, found: str, place: Path, as_json: bool) -> None:
-    if not as_json:
-        typer.echo(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
-        typer.echo("\n" + found)
-    paths = {name: str(place / f"{name}.parquet") for name in tables}
-    show({**paths, **({"found": found} if as_json else {})}, as_json=as_json)
+def _printed(table: pd.DataFrame) -> str:
+    return table.to_string(index=False, float_format=lambda value: f"{value:.3g}")

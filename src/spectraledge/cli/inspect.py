@@ -21,6 +21,7 @@ from spectraledge.cli.options import (
     Key,
     Out,
     Params,
+    RunFolder,
     Seed,
     Step,
     StepPattern,
@@ -161,7 +162,7 @@ def analyze(
 
 
 def modes(
-    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    folder: RunFolder,
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,

@@ -10,6 +10,7 @@ import torch
 import typer
 from rich.console import Console
 
+RunFolder = Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of every random stream.")]
 NoSeed = Annotated[

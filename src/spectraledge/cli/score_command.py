@@ -11,7 +11,19 @@ from spectraledge.analyses.score import GROWING, SCORING, state_of_control
 from spectraledge.analyses.score_findings import carried_sentence, score_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
-from spectraledge.cli.options import Center, Json, Out, Params, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.cli.options import (
+    Center,
+    Json,
+    Out,
+    Params,
+    RunFolder,
+    Seed,
+    Threads,
+    Window,
+    remark,
+    show,
+    use_threads,
+)
 from spectraledge.files import write_table
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.report.score_page import scored, write_score_page
@@ -21,7 +33,7 @@ from spectraledge.trajectory import Manifest
 
 
 def score(
-    folder: Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")],
+    folder: RunFolder,
     out: Out = None,
     seed: Seed = 42,
     as_json: Json = False,

@@ -5,7 +5,7 @@ direction then costs little more than the products of its tangents.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -43,12 +43,7 @@ def residual_tangents(
 
     Cost: beside the result memory for 2·heads·(V² + 2·V·D) numbers per direction, where one moves the first layer.
     """
-    found = parameters["norm.weight"].new_empty(_count(directions), len(tokens_NL), config.width)
-    with torch.no_grad():
-        for place, layers, reads, moving in _batches(config, parameters, directions, tokens_NL):
-            for k, (direction, table) in enumerate(moving):
-                found[k, place] = _along(layers, direction, table.attended(reads) if table else None)
-    return found
+    return _each_along(config, parameters, directions, tokens_NL, _along, config.width)
 
 
 def head_tangents(
@@ -66,38 +61,34 @@ def head_tangents(
         Tensor (K, N, depth·heads·D), layers first: derivatives of `HeadOutputs`.
     """
     size = config.depth * config.heads * config.width
-    found = parameters["norm.weight"].new_empty(_count(directions), len(tokens_NL), size)
-    with torch.no_grad():
-        for place, layers, reads, moving in _batches(config, parameters, directions, tokens_NL):
-            for k, (direction, table) in enumerate(moving):
-                found[k, place] = _heads_along(layers, direction, table, reads)
-    return found
+    return _each_along(config, parameters, directions, tokens_NL, _heads_along, size)
 
 
-_Moving = list[tuple[dict[str, Tensor], "_FirstTable | None"]]
-"""Every direction, as it acts on normalised rows, and its table of the first layer, where it moves its attention."""
-
-
-def _count(directions: Mapping[str, Tensor]) -> int:
-    return len(next(iter(directions.values())))
-
-
-def _batches(
-    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
-) -> Iterator[tuple[slice, "list[_Layer]", "_FirstReads", _Moving]]:
-    """Evaluate the network at a batch of inputs after another, and say what every direction needs there."""
+def _each_along(
+    config: TransformerConfig,
+    parameters: Mapping[str, Tensor],
+    directions: Mapping[str, Tensor],
+    tokens_NL: Tensor,
+    along: "_Along",
+    size: int,
+) -> Tensor:
+    """Take the tangent along every direction, (K, N, size), at a batch of inputs after another."""
     assert has_tangents(config, directions)
-    count = _count(directions)
-    weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
-    folded = _behind_norms(weights, parameters, directions)
-    tables: list[_FirstTable | None] = [*_first_tables(weights, folded, count)] or [None] * count
-    moving = [({name: value[k] for name, value in folded.items()}, tables[k]) for k in range(count)]
-    size = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
-    for start in range(0, len(tokens_NL), size):
-        place = slice(start, start + size)
-        row_of = rows_of(config, tokens_NL[None, place])
-        layers = _layers(weights, row_of)
-        yield place, layers, _FirstReads.of(config, tokens_NL[place], row_of, layers[0]), moving
+    count = len(next(iter(directions.values())))
+    found = parameters["norm.weight"].new_empty(count, len(tokens_NL), size)
+    batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
+    with torch.no_grad():
+        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
+        folded = _behind_norms(weights, parameters, directions)
+        tables: list[_FirstTable | None] = [*_first_tables(weights, folded, count)] or [None] * count
+        one_by_one = [{name: value[k] for name, value in folded.items()} for k in range(count)]
+        for tokens, place in zip(torch.split(tokens_NL, batch), torch.split(found, batch, dim=1), strict=True):
+            row_of = rows_of(config, tokens[None])
+            layers = _layers(weights, row_of)
+            reads = _FirstReads.of(config, tokens, row_of, layers[0])
+            for k, direction in enumerate(one_by_one):
+                place[k] = along(layers, direction, tables[k], reads)
+    return found
 
 
 @dataclass(frozen=True)
@@ -254,12 +245,14 @@ def _moved_scores(query_key: Tensor, moved: Tensor, heads: int) -> Tensor:
     return torch.stack([from_first, from_second]).flatten(2).permute(2, 0, 1).contiguous()
 
 
-def _along(layers: list[_Layer], direction: Mapping[str, Tensor], moved: Tensor | None) -> Tensor:
-    """Return the tangent of the stream at position 0, (n, D), along one direction.
+_Along = Callable[[list[_Layer], Mapping[str, Tensor], _FirstTable | None, _FirstReads], Tensor]
 
-    `moved` is that of the stream behind the first layer's attention, (Q·n, D), if any.
-    """
-    stream = _behind_feed_forward(layers[0], moved)
+
+def _along(
+    layers: list[_Layer], direction: Mapping[str, Tensor], table: _FirstTable | None, reads: _FirstReads
+) -> Tensor:
+    """Return the tangent of the stream at position 0, (n, D), along one direction."""
+    stream = _behind_feed_forward(layers[0], table.attended(reads) if table else None)
     for layer in layers[1:]:
         moved = _behind_attention(layer, direction, stream, _moved_mix(layer, direction, stream))
         stream = _behind_feed_forward(layer, moved)
@@ -268,7 +261,7 @@ def _along(layers: list[_Layer], direction: Mapping[str, Tensor], moved: Tensor 
 
 
 def _heads_along(
-    layers: list[_Layer], direction: Mapping[str, Tensor], table: "_FirstTable | None", reads: _FirstReads
+    layers: list[_Layer], direction: Mapping[str, Tensor], table: _FirstTable | None, reads: _FirstReads
 ) -> Tensor:
     """Return the tangents of what heads add to the stream at position 0, (n, depth·heads·D), along one direction."""
     count, heads, width = len(reads.pairs), reads.gate_slope.shape[-1], layers[0].weights.output.shape[-1]

@@ -144,10 +144,9 @@ def key_frequencies(
         raise InputError(f"basis {basis.name!r} has no frequencies: use a grouping of order 2 or more")
     share_KS = shares(basis.energies(response_KND), basis).share_KS
     share_KF = share_KS[:, family]
-    centred_KnD = np.stack([basis.centred(response_ND)[1] for response_ND in response_KND])
-    least_KF = share_KF * np.square(centred_KnD).sum((1, 2))[:, None]
     # All responses side by side: a permutation deals them out together.
-    beside_nX = centred_KnD.transpose(1, 0, 2).reshape(basis.size, -1)
+    beside_nX = np.hstack([basis.centred(response_ND)[1] for response_ND in response_KND])
+    least_KF = share_KF * np.square(beside_nX).sum(0).reshape(len(response_KND), -1).sum(1, keepdims=True)
     inner_FR = basis.subspace_R == np.arange(1, len(basis.subspaces) - 1)[:, None]
     exceeded_KF = np.zeros(share_KF.shape)
     for start in range(0, permutations, _TOGETHER):

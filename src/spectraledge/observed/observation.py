@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spectraledge.memory import check_memory
@@ -186,15 +187,17 @@ def each_response(
     window_KND = network.responses(vectors_KP[:count], readout) if count else None
     if window_KND is not None:
         yield range(count), window_KND
-    weights_KW = vectors_KP @ vectors_KP[:count].T
-    is_mixed_K = ((vectors_KP - weights_KW @ vectors_KP[:count]).norm(dim=1) <= _OUTSIDE).tolist()
-    for is_mixed, alike in groupby(range(count, len(vectors_KP)), key=is_mixed_K.__getitem__):
+    span = directions.places("span")
+    weights_BW = vectors_KP[span] @ vectors_KP[:count].T
+    outside_B = (vectors_KP[span] - weights_BW @ vectors_KP[:count]).norm(dim=1).tolist()
+    weights = {row: one for row, one, outside in zip(span, weights_BW, outside_B, strict=True) if outside <= _OUTSIDE}
+    for is_mixed, alike in groupby(range(count, len(vectors_KP)), key=weights.__contains__):
         stretch = list(alike)
         for start in stretch[::_CHUNK]:
             rows = range(start, min(start + _CHUNK, stretch[-1] + 1))
             if is_mixed and window_KND is not None:
-                weights_BW = weights_KW[start : rows.stop].to(network.dtype).numpy()
-                yield rows, np.tensordot(weights_BW, window_KND, 1)
+                mixing_BW = torch.stack([weights[row] for row in rows]).to(network.dtype).numpy()
+                yield rows, np.tensordot(mixing_BW, window_KND, 1)
             else:
                 yield rows, network.responses(vectors_KP[start : rows.stop], readout)
 
