@@ -80,6 +80,52 @@ class PlainLoop:
         torch.save(self.model.state_dict(), Path(self.folder.name) / f"{self.step}.pt")
 
 
+class PlainPerceptron(nn.Module):
+    """One hidden layer on two tokens, as one-hot vectors without biases, or embedded."""
+
+    def __init__(self, tokens: int, hidden: int, width: int = 0) -> None:
+        super().__init__()
+        self.tokens = tokens
+        self.embedding = nn.Embedding(tokens, width) if width else None
+        self.first = nn.Linear(2 * (width or tokens), hidden, bias=bool(width))
+        self.head = nn.Linear(hidden, tokens, bias=bool(width))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.embedding is None:
+            return self.head(self.first(inputs).square())
+        return self.head(F.relu(self.first(self.embedding(inputs).flatten(1))))
+
+
+class PlainPerceptronLoop:
+    """Every training pair at every step, made into tensors once; cross-entropy and AdamW, or squared error and Adam."""
+
+    def __init__(self, table: np.ndarray, fraction: float, hidden: int, width: int = 0) -> None:
+        torch.manual_seed(0)
+        tokens = len(table)
+        pairs = torch.cartesian_prod(torch.arange(tokens), torch.arange(tokens))
+        kept = torch.randperm(len(pairs))[: int(fraction * len(pairs))]
+        self.labels = torch.from_numpy(table).flatten()[kept].long()
+        self.model = PlainPerceptron(tokens, hidden, width)
+        self.inputs = pairs[kept] if width else F.one_hot(pairs[kept], tokens).flatten(1).float()
+        self.target = F.one_hot(self.labels, tokens) - 1 / tokens
+        if width:
+            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, weight_decay=1.0)
+        else:
+            self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, weight_decay=2e-4)
+
+    def advance(self, steps: int) -> None:
+        for _ in range(steps):
+            logits = self.model(self.inputs)
+            if self.model.embedding is None:
+                gaps = logits - logits.mean(-1, keepdim=True) - self.target
+                loss = gaps.square().sum(-1).mean()
+            else:
+                loss = F.cross_entropy(logits, self.labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+
 def svd_per_window(updates_TP: np.ndarray, window: int) -> np.ndarray:
     """Squared singular values of every trailing window."""
     windows = range(len(updates_TP) - window + 1)

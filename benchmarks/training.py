@@ -10,10 +10,11 @@ from pathlib import Path
 
 import joblib
 import torch
-from baselines import PlainLoop
+from baselines import PlainLoop, PlainPerceptronLoop
 from measuring import Row, gemm_rate, in_turn, row, seconds
 
 from spectraledge import RunConfig, Trainer, named_task
+from spectraledge.tasks import task_from_source
 from spectraledge.training import Member, RunFolder, Stack
 
 STEP_FLOP = 1.05e9
@@ -49,6 +50,30 @@ def one_run(engine: str, repeats: int) -> Row:
     return row(
         f"training: 100 steps, evaluation, recording ({engine})", before, after, ratio, limit, "GEMM rate", **more
     )
+
+
+def perceptron(engine: str, repeats: int, *, embedded: bool) -> Row:
+    """Steps of all training pairs at once: of the network on S5 after Chughtai et al. 2023, or that of Tian 2025."""
+    if embedded:
+        task, name, steps = task_from_source("group:S5"), "S5, embedded, ReLU, 128 neurons, 5,760 pairs a step", 10
+        model = {"kind": "mlp", "inputs": "embedded", "width": 256, "hidden": 128}
+        chosen: dict[str, object] = {"betas": (0.9, 0.999)}
+    else:
+        task, name, steps = named_task("add", modulus=71), "a + b mod 71, x², 2,048 neurons, 2,016 pairs a step", 5
+        model = {"kind": "mlp", "hidden": 2048, "activation": "square", "bias": False}
+        chosen = {"betas": (0.9, 0.999), "loss": "mse", "optimizer": "adam", "weight_decay": 2e-4}
+    chosen |= {"batch_size": 0, "train_fraction": 0.4, "clip_norm": 0.0, "learning_rate": 1e-3, "engine": engine}
+    ours = Trainer(RunConfig.for_task(task, model, steps=1_000_000, **chosen), task)
+    table = task.labels_N.reshape(task.modulus, task.modulus)
+    plain = PlainPerceptronLoop(table, 0.4, model["hidden"], model.get("width", 0))
+    for loop in (plain, ours):
+        loop.advance(steps)
+    rates = [gemm_rate(torch.float32)]
+    before, after, ratio = in_turn(lambda: plain.advance(steps), lambda: ours.advance(steps), repeats)
+    rates.append(gemm_rate(torch.float32))
+    products = len(ours.split.train_T) + 2 * model.get("width", 0)
+    limit = steps * 6 * products * model["hidden"] * task.modulus / statistics.mean(rates)
+    return row(f"training: {steps} steps of a perceptron ({name}; {engine})", before, after, ratio, limit, "GEMM rate")
 
 
 def recording(repeats: int = 5) -> Row:
@@ -135,5 +160,8 @@ def _per_step(stack: Stack, steps: int = 20) -> float:
 
 
 def rows(repeats: int = 5) -> list[Row]:
-    found = [one_run("eager", repeats), one_run("compiled", repeats), recording()]
+    engines = "eager", "compiled"
+    found = [one_run(engine, repeats) for engine in engines]
+    found += [perceptron(engine, repeats, embedded=embedded) for embedded in (True, False) for engine in engines]
+    found.append(recording())
     return found + beside_each_other()

@@ -8,7 +8,8 @@ from pydantic import Discriminator, Tag
 
 from spectraledge.errors import InputError
 from spectraledge.models.architecture import Architecture
-from spectraledge.models.mlp import MLPArchitecture, MLPConfig
+from spectraledge.models.mlp import MLPConfig
+from spectraledge.models.pair_mlp import MLPArchitecture
 from spectraledge.models.pair_transformer import PairTransformer
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.models.user_modules import ModuleConfig, file_digest, user_architecture

@@ -1,8 +1,6 @@
 """A multilayer perceptron on pairs of tokens."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -11,12 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spectraledge.errors import InputError
-from spectraledge.models.architecture import Parameters, rows_of_their_own
 from spectraledge.models.module_tensors import normal_embedding
-from spectraledge.models.modules import ModuleArchitecture
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "square": torch.square}
+ActivationName = Literal["relu", "gelu", "square"]
+
+ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "square": torch.square,
+}
 
 
 class MLPConfig(BaseModel):
@@ -44,7 +45,7 @@ class MLPConfig(BaseModel):
     width: int = Field(default=128, gt=0)
     depth: int = Field(default=1, gt=0)
     hidden: int = Field(default=256, gt=0)
-    activation: Literal["relu", "gelu", "square"] = "relu"
+    activation: ActivationName = "relu"
     bias: bool = True
 
     @model_serializer(mode="wrap")
@@ -89,38 +90,3 @@ class MLP(nn.Module):
             hidden = ACTIVATIONS[self.config.activation](layer(hidden))
         logits: Tensor = self.head(hidden)
         return logits
-
-
-@dataclass(frozen=True)
-class MLPArchitecture(ModuleArchitecture):
-    """Perceptrons of one size; what the head reads are the neurons of the last hidden layer."""
-
-    @classmethod
-    def of(cls, config: MLPConfig) -> "MLPArchitecture":
-        """Make it for a configuration; no weights are allocated."""
-        with torch.device("meta"):
-            network = MLP(config)
-        return cls(config.label, partial(MLP, config), network, config.tokens, config.answers)
-
-    @property
-    def watched(self) -> tuple[str, ...]:
-        """The hidden layers' matrices."""
-        return ("layers.*.weight",)
-
-    def still(self, parameters: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
-        """Evaluate one network."""
-        found = super().still(parameters, pairs_N2)
-        return {**found, "neurons": found["residual"]}
-
-    def token_table(self, parameters: Parameters) -> Tensor:
-        """Return the embedding, or the first layer's weights on the first token's one-hot vector."""
-        if "embedding.weight" in parameters:
-            return parameters["embedding.weight"]
-        return parameters["layers.0.weight"][:, : self.tokens].t()
-
-    def embedded_logits(self, parameters: Parameters, vectors_N2D: Tensor) -> Tensor:
-        """Answer inputs by their embeddings."""
-        if "embedding.weight" not in parameters:
-            raise InputError("this network reads one-hot vectors and has no embeddings: make it with inputs='embedded'")
-        table, inputs_N2 = rows_of_their_own(vectors_N2D)
-        return self.still({**parameters, "embedding.weight": table}, inputs_N2)["logits"]

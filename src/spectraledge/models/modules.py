@@ -100,11 +100,11 @@ class ModuleArchitecture:
         """Return the tokens by position."""
         return pairs_SN2.transpose(1, 2)
 
-    def prepare(self, parameters: Parameters) -> Parameters:
+    def prepare(self, parameters: Parameters) -> Any:
         """Return the parameters."""
         return parameters
 
-    def logits(self, prepared: Parameters, inputs_S2N: Tensor) -> Tensor:
+    def logits(self, prepared: Any, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""
         logits_SNOC: Tensor = self._each(self._answers, prepared, inputs_S2N)
         return logits_SNOC
@@ -128,11 +128,7 @@ class ModuleArchitecture:
 
     def read(self, readout: ReadoutName) -> ReadOut:
         """Return a read-out."""
-        if readout not in self.readouts:
-            raise InputError(
-                f"{self.label} has no read-out {readout!r}, only {', '.join(self.readouts)}"
-                + ("" if self.head_module else ": return what an nn.Linear gives, and its input is the residual")
-            )
+        self.check_readout(readout)
 
         def read(parameters: Parameters, pairs_N2: Tensor) -> Tensor:
             logits_NOC, residual = self._seen(parameters, pairs_N2)
@@ -141,6 +137,14 @@ class ModuleArchitecture:
             return (logits_NOC - logits_NOC.mean(-1, keepdim=True)).flatten(1)
 
         return read
+
+    def check_readout(self, readout: ReadoutName) -> None:
+        """Refuse a read-out that it does not have."""
+        if readout not in self.readouts:
+            raise InputError(
+                f"{self.label} has no read-out {readout!r}, only {', '.join(self.readouts)}"
+                + ("" if self.head_module else ": return what an nn.Linear gives, and its input is the residual")
+            )
 
     def follows(self, names: Iterable[str]) -> bool:
         """Tell whether the head stays where it is."""

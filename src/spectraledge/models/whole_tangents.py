@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from spectraledge.models.architecture import ReadoutName
+from spectraledge.models.moved_linear import MovedLinear, each_direction, sum_of
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Trace, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
-from spectraledge.products import multiply, multiply_into
 
 _BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
@@ -41,10 +41,9 @@ def whole_tangents(
     Returns:
         Tensor (K, N, D), or (K, N, answers·tokens) of the logits, of the parameters' type and on their device.
     """
-    count = len(next(iter(directions.values())))
-    moving = [{name: value[k] for name, value in directions.items() if value[k].any()} for k in range(count)]
+    moving = each_direction(directions)
     size = config.answers * config.tokens if readout == "logits" else config.width
-    found_KND = parameters["norm.weight"].new_zeros(count, len(tokens_NL), size)
+    found_KND = parameters["norm.weight"].new_zeros(len(moving), len(tokens_NL), size)
     with torch.no_grad():
         weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
         moved = [_Moved.of(config, parameters, direction) for direction in moving]
@@ -63,51 +62,6 @@ def whole_tangents(
 
 
 @dataclass(frozen=True)
-class _Affine:
-    """How a linear layer moves, the LayerNorm before it folded in; None for what does not."""
-
-    weight: Tensor | None = None
-    bias: Tensor | None = None
-
-    @classmethod
-    def of(
-        cls, parameters: Mapping[str, Tensor], direction: Mapping[str, Tensor], linear: str, norm: str = ""
-    ) -> "_Affine":
-        weight, bias = direction.get(f"{linear}.weight"), direction.get(f"{linear}.bias")
-        if not norm:
-            return cls(weight, bias)
-        matrix, scale, shift = (parameters[name] for name in (f"{linear}.weight", f"{norm}.weight", f"{norm}.bias"))
-        moved_scale, moved_shift = direction.get(f"{norm}.weight"), direction.get(f"{norm}.bias")
-        return cls(
-            _sum(None if weight is None else weight * scale, None if moved_scale is None else matrix * moved_scale),
-            _sum(
-                bias,
-                None if weight is None else weight @ shift,
-                None if moved_shift is None else matrix @ moved_shift,
-            ),
-        )
-
-    @property
-    def moves(self) -> bool:
-        """Whether it moves at all."""
-        return self.weight is not None or self.bias is not None
-
-    def rows(self, start: int, stop: int | None = None) -> "_Affine":
-        """The part that computes some of the outputs."""
-        weight, bias = (None if part is None else part[start:stop] for part in (self.weight, self.bias))
-        return _Affine(weight, bias)
-
-    def through(self, still: Tensor, matrix: Tensor, moved: Tensor | None) -> Tensor | None:
-        """Tangent of the layer's output: of its input, `moved`, by its matrix, and its own at what is `still`."""
-        total = None if moved is None else multiply(moved, matrix)
-        if self.weight is not None:
-            total = multiply_into(total, still, self.weight)
-        if self.bias is None:
-            return total
-        return self.bias.expand(len(still), -1).clone() if total is None else total.add_(self.bias)
-
-
-@dataclass(frozen=True)
 class _Moved:
     """One direction, as it acts on normalised rows.
 
@@ -120,8 +74,8 @@ class _Moved:
     """
 
     table: Tensor | None
-    layers: tuple[tuple[_Affine, _Affine, _Affine, _Affine], ...]
-    head: _Affine
+    layers: tuple[tuple[MovedLinear, MovedLinear, MovedLinear, MovedLinear], ...]
+    head: MovedLinear
     scale: Tensor | None
     shift: Tensor | None
 
@@ -130,13 +84,13 @@ class _Moved:
         cls, config: TransformerConfig, parameters: Mapping[str, Tensor], direction: Mapping[str, Tensor]
     ) -> "_Moved":
         position, token = direction.get("position_embedding"), direction.get("token_embedding.weight")
-        table = _sum(
+        table = sum_of(
             None if position is None else position.unsqueeze(1).expand(-1, config.tokens, -1),
             None if token is None else token.unsqueeze(0).expand(2, -1, -1),
         )
 
-        def affine(linear: str, norm: str = "") -> _Affine:
-            return _Affine.of(parameters, direction, linear, norm)
+        def affine(linear: str, norm: str = "") -> MovedLinear:
+            return MovedLinear.of(parameters, direction, linear, norm)
 
         names = [f"layers.{depth}" for depth in range(config.depth)]
         return cls(
@@ -170,10 +124,10 @@ def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) 
             mixed = _mixed(seen, *parts)
         count = seen.mixed.shape[1]
         stream = None if stream is None else stream[:count]
-        stream = _sum(stream, output.through(seen.mixed[0], layer.output[0], mixed))
+        stream = sum_of(stream, output.through(seen.mixed[0], layer.output[0], mixed))
         hidden = up.through(seen.norm2.out[0], layer.up.weight[0], _transported(seen.norm2, stream))
         hidden = None if hidden is None else hidden.mul_(slopes[depth])
-        stream = _sum(stream, down.through(seen.active[0], layer.down[0], hidden))
+        stream = sum_of(stream, down.through(seen.active[0], layer.down[0], hidden))
     return stream
 
 
@@ -193,11 +147,11 @@ def _read(
         logits = moved.head.through(trace.norm.out[0], weights.head.weight[0], normed)
         return None if logits is None else logits - logits.mean(-1, keepdim=True)
     scaled = None if normed is None else normed * scale
-    return _sum(scaled, None if moved.scale is None else trace.norm.out[0] * moved.scale, moved.shift)
+    return sum_of(scaled, None if moved.scale is None else trace.norm.out[0] * moved.scale, moved.shift)
 
 
 def _first(
-    layer: LayerWeights, seen: LayerTrace, qkv: _Affine, normed: Tensor | None, row_of: Tensor
+    layer: LayerWeights, seen: LayerTrace, qkv: MovedLinear, normed: Tensor | None, row_of: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Tangents of queries, of the difference of keys and of values in the first layer, which sees rows of a table."""
     rows = qkv.through(seen.norm1.out[0], layer.qkv.weight[0], normed)
@@ -207,11 +161,13 @@ def _first(
     return query[:read], key[1:] - key[:1], value
 
 
-def _later(layer: LayerWeights, seen: LayerTrace, qkv: _Affine, normed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _later(
+    layer: LayerWeights, seen: LayerTrace, qkv: MovedLinear, normed: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """The same in a layer behind the first."""
     read, count, heads, width = seen.query.shape[1:]
     size, still, matrix = heads * width, seen.norm1.out[0], layer.qkv.weight[0]
-    keys = _Affine(qkv.rows(size, 2 * size).weight)  # The bias of the difference of two keys is nothing.
+    keys = MovedLinear(qkv.rows(size, 2 * size).weight)  # The bias of the difference of two keys is nothing.
     parts = (
         (qkv.rows(0, size), still[: read * count], matrix[:size], None if normed is None else normed[: read * count]),
         (keys, _gap(still, count), matrix[size : 2 * size], None if normed is None else _gap(normed, count)),
@@ -241,9 +197,3 @@ def _mixed(seen: LayerTrace, query: Tensor, key_gap: Tensor, value: Tensor) -> T
 
 def _transported(norm: Normed, moved: Tensor | None) -> Tensor | None:
     return None if moved is None else norm.transport(moved.view(norm.x.shape))[0]
-
-
-def _sum(*parts: Tensor | None) -> Tensor | None:
-    """Sum of what is there; None where nothing is."""
-    there = [part for part in parts if part is not None]
-    return sum(there[1:], start=there[0]) if there else None
