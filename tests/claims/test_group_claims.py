@@ -6,39 +6,48 @@ import pytest
 
 from spectraledge.algebra import character_table, named_group
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.claims.group_claims import DICYCLIC, DIHEDRAL, GROUP, GROUP_CLAIMS, NAMES, evaluate_groups
+from spectraledge.claims.group_claims import (
+    DICYCLIC,
+    DIHEDRAL,
+    GROUP,
+    GROUP_CLAIMS,
+    LARGER,
+    NAMES,
+    evaluate_groups,
+)
 from spectraledge.streams import numpy_generator
 from spectraledge.studies import recipe
 from spectraledge.studies.recipes import first_seeds
 from spectraledge.trajectory import Manifest
 
 SEEDS = first_seeds(8)
+LEARNED = (GROUP, LARGER, DIHEDRAL, DICYCLIC)
 STEPS = range(0, 1001, 100)
 
 
-def representations(shares, wobble):
+def representations(shares, wobble, group=GROUP):
     rows = [
-        (name, name.startswith("standard"), share * wobble ** (place + 1), 0.05)
-        for place, (name, share) in enumerate(zip(NAMES, shares, strict=True))
+        (name, name != "sign" and name != "dimension 2", share * wobble ** (place + 1), 0.05)
+        for place, (name, share) in enumerate(zip(NAMES[group], shares, strict=True))
     ]
     return pd.DataFrame(rows, columns=["subspace", "faithful", "share", "chance"])
 
 
-def score(shares, half_way):
+def score(shares, half_way, group=GROUP):
     """Representations that have a twentieth until a step, and their share from there on."""
     rows = [
-        (step, "logits", f"group:{GROUP}", name, share if step >= at else 0.05, 0.05, "test")
+        (step, "logits", f"group:{group}", name, share if step >= at else 0.05, 0.05, "test")
         for step in STEPS
-        for name, share, at in zip(NAMES, shares, half_way, strict=True)
+        for name, share, at in zip(NAMES[group], shares, half_way, strict=True)
     ]
     return pd.DataFrame(rows, columns=["step", "readout", "basis", "subspace", "share", "chance", "half"])
 
 
-def selection(ratio, edge, wobble):
-    rows = [(name, False, 1.0, share, 0.25) for name, share in zip(NAMES, edge, strict=True)]
+def selection(ratio, edge, wobble, group=GROUP):
+    rows = [(name, False, 1.0, share, 0.25) for name, share in zip(NAMES[group], edge, strict=True)]
     rows += [("frequency", True, ratio * wobble, 1.0, 1.0), ("rest", True, 1.0, 0.0, 0.0)]
     table = pd.DataFrame(rows, columns=["subspace", "part", "ratio", "edge_share", "random_share"])
-    return table.assign(basis=f"group:{GROUP}", family="grouping")
+    return table.assign(basis=f"group:{group}", family="grouping")
 
 
 def cosets(excess, purity, wobble):
@@ -53,6 +62,11 @@ def cosets(excess, purity, wobble):
         for kind in ("network", "turned", "mixed")
     ]
     return pd.DataFrame(rows, columns=["functions", "kind", "on_cosets", "one_representation"])
+
+
+def fitted(values, group):
+    """Values by representation for a group of more: the last one repeats."""
+    return (*values, *values[-1:] * (len(NAMES[group]) - len(values)))
 
 
 def planted(
@@ -70,16 +84,19 @@ def planted(
     for config in recipe("groups", seeds=SEEDS, budget="small").runs:
         wobble = 1 + 0.01 * float(numpy_generator(0, config.run_id).standard_normal())
         name, tables = config.task, {}
-        if name in (GROUP, DIHEDRAL, DICYCLIC):
+        if name in LEARNED:
             tables["cosets"] = cosets((excess or {}).get(name, 0.2), purity, wobble)
-            tables["representations"] = representations(shares, wobble)
-        if name == GROUP:
+            own = name if name in NAMES else GROUP
+            tables["representations"] = representations(fitted(shares, own), wobble, own)
+        if name in NAMES:
             late = 100 * (config.seed % 2)
-            tables["score"] = score(shares, [at + late * (at > 300) for at in half_way])
-            tables["selection"] = selection(ratio, [edge[0] * wobble, *edge[1:]], wobble)
+            later = [at + late * (at > 300) for at in fitted(half_way, name)]
+            tables["score"] = score(fitted(shares, name), later, name)
+            first, *others = fitted(edge, name)
+            tables["selection"] = selection(ratio, [first * wobble, *others], wobble, name)
         if name == f"{GROUP}-permuted":
             tables["representations"] = representations(permuted, wobble)
-        taken = round((steps or {}).get(name, 1000) * wobble) if name in (GROUP, DIHEDRAL, DICYCLIC) else None
+        taken = round((steps or {}).get(name, 1000) * wobble) if name in LEARNED else None
         manifest = Manifest(
             config={}, config_hash="", step=8000, grokked_step=taken, seeds={}, environment={}, test_accuracy=1.0
         )
@@ -92,12 +109,15 @@ def found(**what):
 
 
 def test_what_is_planted_is_found() -> None:
-    claims = found(excess={GROUP: 0.2, DIHEDRAL: 0.2, DICYCLIC: 0.02}, steps={DICYCLIC: 5000})
+    claims = found(excess={DICYCLIC: 0.02}, steps={DICYCLIC: 5000})
     assert set(claims["verdict"]) == {"replicates"}
     assert list(claims.index) == [claim.id for claim in GROUP_CLAIMS]
     assert (claims["seeds"] == 8).all()
     assert claims.loc["edge-moves-few", "value"] == pytest.approx(0.45, abs=0.01)
     assert -500 <= claims.loc["quotients-first", "value"] <= -400
+    effects = evaluate_groups(planted(shares=(0.3, 0.05))).effects
+    assert (effects.of("used:sign", "group-S5-learned")["value"] == 1).all()
+    assert (effects.of("used:dimension 6", "group-S5-learned")["value"] == 0).all()
     parts = np.array([3, 2, 2, 2]) / 9
     assert claims.loc["several-representations", "measured"] == pytest.approx(np.prod(parts**-parts), rel=0.01)
 
@@ -108,11 +128,13 @@ def test_where_there_is_nothing_that_is_said() -> None:
         half_way=(200,) * 4,
         edge=(0.25,) * 4,
         ratio=1.0,
-        excess=dict.fromkeys((GROUP, DIHEDRAL, DICYCLIC), 0.0),
+        excess=dict.fromkeys(LEARNED, 0.0),
         purity=0.0,
     )
     for name in (
         "computes-own",
+        "computes-own-S5",
+        "uses-dimension-6-S5",
         "uses-sign",
         "edge-moves-few",
         "edge-selects-own",

@@ -23,8 +23,8 @@ def test_every_run_is_done_and_measured(study: StudyResult) -> None:
     assert study.missing == ()
     assert {status.state for status in study_status(study.folder)} == {"done"}
     by_task = {run.config.task: run for run in study.runs}
-    assert list(by_task) == ["S4", "D12", "Dic6", "S4-permuted", "latin-0", "loop-0"]
-    for task in ("S4", "D12", "Dic6", "S4-permuted"):
+    assert list(by_task) == ["S4", "S5", "D12", "Dic6", "S4-permuted", "latin-0", "loop-0"]
+    for task in ("S4", "S5", "D12", "Dic6", "S4-permuted"):
         kinds = by_task[task].table("cosets").groupby("functions")["kind"].value_counts()
         assert kinds.xs("turned", level="kind").tolist() == [20, 20, 20]
     assert by_task["S4-permuted"].table("representations")["basis"].unique().tolist() == ["group:S4"]
@@ -43,7 +43,7 @@ def test_claims_and_report_are_written(study: StudyResult, tmp_path: Path) -> No
 def test_a_report_of_nothing_says_so(study: StudyResult, tmp_path: Path) -> None:
     empty = StudyResult(study.config, study.folder, (), {}, tuple(run.run_id for run in study.config.runs))
     write_report(empty, QUESTIONS["groups"](()), out=tmp_path)
-    assert "6 runs did not finish" in (tmp_path / "report.md").read_text()
+    assert "7 runs did not finish" in (tmp_path / "report.md").read_text()
 
 
 def test_there_is_no_published_budget() -> None:

@@ -162,7 +162,7 @@ def _learned(name: str, condition: Condition) -> tuple[str, Condition]:
 TASKS_ON_GROUPS = {
     f"group-{task}": Condition(words, (task,))
     for task, words in {
-        **{name: f"a·b in {name}" for name in ("S4", "D12", "Dic6")},
+        **{name: f"a·b in {name}" for name in ("S4", "S5", "D12", "Dic6")},
         "S4-permuted": "a·b in S4, answers permuted",
         "latin-0": "a random Latin square",
         "loop-0": "a random loop",

@@ -1,6 +1,6 @@
 """Claims on groups: which representations networks use, in what order, what the edge moves of them, and cosets.
 
-Effects are of runs on S4, and of D12 and Dic6, two groups of the same order with one
+Effects are of runs on S4, on S5, which is asked the same, and on D12 and Dic6, two groups of the same order with one
 table of characters. In the faithful representations of the dicyclic one lie no functions of cosets: its one element of
 order 2 acts there as −1, and of its subgroups those without it are of order 3, whose generator has no fixed vector
 there either.
@@ -20,10 +20,10 @@ from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, m
 from spectraledge.claims.summaries import MeasuredEffects, Within
 from spectraledge.claims.verdicts import SeedClaim, Side, Verdicts, judge
 
-GROUP, DIHEDRAL, DICYCLIC = "S4", "D12", "Dic6"
+GROUP, LARGER, DIHEDRAL, DICYCLIC = "S4", "S5", "D12", "Dic6"
 
-NAMES = irreducible_characters(named_group(GROUP)).names
-"""The representations of `GROUP` that tell functions of a product apart from constants."""
+NAMES = {group: irreducible_characters(named_group(group)).names for group in (GROUP, LARGER)}
+"""The representations of a group that tell functions of a product apart from constants."""
 
 SAME_MARGIN = 0.05
 """Largest difference of shares between groups with one table of characters that does not matter (our choice)."""
@@ -38,6 +38,14 @@ def _share(name: str) -> Read:
     def read(reader: RunReader) -> Reading | None:
         found = reader.rows("representations", subspace=name)
         return Reading(float(found["share"].iloc[0]), float(found["chance"].iloc[0])) if len(found) else None
+
+    return read
+
+
+def _is_used(name: str) -> Read:
+    def read(reader: RunReader) -> Reading | None:
+        found = _share(name)(reader)
+        return None if found is None else Reading(float(found.value > found.null + SHARE_MARGIN), 0.5)
 
     return read
 
@@ -131,9 +139,11 @@ def _effects() -> Iterator[Effect]:
                  lambda reader: Reading(float(reader.run.grokked), 0.5))
     yield Effect("group-share", f"{share} functions of the group's variable", "share", "difference",
                  "logits dealt out to the pairs at random", _whole_share, SHARE_MARGIN)
-    for name in NAMES:
+    for name in dict.fromkeys(name for names in NAMES.values() for name in names):
         yield Effect(f"share:{name}", f"{share} the representation {name}", "share", "difference",
                      "logits dealt out to the pairs at random", _share(name), SHARE_MARGIN)
+        yield Effect(f"used:{name}", f"whether {name} has more of it than by chance, by more than {SHARE_MARGIN:g}",
+                     "rate", "rate", "one half", _is_used(name))
     yield Effect("faithful-share", "share of the energy of the own functions in faithful representations", "share",
                  "difference", "", _faithful, SAME_MARGIN)
     yield Effect("representations", "effective number of representations: the exponential of the entropy of their "
@@ -163,9 +173,9 @@ GROUP_EFFECTS = {effect.id: effect for effect in _effects()}
 def _claim(
     id_: str, section: str, statement: str, effect: str, of: str = GROUP, side: Side = "above", against: str = ""
 ) -> SeedClaim:
-    asks_whether = effect == "generalises"
-    within: Within = ("all" if of == GROUP else "none") if asks_whether else "mean"
-    learned = "-learned" if of in (GROUP, DIHEDRAL, DICYCLIC) and not asks_whether else ""
+    asks_whether, groups = effect == "generalises", (*NAMES, DIHEDRAL, DICYCLIC)
+    within: Within = ("all" if of in groups else "none") if asks_whether else "mean"
+    learned = "-learned" if of in groups and not asks_whether else ""
     conditions = [f"group-{task}{learned}" if task else "" for task in (of, against)]
     measured = GROUP_EFFECTS[effect]
     return SeedClaim(
@@ -174,30 +184,43 @@ def _claim(
 
 
 # fmt: off
+def _asked_of(group: str) -> Iterator[SeedClaim]:
+    """What is asked of both symmetric groups; of the larger one with its name, in statements and ids."""
+    start, end = ("", "") if group == GROUP else (f"{group}: ", f"-{group}")
+
+    def claim(id_: str, section: str, statement: str, effect: str, side: Side = "above") -> SeedClaim:
+        return _claim(id_ + end, section, start + statement, effect, group, side)
+
+    yield claim("computes-own", "representations", "In the end the network computes functions of the group's variable.",
+                "group-share")
+    for name in NAMES[group]:
+        key = name.replace(" × ", "-").replace(" ", "-").replace("(", "").replace(")", "")
+        yield claim(f"uses-{key}", "representations", f"It uses the representation {name}.", f"share:{name}")
+    yield claim("several-representations", "representations", "It uses several representations, not one.",
+                "representations")
+    yield claim("quotients-first", "representations", "Representations of quotients come before faithful ones.",
+                "half-way:quotient", "below")
+    yield claim("edge-selects-own", "edge", "The last updates select functions of the group's variable.", "selection")
+    yield claim("edge-moves-few", "edge",
+                "The edge moves fewer representations of them than isotropic directions do.", "strongest")
+    yield claim("one-representation-a-neuron", "cosets", "Each neuron is of one representation.", "one-representation")
+    yield claim("neurons-on-cosets", "cosets",
+                "Neurons are functions of cosets, more than their representations make them.", "on-cosets:neurons")
+    yield claim("logits-on-cosets", "cosets", "So are the logits.", "on-cosets:logits")
+
+
 GROUP_CLAIMS: tuple[SeedClaim, ...] = (
     _claim("group-is-learned", "learning", "Networks learn S4.", "generalises"),
-    _claim("permuted-is-not", "learning", "They do not learn it with its answers permuted.", "generalises",
+    _claim(f"group-is-learned-{LARGER}", "learning", f"And {LARGER}.", "generalises", LARGER),
+    _claim("permuted-is-not", "learning", f"They do not learn {GROUP} with its answers permuted.", "generalises",
            f"{GROUP}-permuted"),
     _claim("latin-is-not", "learning", "They do not learn a Latin square of its size without a group.", "generalises",
            "latin-0"),
     _claim("loop-is-not", "learning", "Nor one with an identity.", "generalises", "loop-0"),
-    _claim("computes-own", "representations", "In the end the network computes functions of the group's variable.",
-           "group-share"),
-    _claim("permuted-computes-none", "representations", "A network that can only memorise does not.", "group-share",
-           f"{GROUP}-permuted", "equal"),
-    *(_claim("uses-" + name.replace(" × ", "-").replace(" ", "-"), "representations",
-             f"It uses the representation {name}.", f"share:{name}") for name in NAMES),
-    _claim("several-representations", "representations", "It uses several representations, not one.",
-           "representations"),
-    _claim("quotients-first", "representations", "Representations of quotients come before faithful ones.",
-           "half-way:quotient", side="below"),
-    _claim("edge-selects-own", "edge", "The last updates select functions of the group's variable.", "selection"),
-    _claim("edge-moves-few", "edge", "The edge moves fewer representations of them than isotropic directions do.",
-           "strongest"),
-    _claim("one-representation-a-neuron", "cosets", "Each neuron is of one representation.", "one-representation"),
-    _claim("neurons-on-cosets", "cosets", "Neurons are functions of cosets, more than their representations make them.",
-           "on-cosets:neurons"),
-    _claim("logits-on-cosets", "cosets", "So are the logits.", "on-cosets:logits"),
+    *_asked_of(GROUP),
+    *_asked_of(LARGER),
+    _claim("permuted-computes-none", "representations", "A network that can only memorise computes no such functions.",
+           "group-share", f"{GROUP}-permuted", "equal"),
     _claim("dihedral-more-on-cosets", "cosets",
            "Neurons of a dihedral group are so more than those of a dicyclic one with the same characters.",
            "coset-excess", DIHEDRAL, against=DICYCLIC),
@@ -207,7 +230,8 @@ GROUP_CLAIMS: tuple[SeedClaim, ...] = (
            DIHEDRAL, "equal", DICYCLIC),
 )
 """Every claim; sections are those of the report. Declared before any run was read, but for `dihedral-faster` and the
-choice of D12 and Dic6, which came after runs of seed 42."""
+choice of D12 and Dic6, which came after runs of seed 42. Those on S5 were declared after ten seeds of S4 had been read,
+and before anything of a run on S5 but that it learns."""
 # fmt: on
 
 

@@ -1,7 +1,7 @@
 """The report of a study of groups: what networks compute of them, in what order, and whether it is cosets."""
 
 from spectraledge.claims.design import CONDITIONS
-from spectraledge.claims.group_claims import GROUP_CLAIMS
+from spectraledge.claims.group_claims import GROUP_CLAIMS, GROUP_EFFECTS, NAMES
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.document import Page
 from spectraledge.report.opening import opening
@@ -14,8 +14,8 @@ from spectraledge.studies.results import StudyResult
 _LEADS = {
     "learning": (
         "Is it learned?",
-        "Whether test accuracy reaches .95, on the group, and on tables of the same size that follow no group: its own "
-        "answers dealt out to other pairs, a random Latin square, and one with an identity.",
+        "Whether test accuracy reaches .95, on S4 and S5, and on tables of the size of S4 that follow no group: its "
+        "own answers dealt out to other pairs, a random Latin square, and one with an identity.",
     ),
     "representations": (
         "Which representations?",
@@ -37,10 +37,17 @@ _LEADS = {
 """Title and first words of each part, by the section of its claims."""
 
 
+_USED = tuple(
+    (GROUP_EFFECTS[f"used:{name}"], f"group-{group}-learned") for group, names in NAMES.items() for name in names
+)
+"""How often a representation is used."""
+
+
 def _part(key: str) -> ClaimSection:
     title, lead = _LEADS[key]
     claims = tuple(claim for claim in GROUP_CLAIMS if claim.section == key)
     read = dict.fromkeys((claim.effect, of) for claim in claims for of in (claim.of, claim.against) if of)
+    read |= dict.fromkeys(_USED) if key == "representations" else {}
     rows = tuple(EffectRow((effect.words, CONDITIONS[of].words), effect.id, of) for effect, of in read)
     table = EffectTable(f"{key}-table", title, ("measured", "runs"), rows, "null", "Means over seeds.", extents=True)
     return ClaimSection(key, title, lead, (table,), claims)

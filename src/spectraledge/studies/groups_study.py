@@ -1,9 +1,9 @@
-"""The runs of `groups`: a group, two others with one table of characters, and controls of the first without a rule."""
+"""The runs of `groups`: a group and a larger one, two with one table of characters, and controls of the first."""
 
 from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.claims.group_claims import DICYCLIC, DIHEDRAL, GROUP
+from spectraledge.claims.group_claims import DICYCLIC, DIHEDRAL, GROUP, LARGER
 from spectraledge.errors import InputError
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import Task, task_from_source
@@ -18,16 +18,16 @@ after 7,000 steps; on .8 it reaches .95 after 5,800)."""
 
 FRACTION = 0.7
 
-EVERY = {DIHEDRAL: 25}
-"""Steps between snapshots where they are not 50: at seed 42 D12 is learned within 1,600 steps, in which a window of 20
-updates has to fit (our choices)."""
+EVERY = {DIHEDRAL: 25, LARGER: 25}
+"""Steps between snapshots where they are not 50: at seed 42 D12 is learned within 1,600 steps and S5 within 800, and a
+window of 20 updates has to fit in (our choices)."""
 
 STEPS, CONTROL_STEPS = 10_000, 6_000
 """Most steps of a run, and those of controls (our choices: at seed 42 S4 takes 3,400, Dic6 5,800)."""
 
 
 def groups(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
-    """Return runs on S4, on D12 and Dic6, and controls of the first, of every seed.
+    """Return runs on S4, on S5, on D12 and Dic6, and controls of the first, of every seed.
 
     The network is a perceptron with one hidden layer on an embedding, trained on as many pairs a step as it has, after
     Chughtai et al. 2023 (arXiv 2302.03025), but smaller, at three times the learning rate and on more of the pairs, so
@@ -46,7 +46,7 @@ def groups(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """
     if budget == "published":
         raise InputError("groups has no published budget: take --budget matched")
-    learned = [_task(f"group:{name}") for name in (GROUP, DIHEDRAL, DICYCLIC)]
+    learned = [_task(f"group:{name}") for name in (GROUP, LARGER, DIHEDRAL, DICYCLIC)]
     controls = [_task(source, modulus=learned[0].modulus) for source in CONTROLS]
     runs = [_run(task, seed, budget) for seed in seeds for task in (*learned, *controls)]
     permuted, *others = [task.name for task in controls]
