@@ -1,7 +1,7 @@
 """Verdicts over seeds: what the effects that a declared claim is about support."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -133,6 +133,16 @@ class Verdicts:
     claims: pd.DataFrame
     by_seed: pd.DataFrame
     effects: MeasuredEffects
+    asked: tuple[SeedClaim, ...]
+
+    def joined(self, rows: pd.DataFrame) -> "Verdicts":
+        """Return what the same claims say when effects of other runs are known too.
+
+        Args:
+            rows: As `effects.rows`.
+        """
+        every = pd.concat([part for part in (self.effects.rows, rows) if len(part)], ignore_index=True)
+        return judge(self.asked, replace(self.effects, rows=every))
 
 
 def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
@@ -177,7 +187,7 @@ def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
     ]
     none = pd.DataFrame(columns=["claim", "seed", "value", "null", "effect"])
     by_seed = pd.concat(tables, ignore_index=True).astype({"seed": np.int64}) if tables else none
-    return Verdicts(pd.DataFrame(rows), by_seed, effects)
+    return Verdicts(pd.DataFrame(rows), by_seed, effects, tuple(claims))
 
 
 def verdict(claim: SeedClaim, *, value: float, low: float, high: float, q: float, seeds: int) -> Verdict:

@@ -39,8 +39,8 @@ def report(
     runs = all(Manifest.present(place) for place in places)
     if not runs and {"seed": seed, "window": window, "nulls": nulls} != REPORTED:
         raise InputError(f"{places[0]} is measured already: leave out --seed, --window and --nulls, which are for runs")
-    if len(places) == 1 and (places[0] / STUDY_FILE).is_file():
-        report_study(places[0], out=out, as_json=as_json)
+    if (places[0] / STUDY_FILE).is_file():
+        report_study(list(places), out=out, as_json=as_json)
         return
     if runs:
         settings = AnalysisConfig.checked(analyses=_ANALYSES, window=window, nulls=nulls, seed=seed)

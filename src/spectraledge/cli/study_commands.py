@@ -44,6 +44,7 @@ from spectraledge.studies import (
     first_seeds,
     is_run,
     load_study,
+    pool,
     read_study_config,
     recipe,
     run_faults,
@@ -75,6 +76,9 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="In its place: this many seeds, the first of 42, 137, 2024, 1, 2, 3, ...")
     ] = None,
+    skip: Annotated[
+        int, typer.Option(min=0, help="Leave out the first so many of --seeds: they are run elsewhere; see `report`.")
+    ] = 0,
     budget: Annotated[
         Budget,
         typer.Option(
@@ -106,9 +110,14 @@ def run(
         raise InputError(
             f"--seeds {seeds} takes the first {seeds} of a fixed list, --seed {seed} is one: give only one"
         )
-    config = recipe(name, seeds=first_seeds(seeds) if seeds else (seed,), budget=budget)
+    if skip >= (seeds or 1):
+        raise InputError(f"--skip {skip} leaves no seed of {seeds or 1}: skip fewer than --seeds")
+    every = first_seeds(seeds) if seeds else (seed,)
+    config = recipe(name, seeds=every, budget=budget)
+    config = config.of(run for run in config.runs if run.seed in every[skip:])
     config = config.model_copy(update={"keep": keep or config.keep})
-    parts = [config.name, *([f"seed{seed}"] if seed != 42 else []), *(["small"] if budget == "small" else [])]
+    parts = [config.name, *([f"seed{seed}"] if seed != 42 else []), *([f"from{skip + 1}"] if skip else [])]
+    parts += ["small"] if budget == "small" else []
     folder = out or Path("studies") / "-".join(parts)
     place = Backend(backend, jobs, threads, address, _options(option or []))
     page = folder / "report.html"
@@ -196,7 +205,13 @@ def verify(folder: _Folder = _DEFAULT, out: Out = None, seed: NoSeed = 42, as_js
 
 @study.command(epilog="Example:  spectraledge study report studies/quick")
 def report(
-    folder: _Folder = _DEFAULT,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="The study's folder, studies/quick if none is given. Several are taken together: other seeds of the "
+            "same recipe (see --skip), or what --markdown wrote of them."
+        ),
+    ] = None,
     out: Out = None,
     seed: NoSeed = 42,
     as_json: Json = False,
@@ -218,12 +233,20 @@ def report(
     for path, suffix in ((sound, ".wav"), (clip, ".webp")):
         if path and path.suffix != suffix:
             raise InputError(f"a {suffix} file is written, got {path}: give a name that ends so")
-    result = load_study(folder)
+    given = folders or [_DEFAULT]
+    if len(given) > 1:
+        if out is None:
+            raise InputError("a report of several folders belongs to none of them: say where with --out")
+        result, verdicts = pool(given)
+    else:
+        result, verdicts = load_study(given[0]), None
     _refuse_damaged(result)
     if sound or clip:
         write_opening(result, sound_to=sound, clip_to=clip)
     if markdown:
-        page = write_results(result, _verdicts(result), folder if out is None else out)
+        page = write_results(result, verdicts or _verdicts(result), given[0] if out is None else out)
+    elif verdicts:
+        page = write_report(result, verdicts, out=out)
     else:
         page = _write_report(result, out)
     show(

@@ -14,9 +14,8 @@ from spectraledge.report.over_seeds.card import card
 from spectraledge.report.paper import compose
 from spectraledge.report.publishing import write_page_and_text, write_text
 from spectraledge.report.score_study import compose_score
+from spectraledge.studies.pooling import CARD_FILE, EFFECTS_FILE
 from spectraledge.studies.results import StudyResult
-
-CARD = "card.md"
 
 COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {
     "score": compose_score,
@@ -47,6 +46,8 @@ def write_seed_report(study: StudyResult, verdicts: Verdicts, *, out: Path | Non
 def write_results(study: StudyResult, verdicts: Verdicts, out: Path) -> Path:
     """Write the part of the report that is small enough for a repository: no page, figures as PNG, tables as CSV.
 
+    What was measured in every run is beside it with all digits, so that more seeds can join; see `pool`.
+
     Args:
         study: The finished runs.
         verdicts: What was measured in them, and what their seeds say of the claims.
@@ -55,10 +56,11 @@ def write_results(study: StudyResult, verdicts: Verdicts, out: Path) -> Path:
     Returns:
         Path of `report.md`.
     """
+    write_bytes(out / EFFECTS_FILE, verdicts.effects.rows.to_csv(index=False).encode())
     return write_text(_composed(study, verdicts, out), out)
 
 
 def _composed(study: StudyResult, verdicts: Verdicts, out: Path) -> Page:
     page = COMPOSERS[study.config.questions](study, verdicts)
-    write_bytes(out / CARD, card(page, study).encode())
+    write_bytes(out / CARD_FILE, card(page, study).encode())
     return page

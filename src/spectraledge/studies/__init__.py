@@ -17,6 +17,7 @@ from spectraledge.studies.backends import Backend, BackendName
 from spectraledge.studies.estimates import Estimate, estimate_study, time_steps
 from spectraledge.studies.hashes import changed_files, is_run, run_faults, unlisted_runs
 from spectraledge.studies.jobs import busy
+from spectraledge.studies.pooling import pool
 from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
 from spectraledge.studies.results import StudyResult, damages_of, load_study, read_study_config
 from spectraledge.studies.study import RunStatus, run_study, study_status
@@ -58,6 +59,7 @@ __all__ = [
     "functional_modes",
     "is_run",
     "load_study",
+    "pool",
     "read_study_config",
     "recipe",
     "run_faults",

@@ -1,5 +1,6 @@
 """A study as data: which runs, and how they are analysed."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -68,14 +69,23 @@ class StudyConfig(BaseModel):
         analysis = self.analysis.values(*AnalysisConfig.model_fields)
         return digest({**self.model_dump(mode="json", exclude={"questions"}), "analysis": analysis})
 
-    def grows(self, other: "StudyConfig") -> bool:
-        """Tell whether this study is the other one with the same or more runs, whatever is analysed of each."""
+    def of(self, runs: Iterable[RunConfig]) -> "StudyConfig":
+        """Return the study with these of its runs alone."""
+        kept = {run.run_id: run for run in runs}
+        others = {name: analyses for name, analyses in self.other_analyses.items() if name in kept}
+        return self.model_copy(update={"runs": tuple(kept.values()), "other_analyses": others})
+
+    def like(self, other: "StudyConfig") -> bool:
+        """Tell whether the other study is of the same recipe and settings, whatever its runs and their analyses."""
 
         def settings(study: StudyConfig) -> dict[str, object]:
             return study.analysis.model_dump(exclude={"analyses"})
 
-        same = self.name == other.name and settings(self) == settings(other)
-        return same and {run.hash for run in other.runs} <= {run.hash for run in self.runs}
+        return self.name == other.name and settings(self) == settings(other)
+
+    def grows(self, other: "StudyConfig") -> bool:
+        """Tell whether this study is the other one with the same or more runs, whatever is analysed of each."""
+        return self.like(other) and {run.hash for run in other.runs} <= {run.hash for run in self.runs}
 
 
 def analyses_of(study: StudyConfig, run: RunConfig) -> list[Analysis]:

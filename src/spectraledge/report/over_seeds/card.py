@@ -38,6 +38,8 @@ def card(page: Page, study: StudyResult) -> str:
             "failed": len(study.failed),
             "missing": len(study.missing),
         },
+        "failed": study.failed,
+        "missing": study.missing,
         "claims": {verdict: found[verdict] for verdict in VERDICTS},
         "command": page.command,
     }
@@ -54,6 +56,7 @@ def card(page: Page, study: StudyResult) -> str:
         "budget; what they would do later was not measured. Single-task and multitask claims rest on different "
         "numbers of seeds: see the claims table.",
         "## Files",
-        "`report.html`, `report.md`, `claims.csv`, `claims-by-seed.csv`, `tables/`, `figures/`.",
+        "`report.html`, `report.md`, `claims.csv`, `claims-by-seed.csv`, `tables/`, `figures/`; and, in what a "
+        "repository keeps, `effects.csv`.",
     ]
     return "---\n" + "\n".join(lines) + "\n---\n\n" + "\n\n".join(words) + "\n"

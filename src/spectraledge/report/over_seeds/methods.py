@@ -1,7 +1,7 @@
 """What was done, said from the configurations alone."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
 from spectraledge.claims.design import arm_words
@@ -15,6 +15,9 @@ from spectraledge.studies.study_config import Budget
 from spectraledge.tasks import formula_of
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
+
+_MOST_SKIPPED = 1_000
+"""How far into the list of seeds those of a study are looked for."""
 
 
 def method_rows(study: StudyResult) -> list[tuple[str, str]]:
@@ -61,17 +64,32 @@ def seeds_of(runs: Iterable[RunConfig]) -> list[int]:
 
 def study_command(study: StudyResult) -> str:
     """What makes the study again, as far as its configuration tells."""
-    name, seeds = study.config.name, len(seeds_of(study.config.runs))
-    known = [f" --budget {budget}" for budget in get_args(Budget) if _made(name, seeds, budget) == study.config.hash]
-    return f"spectraledge study run {name} --seeds {seeds}" + "".join(known[:1])
+    name, seeds = study.config.name, seeds_of(study.config.runs)
+    for options, every in _ways(seeds):
+        for budget in get_args(Budget):
+            if _made(name, every, seeds, budget) == study.config.hash:
+                return f"spectraledge study run {name} {options} --budget {budget}"
+    return f"spectraledge study run {name} --seeds {len(seeds)}"
 
 
-def _made(name: str, seeds: int, budget: Budget) -> str:
-    """Hash of what a recipe makes; "" where there is no such recipe, or none with that budget."""
+def _ways(seeds: Sequence[int]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Options that ask for seeds, and all seeds that the recipe is then given."""
+    number = len(seeds)
+    yield f"--seeds {number}", first_seeds(number)
+    skipped = next((n for n in range(1, _MOST_SKIPPED) if list(first_seeds(n + number)[n:]) == list(seeds)), 0)
+    if skipped:
+        yield f"--seeds {skipped + number} --skip {skipped}", first_seeds(skipped + number)
+    if number == 1:
+        yield f"--seed {seeds[0]}", tuple(seeds)
+
+
+def _made(name: str, every: tuple[int, ...], seeds: Sequence[int], budget: Budget) -> str:
+    """Hash of what a recipe makes of some of its seeds; "" where there is no such recipe, or none with that budget."""
     try:
-        return recipe(name, seeds=first_seeds(seeds), budget=budget).hash if name in RECIPES else ""
+        made = recipe(name, seeds=every, budget=budget) if name in RECIPES else None
     except InputError:
         return ""
+    return made.of(run for run in made.runs if run.seed in seeds).hash if made else ""
 
 
 def environment_rows(study: StudyResult) -> list[tuple[str, str]]:
@@ -83,7 +101,13 @@ def environment_rows(study: StudyResult) -> list[tuple[str, str]]:
         for name in names
     ]
     hours = sum(run.manifest.wall_seconds for run in study.runs) / 3600
-    return [*rows, ("training, all runs together", f"{hours:.1f} hours of wall time")] if study.runs else []
+    numbers = {run.run_id for run in study.config.runs}.difference(
+        (run.run_id for run in study.runs), study.failed, study.missing
+    )
+    these = f"{counted(len(study.runs), 'run')}; of {len(numbers)} more, numbers alone are kept" if numbers else ""
+    return (
+        [*rows, (f"training, {these or 'all runs together'}", f"{hours:.1f} hours of wall time")] if study.runs else []
+    )
 
 
 def _conditions(study: StudyResult) -> list[tuple[str, str]]:
