@@ -28,12 +28,12 @@ def test_functions_of_cosets_become_solid_blocks(name, size, cosets):
     values_M = np.random.default_rng(0).normal(size=60)[double_cosets(group, np.array([group.identity]), subgroup)]
     picture_MM = values_M[PAIR_ELEMENTS["ab"](group)]
     by_b = coset_order(picture_MM.T, group)
-    assert by_b.levels[0].cosets == f"left cosets of {cosets}"
+    assert by_b.levels[0].parts == f"left cosets of {cosets}"
     assert by_b.levels[0].share == pytest.approx(1.0)
     assert sorted(by_b.places_M) == list(range(len(group)))
     assert blocks(picture_MM, by_b, by_b)[1] == len(group) // size
     by_a = coset_order(values_M[group.table_MM[group.inverses_M].T].T, group)
-    assert by_a.levels[0].cosets in (f"left cosets of {cosets}", f"right cosets of {cosets}")
+    assert by_a.levels[0].parts in (f"left cosets of {cosets}", f"right cosets of {cosets}")
 
 
 def test_the_sign_of_a_product_is_four_blocks_in_words():
@@ -52,7 +52,7 @@ def test_a_wave_of_turns_is_broad_on_turns_and_reflections():
     values_M = np.cos(2 * np.pi * turns * (element_M % sides) / sides) * (element_M < sides)
     picture_MM = values_M[group.table_MM]
     order = coset_order(picture_MM, group)
-    assert [level.cosets for level in order.levels] == ["cosets of C13"]
+    assert [level.parts for level in order.levels] == ["cosets of C13"]
     rows_MM = picture_MM[np.argsort(order.places_M)]
     # Neighbours are one place of 13 on the wave apart, but where turns end and reflections begin.
     steps = np.linalg.norm(np.diff(rows_MM[:sides], axis=0), axis=1)

@@ -19,25 +19,25 @@ _LEAST = 0.1
 
 @dataclass(frozen=True)
 class Level:
-    """Cosets that elements are sorted by, within those of the level before.
+    """Parts that elements are sorted by, within those of the level before.
 
     Attributes:
-        cosets: In words: "right cosets of S3"; "cosets of A4" of a normal subgroup.
+        parts: In words: "right cosets of S3"; "cosets of A4" of a normal subgroup; "greatest common divisors with 12".
         share: Share of the energy that varies along the axis, in functions that are constant on each, corrected for
             chance: 0 as much as noise, 1 all of it.
     """
 
-    cosets: str
+    parts: str
     share: float
 
 
 @dataclass(frozen=True, eq=False)
-class CosetOrder:
+class ElementOrder:
     """An order of elements.
 
     Attributes:
         places_M: Place of every element, from 0.
-        levels: Cosets from the largest to the smallest, single elements left out.
+        levels: Parts from the largest to the smallest, single elements left out.
     """
 
     places_M: Ints
@@ -47,11 +47,11 @@ class CosetOrder:
     def words(self) -> str:
         """The order in words."""
         # Rounded first, so that no share is written as −0%.
-        parts = [f"{level.cosets} ({round(level.share, 2) + 0.0:.0%})" for level in self.levels]
+        parts = [f"{level.parts} ({round(level.share, 2) + 0.0:.0%})" for level in self.levels]
         return ", within them by ".join([*parts, "phase"])
 
 
-def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
+def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
     """Sort the elements along one axis of a picture by nested cosets, of subgroups that the picture chooses.
 
     Definition (ours): from the whole group down, the next subgroup is that maximal one of the last, on whose cosets the
@@ -80,7 +80,7 @@ def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
     current_M = np.ones(len(group), dtype=bool)
     while current_M.sum() > 1:
         found = [
-            (round(_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
+            (round(constant_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
             for place in _maximal(inside_SM, current_M)
             for side in sides
             for cosets_M in [_cosets(group, known[place], identity, side)]
@@ -93,7 +93,7 @@ def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
             handed = "" if (cosets_M == other_M).all() else f"{side} "
             levels.append(Level(f"{handed}cosets of {_name(group, known[place])}", share))
     order_M = _sorted(centred_MR, np.arange(len(group)), chain)
-    return CosetOrder(np.argsort(order_M), tuple(levels))
+    return ElementOrder(np.argsort(order_M), tuple(levels))
 
 
 def _cosets(group: Group, elements: Ints, identity: Ints, side: str) -> Ints:
@@ -111,7 +111,16 @@ def _contains(outer_M: NDArray[np.bool_], inner_M: NDArray[np.bool_]) -> bool:
     return not (inner_M & ~outer_M).any()
 
 
-def _share(centred_MR: Float, cosets_M: Ints) -> float:
+def constant_share(centred_MR: Float, cosets_M: Ints) -> float:
+    """Share of the energy of rows in functions that are constant on cosets, or other parts, as of `Level`.
+
+    Args:
+        centred_MR: A row for every element, their mean removed.
+        cosets_M: The number of the coset that each lies in, from 0.
+
+    Returns:
+        The share, corrected for chance; 0 of rows that do not vary, or where every element is a part of its own.
+    """
     count_C = np.bincount(cosets_M)
     total, chance = float(np.square(centred_MR).sum()), (len(count_C) - 1) / max(len(cosets_M) - 1, 1)
     if total == 0.0 or chance == 1.0:
