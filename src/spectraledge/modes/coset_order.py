@@ -55,11 +55,13 @@ def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
     """Sort the elements along one axis of a picture by nested cosets, of subgroups that the picture chooses.
 
     Definition (ours): from the whole group down, the next subgroup is that maximal one of the last, on whose cosets the
-    picture is constant for the largest share of its energy (`Level.share`), or the largest subgroup where none reaches
-    `_LEAST`; left or right cosets, as the first is better. Within a coset of one level those of the next stand by their
-    phase: the angle of their mean rows in the plane in which these vary most, from that with the smallest element on.
-    Law: a picture of any function of cosets of a maximal subgroup, right ones for f(a·b) along a and left ones along b,
-    is made of solid blocks.
+    picture is constant for the largest share of its energy (`Level.share`). Where none reaches `_LEAST` it is any
+    subgroup of the last, chosen alike; where none of these does, the trivial one of a cyclic group, so that turns stand
+    by phase, and else the largest. Cosets are left or right, as the first is better. Within a coset of one level those
+    of the next stand by their phase: the angle of their mean rows in the plane in which these vary most, from that with
+    the smallest element on.
+    Law: a picture of any function of cosets of a maximal subgroup, or of a smaller one if it has no share on cosets of
+    maximal ones, right ones for f(a·b) along a and left ones along b, is made of solid blocks.
 
     Args:
         picture_MR: A row for every element; what it holds is compared between rows.
@@ -79,13 +81,21 @@ def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
     sides: tuple[str, ...] = ("right", "left")
     current_M = np.ones(len(group), dtype=bool)
     while current_M.sum() > 1:
-        found = [
-            (round(constant_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
-            for place in _maximal(inside_SM, current_M)
-            for side in sides
-            for cosets_M in [_cosets(group, known[place], identity, side)]
-        ]
-        share, side, place, cosets_M = max(found, key=lambda one: (max(one[0], _LEAST), len(known[one[2]])))
+        smaller = _inside(inside_SM, current_M)
+        for places in (_maximal(inside_SM, smaller), smaller):
+            found = [
+                (round(constant_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
+                for place in places
+                for side in sides
+                for cosets_M in [_cosets(group, known[place], identity, side)]
+            ]
+            share, side, place, cosets_M = max(found, key=lambda one: (max(one[0], _LEAST), len(known[one[2]])))
+            if share >= _LEAST:
+                break
+        else:
+            if group.orders_M[current_M].max() == current_M.sum():
+                chain.append(np.arange(len(group)))
+                break
         sides, current_M = (side,), inside_SM[place]
         chain.append(cosets_M)
         if current_M.sum() > 1:
@@ -100,11 +110,15 @@ def _cosets(group: Group, elements: Ints, identity: Ints, side: str) -> Ints:
     return double_cosets(group, elements, identity) if side == "right" else double_cosets(group, identity, elements)
 
 
-def _maximal(inside_SM: NDArray[np.bool_], current_M: NDArray[np.bool_]) -> list[int]:
-    """The subgroups inside one, itself left out, that lie in no other such."""
+def _inside(inside_SM: NDArray[np.bool_], current_M: NDArray[np.bool_]) -> list[int]:
+    """The subgroups inside one, itself left out."""
     size_S = inside_SM.sum(axis=1)
-    within = np.flatnonzero(~(inside_SM & ~current_M).any(axis=1) & (size_S < current_M.sum()))
-    return [int(s) for s in within if not any(_contains(inside_SM[t], inside_SM[s]) for t in within if t != s)]
+    return np.flatnonzero(~(inside_SM & ~current_M).any(axis=1) & (size_S < current_M.sum())).tolist()
+
+
+def _maximal(inside_SM: NDArray[np.bool_], within: list[int]) -> list[int]:
+    """Those of some subgroups that lie in no other of them."""
+    return [s for s in within if not any(_contains(inside_SM[t], inside_SM[s]) for t in within if t != s)]
 
 
 def _contains(outer_M: NDArray[np.bool_], inner_M: NDArray[np.bool_]) -> bool:
