@@ -36,7 +36,7 @@ SHOWN = 4
 ACROSS = {"": SHOWN + 1, "-narrow": 2}
 """How many pictures stand side by side, by the end of a file's name: on a wide page and on a phone."""
 
-SIDE = 138
+SIDE = 128
 
 
 def own(name: str) -> Grouping:
@@ -145,7 +145,7 @@ def row(name: str, across: int) -> bytes:
         The content of the file.
     """
     drawn = charts(name)
-    parts = [{**chart.spec, "title": {"text": chart.title, "fontSize": 11.5}} for chart in drawn]
+    parts = [{**chart.spec, "title": {"text": chart.title, "fontSize": 11}} for chart in drawn]
     datasets = {key: rows for chart in drawn for key, rows in chart.spec["datasets"].items()}
     spec = {"concat": parts, "columns": across, "spacing": 12, "datasets": datasets}
     config = {**chart_config(PRINT_FONT), "background": "white"}
