@@ -16,6 +16,9 @@ _DIGITS = 9
 _LEAST = 0.1
 """Share below which cosets count as none that the picture knows of (our choice)."""
 
+_MOST = 0.5
+"""The same where no cosets of a maximal subgroup are known: of many small ones some have a tenth of noise."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -56,10 +59,10 @@ def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
 
     Definition (ours): from the whole group down, the next subgroup is that maximal one of the last, on whose cosets the
     picture is constant for the largest share of its energy (`Level.share`). Where none reaches `_LEAST` it is any
-    subgroup of the last, chosen alike; where none of these does, the trivial one of a cyclic group, so that turns stand
-    by phase, and else the largest. Cosets are left or right, as the first is better. Within a coset of one level those
-    of the next stand by their phase: the angle of their mean rows in the plane in which these vary most, from that with
-    the smallest element on.
+    subgroup of the last, chosen alike; where none of these reaches `_MOST`, the trivial one of a cyclic group, so that
+    turns stand by phase, and else the largest. Cosets are left or right, as the first is better. Within a coset of one
+    level those of the next stand by their phase: the angle of their mean rows in the plane in which these vary most,
+    from that with the smallest element on.
     Law: a picture of any function of cosets of a maximal subgroup, or of a smaller one if it has no share on cosets of
     maximal ones, right ones for f(a·b) along a and left ones along b, is made of solid blocks.
 
@@ -82,15 +85,15 @@ def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
     current_M = np.ones(len(group), dtype=bool)
     while current_M.sum() > 1:
         smaller = _inside(inside_SM, current_M)
-        for places in (_maximal(inside_SM, smaller), smaller):
+        for places, least in ((_maximal(inside_SM, smaller), _LEAST), (smaller, _MOST)):
             found = [
                 (round(constant_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
                 for place in places
                 for side in sides
                 for cosets_M in [_cosets(group, known[place], identity, side)]
             ]
-            share, side, place, cosets_M = max(found, key=lambda one: (max(one[0], _LEAST), len(known[one[2]])))
-            if share >= _LEAST:
+            share, side, place, cosets_M = max(found, key=lambda one: (max(one[0], least), len(known[one[2]])))
+            if share >= least:
                 break
         else:
             if group.orders_M[current_M].max() == current_M.sum():
