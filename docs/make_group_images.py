@@ -18,7 +18,7 @@ from spectraledge.report.document import Chart
 from spectraledge.report.marks import chart_config
 from spectraledge.report.picture_plot import LIMIT, colour_scale, picture_plot
 from spectraledge.report.printed import encoded
-from spectraledge.report.style import PRINT_FONT, PRINTED
+from spectraledge.report.style import PRINT_FONT
 from spectraledge.tasks import Grouping, grouping, task_from_source
 
 Float = NDArray[np.float64]
@@ -37,6 +37,10 @@ ACROSS = {"": SHOWN + 1, "-narrow": 2}
 """How many pictures stand side by side, by the end of a file's name: on a wide page and on a phone."""
 
 SIDE = 128
+
+COLOURS = ((0, 32, 77), (65, 77, 107), (124, 123, 120), (187, 175, 113), (255, 234, 70))
+"""Colours of signed pictures for print without colour, lowest first: cividis (Nuñez et al. 2018), safe for colour-blind
+readers, grey at zero, and lighter throughout."""
 
 
 def own(name: str) -> Grouping:
@@ -97,7 +101,7 @@ def charts(name: str) -> list[Chart]:
         seen = picture(found, frequency)
         first = [order.levels[0].parts if order.levels else "phase" for order in seen.orders]
         drawn.append(_chart(_ordered(seen.values_N, seen.places_N2), seen.subspace, *first))
-    return [*drawn, colour_scale("unit: root mean square", width=SIDE, colours=PRINTED)]
+    return [*drawn, colour_scale("unit: root mean square", width=SIDE, colours=COLOURS)]
 
 
 def _table(group: Group) -> Chart:
@@ -131,7 +135,7 @@ def _chart(values_MM: Float, title: str, by_a: str, by_b: str) -> Chart:
         f"{axis}, by {words}".replace("greatest common divisors", "gcd").replace("a subgroup of ", "")
         for axis, words in (("a", by_a), ("b", by_b))
     )
-    return picture_plot(values_MM, title=title, across=across, up=up, words=title, side=SIDE, colours=PRINTED)
+    return picture_plot(values_MM, title=title, across=across, up=up, words=title, side=SIDE, colours=COLOURS)
 
 
 def row(name: str, across: int) -> bytes:

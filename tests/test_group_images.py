@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from spectraledge.algebra import character_table, subgroups
-from spectraledge.report.style import PRINTED
 
 ROOT = Path(__file__).parent.parent
 GALLERY = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "make_group_images.py")))
@@ -82,13 +81,13 @@ def test_pictures_are_drawn_for_wide_and_for_narrow_pages() -> None:
             assert drawn.size == kept.size
             # White paper, and colours from one end of the scale to the other.
             colours = {colour for _, colour in drawn.convert("RGB").getcolors(1 << 20) or []}
-            assert {(255, 255, 255), PRINTED[0], PRINTED[-1]} <= colours
+            assert {(255, 255, 255), GALLERY.COLOURS[0], GALLERY.COLOURS[-1]} <= colours
     assert sizes[""][0] > 2 * sizes["-narrow"][0]
     assert sizes[""][1] < sizes["-narrow"][1]
 
 
 def test_colours_for_print_become_lighter_throughout_without_colour() -> None:
-    greys = np.array(PRINTED) @ [0.299, 0.587, 0.114]
+    greys = np.array(GALLERY.COLOURS) @ [0.299, 0.587, 0.114]
     assert (np.diff(greys) > 25).all()
     # Red and green receptors of the colour-blind see the same order: it is blue against yellow.
-    assert (np.diff(np.array(PRINTED)[:, :2].sum(axis=1)) > 0).all()
+    assert (np.diff(np.array(GALLERY.COLOURS)[:, :2].sum(axis=1)) > 0).all()

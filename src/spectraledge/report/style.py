@@ -37,10 +37,6 @@ SIGNED = (
 )  # fmt: skip
 """Colours of signed pictures, lowest first: ColorBrewer's RdBu, safe for colour-blind readers, white at zero."""
 
-PRINTED = ((0, 32, 77), (65, 77, 107), (124, 123, 120), (187, 175, 113), (255, 234, 70))
-"""Colours of signed pictures for print without colour, lowest first: cividis (Nuñez et al. 2018), safe for colour-blind
-readers, grey at zero, and lighter throughout."""
-
 SCORE_COLOURS = ((12, 8, 34), (78, 20, 118), (176, 52, 116), (246, 132, 92), (255, 250, 200))
 """Colours of shares, from none to the most: dark to light, so that order survives without colour."""
 
