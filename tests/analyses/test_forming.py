@@ -73,3 +73,17 @@ def test_functions_divide_a_picture(name: str) -> None:
     chosen = values_Kn[table.drop_duplicates("column")["subspace"].to_numpy() == label]
     expected = chosen.T @ (chosen @ (response_N1[covered_N, 0] - response_N1[covered_N, 0].mean()))
     np.testing.assert_allclose(held.projection(response_N1, label)[covered_N, 0], expected, atol=1e-12)
+
+
+def test_a_function_of_the_divisor_becomes_blocks_and_says_so() -> None:
+    task = named_task("mul", modulus=12)
+    group = grouping(task, "ring_product")
+    divisors_N = np.gcd(task.labels_N, 12)
+    view = LastWave.of(np.outer(divisors_N, [3.0, 4.0]), group, group)
+    assert view.orders == ("greatest common divisors with 12 (100%), within them by phase",) * 2
+    rows = view.picture(7, np.outer(divisors_N, [3.0, 4.0]))
+    picture = np.full((11, 11), np.nan)
+    picture[rows["place_a"], rows["place_b"]] = rows["value"]
+    assert (np.abs(np.diff(picture, axis=0)) > 1e-6).any(axis=1).tolist() == [
+        place in (3, 5, 7, 9) for place in range(10)
+    ]

@@ -5,7 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from spectraledge.algebra import PAIR_ELEMENTS, dihedral, double_cosets, named_group, subgroups, with_conjugates
+from spectraledge.algebra import (
+    PAIR_ELEMENTS,
+    dihedral,
+    double_cosets,
+    irreducible_characters,
+    named_group,
+    subgroups,
+    with_conjugates,
+)
 from spectraledge.modes import wave
 from spectraledge.modes.coset_order import coset_order
 from spectraledge.tasks import grouping, task_from_source
@@ -28,12 +36,12 @@ def test_functions_of_cosets_become_solid_blocks(name, size, cosets):
     values_M = np.random.default_rng(0).normal(size=60)[double_cosets(group, np.array([group.identity]), subgroup)]
     picture_MM = values_M[PAIR_ELEMENTS["ab"](group)]
     by_b = coset_order(picture_MM.T, group)
-    assert by_b.levels[0].cosets == f"left cosets of {cosets}"
+    assert by_b.levels[0].parts == f"left cosets of {cosets}"
     assert by_b.levels[0].share == pytest.approx(1.0)
     assert sorted(by_b.places_M) == list(range(len(group)))
     assert blocks(picture_MM, by_b, by_b)[1] == len(group) // size
     by_a = coset_order(values_M[group.table_MM[group.inverses_M].T].T, group)
-    assert by_a.levels[0].cosets in (f"left cosets of {cosets}", f"right cosets of {cosets}")
+    assert by_a.levels[0].parts in (f"left cosets of {cosets}", f"right cosets of {cosets}")
 
 
 def test_the_sign_of_a_product_is_four_blocks_in_words():
@@ -52,11 +60,39 @@ def test_a_wave_of_turns_is_broad_on_turns_and_reflections():
     values_M = np.cos(2 * np.pi * turns * (element_M % sides) / sides) * (element_M < sides)
     picture_MM = values_M[group.table_MM]
     order = coset_order(picture_MM, group)
-    assert [level.cosets for level in order.levels] == ["cosets of C13"]
+    assert [level.parts for level in order.levels] == ["cosets of C13"]
     rows_MM = picture_MM[np.argsort(order.places_M)]
     # Neighbours are one place of 13 on the wave apart, but where turns end and reflections begin.
     steps = np.linalg.norm(np.diff(rows_MM[:sides], axis=0), axis=1)
     np.testing.assert_allclose(steps, 2 * np.sin(np.pi / sides) * np.sqrt(sides / 2), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "subspace", "cosets", "count"),
+    [("A5", "dimension 3 (a)", "C5", 12), ("S4", "standard × sign", "C4", 6), ("D9", "dimension 2 (d)", "C2", 9)],
+)
+def test_functions_on_cosets_of_no_maximal_subgroup_become_solid_blocks(name, subspace, cosets, count):
+    group = named_group(name)
+    found = irreducible_characters(group)
+    inside_MR = found.functions_MM[:, found.frequency_M == 1 + found.names.index(subspace)]
+    size = len(group) // count
+    held = [inside_MR[each.elements].sum(axis=0) for each in subgroups(group).classes if len(each) == size]
+    values_M = inside_MR @ max(held, key=lambda sums_R: float(sums_R @ sums_R))
+    picture_MM = values_M[group.table_MM]
+    by_a, by_b = coset_order(picture_MM, group), coset_order(picture_MM.T, group)
+    assert by_a.words.startswith(f"right cosets of {cosets} (100%), within them by ")
+    assert by_b.words.startswith(f"left cosets of {cosets} (100%), within them by ")
+    assert blocks(picture_MM, by_a, by_b) == (count, count)
+
+
+@pytest.mark.parametrize("turns", [1, 5])
+def test_a_wave_on_a_cyclic_group_stands_by_phase(turns):
+    group = named_group("C12")
+    picture_MM = np.cos(2 * np.pi * turns * group.table_MM / 12)
+    order = coset_order(picture_MM, group)
+    assert order.words == "phase"
+    steps = np.linalg.norm(np.diff(picture_MM[np.argsort(order.places_M)], axis=0), axis=1)
+    np.testing.assert_allclose(steps, 2 * np.sin(np.pi / 12) * np.sqrt(6), rtol=1e-9)
 
 
 def test_a_picture_without_variation_keeps_some_order():

@@ -20,5 +20,5 @@ def test_a_picture_of_a_group_says_its_order(tmp_path: Path) -> None:
     characters = run.characters.assign(subspace="standard", **orders)
     (panel, *_) = wave_figure(make_study(tmp_path, run.with_tables(characters=characters))).panels
     assert panel.note.startswith("Basis a + b, standard: ")
-    assert "in functions of that representation. Random directions: " in panel.note
+    assert "in that subspace. Random directions: " in panel.note
     assert "Order: a by cosets of A4 (99%), within them by phase; b by phase. In brackets: share of what" in panel.note

@@ -201,7 +201,7 @@ def test_what_is_left_out_is_told_with_its_reason():
 
 
 def test_rules_know_their_lines_their_picture_and_their_symmetries():
-    rules = {name: GROUPINGS[name] for name in (*CYCLIC, "group")}
+    rules = {name: GROUPINGS[name] for name in (*CYCLIC, "group", "ring_product")}
     lines = {name: (rule.line((1, 1)), rule.line((1, -1))) for name, rule in rules.items()}
     residues, logarithms = ("sum", "difference"), ("dlog_sum", "dlog_difference")
     assert lines["difference"] == residues
@@ -209,7 +209,7 @@ def test_rules_know_their_lines_their_picture_and_their_symmetries():
     assert lines["gaussian_angle"] == GAUSSIAN
     elsewhere = {name: rule.picture for name, rule in rules.items() if rule.picture != name}
     assert elsewhere == dict.fromkeys(("product", "output", "output_dlog"), "sum")
-    assert {name for name, rule in rules.items() if rule.grid != name} == {*elsewhere, "group"}
+    assert {name for name, rule in rules.items() if rule.grid != name} == {*elsewhere, "group", "ring_product"}
     by_powers = {name for name, rule in rules.items() if "power" in rule.symmetries}
     assert by_powers == {"dlog_sum", "dlog_difference", "output_dlog"}
 

@@ -6,6 +6,7 @@ from spectraledge.algebra.characters import (
     cyclic_characters,
     irreducible_characters,
     unit_characters,
+    unit_turns,
     walsh_characters,
 )
 from spectraledge.algebra.discovery import Discovery, discover
@@ -124,6 +125,7 @@ __all__ = [
     "subspace_names",
     "symmetric",
     "unit_characters",
+    "unit_turns",
     "units",
     "walsh_characters",
     "walsh_transform",

@@ -110,6 +110,34 @@ def unit_characters(modulus: int) -> Characters:
     return Characters(functions_nn, np.rint(eigenvalues_n).astype(np.int64), names)
 
 
+def unit_turns(modulus: int, frequency: int) -> Float:
+    """How far along a character of the units the residues mod n lie, each from its divisor.
+
+    Definition: the angle of χ(u) of the residue q = u·d, where d is the greatest common divisor of q and n. Law: of a
+    function in the subspace of χ it is the phase of its values at the residues of one divisor, up to a constant.
+
+    Args:
+        modulus: The modulus n, at least 2.
+        frequency: Of the subspace, from 1, in `unit_characters`; of two conjugate characters χ is the first.
+
+    Returns:
+        In turns, at least 0 and below 1, shape (n,); 0 where χ takes several values at the units with the same u·d, so
+        that functions in its subspace are 0 there.
+    """
+    group = units(modulus)
+    characters = character_table(group)
+    values_M = characters.on_elements_CM[real_rows(characters)[frequency - 1][0]]
+    residues_n = np.arange(modulus)
+    units_M = residues_n[np.gcd(residues_n, modulus) == 1]
+    sums_n = np.zeros(modulus, dtype=np.complex128)
+    for divisor in np.unique(np.gcd(residues_n, modulus)):
+        np.add.at(sums_n, units_M * divisor % modulus, values_M)
+    # Sums are 0 or at least 1 long, and turns are whole parts of the number of units.
+    steps_n = np.rint(np.angle(np.where(np.abs(sums_n) > 0.5, sums_n, 1.0)) / (2 * np.pi) * len(units_M))
+    turns_n: Float = steps_n % len(units_M) / len(units_M)
+    return turns_n
+
+
 def irreducible_characters(table: Ints | Group) -> Characters:
     """Functions on any finite group, split into those of each irreducible representation, smallest first.
 

@@ -14,10 +14,12 @@ from spectraledge.tasks import Grouping
 Float = NDArray[np.float64]
 
 ORDERS = {
-    f"order_{axis}": Column(f"how elements {axis} of a group are ordered, with shares of the picture", optional=True)
+    f"order_{axis}": Column(
+        f"how {axis} is ordered where it is not by a wave, with shares of the picture", optional=True
+    )
     for axis in "ab"
 }
-"""Columns on the order of elements; those of a group by its representations alone have them."""
+"""Columns on the order of elements, of a group by its representations or of residues by divisor."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class LastWave:
         size: Root mean square of the function along it in the end.
         elements_N: The element of the task's own group that every pair belongs to; −1 for none.
         places_N2: Rank of a and of b among all by their position on that wave; −1 for a pair outside the basis.
-        orders: How a and b are ordered, of a group by its representations; else none.
+        orders: How a and b are ordered, by cosets or by divisor; else none.
     """
 
     axis_D: Float

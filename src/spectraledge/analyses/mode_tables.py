@@ -147,7 +147,7 @@ WAVES = StepTable(
             "response projected on the read-out direction along which its group means vary most",
             "its root mean square",
         ),
-        "phase_a": Column("position of a on the wave, of a group its place in the order; −1 outside the basis"),
+        "phase_a": Column("position of a on the wave, or its place in the order; −1 outside the basis"),
         "phase_b": Column("position of b on the wave; −1 outside the basis"),
     },
     make=wave_table,
@@ -162,11 +162,11 @@ CHARACTERS = StepTable(
         "frequency": Column("dominant, of the projected group means"),
         "subspace": SUBSPACE,
         "character_a": Column(
-            "frequency over a of the 2-D character that holds most of the picture; of a group that of the dominant "
-            "representation"
+            "frequency over a of the 2-D character that holds most of the picture; where elements have an order, that "
+            "of the dominant subspace"
         ),
         "character_b": Column("its frequency over b"),
-        "character_share": Column("of the picture's energy, in that character or representation", "share"),
+        "character_share": Column("of the picture's energy, in that character or subspace", "share"),
         **ORDERS,
     },
     make=character_table,

@@ -35,7 +35,7 @@ class Picture:
         random: The same share for random directions in parameter space, if there are any.
         raw: Values, row a, column b; NaN for a pair outside the domain.
         ordered: The same with rows and columns sorted by their position on the wave, or in the orders.
-        orders: How a and b of a group are ordered, in words; else none.
+        orders: How a and b are ordered where it is not by the wave, in words; else none.
     """
 
     direction: int
@@ -78,7 +78,7 @@ class OwnScore:
         waves_TMM: The function projected on the direction of answers along which it varies most in the end, by position
             of a and b on that wave, in units of its root mean square then; NaN for no value. None where not measured.
         parts: How that picture divides into own functions; None where not measured.
-        orders: How a and b of a group are ordered there, in words; else none.
+        orders: How a and b are ordered there where it is not by the wave, in words; else none.
     """
 
     steps_T: NDArray[np.int64]

@@ -16,28 +16,31 @@ _DIGITS = 9
 _LEAST = 0.1
 """Share below which cosets count as none that the picture knows of (our choice)."""
 
+_MOST = 0.5
+"""The same where no cosets of a maximal subgroup are known: of many small ones some have a tenth of noise."""
+
 
 @dataclass(frozen=True)
 class Level:
-    """Cosets that elements are sorted by, within those of the level before.
+    """Parts that elements are sorted by, within those of the level before.
 
     Attributes:
-        cosets: In words: "right cosets of S3"; "cosets of A4" of a normal subgroup.
+        parts: In words: "right cosets of S3"; "cosets of A4" of a normal subgroup; "greatest common divisors with 12".
         share: Share of the energy that varies along the axis, in functions that are constant on each, corrected for
             chance: 0 as much as noise, 1 all of it.
     """
 
-    cosets: str
+    parts: str
     share: float
 
 
 @dataclass(frozen=True, eq=False)
-class CosetOrder:
+class ElementOrder:
     """An order of elements.
 
     Attributes:
         places_M: Place of every element, from 0.
-        levels: Cosets from the largest to the smallest, single elements left out.
+        levels: Parts from the largest to the smallest, single elements left out.
     """
 
     places_M: Ints
@@ -47,19 +50,21 @@ class CosetOrder:
     def words(self) -> str:
         """The order in words."""
         # Rounded first, so that no share is written as −0%.
-        parts = [f"{level.cosets} ({round(level.share, 2) + 0.0:.0%})" for level in self.levels]
+        parts = [f"{level.parts} ({round(level.share, 2) + 0.0:.0%})" for level in self.levels]
         return ", within them by ".join([*parts, "phase"])
 
 
-def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
+def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
     """Sort the elements along one axis of a picture by nested cosets, of subgroups that the picture chooses.
 
     Definition (ours): from the whole group down, the next subgroup is that maximal one of the last, on whose cosets the
-    picture is constant for the largest share of its energy (`Level.share`), or the largest subgroup where none reaches
-    `_LEAST`; left or right cosets, as the first is better. Within a coset of one level those of the next stand by their
-    phase: the angle of their mean rows in the plane in which these vary most, from that with the smallest element on.
-    Law: a picture of any function of cosets of a maximal subgroup, right ones for f(a·b) along a and left ones along b,
-    is made of solid blocks.
+    picture is constant for the largest share of its energy (`Level.share`). Where none reaches `_LEAST` it is any
+    subgroup of the last, chosen alike; where none of these reaches `_MOST`, the trivial one of a cyclic group, so that
+    turns stand by phase, and else the largest. Cosets are left or right, as the first is better. Within a coset of one
+    level those of the next stand by their phase: the angle of their mean rows in the plane in which these vary most,
+    from that with the smallest element on.
+    Law: a picture of any function of cosets of a maximal subgroup, or of a smaller one if it has no share on cosets of
+    maximal ones, right ones for f(a·b) along a and left ones along b, is made of solid blocks.
 
     Args:
         picture_MR: A row for every element; what it holds is compared between rows.
@@ -79,13 +84,21 @@ def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
     sides: tuple[str, ...] = ("right", "left")
     current_M = np.ones(len(group), dtype=bool)
     while current_M.sum() > 1:
-        found = [
-            (round(_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
-            for place in _maximal(inside_SM, current_M)
-            for side in sides
-            for cosets_M in [_cosets(group, known[place], identity, side)]
-        ]
-        share, side, place, cosets_M = max(found, key=lambda one: (max(one[0], _LEAST), len(known[one[2]])))
+        smaller = _inside(inside_SM, current_M)
+        for places, least in ((_maximal(inside_SM, smaller), _LEAST), (smaller, _MOST)):
+            found = [
+                (round(constant_share(centred_MR, cosets_M), _DIGITS), side, place, cosets_M)
+                for place in places
+                for side in sides
+                for cosets_M in [_cosets(group, known[place], identity, side)]
+            ]
+            share, side, place, cosets_M = max(found, key=lambda one: (max(one[0], least), len(known[one[2]])))
+            if share >= least:
+                break
+        else:
+            if group.orders_M[current_M].max() == current_M.sum():
+                chain.append(np.arange(len(group)))
+                break
         sides, current_M = (side,), inside_SM[place]
         chain.append(cosets_M)
         if current_M.sum() > 1:
@@ -93,25 +106,38 @@ def coset_order(picture_MR: Float, group: Group) -> CosetOrder:
             handed = "" if (cosets_M == other_M).all() else f"{side} "
             levels.append(Level(f"{handed}cosets of {_name(group, known[place])}", share))
     order_M = _sorted(centred_MR, np.arange(len(group)), chain)
-    return CosetOrder(np.argsort(order_M), tuple(levels))
+    return ElementOrder(np.argsort(order_M), tuple(levels))
 
 
 def _cosets(group: Group, elements: Ints, identity: Ints, side: str) -> Ints:
     return double_cosets(group, elements, identity) if side == "right" else double_cosets(group, identity, elements)
 
 
-def _maximal(inside_SM: NDArray[np.bool_], current_M: NDArray[np.bool_]) -> list[int]:
-    """The subgroups inside one, itself left out, that lie in no other such."""
+def _inside(inside_SM: NDArray[np.bool_], current_M: NDArray[np.bool_]) -> list[int]:
+    """The subgroups inside one, itself left out."""
     size_S = inside_SM.sum(axis=1)
-    within = np.flatnonzero(~(inside_SM & ~current_M).any(axis=1) & (size_S < current_M.sum()))
-    return [int(s) for s in within if not any(_contains(inside_SM[t], inside_SM[s]) for t in within if t != s)]
+    return np.flatnonzero(~(inside_SM & ~current_M).any(axis=1) & (size_S < current_M.sum())).tolist()
+
+
+def _maximal(inside_SM: NDArray[np.bool_], within: list[int]) -> list[int]:
+    """Those of some subgroups that lie in no other of them."""
+    return [s for s in within if not any(_contains(inside_SM[t], inside_SM[s]) for t in within if t != s)]
 
 
 def _contains(outer_M: NDArray[np.bool_], inner_M: NDArray[np.bool_]) -> bool:
     return not (inner_M & ~outer_M).any()
 
 
-def _share(centred_MR: Float, cosets_M: Ints) -> float:
+def constant_share(centred_MR: Float, cosets_M: Ints) -> float:
+    """Share of the energy of rows in functions that are constant on cosets, or other parts, as of `Level`.
+
+    Args:
+        centred_MR: A row for every element, their mean removed.
+        cosets_M: The number of the coset that each lies in, from 0.
+
+    Returns:
+        The share, corrected for chance; 0 of rows that do not vary, or where every element is a part of its own.
+    """
     count_C = np.bincount(cosets_M)
     total, chance = float(np.square(centred_MR).sum()), (len(count_C) - 1) / max(len(cosets_M) - 1, 1)
     if total == 0.0 or chance == 1.0:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra import character_shares, without_rounding
-from spectraledge.modes.coset_order import CosetOrder, coset_order
+from spectraledge.modes.coset_order import ElementOrder, coset_order
+from spectraledge.modes.divisor_order import divisor_order
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
 
@@ -23,9 +24,9 @@ class Wave:
         grouping: The basis.
         frequency: Dominant frequency ω of its group means in the basis; 0 if they do not vary.
         character_frequencies: The 2-D character (ω_a, ω_b) that holds most of the picture's energy, ω_a in 0..⌊M/2⌋. In
-            the basis of a group by its representations: twice the number of the dominant one.
+            a basis with `orders`: twice the number of the dominant subspace.
         character_share: Share of the picture's energy, mean removed, that it holds (with its conjugate: one real plane
-            wave). Of a group: that functions of the dominant representation hold.
+            wave). With `orders`: that functions of the dominant subspace hold.
     """
 
     values_N: Float
@@ -43,8 +44,8 @@ class Wave:
     def phases_N2(self) -> NDArray[np.int64]:
         """Position of a and of b on the wave, ω·coordinate mod M, in 0..M − 1; −1 for a pair outside the basis.
 
-        Sorting rows and columns by it is re-ordering by the inverse of ω wherever ω has one. Of a group by its
-        representations they are places in the `orders`.
+        Sorting rows and columns by it is re-ordering by the inverse of ω wherever ω has one. With `orders` they are
+        places in these.
         """
         coordinates_N2 = self.grouping.coordinates_N2
         covered_N1 = (coordinates_N2 >= 0).all(axis=1, keepdims=True)
@@ -70,12 +71,16 @@ class Wave:
         return places_N2
 
     @cached_property
-    def orders(self) -> tuple[CosetOrder, ...]:
-        """How a and b are ordered, of a group by its representations: see `coset_order`; else none."""
-        group = self.grouping.functions.group
-        if group is None:
+    def orders(self) -> tuple[ElementOrder, ...]:
+        """How a and b are ordered: elements of a group by `coset_order`, residues by `divisor_order`; else none."""
+        if not self.grouping.is_ordered:
             return ()
-        picture_MM = np.nan_to_num(_picture(self.values_N, self.grouping))
+        group = self.grouping.functions.group
+        picture_MM = _picture(self.values_N, self.grouping)
+        if group is None:
+            frequency = max(self.frequency, 1)
+            return divisor_order(picture_MM, frequency), divisor_order(picture_MM.T, frequency)
+        picture_MM = np.nan_to_num(picture_MM)
         return coset_order(picture_MM, group), coset_order(picture_MM.T, group)
 
 
@@ -98,7 +103,7 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     values = values / size if size > 0 else values
     power = grouping.power(group_means(values[None], grouping))[0]
     frequency = int(power.argmax()) + 1 if power.max() > 0 else 0
-    if grouping.functions.group is not None:
+    if grouping.is_ordered:
         return Wave(values, grouping, frequency, (frequency, frequency), _share(values, grouping, frequency))
     shares = character_shares(_picture(values, grouping))
     half = shares[: grouping.order // 2 + 1]
@@ -120,7 +125,9 @@ def _share(values_N: Float, grouping: Grouping, frequency: int) -> float:
     inside_N = grouping.groups_N >= 0
     centred_n = values_N[inside_N] - values_N[inside_N].mean()
     functions_MR = grouping.functions.functions_MM[:, grouping.functions.frequency_M == frequency]
-    frame_nR = np.linalg.qr(functions_MR[grouping.groups_N[inside_N]])[0]
+    functions_nR = functions_MR[grouping.groups_N[inside_N]]
+    # On a domain where some elements have more pairs than others they are not without mean, as the values are.
+    frame_nR = np.linalg.qr(functions_nR - functions_nR.mean(axis=0).round(12))[0]
     total = float(centred_n @ centred_n)
     return float(np.square(frame_nR.T @ centred_n).sum()) / total if frequency and total > 0 else 0.0
 

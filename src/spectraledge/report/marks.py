@@ -10,7 +10,6 @@ SQUARE = "M-0.9,-0.9H0.9V0.9H-0.9Z"
 TRIANGLE = "M0,-1.1L1.1,0.9H-1.1Z"
 DIAMOND = "M0,-1.3L1.3,0L0,1.3L-1.3,0Z"
 TRIANGLE_DOWN = "M0,1.1L1.1,-0.9H-1.1Z"
-TRIANGLE_RIGHT = "M1.1,0L-0.9,1.1V-1.1Z"
 TICK = "M0,-1.3V1.3"
 """Shapes as paths around 0: charts and keys draw the same ones."""
 
@@ -83,12 +82,6 @@ def symbol(mark: Mark) -> tuple[int, str]:
             f'stroke="{mark.colour}" stroke-width="0.32"/>'
         )
     return wide, "".join(parts)
-
-
-def key_image(mark: Mark) -> str:
-    """A mark of a key as an image inside a page."""
-    wide, drawn = symbol(mark)
-    return f'<svg class="mark" viewBox="0 0 {wide} 16" width="{wide}" height="16" aria-hidden="true">{drawn}</svg>'
 
 
 def chart_config(font: str) -> dict[str, Any]:

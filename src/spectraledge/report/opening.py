@@ -56,7 +56,7 @@ def opening(study: StudyResult) -> Stage | None:
 
 
 def _orders(named: dict[str, str], runs: list[RunResult], scores: dict[str, OwnScore]) -> list[str]:
-    """How elements of a group are ordered in the pictures of answers."""
+    """How a and b are ordered in the pictures of answers, where it is not by a wave."""
     return [f"{named[run.run_id]}: {ordered_words(orders)}" for run in runs if (orders := scores[run.run_id].orders)]
 
 

@@ -14,6 +14,8 @@ from spectraledge.report.document import Chart
 from spectraledge.report.plots import Layer, channel, layer, specification
 from spectraledge.report.style import QUIET, SIGNED
 
+Colours = Sequence[tuple[int, int, int]]
+
 LIMIT = 2.0
 """Colours end here, in units of a picture's root mean square."""
 
@@ -23,7 +25,14 @@ _PIXELS = 3
 
 
 def picture_plot(
-    values: NDArray[np.float64], *, title: str, across: str, up: str, words: str, side: int = 200
+    values: NDArray[np.float64],
+    *,
+    title: str,
+    across: str,
+    up: str,
+    words: str,
+    side: int = 200,
+    colours: Colours = SIGNED,
 ) -> Chart:
     """Draw a picture.
 
@@ -34,6 +43,7 @@ def picture_plot(
         up: What runs upwards.
         words: What it shows, for those who cannot see it.
         side: Its width in pixels; cells are square.
+        colours: Of values from −`LIMIT` to `LIMIT`, evenly spaced.
 
     Returns:
         The chart.
@@ -50,17 +60,18 @@ def picture_plot(
     edges = {"x": channel("x", title=across, **axis), "y": channel("y", title=up, **axis)}
     layers = [
         layer(pd.DataFrame({"x": [0.5], "y": [0.5]}), "point", encoding=edges, opacity=0),
-        image_layer(_address(shades, _palette(SIGNED)), smooth=False, **place),
+        image_layer(_address(shades, _palette(colours)), smooth=False, **place),
     ]
     return Chart({**specification(layers, height=height), "width": side}, title, words, still=True)
 
 
-def colour_scale(words: str, *, width: int = 300) -> Chart:
+def colour_scale(words: str, *, width: int = 300, colours: Colours = SIGNED) -> Chart:
     """Draw the colours of pictures beside their values.
 
     Args:
         words: Their unit.
         width: In pixels.
+        colours: As of `picture_plot`.
 
     Returns:
         The chart.
@@ -70,12 +81,12 @@ def colour_scale(words: str, *, width: int = 300) -> Chart:
     ends = {"x": channel("value", title=words, scale=scale, axis=axis)}
     layers = [
         layer(pd.DataFrame({"value": [-LIMIT, LIMIT]}), "tick", encoding=ends, color=QUIET, opacity=0),
-        image_layer(_address(shades, _palette(SIGNED)), width=width, height=12, x=width / 2, y=6),
+        image_layer(_address(shades, _palette(colours)), width=width, height=12, x=width / 2, y=6),
     ]
     return Chart({**specification(layers, height=12), "width": width}, "", f"Colours of {words}", still=True)
 
 
-def image_address(part: NDArray[np.float64], colours: Sequence[tuple[int, int, int]]) -> str:
+def image_address(part: NDArray[np.float64], colours: Colours) -> str:
     """Draw numbers as an image inside an address.
 
     Args:
@@ -112,7 +123,7 @@ def _address(shades: NDArray[np.uint8], palette: NDArray[np.uint8], *, pixels: i
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def _palette(colours: Sequence[tuple[int, int, int]]) -> NDArray[np.uint8]:
+def _palette(colours: Colours) -> NDArray[np.uint8]:
     """Shades between colours, and a last one for cells without a value."""
     known = np.linspace(0, _SHADES - 1, len(colours))
     parts = [np.interp(np.arange(_SHADES), known, np.array(colours)[:, part]) for part in range(3)]

@@ -23,8 +23,9 @@ def wave_figure(study: StudyResult) -> Figure:
             f"group means vary most, in units of its root mean square (colours end at ±{LIMIT:g}). Left: a upwards "
             f"and b to the right, in their own order. Right: rows and columns sorted by their position on the wave, "
             f"ω times the basis's coordinate; a pair outside the basis is left out. A single plane wave becomes one "
-            f"broad stripe. Elements of a group are sorted by nested cosets instead, in the order that is said below "
-            f"each picture: functions of cosets become solid blocks. "
+            f"broad stripe. Elements of a group are sorted by nested cosets instead, and residues that are multiplied "
+            f"on a modulus that is not prime by divisor, in the order that is said below each picture: functions of "
+            f"cosets, or of the divisor, become solid blocks. "
             f"Exact derivative (jvp), {modes_window(study)}, at the step in each title."
         ),
         nothing=(
@@ -40,12 +41,12 @@ def _panel(title: str, run: RunResult, picture: Picture) -> Panel:
     raw = picture_plot(
         picture.raw, title="inputs in order", across="b", up="a", words=f"Response of v{picture.direction} over a and b"
     )
-    by = "cosets" if picture.orders else "position on the wave"
+    by = "in the order below" if picture.orders else "by position on the wave"
     ordered = picture_plot(
         picture.ordered,
         title="re-ordered",
-        across=f"b, by {by}",
-        up=f"a, by {by}",
+        across=f"b, {by}",
+        up=f"a, {by}",
         words=f"The response of v{picture.direction}, re-ordered. {_found(picture)}",
     )
     orders = [ordered_words(picture.orders)] if picture.orders else []
@@ -54,13 +55,13 @@ def _panel(title: str, run: RunResult, picture: Picture) -> Panel:
 
 
 def _found(picture: Picture) -> str:
-    held = "in functions of that representation" if picture.orders else f"in one 2-D character {picture.character}"
+    held = "in that subspace" if picture.orders else f"in one 2-D character {picture.character}"
     functions = function_label(picture.subspace, by=" = ")
     return f"Basis {basis_label(picture.basis)}, {functions}: {percent(picture.share)} {held}"
 
 
 def ordered_words(orders: tuple[str, ...]) -> str:
-    """Say how rows and columns of a group's picture are ordered.
+    """Say how rows and columns of a picture are ordered that has no wave.
 
     Args:
         orders: Of a and of b.
@@ -71,7 +72,7 @@ def ordered_words(orders: tuple[str, ...]) -> str:
     a, b = orders
     return (
         f"Order: a by {a}; b by {b}. In brackets: share of what varies along that axis that is constant on these "
-        "cosets, corrected for chance."
+        "cosets, or for each of these divisors, corrected for chance."
     )
 
 

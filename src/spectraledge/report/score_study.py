@@ -3,6 +3,7 @@
 import pandas as pd
 
 from spectraledge.claims.carrier_curves import carrier_curves, directions_needed
+from spectraledge.claims.design import learned
 from spectraledge.claims.score_claims import CARRIER_CLAIMS, GROWTH_CLAIMS, ONSET_CLAIMS, STATE_CLAIMS, TASKS
 from spectraledge.claims.score_effects import EDGE, ONSETS
 from spectraledge.claims.verdicts import Verdicts
@@ -39,12 +40,7 @@ _KINDS = {
 _PIXELS = 220
 _HALVES = (0.5, 0.9)
 
-
-def _own(task: str) -> str:
-    return f"{task}-decay-learned"
-
-
-_LEARNED = {OPERATIONS[task].formula: _own(task) for task in TASKS}
+_LEARNED = {OPERATIONS[task].formula: learned(task) for task in TASKS}
 _MARKS = {f"group-{place}": name for place, name in enumerate(_LEARNED)}
 
 # fmt: off

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spectraledge.errors import InputError
 from spectraledge.statistics.p_values import empirical_p
-from spectraledge.statistics.permutation import Alternative
+from spectraledge.statistics.permutation import Alternative, centred_ranks
 from spectraledge.statistics.seeds import seed_values
 
 Float = NDArray[np.float64]
@@ -102,7 +102,7 @@ def discrimination(
     area = float(won_MN.mean())
     influence_R = np.concatenate([(won_MN.mean(1) - area) / len(x), (won_MN.mean(0) - area) / len(y)])
     if area in (0.0, 1.0):
-        influence_R = np.concatenate([_centred_ranks(group) / len(group) ** 2 for group in (x, y)])
+        influence_R = np.concatenate([centred_ranks(group) / len(group) ** 2 for group in (x, y)])
     effect = _design_effect(influence_R, seed_R, len(x))
     reach = effect * scipy.stats.t.ppf((1 + level) / 2, freedom) ** 2
     low, high = _lower(area, len(x), len(y), reach), 1 - _lower(1 - area, len(x), len(y), reach)
@@ -154,16 +154,10 @@ def _lower(area: float, first: int, second: int, reach: float) -> float:
     return float(scipy.optimize.brentq(excess, 0.0, min(area, 1 - 1e-9)))
 
 
-def _centred_ranks(values_R: Float) -> Float:
-    # Twice the midrank less its mean: whole numbers, so that ties between sums are exact.
-    ranks: Float = 2 * scipy.stats.rankdata(values_R) - (len(values_R) + 1)
-    return ranks
-
-
 def _permutation_p(
     values_R: Float, seed_R: Ints, first: int, count: int, alternative: Alternative, generator: np.random.Generator
 ) -> float:
-    ranks_R = _centred_ranks(values_R)
+    ranks_R = centred_ranks(values_R)
     strata = [np.arange(len(values_R))]
     if len(np.unique(seed_R)) < len(seed_R):
         strata = [np.flatnonzero(seed_R == seed) for seed in np.unique(seed_R)]

@@ -68,7 +68,7 @@ def rank_agreement(
         raise InputError(f"rank agreement needs two lists of equal length, at least 2, got {x.shape} and {y.shape}")
     if np.isnan(x).any() or np.isnan(y).any():
         raise InputError("rank agreement needs numbers, got NaN: leave out what could not be measured")
-    ranks_x, ranks_y = _centred_ranks(x), _centred_ranks(y)
+    ranks_x, ranks_y = centred_ranks(x), centred_ranks(y)
     size = np.sqrt(np.square(ranks_x).sum() * np.square(ranks_y).sum())
     if size == 0.0:
         raise InputError("rank agreement needs two variables that vary, got a constant one")
@@ -80,8 +80,8 @@ def rank_agreement(
     return _ranked(float(ranks_x @ ranks_y / size), np.concatenate([np.empty(0), *products]) / size, alternative)
 
 
-def _centred_ranks(values: Float) -> Float:
-    # Twice the midrank less its mean: whole numbers, so that sums of products are exact and ties between them too.
+def centred_ranks(values: Float) -> Float:
+    """Twice the midrank less its mean: whole numbers, so that sums, and ties between them, are exact."""
     ranks: Float = 2 * scipy.stats.rankdata(values) - (len(values) + 1)
     return ranks
 

@@ -32,6 +32,7 @@ class Grouping:
             none: those of the rule's `Axes`.
         signs: The coefficients (±1) with which the coordinates enter, or (0, 0) if q is no such combination.
         characters: The functions on the group by frequency; None for the cyclic group Z_M.
+        by_divisor: Whether its elements are residues, which pictures sort by divisor.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Grouping:
     coordinates_N2: Ints
     signs: tuple[int, int]
     characters: Characters | None = None
+    by_divisor: bool = False
 
     @property
     def excluded(self) -> int:
@@ -51,6 +53,11 @@ class Grouping:
     def functions(self) -> Characters:
         """The functions on the group by frequency."""
         return self.characters or cyclic_characters(self.order)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether pictures sort elements by cosets or divisors, for want of one wave through all of them."""
+        return self.by_divisor or self.functions.group is not None
 
     @property
     def separates(self) -> bool:
@@ -109,6 +116,7 @@ class GroupingRule:
         symmetries: Permutations of the elements that carry its structure over into itself; answers that are shuffled
             to have none are drawn without them.
         usual: Whether tasks are read in it when no bases are chosen.
+        by_divisor: Whether its elements are residues, which pictures sort by divisor.
         unless_told: Whether only those are whose own group nobody has told.
     """
 
@@ -121,6 +129,7 @@ class GroupingRule:
     group: Callable[[Task], Group] | None = None
     symmetries: tuple[Symmetry, ...] = ("affine",)
     usual: bool = False
+    by_divisor: bool = False
     unless_told: bool = False
 
     @property
@@ -131,7 +140,7 @@ class GroupingRule:
     @property
     def picture(self) -> str:
         """Name of the grouping in whose coordinates waves are drawn: its own, or else that of its grid."""
-        return self.name if self.group else self.grid
+        return self.name if self.group or self.by_divisor else self.grid
 
     def line(self, signs: tuple[int, int]) -> str:
         """Name of the grouping that combines the coordinates of the same axes by some signs; "" if there is none."""
@@ -223,7 +232,7 @@ def grouping(task: Task, name: str) -> Grouping:
     if rule.group:
         characters = irreducible_characters(rule.group(task))
     order = len(characters.frequency_M) if characters else order
-    return Grouping(name, rule.formula, order, groups, coordinates, rule.signs, characters)
+    return Grouping(name, rule.formula, order, groups, coordinates, rule.signs, characters, rule.by_divisor)
 
 
 def why_not(task: Task, name: str) -> str:

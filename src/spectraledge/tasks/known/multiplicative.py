@@ -49,6 +49,7 @@ register_grouping(
         "a·b, by characters of the units",
         elements=lambda task: task.pairs_N2.prod(axis=1) % task.modulus,
         characters=lambda task: unit_characters(task.modulus),
+        by_divisor=True,
     )
 )
 for name, formula, sign, usual in (
