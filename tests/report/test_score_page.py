@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,20 @@ def test_a_study_opens_with_what_was_learned_and_when(tmp_path: Path, runs: list
     assert (
         "not dated: against one control a false alarm has a chance of up to 0.5; 19 controls make it 0.05" in sentence
     )
+
+
+def test_a_run_of_which_nothing_else_is_measured_yet_is_in_the_score_alone(
+    tmp_path: Path, runs: list[RunResult]
+) -> None:
+    early = [replace(run, tables={"score": run.table("score")}) for run in runs]
+    page = compose_by_run(make_study(tmp_path, *early), pd.DataFrame())
+    assert page.headline.startswith("a + b mod 97, weight decay 1: On pairs that it never saw, functions of a + b hold")
+    assert [section.key for section in page.sections] == ["score", "found", "published", "runs", "methods"]
+    assert page.stage is not None
+    later = compose_by_run(make_study(tmp_path, runs[0], *early[1:]), pd.DataFrame())
+    assert not later.headline.startswith("a + b mod 97, weight decay 1: On pairs")
+    assert later.stage is not None
+    assert len(later.stage.acts) == 2
 
 
 def test_representations_of_a_group_are_called_by_their_names(tmp_path: Path) -> None:

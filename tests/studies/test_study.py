@@ -1,6 +1,7 @@
 """A whole study in miniature: jobs, resume, failures, claims."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("studies") / "miniature"
     run_study(miniature(), folder, jobs=2)
     return folder
+
+
+def test_what_lacks_analyses_is_read_on_demand_and_stays_missing(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, folder := tmp_path / "study")
+    run = miniature().runs[0].run_id
+    for name in ("step", "course"):
+        (folder / "runs" / run / "analyses" / f"{name}.json").unlink()
+    assert run not in {one.run_id for one in load_study(folder).runs}
+    study = load_study(folder, unfinished=True)
+    (early,) = (one for one in study.runs if one.run_id == run)
+    assert len(early.table("spectrum"))
+    assert early.table("modes").empty
+    assert run in study.missing
 
 
 def test_good_runs_are_reported_and_bad_ones_named(finished: Path) -> None:

@@ -137,7 +137,9 @@ def run(
 
         def update(statuses: list[RunStatus]) -> None:
             bars.update(statuses)
-            interim.update(sum(one.state in _OVER for one in statuses), len(statuses))
+            begun = sum(one.scored or one.state in _OVER for one in statuses)
+            if any(one.state not in _OVER for one in statuses):
+                interim.update(begun, len(statuses))
 
         result = run_study(config, folder, backend=place, repair=repair, on_progress=update)
     interim.wait()
@@ -317,13 +319,11 @@ def _hours(seconds: float) -> str:
 
 
 def _write_report(result: StudyResult, out: Path | None = None, progress: str = "") -> Path:
-    answers = QUESTIONS[result.config.questions](result.runs)
-    shown = result if isinstance(answers, Verdicts) else _reported(result)
-    return write_report(shown, answers, out=out, progress=progress)
+    return write_report(result, QUESTIONS[result.config.questions](result.runs), out=out, progress=progress)
 
 
 def _write_interim(folder: Path, progress: str) -> None:
-    result = load_study(folder)
+    result = load_study(folder, unfinished=True)
     if not result.damaged:
         page = _write_report(result, progress=progress)
         remark(f"{progress.partition(':')[0]} are in {page}")
@@ -340,11 +340,6 @@ def _verdicts(result: StudyResult) -> Verdicts:
             f"--markdown is for studies with claims over seeds, {result.config.name} has claims on runs: leave it out"
         )
     return answers
-
-
-def _reported(result: StudyResult) -> StudyResult:
-    """What the report can show: runs with a spectrum and modes."""
-    return result.having("spectrum", "modes", "waves", "characters")
 
 
 class _StudyBars:

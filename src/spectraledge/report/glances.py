@@ -5,10 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spectraledge.analyses.onsets import ONSETS
-from spectraledge.analyses.readings import own_score
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.analyses.score_findings import score_sentence
 from spectraledge.analyses.selection_findings import own_sentence, selected, whole_rows
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
@@ -20,7 +17,7 @@ from spectraledge.report.over_seeds.claim_table import claim_table
 from spectraledge.report.over_seeds.claim_table import headline as headline_over_seeds
 from spectraledge.report.score_figure import Scored, score_figure
 from spectraledge.report.selected import selection_figure
-from spectraledge.report.text import absent_note, answer_table, headline
+from spectraledge.report.text import absent_note, answer_table, headline, score_words
 from spectraledge.report.training_glance import score_glance, spectrum_glance, tracked_glance, tracker_glance
 from spectraledge.report.words import step_word
 from spectraledge.studies.results import StudyResult
@@ -44,8 +41,8 @@ def glance(kind: str, result: Any) -> Glance:
 
 
 def _of_run(run: RunResult) -> Glance:
-    if run.structure != "output" and run.config.model.answers == 1 and own_score(run):
-        found = [score_sentence(run.structure, run.table("score"), run.metrics, ONSETS.frame())]
+    if words := score_words(run):
+        found = [words]
         figure = score_figure([Scored.of(run, run.title)], run.structure)
     else:
         reached = run.manifest.grokked_step

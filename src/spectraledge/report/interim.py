@@ -1,4 +1,4 @@
-"""The report of a study while it runs: written as soon as a run is done, and again as others are, but rarely."""
+"""The report of a study while it runs: written as soon as a run has a score, and again as others have, but rarely."""
 
 import threading
 import time
@@ -14,11 +14,11 @@ _MARK = 'id="progress"'
 
 
 class InterimReport:
-    """Writes a report in a thread of its own whenever more runs are over than the last one shows.
+    """Writes a report in a thread of its own whenever there is more to show than in the last one.
 
     Args:
         write: Writes it, given the words that say how far the study is.
-        failed: Told why it could not be written; it is tried again when more runs are over.
+        failed: Told why it could not be written; it is tried again when there is more to show.
     """
 
     def __init__(self, write: Callable[[str], object], failed: Callable[[Exception], None]) -> None:
@@ -26,18 +26,18 @@ class InterimReport:
         self._shown, self._not_before = 0, 0.0
         self._thread: threading.Thread | None = None
 
-    def update(self, over: int, of: int) -> None:
-        """Begin to write the report if it is time; the last one, of all runs, is not written here.
+    def update(self, shown: int, of: int) -> None:
+        """Begin to write the report if it is time.
 
         Args:
-            over: Runs of which nothing is left to do.
+            shown: Runs of which it has something to show.
             of: All runs of the study.
         """
         at_work = self._thread is not None and self._thread.is_alive()
-        if at_work or not self._shown < over < of or time.monotonic() < self._not_before:
+        if at_work or shown <= self._shown or time.monotonic() < self._not_before:
             return
-        self._shown = over
-        self._thread = threading.Thread(target=self._try, args=(progress_words(over, of),))
+        self._shown = shown
+        self._thread = threading.Thread(target=self._try, args=(progress_words(shown, of),))
         self._thread.start()
 
     def wait(self) -> None:
@@ -55,10 +55,10 @@ class InterimReport:
         self._not_before = now + max(_PAUSE_SECONDS, _REST * (now - began))
 
 
-def progress_words(over: int, of: int) -> str:
+def progress_words(shown: int, of: int) -> str:
     """Say how far a study is, and how a reader sees more."""
     return (
-        f"{over} of {of} runs: this page was written at {time.strftime('%H:%M')} while the study was running. It is "
+        f"{shown} of {of} runs: this page was written at {time.strftime('%H:%M')} while the study was running. It is "
         "written again as more runs are done; to see them, reload it (F5, or ⌘R)."
     )
 

@@ -13,10 +13,20 @@ from spectraledge.report.measurements import measurements
 from spectraledge.report.method_words import definitions
 from spectraledge.report.opening import opening
 from spectraledge.report.pictures import wave_figure
+from spectraledge.report.run_names import titles
 from spectraledge.report.run_tables import claim_tables, comparison_table, declared_claims, files, run_table, settings
 from spectraledge.report.score_page import score_sections
 from spectraledge.report.selected import frequency_figure, selection_figure
-from spectraledge.report.text import absent, absent_note, answer_table, caution, headline, run_cards, seed_note
+from spectraledge.report.text import (
+    absent,
+    absent_note,
+    answer_table,
+    caution,
+    headline,
+    run_cards,
+    score_words,
+    seed_note,
+)
 from spectraledge.report.words import modes_window
 from spectraledge.studies.results import StudyResult
 
@@ -25,21 +35,22 @@ def compose_by_run(study: StudyResult, claims: pd.DataFrame) -> Page:
     """Compose the report of a study with claims on runs.
 
     Args:
-        study: The finished runs; it may hold none.
+        study: The finished runs; it may hold none. Those without a spectrum and modes are in its score alone.
         claims: What `evaluate_runs` found in them; it may be empty.
 
     Returns:
         The report.
     """
+    scored, study = study, study.having("spectrum", "modes", "waves", "characters")
     return Page(
         study=study.config.name,
         hash=study.config.hash,
         title="Which functions of the input are the weights moving along?",
         question="For each task: do the weight updates select the task’s own functions, and do controls not?",
-        headline=headline(study, claims),
+        headline=headline(study, claims) if study.runs else _by_score(scored) or headline(study, claims),
         warning=absent_note(study),
         sections=(
-            *score_sections(study),
+            *score_sections(scored),
             _found(study, claims),
             *(_figures(study) if study.runs else ()),
             *([_claims(study, claims)] if len(claims) else []),
@@ -51,9 +62,14 @@ def compose_by_run(study: StudyResult, claims: pd.DataFrame) -> Page:
         ),
         version=version("spectraledge"),
         claims=declared_claims(claims),
-        stage=opening(study),
+        stage=opening(scored),
         files=files(study, claims),
     )
+
+
+def _by_score(study: StudyResult) -> str:
+    """Say what a run's score says, while nothing else is measured of any."""
+    return next((f"{titles(study)[run.run_id]}: {words}" for run in study.runs if (words := score_words(run))), "")
 
 
 def _found(study: StudyResult, claims: pd.DataFrame) -> Section:

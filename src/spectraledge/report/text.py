@@ -4,8 +4,10 @@ from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
-from spectraledge.analyses.readings import above_shuffled, published_statistic, selected_frequencies
+from spectraledge.analyses.onsets import ONSETS
+from spectraledge.analyses.readings import above_shuffled, own_score, published_statistic, selected_frequencies
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.analyses.score_findings import score_sentence
 from spectraledge.analyses.selection_tables import numbered
 from spectraledge.report.document import Absent, Card, Column, Finding, Rows, Table
 from spectraledge.report.run_names import basis_label, function_label, titles
@@ -40,6 +42,13 @@ _PLAIN = {
     "directions show.",
     "right-basis": "F gains more from discrete logarithms at the edge than for random directions.",
 }
+
+
+def score_words(run: RunResult) -> str:
+    """What a run's score says of it; "" where it has none of its own answers."""
+    if run.structure == "output" or run.config.model.answers > 1 or own_score(run) is None:
+        return ""
+    return score_sentence(run.structure, run.table("score"), run.metrics, ONSETS.frame())
 
 
 def headline(study: StudyResult, claims: pd.DataFrame) -> str:

@@ -160,11 +160,13 @@ def damages_of(study: StudyConfig, folder: Path, run: RunConfig, *, quick: bool 
     return [fault for found in analyses_of(study, run) for fault in misfits(place, found)]
 
 
-def load_study(folder: Path) -> StudyResult:
+def load_study(folder: Path, *, unfinished: bool = False) -> StudyResult:
     """Read every finished run of a study.
 
     Args:
         folder: The study's folder.
+        unfinished: Whether trained runs that lack analyses are read too, with the tables that they have; they are
+            among the missing all the same.
 
     Returns:
         The results; runs that failed, are damaged or are not finished are named, not hidden.
@@ -189,7 +191,8 @@ def load_study(folder: Path) -> StudyResult:
             continue
         if not progress.over:
             missing += [] if progress.error else [run.run_id]
-            continue
+            if not (unfinished and any(progress.stamps.values())):
+                continue
         measured = [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]
         # A run of which nothing is to be measured still says when it generalised.
         if measured or not (progress.stamps or progress.error):

@@ -28,6 +28,9 @@ from spectraledge.studies.results import (
 from spectraledge.studies.study_config import StudyConfig, analyses_of
 from spectraledge.training import RunConfig
 
+FIRST = "score"
+"""The analysis that is done before others: reports open with it."""
+
 _POLL_SECONDS = 1.0
 _POLL_REST = 50
 """Least time between looks at all runs, over the time that a look takes."""
@@ -45,6 +48,7 @@ class RunStatus:
         test_accuracy: At that step.
         steps_per_second: Over all its sittings; 0 before the first record.
         error: Why it failed, else "".
+        scored: Whether its score is measured, which reports open with.
     """
 
     run_id: str
@@ -54,6 +58,7 @@ class RunStatus:
     test_accuracy: float
     steps_per_second: float
     error: str = ""
+    scored: bool = False
 
 
 def run_study(
@@ -92,7 +97,10 @@ def run_study(
         OSError: if the system refuses to write.
     """
     backend = backend or Backend(jobs=jobs)
-    analyses = {run.run_id: tuple(analyses_of(config, run)) for run in config.runs}
+    analyses = {
+        run.run_id: tuple(sorted(analyses_of(config, run), key=lambda found: found.name != FIRST))
+        for run in config.runs
+    }
     ordered = waves(config.runs)
     _claim_folder(config, folder, repair=repair)
     distrust_altered(folder)
@@ -209,7 +217,9 @@ def _status(config: StudyConfig, folder: Path, run: RunConfig) -> RunStatus:
     elif manifest.status == "done":
         state = "analysing"
     speed = manifest.step / manifest.wall_seconds if manifest.wall_seconds else 0.0
-    return RunStatus(run.run_id, state, manifest.step, run.steps, manifest.test_accuracy, speed, error)
+    score = progress.stamps.get(FIRST)
+    scored = score is not None and not score.error
+    return RunStatus(run.run_id, state, manifest.step, run.steps, manifest.test_accuracy, speed, error, scored)
 
 
 @contextmanager
