@@ -10,6 +10,8 @@ from spectraledge import RunConfig, named_task
 from spectraledge.studies import AnalysisConfig, Budget, StudyConfig, StudyResult
 from spectraledge.studies.recipes import RECIPES
 
+pytestmark = pytest.mark.usefixtures("unrastered")
+
 
 def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "matched") -> StudyConfig:
     sizes = {"width": 12, "heads": 2, "hidden": 16}

@@ -12,6 +12,7 @@ from spectraledge.report.report_files import write_report
 from spectraledge.studies import Backend, recipe, run_study
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_it_is_trained_judged_and_reported(tmp_path: Path) -> None:
     study = run_study(recipe("networks", budget="small"), tmp_path / "study", backend=Backend(jobs=1))
     assert (study.failed, study.missing) == ({}, ())
