@@ -18,7 +18,8 @@ os.fsync = lambda descriptor: None
 settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("suite")
 # Trackio takes its folder when imported: a relative one is in each test's own. W&B looks up an address even offline.
-os.environ |= {"TRACKIO_DIR": "trackio", "WANDB_ERROR_REPORTING": "false"}
+# The compiler would start a process for each core, beside tests that stand on all of them.
+os.environ |= {"TRACKIO_DIR": "trackio", "WANDB_ERROR_REPORTING": "false", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
 _PARTS = {
