@@ -30,11 +30,11 @@ CONTROL_STEPS = 3_600
 """Budget of runs that never grok, about where grokking ones stop (2,400 to 3,900 steps), so that all are read at like
 steps."""
 
-_CONTROL_STEPS = {"small": 200, "matched": CONTROL_STEPS, "published": 200_000}
-_DECAYLESS_STEPS = {"small": 200, "matched": CONTROL_STEPS, "published": 50_000}
+_CONTROL_STEPS = {"small": 400, "matched": CONTROL_STEPS, "published": 200_000}
+_DECAYLESS_STEPS = {"small": 400, "matched": CONTROL_STEPS, "published": 50_000}
 _LEARNED_STEPS = {"small": 800, "matched": 20_000, "published": 200_000}
-_JOINT_STEPS = {"small": 200, "matched": 40_000, "published": 200_000}
-_MEMORISED_STEPS = {"small": 200, "matched": 20_000, "published": 200_000}
+_JOINT_STEPS = {"small": 400, "matched": 40_000, "published": 200_000}
+_MEMORISED_STEPS = {"small": 400, "matched": 20_000, "published": 200_000}
 """Budget beside a companion that can only be memorised; matched: as long as `TRI` takes (22,200 steps at seed 42)."""
 
 _PERMUTED_STEPS = {"small": 200, "matched": 15_000, "published": 15_000}
