@@ -13,10 +13,13 @@ from spectraledge.native import instruction_set, load
 pytest_plugins = ["network_cases", "recorded_runs"]
 
 torch.set_num_threads(1)
+# No test cuts the power, and waiting for the disk takes a tenth of their time.
+os.fsync = lambda descriptor: None
 settings.register_profile("suite", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("suite")
 # Trackio takes its folder when imported: a relative one is in each test's own. W&B looks up an address even offline.
-os.environ |= {"TRACKIO_DIR": "trackio", "WANDB_ERROR_REPORTING": "false"}
+# The compiler would start a process for each core, beside tests that stand on all of them.
+os.environ |= {"TRACKIO_DIR": "trackio", "WANDB_ERROR_REPORTING": "false", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
 _PARTS = {
@@ -64,6 +67,17 @@ class PublishedNetwork(nn.Module):
                 ours = ours.replace(f".{their_part}", f".{our_part}")
             found[ours] = parameter
         return found
+
+
+@pytest.fixture
+def unrastered(monkeypatch):
+    """Let PNGs hold their sheets of SVG: pixels take most of a report's time; the PDF reads the same sheet."""
+    from spectraledge.report import printed, publishing
+
+    def encoded(sheet, form):
+        return sheet.encode() if form == "png" else printed.encoded(sheet, form)
+
+    monkeypatch.setattr(publishing, "encoded", encoded)
 
 
 @pytest.fixture(scope="session")

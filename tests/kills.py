@@ -20,7 +20,7 @@ from spectraledge.trajectory import Manifest
 CONFIG = RunConfig.for_task(
     named_task("add", modulus=11),
     {"width": 12, "heads": 2, "hidden": 16},
-    **{"steps": 120, "every": 4, "batch_size": 32, "seed": 2, "stop_accuracy": 2.0},
+    **{"steps": 60, "every": 4, "batch_size": 32, "seed": 2, "stop_accuracy": 2.0},
 )
 
 

@@ -23,12 +23,14 @@ def test_wheel_installs_and_runs_in_an_empty_environment(tmp_path: Path) -> None
     assert "spectraledge/report/templates/page.html.j2" in names
     assert "spectraledge/py.typed" in names
     assert not [name for name in names if not name.startswith("spectraledge")]
-    venv.create(tmp_path / "empty", with_pip=True)
+    venv.create(tmp_path / "empty")
     python = tmp_path / "empty" / "bin" / "python"
     install = [
-        python,
+        sys.executable,
         "-m",
         "pip",
+        "--python",
+        python,
         "install",
         "--quiet",
         "--no-compile",

@@ -136,7 +136,7 @@ def test_seeds_draw_their_own_directions() -> None:
 def test_changed_runs_belong_to_no_condition_of_others() -> None:
     reached = Effect("reached", "whether it is read", "rate", "rate", "none", lambda reader: Reading(1.0))
     rows = measure([reached], planted(seeds=(42,)))
-    assert len(CONDITIONS["add-decay"].rows(rows)) == 1
+    assert CONDITIONS["add-decay"].holds(rows).sum() == 1
     assert rows["after"].nunique() == 1 + len(CHANGES) + 1
     titles = {run.title for run in planted(seeds=(42,))}
     assert "a + b mod 11, weight decay 1, remove:edge:3" in titles

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from cli_support import TINY, Command
 
+pytestmark = pytest.mark.usefixtures("unrastered")
 OPTIONS = ("--window", 6, "--nulls", 3)
 
 

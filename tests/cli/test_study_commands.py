@@ -10,6 +10,8 @@ from spectraledge import RunConfig, named_task
 from spectraledge.studies import AnalysisConfig, Budget, StudyConfig, StudyResult
 from spectraledge.studies.recipes import RECIPES
 
+pytestmark = pytest.mark.usefixtures("unrastered")
+
 
 def tiny(*, seeds: tuple[int, ...] = (42,), budget: Budget = "matched") -> StudyConfig:
     sizes = {"width": 12, "heads": 2, "hidden": 16}
@@ -26,7 +28,7 @@ def _tiny_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "study"
-    ran = command("study", "run", "tiny", "--out", folder, "--json")
+    ran = command("study", "run", "tiny", "--jobs", 1, "--out", folder, "--json")
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
     page = Path(told["report"])
@@ -37,7 +39,7 @@ def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest
     assert f"its page: spectraledge report {folder}" in ran.err
     written = page.stat().st_mtime_ns
 
-    again = command("study", "run", "tiny", "--out", folder, "--json")
+    again = command("study", "run", "tiny", "--jobs", 1, "--out", folder, "--json")
     assert json.loads(again.out) == told
     assert page.stat().st_mtime_ns == written
 
@@ -71,7 +73,7 @@ def test_run_status_report(command: Command, tmp_path: Path, monkeypatch: pytest
     # A recipe that asks something else of the same runs: nothing is trained again.
     monkeypatch.setitem(RECIPES, "tiny", lambda **asked: tiny(**asked).model_copy(update={"questions": "paper"}))
     trained = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/snapshots/*")}
-    assert command("study", "run", "tiny", "--out", folder).code == 0
+    assert command("study", "run", "tiny", "--jobs", 1, "--out", folder).code == 0
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/snapshots/*")} == trained
     small = tmp_path / "small"
     told = json.loads(command("study", "report", folder, "--markdown", "--out", small, "--json").out)
@@ -122,7 +124,7 @@ def test_the_folder_of_another_seed_is_refused(command: Command, tmp_path: Path)
 
 def test_more_seeds_go_on_in_the_same_folder(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "study"
-    assert command("study", "run", "tiny", "--seeds", 1, "--out", folder, "--keep", "window").code == 0
+    assert command("study", "run", "tiny", "--seeds", 1, "--jobs", 1, "--out", folder, "--keep", "window").code == 0
     written = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/*.parquet")}
     grown = command("study", "run", "tiny", "--seeds", 2, "--out", folder, "--jobs", 1, "--json")
     assert json.loads(grown.out)["runs_done"] == 2

@@ -10,6 +10,7 @@ from cli_support import Command
 TOUR = Path(__file__).parents[2] / "docs" / "tour.md"
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_its_commands_run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```console\n(.*?)^```", TOUR.read_text(), flags=re.M | re.S)

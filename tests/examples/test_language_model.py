@@ -1,7 +1,8 @@
 """The language model at a reduced size: the whole command, its tables, and a training that is stopped midway."""
 
+import contextlib
+import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from spectraledge.cli import main
 from spectraledge.errors import InputError
 from spectraledge.examples import TABLES, LanguageConfig, SourceText, contexts, run_language_model
 from spectraledge.examples.language_measures import LINKS, loss_links, shared_p
@@ -29,12 +31,13 @@ SIZE = {"steps": 150, "width": 16}
 def example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The folder that the command leaves, and what it prints."""
     folder = tmp_path_factory.mktemp("example") / "lm"
-    code = "from spectraledge.cli import main; main()"
     options = ["--small", "--steps", str(SIZE["steps"]), "--width", str(SIZE["width"]), "--threads", "1", "--json"]
-    call = [sys.executable, "-c", code, "example", "language-model", *options, "--out", str(folder)]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder, json.loads(done.stdout)
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(sys, "argv", ["spectraledge", "example", "language-model", *options, "--out", str(folder)])
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main()
+    return folder, json.loads(said.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -91,12 +91,20 @@ def test_exact_responses_are_those_of_one_direction_at_a_time(network, dtype, se
         torch.testing.assert_close(found[k].double(), alone, rtol=DTYPES[dtype], atol=DTYPES[dtype])
 
 
-@given(first=st.floats(-3, 3), second=st.floats(-3, 3))
-def test_exact_responses_are_linear_in_the_direction(network, first, second):
+@pytest.fixture(scope="module")
+def two_responses(network):
+    """Directions by name, and the responses along them, twice."""
     readout, parameters = module_readout(network, lambda out: out.residual_ND), parameters_of(network)
-    left, right = (random_directions(network, 2, WATCHED, seed) for seed in (1, 2))
+    directions = [random_directions(network, 2, WATCHED, seed) for seed in (1, 2)]
+    return [(part, jvp_responses(readout, parameters, part, INPUTS)) for part in directions]
+
+
+@given(first=st.floats(-3, 3), second=st.floats(-3, 3))
+def test_exact_responses_are_linear_in_the_direction(network, two_responses, first, second):
+    readout, parameters = module_readout(network, lambda out: out.residual_ND), parameters_of(network)
+    (left, one), (right, other) = two_responses
     both = {name: first * left[name] + second * right[name] for name in WATCHED}
-    one, other, sum_of_both = (jvp_responses(readout, parameters, part, INPUTS) for part in (left, right, both))
+    sum_of_both = jvp_responses(readout, parameters, both, INPUTS)
     torch.testing.assert_close(sum_of_both, first * one + second * other, rtol=1e-10, atol=1e-10)
 
 

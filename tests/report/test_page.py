@@ -190,6 +190,7 @@ def test_selected_frequencies_are_told_or_not_found(study: StudyResult, claims: 
     assert learned in reader.text
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_without_the_new_tables_the_page_leads_with_the_edge(tmp_path: Path):
     study = make_study(tmp_path, unmeasured(make_run("add", effect=0.4)))
     claims = evaluate_runs(study.runs)
@@ -225,6 +226,7 @@ def test_a_study_without_finished_runs_says_so(tmp_path: Path):
     assert not (tmp_path / "figures").exists()
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_one_run_that_never_grokked_without_bulk_edge_or_claims(tmp_path: Path):
     study = make_study(tmp_path, without_bulk(make_run("add")))
     page = write_report(study, pd.DataFrame()).read_text()
@@ -238,6 +240,7 @@ def test_one_run_that_never_grokked_without_bulk_edge_or_claims(tmp_path: Path):
     assert 'id="eigenvalues-0-1"' not in page
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_the_same_report_as_text(study: StudyResult, claims: pd.DataFrame, tmp_path: Path):
     report = compose_by_run(study, claims)
     text = write_text(report, tmp_path).read_text()

@@ -285,12 +285,14 @@ def test_the_card_says_in_its_head_what_was_run_and_found(page, study):
 
 
 class TestWhatIsMissing:
+    @pytest.mark.usefixtures("unrastered")
     def test_sections_without_tables_say_so_and_nothing_breaks(self, study, tmp_path):
         page = write_report(bare(study), verdicts(bare(study)), out=tmp_path).read_text()
         # What is known without any analysis: when runs generalised.
         assert page.count(f"<p>{NOT_MEASURED}</p>") == 10
         assert "Not measured" in (tmp_path / "report.md").read_text()
 
+    @pytest.mark.usefixtures("unrastered")
     def test_a_study_without_runs(self, study, tmp_path):
         empty = replace(study, runs=(), missing=tuple(run.run_id for run in study.config.runs), failed={})
         none = replace(verdicts(study), claims=pd.DataFrame(), by_seed=pd.DataFrame(), effects=measure_paper(()))

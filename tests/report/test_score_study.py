@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from planted_score import planted_score
 from spectraledge.claims.score_claims import SCORE_CLAIMS, evaluate_score
 from spectraledge.report import write_report
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_report_has_every_section_figure_and_table(tmp_path: Path) -> None:
     study = planted_score(tmp_path)
     page = write_report(study, evaluate_score(study.runs)).read_text()

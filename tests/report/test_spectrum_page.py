@@ -31,6 +31,7 @@ def tracked(folder: Path, *, watched: bool, steps: int = 9) -> None:
     tracker.save(folder)
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_a_watched_function_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "tracked here"
     tracked(place, watched=True)
@@ -49,6 +50,7 @@ def test_a_watched_function_comes_first(tmp_path: Path, capsys: pytest.CaptureFi
         write_spectrum_page(place, place)
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_the_score_of_a_recorded_run_is_not_taken_for_a_watched_function(tmp_path: Path) -> None:
     tracked(tmp_path, watched=True)
     pd.read_parquet(tmp_path / "score.parquet").assign(readout="logits").to_parquet(tmp_path / "score.parquet")

@@ -32,6 +32,7 @@ def test_every_run_is_done_and_measured(study: StudyResult) -> None:
     assert all(set(run.table("branches")["basis"]) == {"sum", "difference"} for run in forked)
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_claims_and_report_are_written(study: StudyResult, tmp_path: Path) -> None:
     claims = pd.read_parquet(study.folder / "claims.parquet")
     assert list(claims["claim"]) == [claim.id for claim in CAUSE_CLAIMS]
@@ -44,6 +45,7 @@ def test_claims_and_report_are_written(study: StudyResult, tmp_path: Path) -> No
     assert (tmp_path / "tables" / "forks-table.csv").is_file()
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_a_report_of_nothing_says_so(study: StudyResult, tmp_path: Path) -> None:
     empty = StudyResult(study.config, study.folder, (), {}, tuple(run.run_id for run in study.config.runs))
     write_report(empty, QUESTIONS["causes"](()), out=tmp_path)

@@ -31,6 +31,7 @@ def test_every_run_is_done_and_measured(study: StudyResult) -> None:
     assert by_task["latin-0"].table("cosets").empty
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_claims_and_report_are_written(study: StudyResult, tmp_path: Path) -> None:
     claims = pd.read_parquet(study.folder / "claims.parquet")
     assert list(claims["claim"]) == [claim.id for claim in GROUP_CLAIMS]
@@ -40,6 +41,7 @@ def test_claims_and_report_are_written(study: StudyResult, tmp_path: Path) -> No
     assert (tmp_path / "tables" / "representations-table.csv").is_file()
 
 
+@pytest.mark.usefixtures("unrastered")
 def test_a_report_of_nothing_says_so(study: StudyResult, tmp_path: Path) -> None:
     empty = StudyResult(study.config, study.folder, (), {}, tuple(run.run_id for run in study.config.runs))
     write_report(empty, QUESTIONS["groups"](()), out=tmp_path)

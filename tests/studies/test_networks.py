@@ -16,6 +16,9 @@ from spectraledge.studies import Backend, StudyResult, first_seeds, pool, recipe
 from spectraledge.studies.study import _claim_folder
 
 
+pytestmark = pytest.mark.usefixtures("unrastered")
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
     folder = tmp_path_factory.mktemp("networks") / "study"

@@ -6,7 +6,7 @@ import pytest
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.report import write_report, write_results
-from spectraledge.studies import evaluate_study, first_seeds, load_study, recipe, run_study
+from spectraledge.studies import evaluate_study, first_seeds, load_study, paper, recipe, run_study
 from spectraledge.studies.paper import COMPANIONS, CONTROLS, FEW_SEEDS, LEARNED
 
 
@@ -58,7 +58,11 @@ def test_quick_has_no_published_budget():
 @pytest.fixture(scope="module")
 def small_study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("studies") / "small"
-    run_study(recipe("paper", budget="small"), folder, jobs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        # Runs that are not to generalise end with their first full window.
+        for steps in (paper._CONTROL_STEPS, paper._DECAYLESS_STEPS, paper._JOINT_STEPS, paper._MEMORISED_STEPS):
+            patch.setitem(steps, "small", 200)
+        run_study(recipe("paper", budget="small"), folder, jobs=1)
     return load_study(folder)
 
 
@@ -74,19 +78,26 @@ def test_every_small_run_is_trained_and_analysed(small_study):
     assert any(run.grokked for run in small_study.runs), "claims are about runs that generalise"
 
 
-def test_one_seed_supports_no_verdict(small_study):
-    claims = evaluate_study(small_study.runs).claims
+@pytest.fixture(scope="module")
+def verdicts(small_study):
+    return evaluate_study(small_study.runs)
+
+
+def test_one_seed_supports_no_verdict(small_study, verdicts):
+    claims = verdicts.claims
     assert set(claims["verdict"]) == {"inconclusive", "not measured"}
     assert (claims["verdict"] == "inconclusive").sum() > 40
     pd.testing.assert_frame_equal(read_table(small_study.folder / "claims.parquet"), claims)
 
 
-def test_the_report_and_what_a_repository_keeps(small_study, tmp_path):
-    verdicts = evaluate_study(small_study.runs)
-    page = write_report(small_study, verdicts, out=tmp_path / "report")
-    text = page.read_text()
+@pytest.mark.usefixtures("unrastered")
+def test_the_report(small_study, verdicts, tmp_path):
+    text = write_report(small_study, verdicts, out=tmp_path).read_text()
     assert all(statement in text for statement in ("Table 1", "Table 4", "not measured"))
-    write_results(small_study, verdicts, tmp_path / "kept")
-    kept = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+
+
+def test_what_a_repository_keeps(small_study, verdicts, tmp_path):
+    write_results(small_study, verdicts, tmp_path)
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"report.md", "card.md", "claims.csv", "claims-by-seed.csv"} <= {path.name for path in kept}
     assert sum(path.stat().st_size for path in kept) < 1_000_000

@@ -143,8 +143,8 @@ def test_where_a_file_lies_is_no_part_of_a_run(recorded, tmp_path):
 
 def test_a_thinned_run_has_holes(tmp_path):
     task = named_task("add", modulus=7)
-    config = RunConfig.for_task(task, SIZES, batch_size=16, steps=200, every=5, stop_accuracy=2.0)
+    config = RunConfig.for_task(task, SIZES, batch_size=16, steps=80, every=5, stop_accuracy=2.0)
     train_in_folder(tmp_path, config, task)
     thin(tmp_path, window=4)
     with pytest.raises(InputError, match=r"snapshots of .* were thinned: its windows have holes"):
-        Intervention.of(f"remove:run:{tmp_path}@100:2,window=4")
+        Intervention.of(f"remove:run:{tmp_path}@40:2,window=4")

@@ -84,7 +84,7 @@ def test_a_run_killed_by_a_signal_goes_on(tmp_path, small_config, small_task):
 
 @pytest.mark.parametrize("protocol", ["paper", "default"])
 def test_a_run_stopped_after_every_interval_goes_on(tmp_path, small_config, small_task, protocol):
-    config = small_config(protocol=protocol)
+    config = small_config(protocol=protocol, steps=100, every=5)
     train_in_folder(tmp_path / "whole", config, small_task)
     seen = []
 
@@ -96,14 +96,14 @@ def test_a_run_stopped_after_every_interval_goes_on(tmp_path, small_config, smal
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             train_in_folder(tmp_path / "parts", config, small_task, on_progress=stop)
         assert Manifest.read(tmp_path / "parts").step == seen[-1]
-    assert seen == list(range(20, 401, 20))
+    assert seen == list(range(5, 101, 5))
     train_in_folder(tmp_path / "parts", config, small_task)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, monkeypatch, moment):
-    config = small_config(steps=40)
+    config = small_config(steps=4, every=2)
     train_in_folder(tmp_path / "whole", config, small_task)
     rename, remove = Path.replace, Path.unlink
     # At the start the manifest and the domain; the snapshot, metrics, list of files, manifest and state at each of

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spectraledge.tasks import OPERATIONS, formula_of, part_names
 from spectraledge.tasks.task import JOIN
@@ -100,21 +102,31 @@ class Condition:
     learned: bool | None = None
     whole: bool = True
 
-    def rows(self, effects: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of its runs.
+    def holds(self, effects: pd.DataFrame) -> NDArray[np.bool_]:
+        """Tell which rows are of its runs.
 
         Args:
             effects: Rows of runs, see `measure`.
 
         Returns:
-            Those of its runs, of whole seeds where these are asked for.
+            Whether each is.
         """
         chosen = effects["task"].isin(self.tasks) & (effects["after"] == self.after)
         if self.weight_decay is not None:
             chosen &= effects["weight_decay"] == self.weight_decay
         if self.learned is not None:
             chosen &= effects["learned"] == self.learned
-        rows = effects[chosen]
+        return chosen.to_numpy(np.bool_)
+
+    def whole_seeds(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Leave out seeds that do not count.
+
+        Args:
+            rows: Rows of an effect in its runs.
+
+        Returns:
+            Those of whole seeds where these are asked for.
+        """
         if not self.whole or len(self.tasks) == 1:
             return rows
         return rows[rows.groupby("seed")["task"].transform("nunique") == len(self.tasks)]

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import Effect, Scale
@@ -88,8 +89,14 @@ class MeasuredEffects:
     rows: pd.DataFrame
 
     @cached_property
-    def _by_effect(self) -> dict[object, pd.DataFrame]:
-        return dict(iter(self.rows.groupby("effect_id", sort=False)))
+    def _by_effect(self) -> dict[object, NDArray[np.int64]]:
+        """Places of the rows of every effect."""
+        return {name: np.sort(places) for name, places in self.rows.groupby("effect_id", sort=False).indices.items()}
+
+    @cached_property
+    def _held(self) -> dict[str, NDArray[np.bool_]]:
+        """Which rows are of the runs of conditions that were asked for."""
+        return {}
 
     @cached_property
     def _known(self) -> dict[tuple[str, ...], pd.DataFrame]:
@@ -109,7 +116,11 @@ class MeasuredEffects:
         assert effect in self.declared, f"{effect} is no declared effect"
         known = self._known
         if (key := (effect, condition)) not in known:
-            known[key] = CONDITIONS[condition].rows(self._by_effect.get(effect, self.rows[:0]))
+            chosen = CONDITIONS[condition]
+            if condition not in self._held:
+                self._held[condition] = chosen.holds(self.rows)
+            places = self._by_effect.get(effect, np.zeros(0, np.int64))
+            known[key] = chosen.whole_seeds(self.rows.take(places[self._held[condition][places]]))
         return known[key]
 
     def by_seed(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> pd.DataFrame:
@@ -262,14 +273,13 @@ def _ends(values: np.ndarray, logarithmic: bool) -> tuple[float, float]:
 
 def _within(rows: pd.DataFrame, scale: Scale, within: Within) -> pd.DataFrame:
     """What each seed says, by seed: value and null."""
-    groups = rows.groupby("seed")[["value", "null"]]
     if within != "mean":
         happens = rows.assign(value=rows["value"] == (within == "all")).groupby("seed")["value"].all()
         return pd.DataFrame({"value": happens.astype(np.float64), "null": NO_EFFECT["rate"]})
     if rows["seed"].is_unique:
-        return rows.set_index("seed")[["value", "null"]].sort_index()
+        return rows[["seed", "value", "null"]].set_index("seed").sort_index()
     if scale != "ratio":
-        return groups.agg(_whole_mean)
+        return rows.groupby("seed")[["value", "null"]].agg(_whole_mean)
     # A statistic of 0 has no logarithm: its seed is left out, and counted as such.
     logarithms = rows[["value", "null"]].where(lambda values: values > 0).apply(np.log)
     return logarithms.groupby(rows["seed"]).agg(_whole_mean).apply(np.exp)

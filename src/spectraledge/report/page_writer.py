@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -66,11 +67,18 @@ def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
         downloads={name: (*_download(name, table), len(table)) for name, table in page.downloads.items()},
         charts=_in_script(_charts(page.figures)),
         config=_in_script(chart_config(FONT)),
-        vega=vl_convert.javascript_bundle(_BUNDLED) if page.figures else "",
+        vega=_library() if page.figures else "",
         citation=CITATION,
         stage=_in_script(_stage(page.stage)) if page.stage else "",
     )
     return html.lstrip()
+
+
+@cache
+def _library() -> str:
+    """What draws charts in a browser, the same for every page; bundling it takes a second."""
+    bundle: str = vl_convert.javascript_bundle(_BUNDLED)
+    return bundle
 
 
 def _images(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> dict[str, str]:

@@ -139,7 +139,10 @@ def _table(effects: MeasuredEffects, panel: Strip) -> pd.DataFrame:
                     "lane": points.lane,
                     "mark": points.mark,
                     "value": rows[column].to_numpy(),
-                    "name": [f"{points.lane}, {row.task}, seed {row.seed}" for row in rows.itertuples()],
+                    "name": [
+                        f"{points.lane}, {task}, seed {seed}"
+                        for task, seed in zip(rows["task"], rows["seed"], strict=True)
+                    ],
                     "offset": _ROOM * place + beside - (beside.mean() if len(beside) else 0.0),
                 }
             )
