@@ -41,7 +41,7 @@ from spectraledge.trajectory.inventory import PER_STEP, Inventory, check_series,
 from spectraledge.trajectory.manifest import MENDING
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
 
-_WRITERS = 16
+WRITERS = 16
 """Runs that are written at once: most of the time of each is waiting for the disk."""
 
 _STATE = "resume.safetensors"
@@ -55,10 +55,9 @@ class RunFolder:
     the list of all these (`Inventory`), the manifest, and the resume state. Whatever moment a process is killed at, the
     last resume state and all before it are whole; what was written after it is written again, with the same content.
 
-    With `writers` all this is done by one of their threads while training goes on. A run's next interval waits for its
-    last one, so that two are held in memory at most (see `Moment`), and what a killed process loses is the one that
-    was being written, and what was trained since. What goes wrong in a thread is raised where the run is recorded
-    next, finished, or left.
+    With `writers` all this is done by one of their threads while training goes on; a run's next interval waits for its
+    last one. A killed process then loses the snapshot that was being written, if any, and what was trained since. What
+    goes wrong in a thread is raised where the run is recorded next, flushed, or left.
 
     Args:
         folder: The run folder; made if missing.
@@ -358,10 +357,12 @@ def train_in_folders(
         InputError: if a folder holds something else (see `RunFolder`), or the runs make no stack.
         DamageError: if files of a run are not what was written and it is not to be repaired: where it is complete,
             files that are gone or have other sizes; where it goes on, anything that it goes on from.
+
+    Cost: files are written by threads, from at most two copies of the stack, 6·S·P numbers each, in the host's memory.
     """
     for folder, config, _ in runs if repair else ():
         _repair_gram(folder, config)
-    writers = ThreadPoolExecutor(min(len(runs), _WRITERS), "recording")
+    writers = ThreadPoolExecutor(WRITERS, "recording")
     recorders = [RunFolder(*run, repair=repair, keep_states=keep_states, writers=writers) for run in runs]
     # Made before any folder is: what they refuse leaves nothing behind.
     places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder, repair)]

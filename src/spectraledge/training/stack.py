@@ -289,6 +289,7 @@ class Stack:
         Args:
             steps: How many batches, n.
         """
+        self.move_on()
         for rates in self._rates(steps):
             zero = torch.zeros_like(rates.rate)
             still = rates._replace(rate=zero, shrink=torch.ones_like(zero), size=zero)
