@@ -1,9 +1,5 @@
 """On a GPU, where one is at hand: many runs at once, their recording, responses, windows and the tracker."""
 
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
-
 import torch
 from baselines import PlainLoop, svd_per_window_on_gpu
 from measuring import Row, gemm_rate, in_turn, read_rate, row, seconds
@@ -13,8 +9,8 @@ from tracker import Loop, tracked
 
 from spectraledge import named_task
 from spectraledge.spectrum import window_spectrum
-from spectraledge.training import Member, RunFolder, Stack
-from training import STEP_FLOP, config
+from spectraledge.training import Member, Stack
+from training import STEP_FLOP, config, recording
 
 DEVICE = "cuda"
 
@@ -52,35 +48,6 @@ def stacked(runs: int, engine: str, repeats: int = 3) -> Row:
     )
 
 
-def recorded(runs: int, repeats: int = 3) -> Row:
-    """The same with the folders of all runs written, against without."""
-    stack = _stack(runs, "compiled")
-
-    def without() -> None:
-        stack.advance(100)
-        stack.evaluate()
-
-    with tempfile.TemporaryDirectory() as place, ExitStack() as folders:
-        recorders = [
-            folders.enter_context(RunFolder(Path(place) / str(i), member.config, member.task))
-            for i, member in enumerate(stack.members)
-        ]
-        histories = [recorder.resume(member) for recorder, member in zip(recorders, stack.members, strict=True)]
-
-        def with_recording() -> None:
-            stack.advance(100)
-            for member, recorder, history, found in zip(
-                stack.members, recorders, histories, stack.evaluate(), strict=True
-            ):
-                history.append(found)
-                recorder.record(member, history)
-
-        without()
-        with_recording()
-        before, after, ratio = in_turn(without, with_recording, repeats)
-    return row(f"recording of {runs} stacked runs every 100 steps", before, after, ratio, before, "no recording")
-
-
 def windows(repeats: int = 3) -> Row:
     """Every window of a run whose updates are on the GPU, against a decomposition of each there."""
     updates = torch.randn(400, 131_072, device=DEVICE)
@@ -106,7 +73,7 @@ def rows() -> list[Row]:
     of = f"every 100 steps, all of {loop.parameters:,} parameters, float32, on the GPU"
     return [
         *stacks,
-        recorded(64),
+        recording(lambda: _stack(64, "compiled"), f"64 runs on {torch.cuda.get_device_name()}", intervals=3, repeats=3),
         responses(torch.float64, DEVICE),
         responses(torch.float32, DEVICE),
         windows(),

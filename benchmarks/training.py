@@ -4,8 +4,8 @@ import multiprocessing
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import joblib
@@ -16,6 +16,7 @@ from measuring import Row, gemm_rate, in_turn, row, seconds
 from spectraledge import RunConfig, Trainer, named_task
 from spectraledge.tasks import task_from_source
 from spectraledge.training import Member, RunFolder, Stack
+from spectraledge.training.run_folder import WRITERS
 
 STEP_FLOP = 1.05e9
 """Multiply-adds times two of one training step (97 residues, batch 512), nothing computed twice; see README.md."""
@@ -76,26 +77,56 @@ def perceptron(engine: str, repeats: int, *, embedded: bool) -> Row:
     return row(f"training: {steps} steps of a perceptron ({name}; {engine})", before, after, ratio, limit, "GEMM rate")
 
 
-def recording(repeats: int = 5) -> Row:
-    task, chosen = named_task("add"), config()
-    bare, recorded = Trainer(chosen, task), Trainer(chosen, task)
-    with tempfile.TemporaryDirectory() as place, RunFolder(Path(place) / "run", chosen, task) as recorder:
-        evaluations = recorder.resume(recorded)
+@contextmanager
+def recorded(stack: Stack, every: int, intervals: int) -> Iterator[Callable[[], None]]:
+    """Give a function that trains for some intervals, a folder per run, until all is written."""
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(WRITERS) as writers, ExitStack() as opened:
+        recorders = [
+            opened.enter_context(RunFolder(Path(place) / str(i), member.config, member.task, writers=writers))
+            for i, member in enumerate(stack.members)
+        ]
+        histories = [recorder.resume(member) for recorder, member in zip(recorders, stack.members, strict=True)]
 
-        def without() -> None:
-            bare.advance(100)
+        def train() -> None:
+            for _ in range(intervals):
+                stack.advance(every)
+                for member, recorder, history, found in zip(
+                    stack.members, recorders, histories, stack.evaluate(), strict=True
+                ):
+                    history.append(found)
+                    recorder.record(member, history)
+            for recorder in recorders:
+                recorder.flush()
+
+        yield train
+
+
+def recording(make: Callable[[], Stack], what: str, every: int = 100, intervals: int = 1, repeats: int = 5) -> Row:
+    """Intervals with the folders of all runs written, against without."""
+    bare = make()
+
+    def without() -> None:
+        for _ in range(intervals):
+            bare.advance(every)
             bare.evaluate()
 
-        def with_recording() -> None:
-            recorded.advance(100)
-            evaluations.append(recorded.evaluate())
-            recorder.record(recorded, evaluations)
-
-        for _ in range(2):
-            without()
-            with_recording()
+    with recorded(make(), every, intervals) as with_recording:
+        without()
+        with_recording()
         before, after, ratio = in_turn(without, with_recording, repeats)
-    return row("recording: snapshot, moves, online Gram every 100 steps", before, after, ratio, before, "no recording")
+    per_snapshot = {"milliseconds_per_run_and_snapshot": 1e3 * (after - before) / (len(bare) * intervals)}
+    return row(f"recording of {what} every {every} steps", before, after, ratio, before, "no recording", **per_snapshot)
+
+
+def one_large_run() -> Stack:
+    return Stack([Member(config(), named_task("add"))])
+
+
+def small_runs(runs: int = 8) -> Stack:
+    """Runs of 18,711 parameters: their recording is all waiting and overhead."""
+    task, sizes = named_task("add", modulus=23), {"width": 32, "heads": 4, "hidden": 64}
+    settings = {"batch_size": 128, "steps": 1_000_000}
+    return Stack([Member(RunConfig.for_task(task, sizes, seed=seed, **settings), task) for seed in range(runs)])
 
 
 def _short_run(seed: int, steps: int, engine: str) -> None:
@@ -159,9 +190,14 @@ def _per_step(stack: Stack, steps: int = 20) -> float:
     return min(seconds(lambda: stack.advance(steps)) for _ in range(3)) / steps
 
 
+def recordings() -> list[Row]:
+    small = recording(small_runs, "8 stacked small runs", every=20, intervals=5, repeats=9)
+    return [recording(one_large_run, "one run: snapshot, moves, online Gram,"), small]
+
+
 def rows(repeats: int = 5) -> list[Row]:
     engines = "eager", "compiled"
     found = [one_run(engine, repeats) for engine in engines]
     found += [perceptron(engine, repeats, embedded=embedded) for embedded in (True, False) for engine in engines]
-    found.append(recording())
+    found += recordings()
     return found + beside_each_other()

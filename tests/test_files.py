@@ -7,13 +7,24 @@ import resource
 import signal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.files import digest, read_json, read_table, replacing, write_bytes, write_json, write_table
+from spectraledge.files import (
+    digest,
+    fingerprint,
+    read_json,
+    read_table,
+    replacing,
+    write_bytes,
+    write_columns,
+    write_json,
+    write_table,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -45,6 +56,25 @@ def test_bytes_are_written_and_replaced(tmp_path):
     write_bytes(path, b"two")
     assert path.read_bytes() == b"two"
     assert names(path.parent) == ["file"]
+
+
+def test_pieces_are_one_file(tmp_path):
+    found = write_bytes(tmp_path / "file", b"one", memoryview(b"and"), b"", b"two")
+    assert (tmp_path / "file").read_bytes() == b"oneandtwo"
+    assert found == fingerprint(tmp_path / "file")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3000])
+def test_columns_are_written_as_their_table_is(tmp_path, count):
+    columns = {
+        "step": list(range(count)),
+        "loss": [float("nan") if i % 3 == 1 else i / 7 for i in range(count)],
+        "product": np.random.default_rng(0).random(count),
+        "whole": [float(i) for i in range(count)],
+    }
+    ours = write_columns(tmp_path / "ours", columns)
+    assert ours == write_table(tmp_path / "theirs", pd.DataFrame(columns))
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
 def test_the_old_content_stands_until_the_new_is_whole(tmp_path):

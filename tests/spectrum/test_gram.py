@@ -81,7 +81,8 @@ def test_one_update_is_as_one_of_several_to_the_last_bit(monkeypatch, native, si
         assert torch.equal(alone[0], band_module.band(updates_TP, held, recent, 5)[0])
 
 
-def test_sums_do_not_depend_on_threads():
+def test_sums_do_not_depend_on_threads(monkeypatch):
+    monkeypatch.setattr(band_module, "_PER_THREAD", 1)
     updates_TP, found = random_updates(25, 50_000, dtype=torch.float32), []
     threads = torch.get_num_threads()
     for count in (1, 2, 3):

@@ -7,7 +7,7 @@ import pytest
 
 from recorded_runs import unlisted
 from spectraledge.errors import DamageError
-from spectraledge.files import fingerprint
+from spectraledge.files import fingerprint, write_sealed
 from spectraledge.trajectory import Inventory, Manifest, Series, moves_path, snapshot_path, whole
 from spectraledge.trajectory.inventory import check_series, damages
 
@@ -30,6 +30,15 @@ def test_every_file_of_a_run_is_listed(run: Path) -> None:
     assert set(listed.files) == found - {"run.json", "files.json"}
     assert all(fingerprint(run / name) == expected for name, expected in listed.files.items())
     assert damages(run) == []
+
+
+def test_the_list_is_written_as_any_sealed_file_is(run: Path, tmp_path: Path) -> None:
+    listed = Inventory.read(run)
+    assert listed is not None
+    files = {**listed.files, 'a "name" — \n': listed.files["gram.parquet"]}
+    Inventory(tmp_path, files).write()
+    write_sealed(tmp_path / "expected", {"files": dict(sorted(files.items()))})
+    assert (tmp_path / "files.json").read_bytes() == (tmp_path / "expected").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["domain.parquet", "metrics.parquet", "gram.parquet"])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load, save
 
 from spectraledge.errors import InputError
 from spectraledge.trajectory import Snapshot, find_snapshots, read_snapshot, snapshot_path, write_tensors
@@ -30,6 +31,24 @@ def test_round_trip(tmp_path, dtype):
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
     with open_snapshot(tmp_path / "deep" / "x.safetensors") as file:
         assert file.metadata() == {"note": "text"}
+
+
+def test_a_file_is_that_of_the_library(tmp_path):
+    tensors = {name: torch.randn(shape) for name, shape in {"b": (2, 3), 'é "\n': (0, 3), "a": (), "c": (5,)}.items()}
+    write_tensors(tmp_path / "x.safetensors", tensors, {"note": 'te"xt'})
+    assert (tmp_path / "x.safetensors").read_bytes() == save(tensors, {"note": 'te"xt'})
+    types = [*DTYPES, torch.complex64, torch.int8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64]
+    mixed = {str(dtype): torch.ones(3, dtype=dtype) for dtype in types}
+    write_tensors(tmp_path / "x.safetensors", mixed)
+    for name, tensor in load((tmp_path / "x.safetensors").read_bytes()).items():
+        torch.testing.assert_close(tensor, mixed.pop(name), rtol=0, atol=0)
+    assert mixed == {}
+
+
+def test_a_type_that_no_file_holds_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"tensor 'x' is of type C128, expected one of U64, .*: convert it"):
+        write_tensors(tmp_path / "x.safetensors", {"x": torch.ones(2, dtype=torch.complex128)})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_views_of_one_vector_are_written_each_for_itself(tmp_path):

@@ -12,7 +12,7 @@ from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.design import CHANGE_MARGIN, COMPOSITE, SELECTION_MARGIN, STEEP, STEPS_MARGIN, TASKS
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, Scale, Unit
 from spectraledge.claims.published import GROKKED_WITHIN
-from spectraledge.training.run_folder import PARTS_FILE
+from spectraledge.training.metrics_tables import PARTS_FILE
 
 GROKKED = 0.95
 """Test accuracy that counts as generalising (Xu 2026, §2)."""

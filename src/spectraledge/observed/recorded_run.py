@@ -18,8 +18,8 @@ from spectraledge.spectrum.windows import check_window
 from spectraledge.tasks import GROUPINGS, OPERATIONS, Task, grouping_rule, joint_task, named_task, part_names
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
+from spectraledge.training.metrics_tables import PARTS_FILE
 from spectraledge.training.recorded_task import label_column
-from spectraledge.training.run_folder import PARTS_FILE
 from spectraledge.trajectory import Manifest, Series, whole
 
 

@@ -16,6 +16,9 @@ _PARTS, _PART_COLUMNS = 16, 8192
 Sums are formed part by part, so that they do not depend on how many threads there are.
 """
 
+_PER_THREAD = 1 << 22
+"""Fewest products that a thread is started for: about two milliseconds of work."""
+
 _TALL, _COLUMNS = 100, 512
 """For PyTorch: fewest new updates per block where there are more than fit in one, and parameters per product."""
 
@@ -89,7 +92,7 @@ def _compiled_band(
         if add_band(rows, before, count, held + 1, begin, end, updates_TP.element_size(), place):
             raise MemoryError(f"no memory for a block of {held + 1} updates")
 
-    threads = min(torch.get_num_threads(), parts)
+    threads = min(torch.get_num_threads(), parts, count * (held + 1) * size // _PER_THREAD)
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(add, range(parts)))

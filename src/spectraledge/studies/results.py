@@ -14,7 +14,7 @@ from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
 from spectraledge.studies.study_config import StudyConfig, analyses_of
 from spectraledge.tasks import formula_of, part_names, structure_of
 from spectraledge.training import RunConfig
-from spectraledge.training.run_folder import PARTS_FILE
+from spectraledge.training.metrics_tables import PARTS_FILE
 from spectraledge.trajectory import Manifest, whole
 from spectraledge.trajectory.inventory import damages
 

@@ -1,10 +1,11 @@
 """A run's folder on disk: snapshots, metrics, manifest, and the state from which a killed run resumes."""
 
 import fcntl
+import functools
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,17 +13,18 @@ import pandas as pd
 from torch import Tensor
 
 from spectraledge.errors import DamageError, InputError
-from spectraledge.files import Fingerprint, digest, read_table, write_table
+from spectraledge.files import Fingerprint, write_table
 from spectraledge.models import ModuleConfig, architecture_of
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
-from spectraledge.training.evaluation import Evaluation, PartEvaluation
+from spectraledge.training.evaluation import Evaluation
 from spectraledge.training.forks import origin
 from spectraledge.training.loop import GROKKED, Progress, train_together
+from spectraledge.training.metrics_tables import MetricsTables, read_evaluations
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.recorded_task import label_column
 from spectraledge.training.saved_state import EVALUATIONS, State, read_state, state_path, write_state
-from spectraledge.training.stack import Member, NonFiniteLossError, Stack
+from spectraledge.training.stack import Member, Moment, NonFiniteLossError, Stack
 from spectraledge.trajectory import (
     GramRecorder,
     Manifest,
@@ -39,10 +41,8 @@ from spectraledge.trajectory.inventory import PER_STEP, Inventory, check_series,
 from spectraledge.trajectory.manifest import MENDING
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
 
-PARTS_FILE = "parts.parquet"
-"""Evaluations of a joint task's parts: step and the fields of `PartEvaluation`."""
-
-_SCORES = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+WRITERS = 16
+"""Runs that are written at once: most of the time of each is waiting for the disk."""
 
 _STATE = "resume.safetensors"
 
@@ -55,12 +55,17 @@ class RunFolder:
     the list of all these (`Inventory`), the manifest, and the resume state. Whatever moment a process is killed at, the
     last resume state and all before it are whole; what was written after it is written again, with the same content.
 
+    With `writers` all this is done by one of their threads while training goes on; a run's next interval waits for its
+    last one. A killed process then loses the snapshot that was being written, if any, and what was trained since. What
+    goes wrong in a thread is raised where the run is recorded next, flushed, or left.
+
     Args:
         folder: The run folder; made if missing.
         config: The run's configuration.
         task: Its task, stored as `domain.parquet` so that a reader needs nothing else.
         repair: Whether a run of which something is damaged is recorded again from its start.
         keep_states: Recorded steps at which the state is kept, for forks.
+        writers: Threads that write. Default: who records waits.
 
     Raises:
         InputError: if the folder belongs to another configuration, or holds files and no manifest; on entering, if
@@ -75,16 +80,20 @@ class RunFolder:
         *,
         repair: bool = False,
         keep_states: Container[int] = (),
+        writers: Executor | None = None,
     ) -> None:
         self.folder = folder
         self._config = config
         self._task = task
         self._gram = GramRecorder(folder, config.watched)
+        self._tables = MetricsTables()
         self._inventory: Inventory | None = Inventory(folder, {})
         self._began = time.monotonic()
         self._before = 0.0
         self._repair = repair
         self._keep_states = keep_states
+        self._writers = writers
+        self._written: Future[None] | None = None
         self._damaged = damages(folder) if repair else []
         if Manifest.present(folder):
             try:
@@ -119,8 +128,15 @@ class RunFolder:
             left_behind.unlink()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._lock.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.flush()
+            elif self._written:
+                # What is under way is ended, but no other error takes the place of the first.
+                wait([self._written])
+        finally:
+            self._lock.close()
 
     def resume(self, run: Member) -> list[Evaluation]:
         """Bring the run to where the folder's record ends.
@@ -152,7 +168,7 @@ class RunFolder:
             *(path for part in PER_STEP for path in (self.folder / part).glob("step_*")),
         ]:
             path.unlink(missing_ok=True)
-        self._inventory = Inventory(self.folder, {})
+        self._inventory, self._tables = Inventory(self.folder, {}), MetricsTables()
         self._manifest(run, []).write(self.folder)
         self._write_domain(run)
         return []
@@ -162,8 +178,9 @@ class RunFolder:
         seen = text.pop(EVALUATIONS, None)
         step = int(text["step"])
         self._inventory = self._listed(step)
-        evaluations = self._read_evaluations(step)
-        if seen not in (None, _digest(evaluations)):
+        evaluations = read_evaluations(self.folder, self._task, step)
+        self._tables = MetricsTables(evaluations)
+        if seen not in (None, self._tables.digest):
             raise DamageError(f"the metrics in {self.folder} are not what was written; {MENDING}")
         self._gram.resume(step)
         run.restore(tensors, text)
@@ -171,38 +188,65 @@ class RunFolder:
 
     def record(self, run: Member, evaluations: list[Evaluation]) -> None:
         """Write the snapshot and what led to it, the metrics so far, the manifest and the resume state."""
-        self._write(snapshot_path(self.folder, run.step), run.weights())
-        if run.recent_losses:
-            watched = select_parameters(run.weights(), self._config.watched).matched
-            moved = {f"{kind}/{name}": parts[name] for kind, parts in run.moves().items() for name in watched}
+        self.flush()
+        for evaluation in evaluations[len(self._tables) :]:
+            self._tables.add(evaluation)
+        self._do(functools.partial(self._record, run.moment(), self._manifest(run, evaluations)))
+
+    def _record(self, run: Moment, manifest: Manifest) -> None:
+        self._write(snapshot_path(self.folder, run.step), run.weights)
+        if run.moves:
+            watched = select_parameters(run.weights, self._config.watched).matched
+            moved = {f"{kind}/{name}": parts[name] for kind, parts in run.moves.items() for name in watched}
             self._write(moves_path(self.folder, run.step), moved)
-        self._note(self.folder / GRAM_FILE, self._gram.append(run.step, run.weights()))
-        metrics = pd.DataFrame([asdict(e) for e in evaluations])
-        self._write(self.folder / "metrics.parquet", metrics.drop(columns="parts"))
-        if len(self._task.parts) > 1:
-            parts = pd.DataFrame([{"step": e.step, **asdict(part)} for e in evaluations for part in e.parts])
-            self._write(self.folder / PARTS_FILE, parts)
-        tensors, text = run.state()
+        self._note(self.folder / GRAM_FILE, self._gram.append(run.step, run.weights))
+        for path, found in self._tables.write(self.folder, parts=len(self._task.parts) > 1).items():
+            self._note(path, found)
+        tensors, text = run.state
         if run.step in self._keep_states:
             path = state_path(self.folder, run.step)
             self._note(path, write_state(path, State(tensors, text)))
         if self._inventory:
             self._inventory.write()
-        self._manifest(run, evaluations).write(self.folder)
-        write_state(self.folder / _STATE, State(tensors, {**text, EVALUATIONS: _digest(evaluations)}))
+        manifest.write(self.folder)
+        write_state(self.folder / _STATE, State(tensors, {**text, EVALUATIONS: self._tables.digest}))
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
         """Mark the run done and drop the resume state."""
-        manifest = Manifest.read(self.folder)
-        manifest.status, manifest.stopped = "done", stopped
-        manifest.write(self.folder)
-        (self.folder / _STATE).unlink(missing_ok=True)
+
+        def work() -> None:
+            manifest = Manifest.read(self.folder)
+            manifest.status, manifest.stopped = "done", stopped
+            manifest.write(self.folder)
+            (self.folder / _STATE).unlink(missing_ok=True)
+
+        self._do(work)
 
     def fail(self, error: NonFiniteLossError) -> None:
         """Mark the run failed; everything written stays."""
+        self.flush()
         manifest = Manifest.read(self.folder)
         manifest.status, manifest.error = "failed", str(error)
         manifest.write(self.folder)
+
+    def flush(self) -> None:
+        """Wait until all that was recorded is written, and raise what went wrong."""
+        if self._written:
+            self._written.result()
+
+    def _do(self, work: Callable[[], None]) -> None:
+        """Do what comes next in this folder, here or in a thread."""
+        if not self._writers:
+            work()
+            return
+        before = self._written
+
+        def after() -> None:
+            if before:
+                before.result()
+            work()
+
+        self._written = self._writers.submit(after)
 
     def _write(self, path: Path, content: pd.DataFrame | Mapping[str, Tensor]) -> None:
         written = write_table(path, content) if isinstance(content, pd.DataFrame) else write_tensors(path, content)
@@ -217,22 +261,6 @@ class RunFolder:
         found = Inventory.read(self.folder)
         later = [s.path for s in find_snapshots(self.folder) if s.step > last]
         return found and found.without(*(self.folder / part / path.name for part in PER_STEP for path in later))
-
-    def _read_evaluations(self, last: int) -> list[Evaluation]:
-        metrics = read_table(self.folder / "metrics.parquet")
-        if len(self._task.parts) > 1:
-            parts = read_table(self.folder / PARTS_FILE)
-        else:
-            parts = metrics[["step", *_SCORES]].assign(part=self._task.parts[0].name)
-        of_step: dict[int, list[PartEvaluation]] = {}
-        for row in parts[parts["step"] <= last].to_dict("records"):
-            scores = PartEvaluation(row["part"], *(row[name] for name in _SCORES))
-            of_step.setdefault(row["step"], []).append(scores)
-        rows = metrics[metrics["step"] <= last].to_dict("records")
-        return [
-            Evaluation(**{str(name): value for name, value in row.items()}, parts=tuple(of_step[row["step"]]))
-            for row in rows
-        ]
 
     def _manifest(self, run: Member, evaluations: list[Evaluation]) -> Manifest:
         return Manifest(
@@ -329,15 +357,20 @@ def train_in_folders(
         InputError: if a folder holds something else (see `RunFolder`), or the runs make no stack.
         DamageError: if files of a run are not what was written and it is not to be repaired: where it is complete,
             files that are gone or have other sizes; where it goes on, anything that it goes on from.
+
+    Cost: files of several runs are written by threads, from at most two copies of the stack, 6·S·P numbers each, in the
+    host's memory.
     """
     for folder, config, _ in runs if repair else ():
         _repair_gram(folder, config)
-    recorders = [RunFolder(*run, repair=repair, keep_states=keep_states) for run in runs]
+    # A run alone waits a moment rather than lose more than an interval.
+    writers = ThreadPoolExecutor(WRITERS, "recording") if len(runs) > 1 else None
+    recorders = [RunFolder(*run, repair=repair, keep_states=keep_states, writers=writers) for run in runs]
     # Made before any folder is: what they refuse leaves nothing behind.
     places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder, repair)]
     members = [_member(*runs[i], parents) for i in places]
     stack = Stack(members, device=device) if members else None
-    with ExitStack() as open_folders:
+    with writers or nullcontext(), ExitStack() as open_folders:
         for recorder in recorders:
             open_folders.enter_context(recorder)
         # Asked again now that nobody else writes here.
@@ -347,16 +380,14 @@ def train_in_folders(
                 stack.keep([places.index(i) for i in still])
             report = None if on_progress is None else lambda k, progress: on_progress(still[k], progress)
             train_together(stack, [recorders[i] for i in still], on_progress=report)
+            for recorder in recorders:
+                recorder.flush()
         manifests = [Manifest.read(folder) for folder, _, _ in runs]
         for manifest, (folder, _, _) in zip(manifests, runs, strict=True):
             if manifest.status == "done":
                 # Left where a process was killed between the last manifest and the end.
                 (folder / _STATE).unlink(missing_ok=True)
         return manifests
-
-
-def _digest(evaluations: Sequence[Evaluation]) -> str:
-    return digest([asdict(one) for one in evaluations])
 
 
 def _member(folder: Path, config: RunConfig, task: Task | JointTask, parents: Sequence[Path]) -> Member:

@@ -3,7 +3,7 @@
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from math import inf
 from typing import Any
 
@@ -44,6 +44,23 @@ _INTERVENTIONS = "interventions/"
 
 class NonFiniteLossError(InputError):
     """Training diverged: the loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A run at a step, on the CPU and in memory of its own: it stays as it is while training goes on.
+
+    Attributes:
+        step: Optimiser steps taken.
+        weights: The parameters by name.
+        moves: What moved them in the last `advance`, as `Member.moves`; none before the first.
+        state: All that the rest of the run depends on.
+    """
+
+    step: int
+    weights: dict[str, Tensor]
+    moves: dict[str, dict[str, Tensor]]
+    state: State
 
 
 class Member:
@@ -149,8 +166,18 @@ class Member:
             tensors |= {f"{_INTERVENTIONS}{name}": tensor for name, tensor in own.items()}
         return tensors, text
 
+    def moment(self) -> Moment:
+        """Return the run as it is now, by one copy for all runs of its stack (see `Stack.at_rest`)."""
+        rest, split = self._stack.at_rest(), self._stack.layout.split
+        rows = {field.name: getattr(rest, field.name)[self._place] for field in fields(Flat)}
+        tensors, text = self.state()
+        own = {name: rows[name] if name in rows else tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
+        moves = {kind: split(rows[kind]) for kind in MOVES} if self.recent_losses else {}
+        return Moment(self.step, split(rows["weights"]), moves, State(own, text))
+
     def restore(self, tensors: dict[str, Tensor], text: dict[str, str]) -> None:
         """Go to a saved state; what follows is bit for bit what would have followed."""
+        self._stack.move_on()
         own = {}
         for name, value in tensors.items():
             if name.startswith(_INTERVENTIONS):
@@ -196,6 +223,7 @@ class Stack:
         )
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
+        self._rest: Flat | None = None
         self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
         for row, member in zip(weights, self.members, strict=True):
             config, views = member.config, self.layout.split(row)
@@ -220,6 +248,7 @@ class Stack:
             The error of each run, by place, whose loss stopped being finite; its `step` is the last good one, and its
             weights are of no further use. The other runs are not touched by it.
         """
+        self.move_on()
         for kind in MOVES:
             getattr(self.flat, kind).zero_()
         if steps == 0:
@@ -260,6 +289,7 @@ class Stack:
         Args:
             steps: How many batches, n.
         """
+        self.move_on()
         for rates in self._rates(steps):
             zero = torch.zeros_like(rates.rate)
             still = rates._replace(rate=zero, shrink=torch.ones_like(zero), size=zero)
@@ -290,6 +320,18 @@ class Stack:
             for member, losses_NO, hits_NO, norm in zip(self.members, losses_SNO, hits_SNO, norms_S, strict=True)
         ]
 
+    def at_rest(self) -> Flat:
+        """Return all rows on the CPU, in memory of their own: 6·S·P numbers, copied once for all runs after a step."""
+        if self._rest is None:
+            rows = [getattr(self.flat, field.name) for field in fields(Flat)]
+            # A GPU copies several times faster into memory that is pinned.
+            self._rest = Flat(*(torch.empty_like(r, device="cpu", pin_memory=r.is_cuda).copy_(r) for r in rows))
+        return self._rest
+
+    def move_on(self) -> None:
+        """Forget the copy that `at_rest` made: the rows change."""
+        self._rest = None
+
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the runs only; the others keep no weights."""
         self.members = [self.members[i] for i in places]
@@ -299,6 +341,7 @@ class Stack:
 
     def _place_members(self) -> None:
         """Set up what follows from the members: their pairs and answers on the device, and the step of all of them."""
+        self.move_on()
         for place, member in enumerate(self.members):
             member.join(self, place)
         shared, device = self.members[0].config, self.flat.weights.device

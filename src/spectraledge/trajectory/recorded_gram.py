@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.files import Fingerprint, read_table, write_table
+from spectraledge.files import Fingerprint, read_table, write_columns
 from spectraledge.spectrum import BandedGram
 from spectraledge.trajectory.finding import find_snapshots
 from spectraledge.trajectory.inventory import whole
@@ -79,7 +79,9 @@ class GramRecorder:
         self._patterns = patterns
         self._gram = BandedGram(window)
         self._before: tuple[Tensor, float] | None = None
-        self._rows: list[pd.DataFrame] = []
+        self._steps: list[int] = []
+        self._noise: list[float] = []
+        self._bands: list[NDArray[np.float64]] = []
 
     def resume(self, step: int) -> None:
         """Go on behind the snapshot of a step, from the snapshots alone: the file may be older, newer or damaged.
@@ -109,10 +111,16 @@ class GramRecorder:
 
     def write(self) -> Fingerprint | None:
         """Write the file, and return its fingerprint; None before the first update."""
-        if not self._rows:
+        if not self._steps:
             return None
-        self._rows = [pd.concat(self._rows, ignore_index=True)]
-        return write_table(self._folder / FILE_NAME, self._rows[0])
+        count, lags = len(self._steps), len(self._bands[0])
+        table = {
+            "step": np.repeat(self._steps, lags),
+            "lag": np.tile(np.arange(lags), count),
+            "product": np.concatenate(self._bands),
+            "storage_noise": np.repeat(self._noise, lags),
+        }
+        return write_columns(self._folder / FILE_NAME, table)
 
     def _add(self, step: int, weights: Mapping[str, Tensor]) -> None:
         # By name, as those of a file: sums round as they are ordered.
@@ -121,17 +129,9 @@ class GramRecorder:
         vector, noise = _by_name(parts), rounding(list(parts.values()))
         if self._before is not None:
             self._gram.append(vector - self._before[0])
-            band = self._gram.latest
-            self._rows.append(
-                pd.DataFrame(
-                    {
-                        "step": step,
-                        "lag": np.arange(len(band)),
-                        "product": band.numpy(),
-                        "storage_noise": (noise + self._before[1]) / 2,
-                    }
-                )
-            )
+            self._steps.append(step)
+            self._noise.append((noise + self._before[1]) / 2)
+            self._bands.append(self._gram.latest.numpy())
         self._before = vector, noise
 
 

@@ -1,11 +1,13 @@
 """Snapshots on disk: one file or one folder per step, ours or other people's."""
 
+import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from safetensors.torch import save
+import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
@@ -15,9 +17,12 @@ from spectraledge.trajectory.formats import open_file
 from spectraledge.trajectory.formats.distributed import METADATA
 from spectraledge.trajectory.formats.foreign import refused
 from spectraledge.trajectory.formats.sharded import INDEX, shard_map
-from spectraledge.trajectory.formats.stored import StoredFile
+from spectraledge.trajectory.formats.stored import StoredFile, type_name
 from spectraledge.trajectory.inventory import whole
 from spectraledge.trajectory.names import is_optimizer
+
+_WRITTEN = ("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL")
+"""Types of numbers that are written, in the library's order: the largest first, so that all are aligned."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,36 @@ def moves_path(run_folder: Path, step: int) -> Path:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> Fingerprint:
-    """Write named tensors as one safetensors file, atomically, and return its fingerprint."""
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # Serialised here and written by us: the library's own writer hides the operating system's error.
-    return write_bytes(path, save(on_cpu, metadata=dict(metadata) if metadata else None))
+    """Write named tensors as one safetensors file, atomically.
+
+    The library's `save` copies all tensors twice, and its own writer hides the operating system's error.
+
+    Args:
+        path: The file.
+        tensors: By name.
+        metadata: Text by name.
+
+    Returns:
+        The file's fingerprint.
+
+    Raises:
+        InputError: if a safetensors file cannot hold numbers of a type.
+    """
+    on_cpu = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    kinds = {name: type_name(tensor.dtype) for name, tensor in on_cpu.items()}
+    for name, kind in kinds.items():
+        if kind not in _WRITTEN:
+            raise InputError(f"tensor {name!r} is of type {kind}, expected one of {', '.join(_WRITTEN)}: convert it")
+    ordered = sorted(on_cpu, key=lambda name: _WRITTEN.index(kinds[name]))
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    end = 0
+    for name in ordered:
+        begin, end = end, end + on_cpu[name].nbytes
+        header[name] = {"dtype": kinds[name], "shape": list(on_cpu[name].shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    numbers = (on_cpu[name].reshape(-1).view(torch.uint8).numpy().data for name in ordered)
+    return write_bytes(path, len(text).to_bytes(8, "little"), text, *numbers)
 
 
 def read_snapshot(path: Path, names: tuple[str, ...] | None = None, *, key: str | None = None) -> dict[str, Tensor]:
