@@ -15,7 +15,6 @@ from spectraledge.report.seed_reports import write_results
 from spectraledge.studies import Backend, StudyResult, first_seeds, pool, recipe, run_study
 from spectraledge.studies.study import _claim_folder
 
-
 pytestmark = pytest.mark.usefixtures("unrastered")
 
 
