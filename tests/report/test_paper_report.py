@@ -75,7 +75,7 @@ class TestClaims:
         assert counts(judged.claims) == {"replicates": 2, "does not": 1, "inconclusive": 1, "not measured": 1}
         words = headline(study, judged.claims)
         assert words.startswith("Over up to 3 seeds, 2 of 5 claims replicate")
-        assert "1 does not, 1 inconclusive and 1 not measured" in words
+        assert "1 does not, 1 is inconclusive and 1 was not measured" in words
 
     def test_every_declared_claim_has_one_section(self, study):
         report = compose(study, evaluate_study(study.runs))

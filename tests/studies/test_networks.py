@@ -84,7 +84,7 @@ def test_what_is_not_one_study_is_not_taken_together(parts: list[Path], tmp_path
     kept = {name: (tmp_path / "kept" / name).read_text() for name in ("effects.csv", "card.md")}
     for name, old, new, message in (
         ("card.md", 'configuration: "', 'configuration: "0', "is not one that a recipe of this version makes"),
-        ("card.md", "missing: []", "", r"is no study card of this version \(KeyError"),
+        ("card.md", "missing: []", "gone: []", r"is no study card of this version \(KeyError"),
         ("effects.csv", "effect_id", "effect", "holds no effects as this version writes them"),
         ("effects.csv", ",42,", ",many,", "is no table of effects"),
     ):

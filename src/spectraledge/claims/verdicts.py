@@ -135,13 +135,15 @@ class Verdicts:
     effects: MeasuredEffects
     asked: tuple[SeedClaim, ...]
 
-    def joined(self, rows: pd.DataFrame) -> "Verdicts":
+    def joined(self, *rows: pd.DataFrame) -> "Verdicts":
         """Return what the same claims say when effects of other runs are known too.
 
         Args:
-            rows: As `effects.rows`.
+            *rows: Each as `effects.rows`.
         """
-        every = pd.concat([part for part in (self.effects.rows, rows) if len(part)], ignore_index=True)
+        # The columns of a table without rows have types of their own.
+        known = [part for part in (self.effects.rows, *rows) if len(part)]
+        every = pd.concat(known, ignore_index=True) if known else self.effects.rows
         return judge(self.asked, replace(self.effects, rows=every))
 
 

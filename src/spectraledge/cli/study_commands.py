@@ -114,7 +114,7 @@ def run(
         raise InputError(f"--skip {skip} leaves no seed of {seeds or 1}: skip fewer than --seeds")
     every = first_seeds(seeds) if seeds else (seed,)
     config = recipe(name, seeds=every, budget=budget)
-    config = config.of(run for run in config.runs if run.seed in every[skip:])
+    config = config.of(run for run in config.runs if run.seed not in every[:skip])
     config = config.model_copy(update={"keep": keep or config.keep})
     parts = [config.name, *([f"seed{seed}"] if seed != 42 else []), *([f"from{skip + 1}"] if skip else [])]
     parts += ["small"] if budget == "small" else []

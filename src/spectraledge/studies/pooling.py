@@ -70,7 +70,7 @@ def pool(folders: Sequence[Path]) -> tuple[StudyResult, Verdicts]:
     answers = QUESTIONS[config.questions](pooled.runs)
     if not isinstance(answers, Verdicts):
         raise InputError(f"{config.name} has claims on runs, not over seeds: its folders cannot be taken together")
-    return pooled, answers.joined(pd.concat([rows for _, rows in parts]))
+    return pooled, answers.joined(*(rows for _, rows in parts))
 
 
 def _read(folder: Path) -> tuple[StudyResult, pd.DataFrame]:

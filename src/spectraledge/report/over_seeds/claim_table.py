@@ -32,6 +32,14 @@ _COLUMNS = (
 )
 
 
+_REST = {
+    "does not": ("does not", "do not"),
+    "inconclusive": ("is inconclusive", "are inconclusive"),
+    "not measured": ("was not measured", "were not measured"),
+}
+"""Verdicts but the first as they are said of one claim and of several."""
+
+
 def counts(claims: pd.DataFrame) -> dict[str, int]:
     """How many claims have each verdict; all verdicts are there."""
     found = claims["verdict"].value_counts() if len(claims) else pd.Series(dtype=int)
@@ -56,7 +64,7 @@ def headline(study: StudyResult, claims: pd.DataFrame) -> str:
         part = claims[claims["method"] == method]
         if len(part):
             parts.append(f"{counts(part)['replicates']} of {len(part)} on {words}")
-    rest = [f"{found[verdict]} {verdict}" for verdict in VERDICTS[1:] if found[verdict]]
+    rest = [f"{found[verdict]} {words[found[verdict] > 1]}" for verdict, words in _REST.items() if found[verdict]]
     return (
         f"Over up to {counted(int(claims['seeds'].max()), 'seed')}, {found['replicates']} of "
         f"{counted(len(claims), 'claim')} {'replicates' if found['replicates'] == 1 else 'replicate'} "
