@@ -22,9 +22,9 @@ from spectraledge.products import multiply_into, multiply_stacks, weighted_rows
 _BACKWARD: dict[ActivationName, Callable[[Tensor, Tensor], Tensor]] = {
     "relu": lambda change, x: torch.ops.aten.threshold_backward(change, x, 0),
     "gelu": lambda change, x: torch.ops.aten.gelu_backward(change, x),
-    "square": lambda change, x: change * (2 * x),
+    "square": lambda change, x: change.mul_(x).mul_(2),
 }
-"""A change of what an activation gives, to one of what it is given."""
+"""A change of what an activation gives, to one of what it is given; the first is of no use afterwards."""
 
 _BATCH = 512
 """Inputs per pass on a CPU: large enough for the products, small enough for the cache."""
