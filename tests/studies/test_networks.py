@@ -10,6 +10,7 @@ from spectraledge import InputError
 from spectraledge.claims.network_claims import CONTROLS, NETWORK_CLAIMS
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.report.over_seeds.methods import study_command
 from spectraledge.report.report_files import write_report
 from spectraledge.report.seed_reports import write_results
 from spectraledge.studies import Backend, StudyResult, first_seeds, pool, recipe, run_study
@@ -73,6 +74,21 @@ def test_seeds_from_several_folders_are_one_study(study: StudyResult, parts: lis
 def test_a_part_says_how_it_is_made(parts: list[Path], tmp_path: Path) -> None:
     text = write_results(*pool(parts[1:]), tmp_path).read_text()
     assert "Made with `spectraledge study run networks --seeds 2 --skip 1 --budget small`" in text
+
+
+def test_seeds_with_a_gap_are_not_said_to_be_a_start_or_an_end_of_the_list(tmp_path: Path) -> None:
+    every = recipe("networks", seeds=first_seeds(3), budget="small")
+    for kept, words in (
+        ((42, 2024), "--seeds 2"),
+        ((137, 2024), "--seeds 3 --skip 1 --budget small"),
+        ((42, 137, 2024), "--seeds 3 --budget small"),
+        ((2024,), "--seeds 3 --skip 2 --budget small"),
+    ):
+        config = every.of(run for run in every.runs if run.seed in kept)
+        assert study_command(StudyResult(config, tmp_path, (), {}, ())) == f"spectraledge study run networks {words}"
+    own = recipe("networks", seeds=(12345,), budget="small")
+    found = study_command(StudyResult(own, tmp_path, (), {}, ()))
+    assert found == "spectraledge study run networks --seed 12345 --budget small"
 
 
 def test_what_is_not_one_study_is_not_taken_together(parts: list[Path], tmp_path: Path) -> None:

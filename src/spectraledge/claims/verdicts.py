@@ -142,8 +142,10 @@ class Verdicts:
             *rows: Each as `effects.rows`.
         """
         # The columns of a table without rows have types of their own.
-        known = [part for part in (self.effects.rows, *rows) if len(part)]
-        every = pd.concat(known, ignore_index=True) if known else self.effects.rows
+        more = [part for part in rows if len(part)]
+        if not more:
+            return self
+        every = pd.concat([*([self.effects.rows] if len(self.effects.rows) else []), *more], ignore_index=True)
         return judge(self.asked, replace(self.effects, rows=every))
 
 

@@ -24,7 +24,7 @@ from spectraledge.cli.options import (
     remark_page,
     show,
 )
-from spectraledge.errors import DamageError, InputError
+from spectraledge.errors import InputError
 from spectraledge.files import write_json
 from spectraledge.report import write_opening, write_report, write_results
 from spectraledge.report.interim import InterimReport, is_interim
@@ -158,7 +158,7 @@ def run(
         as_json=as_json,
     )
     remark_page(folder)
-    _refuse_damaged(result)
+    result.refuse_damaged()
     if result.crashed:
         remark(f"{len(result.crashed)} jobs broke down: what is known of it is in {folder / 'jobs'}; run it again")
         raise typer.Exit(1)
@@ -242,7 +242,7 @@ def report(
         result, verdicts = pool(given)
     else:
         result, verdicts = load_study(given[0]), None
-    _refuse_damaged(result)
+    result.refuse_damaged()
     if sound or clip:
         write_opening(result, sound_to=sound, clip_to=clip)
     if markdown:
@@ -260,15 +260,6 @@ def report(
         },
         as_json=as_json,
     )
-
-
-def _refuse_damaged(result: StudyResult) -> None:
-    if result.damaged:
-        first = result.failed[result.damaged[0]]
-        raise DamageError(
-            f"{len(result.damaged)} runs are damaged ({first}): spectraledge study run with the study's recipe and "
-            f"--out {result.folder} --repair makes them again; the report and the tables of the study stay as they were"
-        )
 
 
 def _done(result: StudyResult) -> int:

@@ -139,7 +139,7 @@ class ModuleArchitecture:
         return read
 
     def check_readout(self, readout: ReadoutName) -> None:
-        """Refuse a read-out that it does not have."""
+        """Raise `InputError` for a read-out that it does not have."""
         if readout not in self.readouts:
             raise InputError(
                 f"{self.label} has no read-out {readout!r}, only {', '.join(self.readouts)}"

@@ -2,9 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,18 +12,15 @@ from spectraledge.claims.effects import EFFECT_COLUMNS
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.errors import InputError
-from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
+from spectraledge.studies.recipes import made_of_seeds, seeds_through
 from spectraledge.studies.results import STUDY_FILE, StudyResult, load_study
-from spectraledge.studies.study_config import Budget, StudyConfig
+from spectraledge.studies.study_config import StudyConfig
 
 EFFECTS_FILE = "effects.csv"
 """What was measured in every run, beside a report; with all digits."""
 
 CARD_FILE = "card.md"
 """What the study was; see `report.over_seeds.card`."""
-
-_MOST_SEEDS = 10_000
-"""How far the list of seeds is searched."""
 
 
 def pool(folders: Sequence[Path]) -> tuple[StudyResult, Verdicts]:
@@ -41,12 +37,13 @@ def pool(folders: Sequence[Path]) -> tuple[StudyResult, Verdicts]:
     Raises:
         InputError: if a folder is neither, they are not of one study, its claims are not over seeds, or a
             report's study is not one that this version has a recipe of.
-        DamageError: if a study's own files are not what was written.
+        DamageError: if runs of a study, or its own files, are not what was written.
     """
     parts = [_read(folder) for folder in folders]
     studies = [study for study, _ in parts]
     first = studies[0]
     for folder, study in zip(folders, studies, strict=True):
+        study.refuse_damaged()
         if not first.config.like(study.config):
             raise InputError(
                 f"{folders[0]} and {folder} are not of one study, with recipe, budget and first seed the same: give "
@@ -65,7 +62,6 @@ def pool(folders: Sequence[Path]) -> tuple[StudyResult, Verdicts]:
         {name: error for study in studies for name, error in study.failed.items()},
         tuple(name for study in studies for name in study.missing),
         tuple(name for study in studies for name in study.crashed),
-        tuple(name for study in studies for name in study.damaged),
     )
     answers = QUESTIONS[config.questions](pooled.runs)
     if not isinstance(answers, Verdicts):
@@ -94,7 +90,7 @@ def _described(card: Path) -> StudyResult:
         name, seeds, hash_, failed, missing = (
             json.loads(head[key]) for key in ("name", "seeds", "configuration", "failed", "missing")
         )
-        made = _made(name, seeds)
+        made = [study for _, study in made_of_seeds(name, seeds_through(seeds), seeds)]
     except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"{card} is no study card of this version ({error!r}): write the report again") from error
     for config in made:
@@ -111,19 +107,6 @@ def _whole(studies: Sequence[StudyResult]) -> StudyConfig:
     first, runs = studies[0].config, [run for study in studies for run in study.config.runs]
     others = {name: analyses for study in studies for name, analyses in study.config.other_analyses.items()}
     whole = first.model_copy(update={"runs": tuple(runs), "other_analyses": others})
-    made = _made(first.name, {run.seed for run in runs})
-    return next((one for one in made if one.grows(whole) and whole.grows(one)), whole)
-
-
-def _made(name: str, seeds: Iterable[int]) -> list[StudyConfig]:
-    """Return what a recipe makes of these seeds, for every budget that it has."""
-    wanted = set(seeds)
-    number = next((n for n in range(len(wanted), _MOST_SEEDS) if wanted <= set(first_seeds(n))), 0)
-    found = []
-    for budget in get_args(Budget) if number and name in RECIPES else ():
-        try:
-            made = recipe(name, seeds=first_seeds(number), budget=budget)
-        except InputError:
-            continue
-        found.append(made.of(run for run in made.runs if run.seed in wanted))
-    return found
+    seeds = {run.seed for run in runs}
+    made = made_of_seeds(first.name, seeds_through(seeds), seeds)
+    return next((one for _, one in made if one.grows(whole) and whole.grows(one)), whole)

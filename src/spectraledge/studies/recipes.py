@@ -1,8 +1,9 @@
 """Recipes: functions that return a whole study."""
 
+from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.score_claims import TASKS
@@ -49,6 +50,32 @@ def first_seeds(number: int) -> tuple[int, ...]:
         raise InputError(f"a study needs at least 1 seed, got {number}")
     others = (seed for seed in count(1) if seed not in FIRST_SEEDS)
     return (*FIRST_SEEDS, *islice(others, max(number - len(FIRST_SEEDS), 0)))[:number]
+
+
+def seeds_through(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Return the start of the list of seeds up to the last of some; none if they are not among its first thousand."""
+    listed, wanted = first_seeds(1_000), set(seeds)
+    return listed[: 1 + max(map(listed.index, wanted))] if wanted and wanted <= set(listed) else ()
+
+
+def made_of_seeds(name: str, every: tuple[int, ...], kept: Iterable[int]) -> Iterator[tuple[Budget, StudyConfig]]:
+    """Make a known recipe's study of some of its seeds, for every budget that it has.
+
+    Args:
+        name: Its name; of any other none is made.
+        every: The seeds that the recipe is given.
+        kept: Those whose runs the study has.
+
+    Yields:
+        A budget, and the study.
+    """
+    left = set(kept)
+    for budget in get_args(Budget) if every and name in RECIPES else ():
+        try:
+            made = recipe(name, seeds=every, budget=budget)
+        except InputError:
+            continue
+        yield budget, made.of(run for run in made.runs if run.seed in left)
 
 
 def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:

@@ -50,6 +50,15 @@ class StudyResult(Displayed):
     crashed: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
 
+    def refuse_damaged(self) -> None:
+        """Raise `DamageError` where runs are damaged, with what makes them again."""
+        if self.damaged:
+            raise DamageError(
+                f"{len(self.damaged)} runs are damaged ({self.failed[self.damaged[0]]}): spectraledge study run with "
+                f"the study's recipe and --out {self.folder} --repair makes them again; the report and the tables of "
+                "the study stay as they were"
+            )
+
     def having(self, *tables: str) -> "StudyResult":
         """Return the study with only those runs that have rows in all of some tables."""
         return replace(self, runs=tuple(run for run in self.runs if all(len(run.table(name)) for name in tables)))

@@ -28,7 +28,7 @@ from spectraledge.studies.results import (
 from spectraledge.studies.study_config import StudyConfig, analyses_of
 from spectraledge.training import RunConfig
 
-FIRST = "score"
+OPENING = "score"
 """The analysis that is done before others: reports open with it."""
 
 _POLL_SECONDS = 1.0
@@ -98,7 +98,7 @@ def run_study(
     """
     backend = backend or Backend(jobs=jobs)
     analyses = {
-        run.run_id: tuple(sorted(analyses_of(config, run), key=lambda found: found.name != FIRST))
+        run.run_id: tuple(sorted(analyses_of(config, run), key=lambda found: found.name != OPENING))
         for run in config.runs
     }
     ordered = waves(config.runs)
@@ -217,7 +217,7 @@ def _status(config: StudyConfig, folder: Path, run: RunConfig) -> RunStatus:
     elif manifest.status == "done":
         state = "analysing"
     speed = manifest.step / manifest.wall_seconds if manifest.wall_seconds else 0.0
-    score = progress.stamps.get(FIRST)
+    score = progress.stamps.get(OPENING)
     scored = score is not None and not score.error
     return RunStatus(run.run_id, state, manifest.step, run.steps, manifest.test_accuracy, speed, error, scored)
 

@@ -2,22 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import get_args
 
 from spectraledge.claims.design import arm_words
-from spectraledge.errors import InputError
 from spectraledge.models import LOSSES, TransformerConfig
 from spectraledge.report.run_names import optimizer_words
 from spectraledge.report.words import counted, listing, modes_window, spectrum_window
-from spectraledge.studies.recipes import RECIPES, first_seeds, recipe
+from spectraledge.studies.recipes import made_of_seeds, seeds_through
 from spectraledge.studies.results import StudyResult
-from spectraledge.studies.study_config import Budget
 from spectraledge.tasks import formula_of
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
-
-_MOST_SKIPPED = 1_000
-"""How far into the list of seeds those of a study are looked for."""
 
 
 def method_rows(study: StudyResult) -> list[tuple[str, str]]:
@@ -66,30 +60,20 @@ def study_command(study: StudyResult) -> str:
     """What makes the study again, as far as its configuration tells."""
     name, seeds = study.config.name, seeds_of(study.config.runs)
     for options, every in _ways(seeds):
-        for budget in get_args(Budget):
-            if _made(name, every, seeds, budget) == study.config.hash:
+        for budget, made in made_of_seeds(name, every, seeds):
+            if made.hash == study.config.hash:
                 return f"spectraledge study run {name} {options} --budget {budget}"
     return f"spectraledge study run {name} --seeds {len(seeds)}"
 
 
 def _ways(seeds: Sequence[int]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Options that ask for seeds, and all seeds that the recipe is then given."""
-    number = len(seeds)
-    yield f"--seeds {number}", first_seeds(number)
-    skipped = next((n for n in range(1, _MOST_SKIPPED) if list(first_seeds(n + number)[n:]) == list(seeds)), 0)
-    if skipped:
-        yield f"--seeds {skipped + number} --skip {skipped}", first_seeds(skipped + number)
-    if number == 1:
+    every = seeds_through(seeds)
+    skipped = len(every) - len(seeds)
+    if every and every[skipped:] == tuple(seeds):
+        yield f"--seeds {len(every)}" + (f" --skip {skipped}" if skipped else ""), every
+    if len(seeds) == 1:
         yield f"--seed {seeds[0]}", tuple(seeds)
-
-
-def _made(name: str, every: tuple[int, ...], seeds: Sequence[int], budget: Budget) -> str:
-    """Hash of what a recipe makes of some of its seeds; "" where there is no such recipe, or none with that budget."""
-    try:
-        made = recipe(name, seeds=every, budget=budget) if name in RECIPES else None
-    except InputError:
-        return ""
-    return made.of(run for run in made.runs if run.seed in seeds).hash if made else ""
 
 
 def environment_rows(study: StudyResult) -> list[tuple[str, str]]:
