@@ -22,10 +22,6 @@ COMPANIONS = ("add", "mul", "maximum", "permuted_add")
 """Tasks that a² + b² is joined with in the factorial, beside both of `DUAL`: each simple task, an unrelated one that
 can be learned, and one that can only be memorised (our choice; Xu 2026, §8 asks for the first two)."""
 
-FEW_SEEDS = 3
-"""Joint runs, and runs without weight decay, are of the first seeds only, as many as in Xu 2026, §2: the former cost up
-to seven times as much as single tasks, and the latter have shown no exception."""
-
 CONTROL_STEPS = 3_600
 """Budget of runs that never grok, about where grokking ones stop (2,400 to 3,900 steps), so that all are read at like
 steps."""
@@ -48,7 +44,7 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """Return the whole study.
 
     Args:
-        seeds: Root seeds of the single-task runs at weight decay 1; all others are of the first `FEW_SEEDS`.
+        seeds: Root seeds. Ten runs of each are joint, and cost up to seven times as much as single tasks.
         budget: "matched": controls run as long as the grokking runs take. "published": the author's step budgets.
             "small": every kind of run on small networks mod 17, for a test of everything.
 
@@ -58,11 +54,11 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """
     single = [
         _run(task, seed, budget, weight_decay=decay, steps=_single_steps(task, decay, budget))
-        for decay, of_decay in ((1.0, seeds), (0.0, seeds[:FEW_SEEDS]))
-        for seed in of_decay
+        for decay in (1.0, 0.0)
+        for seed in seeds
         for task in (*LEARNED, *CONTROLS)
     ]
-    joint = [run for seed in seeds[:FEW_SEEDS] for run in _joint(seed, budget)]
+    joint = [run for seed in seeds for run in _joint(seed, budget)]
     small = budget == "small"
     analysis = AnalysisConfig(
         analyses=("step", "declines", "decompositions"),
@@ -72,8 +68,7 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         leave_out=("contrasts", "agreement"),
         seed=seeds[0],
     )
-    few = seeds[:FEW_SEEDS]
-    more = {run.run_id: (*analysis.analyses, *_further(run, few)) for run in single}
+    more = {run.run_id: (*analysis.analyses, *_further(run, shown=run.seed == seeds[0])) for run in single}
     return StudyConfig(
         name="paper",
         questions="paper",
@@ -83,15 +78,13 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     )
 
 
-def _further(run: RunConfig, few: tuple[int, ...]) -> tuple[str, ...]:
-    """What is measured of a single-task run beside the step: the costlier it is, the fewer runs."""
-    shown = ("score",) if run.seed == few[0] else ()
+def _further(run: RunConfig, *, shown: bool) -> tuple[str, ...]:
+    """What is measured of a single-task run beside the step."""
+    score = ("score",) if shown else ()
     if run.task not in LEARNED or not run.weight_decay:
-        return shown
-    names = [*shown, "representation"]
-    if run.seed in few:
-        names += ["cousage", "autoencoder", *(["reuse"] if run.task in part_names(TRI) else [])]
-    return tuple(names)
+        return score
+    reuse = ("reuse",) if run.task in part_names(TRI) else ()
+    return (*score, "representation", "cousage", "autoencoder", *reuse)
 
 
 def _of_joint(run: RunConfig) -> tuple[str, ...]:
