@@ -16,12 +16,7 @@ def test_it_has_every_condition_and_arm():
     single = {
         (run.task, run.weight_decay, run.seed) for run in study.runs if run.model.answers == 1 and "+" not in run.task
     }
-    assert single == {
-        (task, decay, seed)
-        for task in (*LEARNED, *CONTROLS)
-        for decay in (1.0, 0.0)
-        for seed in seeds
-    }
+    assert single == {(task, decay, seed) for task in (*LEARNED, *CONTROLS) for decay in (1.0, 0.0) for seed in seeds}
     joint = [run for run in study.runs if "+" in run.task]
     assert {run.seed for run in joint} == set(seeds)
     arms = [run.task for run in joint if run.seed == 42 and not run.start]

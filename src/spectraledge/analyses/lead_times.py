@@ -1,6 +1,6 @@
 """How long before grokking an online alarm comes, at a rate of false alarms that is measured on runs it never saw."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, nan
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spectraledge.analyses.curvature import CURVATURE, DEFECTS, LEADERS
 from spectraledge.analyses.edge_decline import TABLE_WINDOW, recorded_gram
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.stamps import read_tables
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
@@ -37,6 +38,9 @@ WINDOWS = (TABLE_WINDOW, 20)
 
 BASELINES = ("weight_norm", "train_loss", "train_accuracy", "update_norm")
 """What needs no spectrum. They have no window, which tables write as 0."""
+
+OUTCOMES = ("test_accuracy", "test_loss")
+"""What an alarm is to precede, dated as it is: by what controls never reach."""
 
 CURVATURES = ("defect", "gradient", "curvature", "hessian")
 """What bends the loss, where the analysis of that name was carried out: of `DEFECTS`, and the largest eigenvalue."""
@@ -92,26 +96,37 @@ class AlarmRun:
         """
         config = RunConfig.of_run(folder)
         metrics = read_table(whole(folder / "metrics.parquet"))
-        series = {
-            (name, 0): (metrics["step"].tolist(), torch.from_numpy(metrics[name].to_numpy(np.float64, copy=True)))
-            for name in BASELINES
-            if name in metrics
-        }
+        series = {(name, 0): _series(metrics, name) for name in BASELINES if name in metrics}
         for window in windows:
             recorded = recorded_gram(folder, window)
             found = gram_series(recorded.steps, recorded.band_TW, recorded.noise_T, window=window)
             series |= {(name, 0 if name in BASELINES else window): one for name, one in found.items()}
         if (folder / f"{LEADERS.name}.parquet").is_file():
-            defects, top = (read_tables(folder, CURVATURE)[table.name] for table in (DEFECTS, LEADERS))
-            top = top[(top["vector"] == "hessian") & (top["number"] == 1) & (top["direction"] == 0)]
-            bent = {name: (defects, name) for name in CURVATURES[:-1]} | {CURVATURES[-1]: (top, "value")}
-            for name, (table, column) in bent.items():
-                series[name, 0] = (
-                    table["step"].tolist(),
-                    torch.from_numpy(table[column].to_numpy(np.float64, copy=True)),
-                )
+            series |= _bent(read_tables(folder, CURVATURE))
         grokked = Manifest.read(folder).grokked_step
         return cls(folder.name, config.task, config.weight_decay, config.seed, grokked, series)
+
+    @classmethod
+    def of(cls, run: RunResult) -> "AlarmRun":
+        """See an analysed run by what needs no spectrum: `BASELINES`, `OUTCOMES`, and `CURVATURES` where measured."""
+        names = [name for name in (*BASELINES, *OUTCOMES) if name in run.metrics]
+        series = {(name, 0): _series(run.metrics, name) for name in names}
+        if len(run.table(LEADERS.name)):
+            series |= _bent(run.tables)
+        config = run.config
+        return cls(run.run_id, config.task, config.weight_decay, config.seed, run.manifest.grokked_step, series)
+
+
+def _series(table: pd.DataFrame, column: str) -> tuple[list[int], Tensor]:
+    return table["step"].astype(int).tolist(), torch.from_numpy(table[column].to_numpy(np.float64, copy=True))
+
+
+def _bent(tables: Mapping[str, pd.DataFrame]) -> dict[tuple[str, int], tuple[list[int], Tensor]]:
+    """`CURVATURES` in the tables of that analysis."""
+    top = tables[LEADERS.name]
+    top = top[(top["vector"] == "hessian") & (top["number"] == 1) & (top["direction"] == 0)]
+    bent = {(name, 0): _series(tables[DEFECTS.name], name) for name in CURVATURES[:-1]}
+    return bent | {(CURVATURES[-1], 0): _series(top, "value")}
 
 
 def read_alarm_runs(folders: Iterable[Path], *, windows: Sequence[int] = WINDOWS) -> list[AlarmRun]:
@@ -132,10 +147,14 @@ def read_alarm_runs(folders: Iterable[Path], *, windows: Sequence[int] = WINDOWS
         config = RunConfig.of_run(folder)
         if JOIN not in config.task and Manifest.read(folder).status == "done":
             chosen.append(AlarmRun.read(folder, windows=windows))
-    if all((CURVATURES[0], 0) in run.series for run in chosen):
-        return chosen
-    # Thresholds need the same quantities of all.
-    return [replace(run, series={k: v for k, v in run.series.items() if k[0] not in CURVATURES}) for run in chosen]
+    return alike(chosen)
+
+
+def alike(runs: Sequence[AlarmRun]) -> list[AlarmRun]:
+    """Leave `CURVATURES` out where not all runs have them: thresholds need the same quantities of all."""
+    if all((CURVATURES[0], 0) in run.series for run in runs):
+        return list(runs)
+    return [replace(run, series={k: v for k, v in run.series.items() if k[0] not in CURVATURES}) for run in runs]
 
 
 def calibrated_detectors(

@@ -1,6 +1,7 @@
 """When a function appears in a network: the first snapshot at which its share leaves the band of its controls."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,16 +9,13 @@ import torch
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Column, Table
 from spectraledge.analyses.growth import FUNCTION
-from spectraledge.analyses.lead_times import BASELINES, AlarmRun
+from spectraledge.analyses.lead_times import AlarmRun, alike
 from spectraledge.analyses.run_result import Runs
 from spectraledge.analyses.score import SCORE
 from spectraledge.analyses.selection_tables import WHOLE, of_functions
 from spectraledge.errors import InputError
 from spectraledge.spectrum import Detector, calibrated_threshold
 from spectraledge.training import RunConfig
-
-OUTCOMES = ("test_accuracy", "test_loss")
-"""What a score is to precede, dated as it is: by what controls never reach."""
 
 _MAY_DIFFER = {"task", "task_digest", "train_fraction", "seed", "steps", "stop_accuracy", "stop_patience"}
 """Settings in which a run and its controls may differ: what is asked, of how many pairs, chance, and when it ends."""
@@ -118,8 +116,8 @@ def score_alarm_runs(runs: Runs, basis: str) -> list[AlarmRun]:
 
     Definition: "score" is the share of the logits' energy in all frequencies of the basis, corrected for chance (0
     where it is below that), and "score_test" the same on test pairs alone; "strongest" and "strongest_test" are the
-    largest of one frequency. Beside them the `BASELINES`, which see no function, and what tells generalisation itself,
-    `OUTCOMES`.
+    largest of one frequency. Beside them what sees no function, and what tells generalisation itself; see
+    `AlarmRun.of`.
 
     Args:
         runs: Runs on tasks of this basis, and controls; those that generalise in another basis are left out, and those
@@ -134,18 +132,16 @@ def score_alarm_runs(runs: Runs, basis: str) -> list[AlarmRun]:
         score, grokked = run.table(SCORE.name), run.manifest.grokked_step
         if (grokked is not None and run.structure != basis) or score.empty or basis not in set(score["basis"]):
             continue
-        steps = run.metrics["step"].astype(int).tolist()
-        kept = [name for name in (*BASELINES, *OUTCOMES) if name in run.metrics]
-        series = {(name, 0): (steps, _series(run.metrics[name])) for name in kept}
+        seen = AlarmRun.of(run)
+        series = dict(seen.series)
         courses = _courses(score[score["readout"] == FUNCTION], basis)
         for half, suffix in (("all", ""), ("test", "_test")):
             shares_TS = courses[FUNCTION, half].clip(lower=0)
             at = [int(step) for step in shares_TS.index]
             series["score" + suffix, 0] = at, _series(shares_TS[WHOLE])
             series["strongest" + suffix, 0] = at, _series(shares_TS.drop(columns=WHOLE).max(axis=1))
-        config = run.config
-        found.append(AlarmRun(run.run_id, config.task, config.weight_decay, config.seed, grokked, series))
-    return found
+        found.append(replace(seen, series=series))
+    return alike(found)
 
 
 def _courses(score: pd.DataFrame, basis: str) -> dict[tuple[str, str], pd.DataFrame]:

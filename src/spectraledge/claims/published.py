@@ -203,6 +203,7 @@ LATER = {
     "steps:remove-random": f"{_INTERVENTIONS}1.00 times",
     "centroid:update:block": "over isotropic ones: 3 to 9 (arXiv 2604.25143)",
     "centroid:gradient:random": "100 to 330 (arXiv 2604.25143)",
+    "alarm:rule": "600 to 1,600 steps before, 12 of 12 runs (arXiv 2602.16746)",
     "gap:no-decay": "300 against 1.3, 15 seeds (arXiv 2605.08119)",
     "gap:relu": "its alarm never sounds with ReLU (arXiv 2605.08119)",
     "k-star:muon": "k* 1 against 2, small GPTs (arXiv 2603.28964)",

@@ -7,6 +7,7 @@ import pandas as pd
 from spectraledge.analyses.run_result import Runs
 from spectraledge.claims.cause_claims import evaluate_causes
 from spectraledge.claims.group_claims import evaluate_groups
+from spectraledge.claims.landscape_claims import evaluate_landscape
 from spectraledge.claims.network_claims import evaluate_networks
 from spectraledge.claims.of_runs import evaluate_claims
 from spectraledge.claims.paper_claims import evaluate_study
@@ -28,6 +29,7 @@ QUESTIONS: dict[str, Callable[[Runs], Answers]] = {
     "score": evaluate_score,
     "paper": evaluate_study,
     "causes": evaluate_causes,
+    "landscape": evaluate_landscape,
     "networks": evaluate_networks,
     "groups": evaluate_groups,
 }

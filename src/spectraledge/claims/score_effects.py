@@ -19,7 +19,7 @@ from spectraledge.claims.carrier_curves import whole_growth
 from spectraledge.claims.design import CHANGE_MARGIN, SHARE_MARGIN
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, measure
 from spectraledge.claims.summaries import MeasuredEffects
-from spectraledge.claims.training_effects import grokked_step
+from spectraledge.claims.training_effects import alarm_lead, grokked_step
 
 ALARMS = "onset_alarms"
 """Table of a run: first alarms of every detector in the basis of every learned task, see `first_alarms`."""
@@ -72,19 +72,12 @@ def _alarms(runs: Runs) -> dict[str, pd.DataFrame]:
     return {str(name): rows for name, rows in pd.concat(found[1:] or found, ignore_index=True).groupby("run")}
 
 
-def _lead(reader: RunReader, name: str) -> float:
-    """Steps by which an alarm precedes generalisation; of one that never comes, as if it came at the run's end."""
-    (quantity, change), _ = ONSETS[name]
-    row = reader.rows(ALARMS, basis=OWN, quantity=quantity, change=change).iloc[0]
-    alarm = reader.run.manifest.step if pd.isna(row["alarm_step"]) else row["alarm_step"]
-    return float(row["grokked_step"] - alarm)
-
-
 def _leads(first: str, second: str = "") -> Read:
     def read(reader: RunReader) -> Reading | None:
         if not reader.run.grokked or not reader.has(ALARMS, basis=OWN):
             return None
-        return Reading(_lead(reader, first), _lead(reader, second) if second else 0.0)
+        leads = [alarm_lead(reader, ALARMS, *ONSETS[name][0], basis=OWN) for name in (first, second) if name]
+        return Reading(leads[0], leads[1] if second else 0.0)
 
     return read
 

@@ -52,6 +52,24 @@ def steps_to_learn(run: RunResult) -> float:
     return float(run.manifest.step) if np.isnan(step) else step
 
 
+def alarm_lead(reader: RunReader, table: str, quantity: str, change: str, **where: object) -> float:
+    """Steps by which an alarm precedes generalisation; of one that never comes, as if it came at the run's end.
+
+    Args:
+        reader: A run that generalised.
+        table: Name of its table of first alarms, see `first_alarms`.
+        quantity: What alarms.
+        change: By which change.
+        **where: Values of other columns.
+
+    Returns:
+        The lead.
+    """
+    row = reader.rows(table, quantity=quantity, change=change, **where).iloc[0]
+    alarm = reader.run.manifest.step if pd.isna(row["alarm_step"]) else row["alarm_step"]
+    return float(row["grokked_step"] - alarm)
+
+
 def _last_where_never(reader: RunReader) -> Reading:
     return Reading(float(reader.run.manifest.step) if np.isnan(grokked_step(reader.run)) else np.nan)
 

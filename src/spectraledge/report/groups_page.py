@@ -1,12 +1,11 @@
 """The report of a study of groups: what networks compute of them, in what order, and whether it is cosets."""
 
-from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.group_claims import GROUP_CLAIMS, GROUP_EFFECTS, NAMES
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.document import Page
 from spectraledge.report.opening import opening
-from spectraledge.report.over_seeds.claim_section import ClaimSection, targets_of
-from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
+from spectraledge.report.over_seeds.claim_section import ClaimSection, claims_part, targets_of
+from spectraledge.report.over_seeds.effect_tables import Source
 from spectraledge.report.over_seeds.seed_page import seed_page
 from spectraledge.report.score_page import first_scores
 from spectraledge.studies.results import StudyResult
@@ -44,13 +43,8 @@ _USED = tuple(
 
 
 def _part(key: str) -> ClaimSection:
-    title, lead = _LEADS[key]
-    claims = tuple(claim for claim in GROUP_CLAIMS if claim.section == key)
-    read = dict.fromkeys((claim.effect, of) for claim in claims for of in (claim.of, claim.against) if of)
-    read |= dict.fromkeys(_USED) if key == "representations" else {}
-    rows = tuple(EffectRow((effect.words, CONDITIONS[of].words), effect.id, of) for effect, of in read)
-    table = EffectTable(f"{key}-table", title, ("measured", "runs"), rows, "null", "Means over seeds.", extents=True)
-    return ClaimSection(key, title, lead, (table,), claims)
+    claims = [claim for claim in GROUP_CLAIMS if claim.section == key]
+    return claims_part(key, *_LEADS[key], claims, more=_USED if key == "representations" else ())
 
 
 SECTIONS = tuple(map(_part, _LEADS))

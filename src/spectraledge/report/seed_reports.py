@@ -9,6 +9,7 @@ from spectraledge.files import write_bytes
 from spectraledge.report.causes_page import compose_causes
 from spectraledge.report.document import Page
 from spectraledge.report.groups_page import compose_groups
+from spectraledge.report.landscape_page import compose_landscape
 from spectraledge.report.networks_page import compose_networks
 from spectraledge.report.over_seeds.card import card
 from spectraledge.report.paper import compose
@@ -21,6 +22,7 @@ COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {
     "score": compose_score,
     "paper": compose,
     "causes": compose_causes,
+    "landscape": compose_landscape,
     "networks": compose_networks,
     "groups": compose_groups,
 }

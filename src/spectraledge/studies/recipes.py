@@ -11,6 +11,7 @@ from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.studies.causes import causes
 from spectraledge.studies.groups_study import groups
+from spectraledge.studies.landscape import landscape
 from spectraledge.studies.networks import networks
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
@@ -175,6 +176,7 @@ RECIPES: dict[str, Recipe] = {
     "score": score,
     "paper": paper,
     "causes": causes,
+    "landscape": landscape,
     "networks": networks,
     "groups": groups,
 }

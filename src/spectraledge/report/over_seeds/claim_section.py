@@ -1,11 +1,13 @@
 """A section of a report, declared: what is asked, what answers it, its claims."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from spectraledge.claims.design import CONDITIONS
+from spectraledge.claims.effects import Effect
 from spectraledge.claims.verdicts import SeedClaim
 from spectraledge.report.document import Figure, Section, Table
-from spectraledge.report.over_seeds.effect_tables import Source
+from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
 
 NOT_MEASURED = "Not measured in this study."
 
@@ -41,6 +43,35 @@ class ClaimSection:
         names = tuple(claim.id for claim in self.claims if claim.id in known)
         note = (self.note,) if self.note and there else ()
         return Section(self.key, self.title, words, (*there, *note), names, self.title.partition(". ")[0])
+
+
+def claims_part(
+    key: str,
+    title: str,
+    lead: str,
+    claims: Sequence[SeedClaim],
+    *,
+    more: Iterable[tuple[Effect, str]] = (),
+    before: tuple[Make, ...] = (),
+) -> ClaimSection:
+    """Declare a section with one table: the effects of its claims.
+
+    Args:
+        key: Its anchor.
+        title: Of section and table.
+        lead: What is asked, and how.
+        claims: The claims that are its own.
+        more: Effects that the table also has, each with the key of its condition.
+        before: What makes what stands above the table.
+
+    Returns:
+        The section.
+    """
+    read = dict.fromkeys((claim.effect, of) for claim in claims for of in (claim.of, claim.against) if of)
+    read |= dict.fromkeys(more)
+    rows = tuple(EffectRow((effect.words, CONDITIONS[of].words), effect.id, of) for effect, of in read)
+    table = EffectTable(f"{key}-table", title, ("measured", "runs"), rows, "null", "Means over seeds.", extents=True)
+    return ClaimSection(key, title, lead, (*before, table), tuple(claims))
 
 
 def targets_of(sections: Iterable[ClaimSection]) -> dict[str, str]:

@@ -1,0 +1,85 @@
+"""The report of a study of gradients and curvature: whether they tell in advance, and what they see of the answers."""
+
+from spectraledge.claims.landscape_claims import CONDITION, CONTROL, LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, SIGNS
+from spectraledge.claims.verdicts import Verdicts
+from spectraledge.report.document import Page
+from spectraledge.report.over_seeds.claim_section import ClaimSection, claims_part, targets_of
+from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
+from spectraledge.report.over_seeds.effect_tables import Source
+from spectraledge.report.over_seeds.seed_page import seed_page
+from spectraledge.studies.results import StudyResult
+
+_LEADS = {
+    "timing": (
+        "Does it tell in advance?",
+        "Two plain gradient steps on two batches lead elsewhere in the other order; the commutator defect is by how "
+        "much, over the lengths of both. Its published alarm needs no control. Beside it stand alarms whose "
+        "thresholds come from controls of other seeds, trained at the same weight decay on permuted answers or on a "
+        "tenth of the pairs: of the defect, of the gradient and the curvature that it is a quotient of, and of what "
+        "needs neither.",
+    ),
+    "curvature": (
+        "Does the loss bend along the edge?",
+        "Shares of the leading directions of the loss's curvature in the edge of the window of updates, beside as many "
+        "other directions, mean over about six snapshots of a run.",
+    ),
+    "gradients": (
+        "Do gradients select the task's functions?",
+        "Windows of updates, of their parts and of gradients on one batch at the same snapshots, where the network "
+        "generalises. The selection ratio is the share of a window's response in the task's own functions over that of "
+        "isotropic directions. Gradients for permuted answers share everything but the answers.",
+    ),
+}
+"""Title and first words of each part, by the section of its claims."""
+
+_ALARMS = {"rule": "the published alarm sounds", **{name: words for name, (_, words) in SIGNS.items()}}
+_STRIPS = StripFigure(
+    "alarm-leads",
+    "When each alarm comes, before the network generalises",
+    (
+        Strip(
+            "",
+            "steps before test accuracy .95; of the published alarm, before one half",
+            tuple(Points(words, "group-0", f"alarm:{name}", CONDITION) for name, words in _ALARMS.items()),
+            reference=0.0,
+        ),
+    ),
+    "One point per run. To the right of the line the alarm comes before; one that never does counts as coming at the "
+    "run's end.",
+    "points would lie at or left of the line, or no further right than those of test accuracy.",
+    {"group-0": "a + b"},
+    across=1,
+)
+
+
+def _part(key: str) -> ClaimSection:
+    claims = [claim for claim in LANDSCAPE_CLAIMS if claim.section == key]
+    if key != "timing":
+        return claims_part(key, *_LEADS[key], claims)
+    alarms = [(effect, CONTROL if name.startswith("false") else CONDITION) for name, effect in LANDSCAPE_EFFECTS.items()
+              if name.partition(":")[0] in ("alarm", "false")]  # fmt: skip
+    return claims_part(key, *_LEADS[key], claims, more=alarms, before=(_STRIPS,))
+
+
+SECTIONS = tuple(map(_part, _LEADS))
+"""What was measured, in order."""
+
+
+def compose_landscape(study: StudyResult, verdicts: Verdicts) -> Page:
+    """Compose the report.
+
+    Args:
+        study: The finished runs; it may hold none, and any table may be missing.
+        verdicts: What was measured in them, and what their seeds say of the claims.
+
+    Returns:
+        The report.
+    """
+    source = Source(study, verdicts)
+    return seed_page(
+        study,
+        verdicts,
+        tuple(one.section(source) for one in SECTIONS),
+        title="What do gradients and curvature tell?",
+        targets=targets_of(SECTIONS),
+    )

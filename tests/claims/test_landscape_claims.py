@@ -1,0 +1,148 @@
+"""Claims on gradients and curvature: planted leads, bends and selections are found, and nothing where none is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spectraledge.analyses.run_result import RunResult
+from spectraledge.claims.landscape_claims import (
+    CONDITION,
+    CONTROL,
+    LANDSCAPE_CLAIMS,
+    LANDSCAPE_EFFECTS,
+    evaluate_landscape,
+    rule_step,
+)
+from spectraledge.streams import numpy_generator
+from spectraledge.studies import first_seeds, recipe
+from spectraledge.trajectory import Manifest
+
+SEEDS = first_seeds(10)
+STEPS = np.arange(0, 1_600, 100)
+GROKS, HALF = 1_300, 1_200
+RISES = (500, 600, 700)
+"""Of the seeds in turn."""
+
+PARAMETERS = 1_000
+
+
+def planted(seeds=SEEDS, rises=(), shares=None, ratios=None, controls_rise=False):
+    """Results of the study: what is said to rise does at `RISES` in runs that learn; the rest looks as in controls."""
+    runs = []
+    for config in recipe("landscape", seeds=seeds, budget="small").runs:
+        learned = config.task == "add" and config.train_fraction > 0.1
+        generator = numpy_generator(0, config.run_id)
+        risen = STEPS >= RISES[seeds.index(config.seed) % len(RISES)]
+
+        def series(name, low=False, learned=learned, generator=generator, risen=risen):
+            # Controls go further on both sides.
+            flat = 5 + (0.02 if learned else 0.1) * (generator.random(len(STEPS)) - 0.5)
+            up = risen & (name in rises) & (learned or controls_rise)
+            return flat * np.where(up, 0.01 if low else 100.0, 1.0)
+
+        accuracy = np.where(learned & (STEPS >= HALF), np.where(STEPS >= GROKS, 1.0, 0.6), 0.01)
+        columns = {"test_loss": series("test_loss", low=True), "weight_norm": series("weight_norm", low=True)}
+        flat = {"train_loss": np.full(len(STEPS), 0.1), "train_accuracy": np.full(len(STEPS), 1.0)}
+        metrics = pd.DataFrame({"step": STEPS, "test_accuracy": accuracy, **flat, **columns})
+        bent = {name: series(name) for name in ("defect", "gradient", "curvature")}
+        tables = {"commutator": pd.DataFrame({"step": STEPS, **bent})}
+        leaders = [
+            (step, vector, 1, value, 0, np.nan if step < 300 else (shares or {}).get(vector, 0.1) * wobble, 0.1, 0.01)
+            for step, value in zip(STEPS, series("hessian"), strict=True)
+            for vector in ("hessian", "gauss-newton", "commutator")
+            for wobble in (1 + 0.01 * generator.standard_normal(),)
+        ]
+        names = ["step", "vector", "number", "value", "direction", "overlap", "span", "random"]
+        tables["curvature"] = pd.DataFrame(leaders, columns=names)
+        if learned:
+            found = {"update": 1.0, "optimizer": 1.0, "decay": 1.0, "gradient": 1.0, "permuted": 1.0, **(ratios or {})}
+            rows = [(name, "", draw, one * (1 + 0.01 * generator.standard_normal()))
+                    for name, one in found.items() for draw in ((1, 2, 3) if name == "permuted" else (0,))]  # fmt: skip
+            tables["gradient_selection"] = pd.DataFrame(rows, columns=["source", "part", "draw", "ratio"])
+            cosine = 3 / PARAMETERS * (1 + 0.01 * generator.standard_normal())
+            tables["gradient_edges"] = pd.DataFrame({"source": ["gradient"], "part": [""], "with_updates": [cosine]})
+        manifest = Manifest(
+            config={},
+            config_hash="",
+            step=int(STEPS[-1]),
+            grokked_step=GROKS if learned else None,
+            seeds={},
+            environment={},
+            test_accuracy=float(accuracy[-1]),
+        )
+        runs.append(RunResult(config, manifest, metrics, "sum", "a + b", PARAMETERS, tables))
+    return tuple(runs)
+
+
+def found(runs):
+    return evaluate_landscape(runs).claims.set_index("claim")
+
+
+def test_where_nothing_is_planted_nothing_replicates() -> None:
+    claims = found(planted())
+    silent = "rule-is-silent-without-a-rule"
+    assert set(claims.index[claims["verdict"] == "replicates"]) <= {silent, "edge-bends"}
+    assert (claims.loc[[silent, "edge-bends"], "verdict"] == "replicates").all()
+    assert not (claims["verdict"] == "not measured").any()
+    # An alarm that never comes counts as at the end.
+    assert claims.loc["defect-leads", "measured"] == GROKS - STEPS[-1]
+    assert claims.loc["rule-leads", "measured"] == HALF - STEPS[-1]
+
+
+def test_planted_leads_are_found() -> None:
+    claims = found(planted(rises=("defect",)))
+    rises = np.mean([RISES[place % len(RISES)] for place in range(len(SEEDS))])
+    # The published alarm sounds at once, the others at the second snapshot in a row.
+    assert claims.loc["rule-leads", "measured"] == HALF - rises
+    assert claims.loc["defect-leads", "measured"] == GROKS - (rises + 100)
+    for name in ("rule-leads", "defect-leads", "defect-leads-weights", "defect-leads-curvature"):
+        assert claims.loc[name, "verdict"] == "replicates"
+    # Test accuracy leaves its band with .6, one snapshot before .95.
+    assert claims.loc["defect-leads-accuracy", "value"] == HALF - rises
+    assert claims.loc["curvature-leads", "measured"] == GROKS - STEPS[-1]
+
+
+def test_what_rises_in_controls_as_well_tells_nothing_in_advance() -> None:
+    verdicts = evaluate_landscape(planted(rises=("defect",), controls_rise=True))
+    claims = verdicts.claims.set_index("claim")
+    assert claims.loc["rule-leads", "verdict"] == "replicates"
+    assert claims.loc["rule-is-silent-without-a-rule", "verdict"] == "does not"
+    assert claims.loc["rule-is-silent-without-a-rule", "measured"] == 1
+    assert claims.loc["defect-leads", "measured"] == GROKS - STEPS[-1]
+    assert verdicts.effects.summary("false:rule", CONTROL).measured == 1
+
+
+def test_planted_shares_and_selections_are_found() -> None:
+    claims = found(planted(shares={"hessian": 0.3}, ratios={"gradient": 0.5, "permuted": 0.25, "decay": 3.0}))
+    assert claims.loc["edge-bends-beyond-the-span", "verdict"] == "replicates"
+    assert claims.loc["edge-bends-beyond-the-span", "value"] == pytest.approx(3, rel=0.01)
+    assert claims.loc["edge-bends", "value"] == pytest.approx(30, rel=0.01)
+    assert claims.loc["edge-is-of-the-commutator", "verdict"] == "does not"
+    assert claims.loc["gradients-select", "verdict"] == "does not"
+    assert claims.loc["gradients-select-for-the-answers", "value"] == pytest.approx(2, rel=0.02)
+    assert claims.loc["updates-select-beyond-gradients", "value"] == pytest.approx(2, rel=0.02)
+    assert claims.loc["decay-selects-beyond-the-optimizer", "verdict"] == "replicates"
+    assert claims.loc["edges-agree", "value"] == pytest.approx(1, rel=0.02)
+
+
+def test_the_rule_is_the_published_one() -> None:
+    def table(*values):
+        return pd.DataFrame({"step": 100 * np.arange(len(values)), "defect": values})
+
+    assert np.isnan(rule_step(table(1.0, 2.0, 3.0, 20.0)))  # twenty is not above twenty
+    assert rule_step(table(1.0, 2.0, 3.0, 20.1)) == 300
+    assert np.isnan(rule_step(table(3.0, 4.0, 5.0, 39.0)))  # above twenty, and not ten times the median
+    assert rule_step(table(3.0, 4.0, 5.0, 39.0, 41.0)) == 400
+
+
+def test_leads_need_controls_of_two_seeds() -> None:
+    runs = [run for run in planted(rises=("defect",)) if run.grokked or run.config.seed == 42]
+    claims = found(runs)
+    assert claims.loc["defect-leads", "verdict"] == "not measured"
+    assert claims.loc["rule-leads", "verdict"] == "replicates"
+
+
+def test_a_study_without_runs_measures_nothing() -> None:
+    assert (found(())["verdict"] == "not measured").all()
+    assert {claim.of for claim in LANDSCAPE_CLAIMS} == {CONDITION, CONTROL}
+    assert {claim.effect.id for claim in LANDSCAPE_CLAIMS} <= set(LANDSCAPE_EFFECTS)
