@@ -32,7 +32,7 @@ def planted(seeds=SEEDS, rises=(), shares=None, ratios=None, controls_rise=False
     for config in recipe("landscape", seeds=seeds, budget="small").runs:
         learned = config.task == "add" and config.train_fraction > 0.1
         generator = numpy_generator(0, config.run_id)
-        risen = STEPS >= RISES[seeds.index(config.seed) % len(RISES)]
+        risen = RISES[seeds.index(config.seed) % len(RISES)] <= STEPS
 
         def series(name, low=False, learned=learned, generator=generator, risen=risen):
             # Controls go further on both sides.

@@ -7,7 +7,7 @@ import pytest
 from basis_support import grid, of_task, project
 
 from spectraledge.errors import InputError
-from spectraledge.modes import grouping_basis, pair_basis
+from spectraledge.modes import energies_in, grouping_basis, pair_basis
 
 
 def test_single_precision_responses_are_measured_in_double():
@@ -31,6 +31,25 @@ def test_a_small_variation_on_a_large_constant_is_still_seen():
     wave_N = np.cos(2 * np.pi * 3 * found.groups_N / 13)
     energies_S = grouping_basis(found).energies(1e3 + 1e-3 * wave_N[None, :, None])[0]
     np.testing.assert_allclose(energies_S[3], 1e-6 * 169 / 2, rtol=1e-6)
+
+
+def test_energies_in_several_bases_are_those_in_each():
+    found = of_task("add", "sum", 7)
+    half_N = np.random.default_rng(1).random(49) < 0.5
+    bases = [
+        grouping_basis(found),
+        pair_basis(grid(7)),
+        grouping_basis(found.covering(half_N)),
+        grouping_basis(of_task("sub", "difference", 7).covering(half_N)),
+        grouping_basis(found.covering(~half_N)),
+    ]
+    response_KND = np.random.default_rng(0).normal(size=(3, 49, 2)) + 5
+    for basis, energies_KS in zip(bases, energies_in(bases, response_KND), strict=True):
+        np.testing.assert_array_equal(energies_KS, basis.energies(response_KND))
+        kept_KND = response_KND[:, basis.covered_N]
+        np.testing.assert_allclose(energies_KS.sum(axis=1), np.square(kept_KND).sum(axis=(1, 2)), rtol=1e-12)
+    with pytest.raises(InputError, match="over 49 inputs, got responses of 48"):
+        energies_in(bases, response_KND[:, 1:])
 
 
 def test_coarse_keeps_energies_and_projections():

@@ -56,7 +56,7 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
         ("elsewhere.py:mine", "no Python file at elsewhere.py"),
         (
             "guess",
-            "unknown study 'guess': known studies are quick, score, paper, causes, landscape, networks, groups, or my_study.py",
+            "unknown study 'guess': known studies are quick, score, paper, causes, landscape, networks, groups, or my",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from spectraledge.training import (
     train_together,
 )
 from spectraledge.training.engine import compiled_if
-from spectraledge.training.run_folder import train_in_folders
+from spectraledge.training.in_folders import train_in_folders
 from spectraledge.trajectory import Manifest, find_snapshots, read_snapshot
 
 SIZES = {"width": 16, "heads": 2, "hidden": 32}

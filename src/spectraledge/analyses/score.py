@@ -14,7 +14,7 @@ from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, c
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import ReadoutName
-from spectraledge.modes import Shares, shares
+from spectraledge.modes import Shares, energies_in, shares
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import make_bases
 from spectraledge.observed.recorded_run import RecordedRun
@@ -147,13 +147,13 @@ def _groupings(run: RecordedRun, names: Sequence[str] | None) -> dict[str, Group
 def _states(run: RecordedRun, asked: Mapping[str, Grouping], networks: Iterable[Network]) -> pd.DataFrame:
     halves = {"all": None, "train": ~run.test_N, "test": run.test_N}
     bases = {half: make_bases(run, asked, kept_N) for half, kept_N in halves.items() if kept_N is None or kept_N.any()}
+    keys = [(half, name) for half, of_half in bases.items() for name in of_half]
+    taken = [bases[half][name] for half, name in keys]
     energies: dict[tuple[ReadoutName, str, str], list[Float]] = {}
     for network in networks:
         for readout in (name for name in READOUTS if name in network.architecture.readouts):
-            values_1ND = network.readout(readout)[None]
-            for half, of_half in bases.items():
-                for name, basis in of_half.items():
-                    energies.setdefault((readout, half, name), []).append(basis.energies(values_1ND)[0])
+            for key, energies_1S in zip(keys, energies_in(taken, network.readout(readout)[None]), strict=True):
+                energies.setdefault((readout, *key), []).append(energies_1S[0])
     found = (
         (readout, half, shares(np.stack(rows), bases[half][name])) for (readout, half, name), rows in energies.items()
     )

@@ -1,6 +1,6 @@
 """What a direction in parameter space does to every input, and how simple that is in a basis of the task's domain."""
 
-from spectraledge.modes.basis import Basis
+from spectraledge.modes.basis import Basis, energies_in
 from spectraledge.modes.decompositions import grouping_basis, joint_basis, pair_basis
 from spectraledge.modes.features import feature_basis, walsh_basis
 from spectraledge.modes.function_growth import (
@@ -72,6 +72,7 @@ __all__ = [
     "difference_responses",
     "double_backward_responses",
     "dual_responses",
+    "energies_in",
     "energy_share",
     "feature_basis",
     "field",

@@ -113,11 +113,7 @@ class Basis:
 
         Cost: two passes over the responses and one product of sparse with dense per map; nothing of size N².
         """
-        self._check(response_KND.shape[1])
-        energies_KS = np.zeros((len(response_KND), len(self.subspaces)))
-        for energies_S, response_ND in zip(energies_KS, response_KND, strict=True):
-            energies_S[:] = self._energies(*self._taken(response_ND))
-        return energies_KS
+        return energies_in([self], response_KND)[0]
 
     def products(self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]) -> Float:
         """Inner products of the projections of one function with those of others: ⟨P_ρ f, P_ρ g_k⟩.
@@ -155,7 +151,7 @@ class Basis:
             products_S[0] = self.size * float(mean_D @ second_mean_D)
             if self.dimensions_S[-1] > 0:
                 products_S[-1] = float(np.vdot(centred_nD, second_nD)) - inner_R.sum()
-            energies_S[:] = self._energies(second_mean_D, second_nD, second_RD)
+            energies_S[:] = self._energies(second_mean_D, _square(second_nD), second_RD)
         return products_KS, energies_KS
 
     def projection(self, response_ND: NDArray[np.floating], *names: str) -> Float:
@@ -203,11 +199,14 @@ class Basis:
     def _taken(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float, Float]:
         """Mean of a response, what varies about it, and that in coefficients of the basis."""
         mean_D, centred_nD = self.centred(response_ND)
-        return mean_D, centred_nD, self.coefficients_GR.T @ self.group_sums(centred_nD)
+        return mean_D, centred_nD, self._held(centred_nD)
 
-    def _energies(self, mean_D: Float, centred_nD: Float, held_RD: Float) -> Float:
+    def _held(self, centred_nD: Float) -> Float:
+        held_RD: Float = self.coefficients_GR.T @ self.group_sums(centred_nD)
+        return held_RD
+
+    def _energies(self, mean_D: Float, total: float, held_RD: Float) -> Float:
         energies_S = np.zeros(len(self.subspaces))
-        total = float(np.vdot(centred_nD, centred_nD))
         energies_S[0] = self.size * float(mean_D @ mean_D)
         if total > (4 * self.size * np.finfo(np.float64).eps) ** 2 * (total + energies_S[0]):
             inner_S = self._inner(held_RD)
@@ -226,6 +225,37 @@ class Basis:
                 f"basis {self.name!r} is over {len(self.covered_N)} inputs, got responses of {count}: "
                 "take responses over the whole domain"
             )
+
+
+def energies_in(bases: Sequence[Basis], response_KND: NDArray[np.floating]) -> list[Float]:
+    """Take `Basis.energies` in several bases: what varies about the mean is taken once for all that cover the same.
+
+    Args:
+        bases: The bases, over one domain.
+        response_KND: Responses over the domain, shape (K, N, D), of any precision.
+
+    Returns:
+        The energies in each, (K, S), in their order.
+
+    Cost: two passes over the responses for every set of covered inputs, and one product for every basis.
+    """
+    alike: dict[bytes, list[tuple[Basis, Float]]] = {}
+    found = []
+    for basis in bases:
+        basis._check(response_KND.shape[1])
+        found.append(np.zeros((len(response_KND), len(basis.subspaces))))
+        alike.setdefault(basis.covered_N.tobytes(), []).append((basis, found[-1]))
+    for k, response_ND in enumerate(response_KND):
+        for covering in alike.values():
+            mean_D, centred_nD = covering[0][0].centred(response_ND)
+            total = _square(centred_nD)
+            for basis, energies_KS in covering:
+                energies_KS[k] = basis._energies(mean_D, total, basis._held(centred_nD))
+    return found
+
+
+def _square(values_nD: Float) -> float:
+    return float(np.vdot(values_nD, values_nD))
 
 
 def part_labels(family: Family, parts: Sequence[str], groupings: Mapping[str, str]) -> dict[str, str]:

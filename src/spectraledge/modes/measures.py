@@ -28,7 +28,7 @@ class Peak:
 
 def field(response_KND: NDArray[np.floating]) -> Float:
     """Field f_k(x) = ‖R_k(x)‖² (Xu 2026, §2.4), shape (K, N)."""
-    values: Float = np.square(response_KND).sum(axis=-1, dtype=np.float64)
+    values: Float = np.einsum("knd,knd->kn", response_KND, response_KND, dtype=np.float64)
     return values
 
 

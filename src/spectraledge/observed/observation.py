@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from spectraledge.memory import check_memory
 from spectraledge.models import ReadoutName
-from spectraledge.modes import Basis, Wave, chance_share, field, grouping_basis, joint_basis, pair_basis, wave
+from spectraledge.modes import (
+    Basis,
+    Wave,
+    chance_share,
+    energies_in,
+    field,
+    grouping_basis,
+    joint_basis,
+    pair_basis,
+    wave,
+)
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import Network, check_readout
 from spectraledge.observed.recorded_run import RecordedRun, Window
@@ -117,8 +127,8 @@ def observe(
     kept: dict[int, NDArray[np.floating]] = {}
     kept_rows = set(directions.places(*KEPT_KINDS))
     for rows, response_KND in each_response(network, directions, readout):
-        for name, basis in bases.items():
-            energies[name].append(basis.energies(response_KND))
+        for name, found in zip(bases, energies_in(list(bases.values()), response_KND), strict=True):
+            energies[name].append(found)
         fields.append(field(response_KND))
         waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in response_KND]
         kept |= {row: response_ND for row, response_ND in zip(rows, response_KND, strict=True) if row in kept_rows}

@@ -211,17 +211,19 @@ def _from_waves_to_toeplitz(gram_WW: Tensor, waves_WW: Tensor) -> Tensor:
 
 
 def _randomise_phases(waves_WC: Tensor, count: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield so many surrogates, each in the place of the last."""
     width = len(waves_WC)
     pairs = (width - 1) // 2
     cosines, sines = slice(1, 1 + pairs), slice(1 + pairs, 1 + 2 * pairs)
     amplitude = torch.hypot(waves_WC[cosines], waves_WC[sines])
+    alternating = waves_WC[1 + 2 * pairs :]
+    surrogate = waves_WC.clone()
     for _ in range(count):
-        surrogate = waves_WC.clone()
         turns = torch.rand(amplitude.shape, dtype=torch.float64, device="cpu", generator=generator)
-        angle = (2 * math.pi * turns).to(amplitude)
-        torch.mul(amplitude, angle.cos(), out=surrogate[cosines])
-        torch.mul(amplitude, angle.sin(), out=surrogate[sines])
-        surrogate[1 + 2 * pairs :] *= _signs(surrogate[1 + 2 * pairs :], generator)
+        angle = turns.mul_(2 * math.pi).to(amplitude)
+        torch.mul(amplitude, torch.cos(angle, out=surrogate[cosines]), out=surrogate[cosines])
+        torch.mul(amplitude, angle.sin_(), out=surrogate[sines])
+        torch.mul(alternating, _signs(alternating, generator), out=surrogate[1 + 2 * pairs :])
         yield surrogate
 
 

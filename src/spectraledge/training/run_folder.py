@@ -3,9 +3,8 @@
 import fcntl
 import functools
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Container, Mapping
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,37 +13,33 @@ from torch import Tensor
 
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import Fingerprint, write_table
-from spectraledge.models import ModuleConfig, architecture_of
+from spectraledge.models import ModuleConfig
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
-from spectraledge.training.forks import origin
-from spectraledge.training.loop import GROKKED, Progress, train_together
+from spectraledge.training.loop import GROKKED
 from spectraledge.training.metrics_tables import MetricsTables, read_evaluations
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.recorded_task import label_column
 from spectraledge.training.saved_state import EVALUATIONS, State, read_state, state_path, write_state
-from spectraledge.training.stack import Member, Moment, NonFiniteLossError, Stack
+from spectraledge.training.stack import Member, Moment, NonFiniteLossError
 from spectraledge.trajectory import (
     GramRecorder,
     Manifest,
     environment,
     find_snapshots,
     moves_path,
-    read_snapshot,
     select_parameters,
     snapshot_path,
     write_tensors,
 )
 from spectraledge.trajectory.inventory import FILE_NAME as FILES_LIST
-from spectraledge.trajectory.inventory import PER_STEP, Inventory, check_series, damages
+from spectraledge.trajectory.inventory import PER_STEP, Inventory, damages
 from spectraledge.trajectory.manifest import MENDING
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
 
-WRITERS = 16
-"""Runs that are written at once: most of the time of each is waiting for the disk."""
-
-_STATE = "resume.safetensors"
+STATE_FILE = "resume.safetensors"
+"""What a killed run goes on from; gone when it is done."""
 
 
 class RunFolder:
@@ -150,7 +145,7 @@ class RunFolder:
         Raises:
             DamageError: if the record up to that step is not what was written.
         """
-        state = self.folder / _STATE
+        state = self.folder / STATE_FILE
         try:
             if self._damaged:
                 raise DamageError(self._damaged[0])
@@ -209,7 +204,7 @@ class RunFolder:
         if self._inventory:
             self._inventory.write()
         manifest.write(self.folder)
-        write_state(self.folder / _STATE, State(tensors, {**text, EVALUATIONS: self._tables.digest}))
+        write_state(self.folder / STATE_FILE, State(tensors, {**text, EVALUATIONS: self._tables.digest}))
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
         """Mark the run done and drop the resume state."""
@@ -218,7 +213,7 @@ class RunFolder:
             manifest = Manifest.read(self.folder)
             manifest.status, manifest.stopped = "done", stopped
             manifest.write(self.folder)
-            (self.folder / _STATE).unlink(missing_ok=True)
+            (self.folder / STATE_FILE).unlink(missing_ok=True)
 
         self._do(work)
 
@@ -286,136 +281,6 @@ class RunFolder:
         self._write(self.folder / "domain.parquet", table)
 
 
-def train_in_folder(
-    folder: Path,
-    config: RunConfig,
-    task: Task | JointTask,
-    *,
-    device: str = "cpu",
-    repair: bool = False,
-    keep_states: Container[int] = (),
-    parents: Sequence[Path] = (),
-    on_progress: Callable[[Progress], None] | None = None,
-) -> Manifest:
-    """Train a run in its folder; go on where it was killed, and do nothing if it is complete.
-
-    Args:
-        folder: The run folder.
-        config: The run's configuration.
-        task: Its task.
-        device: Where to train.
-        repair: See `train_in_folders`, and so the next two.
-        keep_states: For forks.
-        parents: Of forks.
-        on_progress: Called after every recorded step.
-
-    Returns:
-        The manifest of the finished run.
-
-    Raises:
-        InputError: if the folder holds something else (see `RunFolder`).
-        NonFiniteLossError: if the loss is no longer finite, now or when the run was tried before.
-    """
-    report = None if on_progress is None else lambda _, progress: on_progress(progress)
-    manifest = train_in_folders(
-        [(folder, config, task)],
-        device=device,
-        repair=repair,
-        keep_states=keep_states,
-        parents=parents,
-        on_progress=report,
-    )[0]
-    if manifest.status == "failed":
-        raise NonFiniteLossError(manifest.error)
-    return manifest
-
-
-def train_in_folders(
-    runs: Sequence[tuple[Path, RunConfig, Task | JointTask]],
-    *,
-    device: str = "cpu",
-    repair: bool = False,
-    keep_states: Container[int] = (),
-    parents: Sequence[Path] = (),
-    on_progress: Callable[[int, Progress], None] | None = None,
-) -> list[Manifest]:
-    """Train runs of equal shapes as one stack, each in its folder; those that are complete or failed stay as they are.
-
-    Args:
-        runs: Folder, configuration and task of each; see `Stack` for what they must share.
-        device: Where to train.
-        repair: Whether a run of which a file is not what was written is made again: its Gram from the snapshots, and
-            for any other file by training it again from the start. All files are read for that.
-        keep_states: Recorded steps at which states are kept, which forks need; a run that is complete keeps no more.
-        parents: Folders of runs that others start from or fork, where they do not lie beside.
-        on_progress: Called with a run's index and progress after each of its recorded steps.
-
-    Returns:
-        The manifests, those of failed runs included.
-
-    Raises:
-        InputError: if a folder holds something else (see `RunFolder`), or the runs make no stack.
-        DamageError: if files of a run are not what was written and it is not to be repaired: where it is complete,
-            files that are gone or have other sizes; where it goes on, anything that it goes on from.
-
-    Cost: files of several runs are written by threads, from at most two copies of the stack, 6·S·P numbers each, in the
-    host's memory.
-    """
-    for folder, config, _ in runs if repair else ():
-        _repair_gram(folder, config)
-    # A run alone waits a moment rather than lose more than an interval.
-    writers = ThreadPoolExecutor(WRITERS, "recording") if len(runs) > 1 else None
-    recorders = [RunFolder(*run, repair=repair, keep_states=keep_states, writers=writers) for run in runs]
-    # Made before any folder is: what they refuse leaves nothing behind.
-    places = [i for i, (folder, _, _) in enumerate(runs) if not _is_over(folder, repair)]
-    members = [_member(*runs[i], parents) for i in places]
-    stack = Stack(members, device=device) if members else None
-    with writers or nullcontext(), ExitStack() as open_folders:
-        for recorder in recorders:
-            open_folders.enter_context(recorder)
-        # Asked again now that nobody else writes here.
-        still = [i for i in places if not _is_over(runs[i][0], repair)]
-        if stack and still:
-            if len(still) < len(places):
-                stack.keep([places.index(i) for i in still])
-            report = None if on_progress is None else lambda k, progress: on_progress(still[k], progress)
-            train_together(stack, [recorders[i] for i in still], on_progress=report)
-            for recorder in recorders:
-                recorder.flush()
-        manifests = [Manifest.read(folder) for folder, _, _ in runs]
-        for manifest, (folder, _, _) in zip(manifests, runs, strict=True):
-            if manifest.status == "done":
-                # Left where a process was killed between the last manifest and the end.
-                (folder / _STATE).unlink(missing_ok=True)
-        return manifests
-
-
-def _member(folder: Path, config: RunConfig, task: Task | JointTask, parents: Sequence[Path]) -> Member:
-    """Make a run, which begins where it says: at weights drawn, at another one's trunk, or where it forks."""
-    if config.fork:
-        return Member(config, task, origin=origin(_parent(folder, config, parents), config))
-    if not config.start:
-        return Member(config, task)
-    found = _parent(folder, config, parents)
-    known = Manifest.read(found)
-    weights = read_snapshot(snapshot_path(found, known.step))
-    head = architecture_of(config.model).head
-    return Member(config, task, {name: weight for name, weight in weights.items() if name not in head})
-
-
-def _parent(folder: Path, config: RunConfig, parents: Sequence[Path]) -> Path:
-    """Find the run that another one starts from or forks: given, or in a folder beside named by its run id."""
-    for found in (*parents, *folder.parent.glob(f"*-{config.parent[:8]}")):
-        known = Manifest.read(found)
-        # A trunk is that of the end; what a fork needs is there or not.
-        if known.config_hash == config.parent and (config.fork or known.status == "done"):
-            return found
-    raise InputError(
-        f"{config.run_id} starts from the run with hash {config.parent[:8]}…, which is not there or not finished in "
-        f"{folder.parent}: train that one first, in a folder beside named by its run id"
-    )
-
-
 def _changed(known: Mapping[str, Any], config: RunConfig) -> str:
     """Name the settings that differ from known ones; of a network's, one by one."""
     own = config.model_dump(mode="json")
@@ -427,18 +292,3 @@ def _changed(known: Mapping[str, Any], config: RunConfig) -> str:
     if isinstance(config.model, ModuleConfig) and "model.digest" in changed:
         changed = changed - {"model.digest"} | {f"what {config.model.path} holds"}
     return ", ".join(sorted(changed))
-
-
-def _is_over(folder: Path, repair: bool) -> bool:
-    if (repair and damages(folder)) or not Manifest.present(folder) or Manifest.read(folder).status == "running":
-        return False
-    check_series(folder)
-    return True
-
-
-def _repair_gram(folder: Path, config: RunConfig) -> None:
-    """Form the Gram again where nothing else is damaged."""
-    if [fault.startswith(f"{folder / GRAM_FILE} ") for fault in damages(folder)] == [True]:
-        recorder = GramRecorder(folder, config.watched)
-        recorder.resume(Manifest.read(folder).step)
-        recorder.write()
