@@ -2,6 +2,7 @@
 
 import fcntl
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.studies import ANALYSES, Analysis, AnalysisConfig, StudyConfig, busy, run_study, study_status
 from spectraledge.studies import jobs as jobs_module
-from spectraledge.studies.jobs import BUSY, Job, complete, read_trouble, waves
+from spectraledge.studies.jobs import BUSY, Job, complete, read_trouble, shared_out, waves
 from spectraledge.tasks import joint_task
 from spectraledge.training import train_in_folder
 
@@ -112,6 +113,75 @@ def test_runs_that_others_are_at_come_last_and_are_waited_for(tmp_path: Path, mo
     result = run_study(study(*runs), tmp_path / "study", jobs=1)
     assert seen == [(0, False), (1, False), (2, False), (0, True)]
     assert len(result.runs) == 3
+
+
+@pytest.mark.parametrize(("runs", "workers"), [(1, 2), (2, 2), (4, 2), (5, 2), (5, 3), (7, 4), (2, 8)])
+def test_jobs_are_shared_out_so_that_the_last_ones_are_helped(tmp_path: Path, runs: int, workers: int) -> None:
+    jobs = [job(tmp_path / "study", small(seed)) for seed in range(runs)]
+    arranged = shared_out(jobs, workers)
+    assert [one for one in arranged if one.part == "whole"] == jobs
+    early = [one.run for one in arranged if one.part == "training"]
+    left = runs % workers if runs > workers else 0
+    assert early == ([one.run for one in jobs[-left:]] if left else [])
+    for run in early:
+        # Everybody else is still at a first job when these begin.
+        assert [one.run for one in arranged].index(run) <= workers - 1 + len(early)
+    helps = [one.run for one in arranged if one.part == "help"]
+    assert set(helps) == {one.run for one in jobs[-workers:]}
+    assert [one.part for one in arranged[-len(helps) :]] == ["help"] * len(helps)
+
+
+def test_one_worker_and_what_is_repaired_have_no_help(tmp_path: Path) -> None:
+    jobs = [job(tmp_path / "study", small(seed)) for seed in range(3)]
+    assert shared_out(jobs, 1) == jobs
+    mended = [replace(one, repair=True) for one in jobs]
+    assert shared_out(mended, 2) == mended
+    assert shared_out([], 2) == []
+
+
+def test_help_is_given_to_trained_runs_alone(tmp_path: Path) -> None:
+    work = job(tmp_path / "study", small())
+    assert complete(replace(work, part="help")) == ""
+    assert not work.folder.exists()
+    assert complete(replace(work, part="training")) == ""
+    assert not (work.folder / "spectrum.parquet").exists()
+    assert complete(replace(work, part="help")) == ""
+    helped = (work.folder / "spectrum.parquet").stat().st_mtime_ns
+    assert complete(work) == ""
+    assert (work.folder / "spectrum.parquet").stat().st_mtime_ns == helped
+
+
+def test_a_job_waits_for_the_analysis_that_another_is_at(tmp_path: Path) -> None:
+    work = job(tmp_path / "study", small())
+    complete(replace(work, part="training"))
+    lock = tmp_path / "study" / "jobs" / f"{work.run.run_id}.spectrum.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        at_work = threading.Thread(target=complete, args=(work,))
+        at_work.start()
+        at_work.join(timeout=1.0)
+        assert at_work.is_alive()
+        assert not (work.folder / "spectrum.parquet").exists()
+        # Another helper goes past it.
+        assert complete(replace(work, part="help")) == ""
+    # Whoever was at it is gone, killed before its end.
+    at_work.join(timeout=60.0)
+    assert (work.folder / "spectrum.parquet").is_file()
+
+
+def test_what_goes_wrong_in_helping_is_named_by_the_job_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
+        raise RuntimeError("a bug")
+
+    analysis = Analysis("spectrum", broken, (), settings=())
+    work = replace(job(tmp_path / "study", small()), analyses=(analysis,))
+    complete(replace(work, part="training"))
+    assert complete(replace(work, part="help")) == ""
+    assert read_trouble(work.study, work.run) is None
+    complete(work)
+    trouble = read_trouble(work.study, work.run)
+    assert trouble is not None
+    assert trouble.error == "RuntimeError: a bug"
 
 
 def test_runs_that_are_there_already_are_taken_up(tmp_path: Path) -> None:

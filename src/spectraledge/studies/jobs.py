@@ -1,28 +1,34 @@
 """Jobs of a study: one run from training to its last table, done by one process and safe against all others."""
 
 import fcntl
+import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.analyses.stamps import carry_out
+from spectraledge.analyses.stamps import Stamp, carry_out
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_json, write_json
 from spectraledge.studies.retention import thin
 from spectraledge.studies.study_config import Keep
 from spectraledge.tasks import any_task
 from spectraledge.training import NonFiniteLossError, RunConfig, train_in_folder
+from spectraledge.trajectory import Manifest
 from spectraledge.trajectory.inventory import damages
 
 BUSY = "busy"
 """What a job says when another process is at its run."""
+
+_LOOK = 0.5
+"""Seconds from one look at whether a run is trained to the next."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Job:
         keep_states: Steps at which its state is kept, for the study's forks of it.
         wait: Whether to wait for another process that is at the run.
         repair: Whether a run of which something is damaged is made again; see `train_in_folders`.
+        part: What of it is done: all, the training alone, or analyses beside the process that is at the run.
     """
 
     run: RunConfig
@@ -50,6 +57,7 @@ class Job:
     keep_states: tuple[int, ...] = ()
     wait: bool = False
     repair: bool = False
+    part: Literal["whole", "training", "help"] = "whole"
 
     @property
     def folder(self) -> Path:
@@ -96,6 +104,9 @@ def write_trouble(study: Path, run: RunConfig, trouble: Trouble) -> None:
 def complete(job: Job) -> str:
     """Do a job: train, analyse, thin. Killed at any moment, it goes on from there when it is done again.
 
+    An analysis is done by whoever gets to it first, the process that has the run or one that helps. What goes wrong in
+    helping is left to the former, which does it again.
+
     A run whose loss is no longer finite and analyses that fail are marked in the run folder. Whatever else ends the job
     is left as `Trouble`; only errors of the system (no space, no permission) are raised, as they will meet all jobs.
 
@@ -113,7 +124,11 @@ def complete(job: Job) -> str:
         return (
             f"{job.study} is not seen where the job runs: jobs need the study on a file system that all machines share"
         )
-    with _alone(job) as alone:
+    if job.part == "help":
+        with suppress(Exception):
+            _help(job)
+        return ""
+    with _held(_lock_path(job.study, job.run), wait=job.wait) as alone:
         if not alone:
             return BUSY
         trouble_path(job.study, job.run).unlink(missing_ok=True)
@@ -157,6 +172,29 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     return waves
 
 
+def shared_out(jobs: Sequence[Job], workers: int) -> list[Job]:
+    """Arrange jobs so that no worker is idle while others do the last of them.
+
+    Jobs that do not fill a round of all workers are trained early and analysed last, when every worker that is free
+    takes some of their analyses; so it does of the jobs of the last round.
+
+    Args:
+        jobs: The jobs, in the order in which they are to be begun.
+        workers: How many are done at a time.
+
+    Returns:
+        Every job whole, once; trainings of some before, and help for some after.
+    """
+    left = len(jobs) % workers
+    if workers < 2 or any(job.repair for job in jobs):
+        return list(jobs)
+    early = [replace(job, part="training") for job in jobs[-left:]] if 0 < left < len(jobs) else []
+    last = jobs[-workers:]
+    copies = min(workers - 1, max((len(job.analyses) for job in last), default=0))
+    helps = [replace(job, part="help") for _ in range(copies) for job in last]
+    return [*jobs[: workers - 1], *early, *jobs[workers - 1 :], *helps]
+
+
 def forked_at(runs: Sequence[RunConfig], run: RunConfig) -> tuple[int, ...]:
     """Return the steps at which other runs fork one, ascending."""
     return tuple(sorted({one.fork.step for one in runs if one.fork and one.fork.run == run.hash}))
@@ -191,19 +229,46 @@ def _complete(job: Job) -> None:
         raise DamageError(faults[0])
     task = any_task(job.run.task, modulus=job.run.model.tokens)
     train_in_folder(job.folder, job.run, task, repair=job.repair, keep_states=job.keep_states)
-    stamps = [carry_out(job.folder, analysis, job.settings) for analysis in job.analyses]
-    if job.keep == "window" and not any(stamp.error for stamp in stamps):
+    if job.part == "training":
+        return
+    mine = _carry_out(job, job.analyses, wait=False)
+    others = [analysis for analysis in job.analyses if analysis.name not in mine]
+    stamps = {**mine, **_carry_out(job, others, wait=True)}
+    if job.keep == "window" and not any(stamp.error for stamp in stamps.values()):
         thin(job.folder, window=job.settings.window)
 
 
+def _carry_out(job: Job, analyses: Iterable[Analysis], *, wait: bool) -> dict[str, Stamp]:
+    """Carry analyses out, those that another process is at only if told to wait for it; stamps by name."""
+    found = {}
+    for analysis in analyses:
+        lock = trouble_path(job.study, job.run).with_suffix(f".{analysis.name}.lock")
+        with _held(lock, wait=wait) as held:
+            if held:
+                found[analysis.name] = carry_out(job.folder, analysis, job.settings)
+    return found
+
+
+def _help(job: Job) -> None:
+    """Carry analyses out beside the process that is at a run, the last first, as soon as it is trained."""
+    torch.set_num_threads(job.threads)
+    while busy(job.study, job.run) and not _trained(job):
+        time.sleep(_LOOK)
+    if _trained(job):
+        _carry_out(job, reversed(job.analyses), wait=False)
+
+
+def _trained(job: Job) -> bool:
+    return Manifest.present(job.folder) and Manifest.read(job.folder).status == "done"
+
+
 @contextmanager
-def _alone(job: Job) -> Iterator[bool]:
-    """Hold the run's lock if no other process does, or wait for it; yield whether it is held."""
-    lock = _lock_path(job.study, job.run)
+def _held(lock: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock if no other process does, or wait for it; yield whether it is held."""
     lock.parent.mkdir(exist_ok=True)
     with lock.open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if job.wait else fcntl.LOCK_NB))
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
             return

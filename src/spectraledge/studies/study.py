@@ -16,7 +16,7 @@ from spectraledge.errors import DamageError, InputError
 from spectraledge.files import write_sealed, write_table
 from spectraledge.studies.backends import Backend
 from spectraledge.studies.hashes import distrust_altered, write_hashes
-from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, forked_at, waves, write_trouble
+from spectraledge.studies.jobs import BUSY, Job, Trouble, complete, forked_at, shared_out, waves, write_trouble
 from spectraledge.studies.results import (
     STUDY_FILE,
     StudyResult,
@@ -189,11 +189,14 @@ def _write_config(config: StudyConfig, folder: Path) -> None:
 
 def _do(backend: Backend, jobs: Sequence[Job]) -> list[Job]:
     """Do jobs, note those that were lost, and return those that others are at, to be waited for."""
-    said = backend.run(complete, jobs, logs=jobs[0].study / "jobs" / backend.name) if jobs else []
-    for job, words in zip(jobs, said, strict=True):
+    # On a cluster a job that only helps would take another's place in the queue.
+    arranged = shared_out(jobs, backend.workers if backend.name == "processes" else 1)
+    said = backend.run(complete, arranged, logs=jobs[0].study / "jobs" / backend.name) if jobs else []
+    whole = [(job, words) for job, words in zip(arranged, said, strict=True) if job.part == "whole"]
+    for job, words in whole:
         if words not in ("", BUSY):
             write_trouble(job.study, job.run, Trouble(error=words.splitlines()[0], traceback=words))
-    return [replace(job, wait=True) for job, words in zip(jobs, said, strict=True) if words == BUSY]
+    return [replace(job, wait=True) for job, words in whole if words == BUSY]
 
 
 def _thin(config: StudyConfig, folder: Path) -> None:
