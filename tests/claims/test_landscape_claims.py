@@ -7,7 +7,7 @@ import pytest
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.landscape_claims import (
     CONDITION,
-    CONTROL,
+    CONTROLS,
     LANDSCAPE_CLAIMS,
     LANDSCAPE_EFFECTS,
     evaluate_landscape,
@@ -80,9 +80,8 @@ def found(runs):
 
 def test_where_nothing_is_planted_nothing_replicates() -> None:
     claims = found(planted())
-    silent = "rule-is-silent-without-a-rule"
-    assert set(claims.index[claims["verdict"] == "replicates"]) <= {silent, "edge-bends"}
-    assert (claims.loc[[silent, "edge-bends"], "verdict"] == "replicates").all()
+    true = {"rule-is-silent-on-permuted-answers", "rule-is-silent-on-few-pairs", "edge-bends"}
+    assert set(claims.index[claims["verdict"] == "replicates"]) == true
     assert not (claims["verdict"] == "not measured").any()
     # An alarm that never comes counts as at the end.
     assert claims.loc["defect-leads", "measured"] == GROKS - STEPS[-1]
@@ -106,10 +105,12 @@ def test_what_rises_in_controls_as_well_tells_nothing_in_advance() -> None:
     verdicts = evaluate_landscape(planted(rises=("defect",), controls_rise=True))
     claims = verdicts.claims.set_index("claim")
     assert claims.loc["rule-leads", "verdict"] == "replicates"
-    assert claims.loc["rule-is-silent-without-a-rule", "verdict"] == "does not"
-    assert claims.loc["rule-is-silent-without-a-rule", "measured"] == 1
+    for name in ("rule-is-silent-on-permuted-answers", "rule-is-silent-on-few-pairs"):
+        assert claims.loc[name, "verdict"] == "does not"
+        assert claims.loc[name, "measured"] == 1
     assert claims.loc["defect-leads", "measured"] == GROKS - STEPS[-1]
-    assert verdicts.effects.summary("false:rule", CONTROL).measured == 1
+    for control in CONTROLS:
+        assert verdicts.effects.summary("false:rule", control).seeds == len(SEEDS)
 
 
 def test_planted_shares_and_selections_are_found() -> None:
@@ -144,5 +145,5 @@ def test_leads_need_controls_of_two_seeds() -> None:
 
 def test_a_study_without_runs_measures_nothing() -> None:
     assert (found(())["verdict"] == "not measured").all()
-    assert {claim.of for claim in LANDSCAPE_CLAIMS} == {CONDITION, CONTROL}
+    assert {claim.of for claim in LANDSCAPE_CLAIMS} == {CONDITION, *CONTROLS}
     assert {claim.effect.id for claim in LANDSCAPE_CLAIMS} <= set(LANDSCAPE_EFFECTS)

@@ -198,6 +198,8 @@ CONDITIONS: dict[str, Condition] = {
         learned=False,
         whole=False,
     ),
+    "permuted": Condition("a + b with permuted answers", ("permuted_add",), 1.0, learned=False),
+    "few-pairs": Condition("a + b with too few pairs", ("add",), 1.0, learned=False),
     "no-decay": Condition("all tasks without weight decay", TASKS, 0.0),
     "squares-learned": Condition("a + b in the network of squares", ("add",), SQUARES_DECAY, learned=True),
     "dual": Condition("a + b and a·b", (DUAL,)),

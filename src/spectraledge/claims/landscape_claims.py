@@ -34,8 +34,8 @@ SIGNS = {
 }
 """What leaves the band of controls, and in which direction: quantity and change of a detector, and words."""
 
-CONDITION, CONTROL = "add-decay-learned", "untaught"
-"""The runs that are read, and those that set thresholds: permuted answers, or too few pairs, at their weight decay."""
+CONDITION, CONTROLS = "add-decay-learned", ("permuted", "few-pairs")
+"""The runs that are read, and those that set thresholds, of their weight decay."""
 
 RULE = (10.0, 20.0)
 """The published alarm (Xu, arXiv 2602.16746, scripts): above the factor over the median of the first three values, and
@@ -192,34 +192,34 @@ LANDSCAPE_CLAIMS: tuple[SeedClaim, ...] = (
     _claim("rule-leads", "timing",
            "The published alarm on the commutator defect sounds before test accuracy reaches one half.",
            "alarm:rule", "above"),
-    _claim("rule-is-silent-without-a-rule", "timing",
-           "It sounds in fewer than half of the runs that have nothing to learn, or too few pairs.",
-           "false:rule", "below", CONTROL),
+    _claim("rule-is-silent-on-permuted-answers", "timing",
+           "The published alarm stays silent on permuted answers.", "false:rule", "below", "permuted"),
+    _claim("rule-is-silent-on-few-pairs", "timing",
+           "The published alarm stays silent on too few pairs.", "false:rule", "below", "few-pairs"),
     _claim("defect-leads", "timing",
            "The commutator defect leaves the band of controls before test accuracy reaches .95.",
            "alarm:defect", "above"),
     _claim("defect-leads-accuracy", "timing",
-           "It leaves it before test accuracy leaves its own.",
+           "The commutator defect leaves its band before test accuracy leaves that of its own.",
            "alarm:defect:accuracy", "above"),
     _claim("defect-leads-weights", "timing",
-           "It leaves it before the weight norm leaves its own.",
+           "The commutator defect leaves its band before the weight norm does.",
            "alarm:defect:weights", "above"),
     _claim("defect-leads-curvature", "timing",
-           "It leaves it before the curvature that it is made of leaves its own.",
+           "The commutator defect leaves its band before the curvature that it is made of does.",
            "alarm:defect:curvature", "above"),
     _claim("curvature-leads", "timing",
-           "That curvature leaves the band of controls before test accuracy reaches .95.",
+           "The curvature along gradients leaves the band of controls before test accuracy reaches .95.",
            "alarm:curvature", "above"),
     _claim("edge-bends-beyond-the-span", "curvature",
-           "The edge holds more of the direction along which the loss bends most than directions in its window's span "
-           "do.",
+           "The edge holds more of the direction in which the loss bends most than directions in its window's span do.",
            "bend:hessian:span", "above"),
     _claim("edge-bends", "curvature",
-           "The edge holds more of it than isotropic directions do.",
+           "The edge holds more of the direction in which the loss bends most than isotropic directions do.",
            "bend:hessian:random", "above"),
     _claim("edge-is-of-the-gauss-newton-matrix", "curvature",
-           "The edge holds more of the leading direction of the Gauss–Newton matrix than directions in its window's "
-           "span do.", "bend:gauss-newton:span", "above"),
+           "The edge holds more of the Gauss–Newton matrix' leading direction than directions in its window's span do.",
+           "bend:gauss-newton:span", "above"),
     _claim("edge-is-of-the-commutator", "curvature",
            "The edge holds more of the commutator of two gradient steps than directions in its window's span do.",
            f"bend:{COMMUTATOR}:span", "above"),
@@ -227,13 +227,13 @@ LANDSCAPE_CLAIMS: tuple[SeedClaim, ...] = (
            "A window of gradients moves the task's own functions more than isotropic directions do.",
            "select:gradient:isotropic", "above"),
     _claim("gradients-select-for-the-answers", "gradients",
-           "It moves them more than one of gradients for permuted answers does.",
+           "A window of gradients moves the task's own functions more than one for permuted answers does.",
            "select:gradient:permuted", "above"),
     _claim("updates-select-beyond-gradients", "gradients",
-           "A window of updates moves them more than one of gradients does.",
+           "A window of updates moves the task's own functions more than one of gradients does.",
            "select:update:gradient", "above"),
     _claim("decay-selects-beyond-the-optimizer", "gradients",
-           "Of the updates' parts weight decay's moves them more than the optimizer's does.",
+           "Of the updates' parts weight decay's moves the task's own functions more than the optimizer's does.",
            "select:decay:optimizer", "above"),
     _claim("edges-agree", "gradients",
            "The edge of gradients has more in common with that of updates than directions at random would.",

@@ -1,6 +1,6 @@
 """The report of a study of gradients and curvature: whether they tell in advance, and what they see of the answers."""
 
-from spectraledge.claims.landscape_claims import CONDITION, CONTROL, LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, SIGNS
+from spectraledge.claims.landscape_claims import CONDITION, CONTROLS, LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, SIGNS
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.document import Page
 from spectraledge.report.over_seeds.claim_section import ClaimSection, claims_part, targets_of
@@ -56,9 +56,9 @@ def _part(key: str) -> ClaimSection:
     claims = [claim for claim in LANDSCAPE_CLAIMS if claim.section == key]
     if key != "timing":
         return claims_part(key, *_LEADS[key], claims)
-    alarms = [(effect, CONTROL if name.startswith("false") else CONDITION) for name, effect in LANDSCAPE_EFFECTS.items()
-              if name.partition(":")[0] in ("alarm", "false")]  # fmt: skip
-    return claims_part(key, *_LEADS[key], claims, more=alarms, before=(_STRIPS,))
+    alarms = [(effect, CONDITION) for name, effect in LANDSCAPE_EFFECTS.items() if name.startswith("alarm:")]
+    false = [(effect, of) for of in CONTROLS for name, effect in LANDSCAPE_EFFECTS.items() if name.startswith("false:")]
+    return claims_part(key, *_LEADS[key], claims, more=(*alarms, *false), before=(_STRIPS,))
 
 
 SECTIONS = tuple(map(_part, _LEADS))
