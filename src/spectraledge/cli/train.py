@@ -16,6 +16,7 @@ from spectraledge.cli.options import (
     remark,
     remark_page,
     show,
+    steps_changed,
     use_threads,
 )
 from spectraledge.errors import InputError
@@ -139,10 +140,6 @@ def train(
         "bias": bias,
     }
     network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
-    if keep_states and keep_states % every:
-        raise InputError(
-            f"states are kept where snapshots are, every {every} steps, got {keep_states}: take a multiple"
-        )
     interventions = [Intervention.of(text) for text in intervene or ()]
     configs = [
         RunConfig.for_task(
@@ -167,6 +164,10 @@ def train(
         )
         for index in range(runs)
     ]
+    if keep_states and keep_states % every:
+        raise InputError(
+            f"states are kept where snapshots are, every {every} steps, got {keep_states}: take a multiple"
+        )
     if runs == 1:
         folders = [out or Path("runs") / configs[0].run_id]
     else:
@@ -215,12 +216,5 @@ def _summary(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "grokked_step": manifest.grokked_step,
         "test_accuracy": manifest.test_accuracy,
         "wall_seconds": round(manifest.wall_seconds, 2),
-        **({"interventions": [_done(one) for one in manifest.interventions]} if manifest.interventions else {}),
+        **({"interventions": [steps_changed(one) for one in manifest.interventions]} if manifest.interventions else {}),
     }
-
-
-def _done(account: dict[str, Any]) -> str:
-    return (
-        f"{account['what']}: {account['acted']} steps changed, {account['idle']} before there were directions; "
-        f"{account['share']:.2%} of the squared length lay in {account['rank']} of {account['parameters']} dimensions"
-    )
