@@ -431,6 +431,23 @@ def replaced(model):
     model.attn.weight = nn.Parameter(model.attn.weight.detach().clone())
 
 
+def test_parameters_that_share_their_memory_have_two_gradients():
+    model = network()
+    model.again = nn.Linear(5, 6, bias=False, dtype=torch.float64)
+    model.again.weight.data = model.attn.weight.data
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(InputError, match=r"again.weight is tied to attn.weight by its memory alone, and its own"):
+        Intervened(model, optimizer, "remove:random:3,on=gradient")
+    before = model.attn.weight.detach().clone()
+    with Intervened(model, optimizer, "scale:all,by=0,params=attn.weight"):
+        (loss_of(model, batches(1)[0]) + model.again(batches(1)[0]).sum()).backward()
+        optimizer.step()
+    assert torch.equal(model.attn.weight, before)
+    # Of one parameter under two names there is one gradient.
+    model.again.weight = model.attn.weight
+    Intervened(model, torch.optim.SGD(model.parameters(), lr=0.1), "remove:random:3,on=gradient")
+
+
 def test_a_gradient_that_is_a_conjugate_is_changed():
     weight = nn.Parameter(torch.tensor([1 + 2j, 3 - 1j], dtype=torch.complex128))
     optimizer = torch.optim.SGD([weight], lr=0.1)

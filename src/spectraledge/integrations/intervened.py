@@ -19,7 +19,7 @@ from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped
 from spectraledge.integrations.shards import whole_sizes
 from spectraledge.integrations.watched_weights import WatchedWeights
-from spectraledge.integrations.watching import watch
+from spectraledge.integrations.watching import Watched, plain_names, watch
 from spectraledge.training import Intervening, Intervention
 
 _TAKEN: "weakref.WeakSet[Optimizer]" = weakref.WeakSet()
@@ -55,8 +55,8 @@ class Intervened:
 
     Raises:
         InputError: if an intervention cannot be read or is of other parameters, nothing that it is of is trained, or
-            parameters cannot be changed rightly: sharded, not in memory, or of less than single precision, whose
-            rounding is as large as an update.
+            parameters cannot be changed rightly: sharded, not in memory, of less than single precision, whose
+            rounding is as large as an update, or, of gradients, two that share their memory without being one.
 
     Cost: that of `TrailingWindow` and `weigh`; memory for W vectors of each window.
     """
@@ -90,6 +90,8 @@ class Intervened:
             raise InputError("vectors were handed over, and no intervention is of a given subspace: write ACTION:given")
         self._what = [str(one) for one in what]
         self._intervening = Intervening(what, self._weights(), usual, step=step, given=handed)
+        if self._intervening.needs_gradients:
+            _check_twins(model, watched, moved)
         self._handles: list[RemovableHandle] = []
         self._heard = False
 
@@ -280,3 +282,14 @@ def _check(parameters: Mapping[str, Tensor], sharded: Mapping[int, int]) -> None
     kinds = {_real(parameter).dtype for parameter in parameters.values()}
     if len(kinds) > 1:
         raise InputError(f"the chosen parameters are of {len(kinds)} precisions: choose those of one by their names")
+
+
+def _check_twins(model: nn.Module, watched: Watched, moved: Mapping[int, Tensor]) -> None:
+    by_name, chosen = dict(plain_names(model)), {id(parameter) for parameter in watched.parameters.values()}
+    for entry in watched.rows:
+        name, reason = str(entry["name"]), str(entry["reason"])
+        if reason.startswith("tied") and id(by_name[name]) in moved.keys() - chosen:
+            raise InputError(
+                f"{name} is {reason} by its memory alone, and its own gradient would move both unchanged: make them "
+                "one parameter, or change updates"
+            )
