@@ -140,6 +140,11 @@ def train(
         "bias": bias,
     }
     network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
+    if model == "mlp" and width is not None and inputs != "embedded":
+        raise InputError(f"--width {width} is that of an mlp's embedding, which one_hot has not: add --inputs embedded")
+    usual = RunConfig.model_fields["betas"].default
+    if optimizer == "sgd" and betas != usual:
+        raise InputError(f"--betas belong to adamw and adam, and to muon's adamw, got {betas} of sgd: leave them out")
     interventions = [Intervention.of(text) for text in intervene or ()]
     configs = [
         RunConfig.for_task(
