@@ -16,7 +16,7 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import random_directions
 from spectraledge.streams import torch_generator
 from spectraledge.tasks import grouping
-from spectraledge.training import train_in_folder
+from spectraledge.training import Intervention, train_in_folder
 from spectraledge.training.forks import branch_runs
 
 SETTINGS = AnalysisConfig(nulls=6)
@@ -124,6 +124,38 @@ def test_the_sentence_compares_them(table: pd.DataFrame) -> None:
     assert found.startswith("Over 40 steps from one network at step 60, functions of a + b hold so many times")
     for name, row in rows.iterrows():
         assert f"{name} {row['ratio']:.2f} (growth {row['growth']:+.3f})" in found
+
+
+def test_a_branch_that_stands_still_has_no_share(parent: Path, tmp_path: Path) -> None:
+    """All updates of the watched weights are taken back, so that the net move is zero."""
+    still = Intervention.of("scale:all,by=0")
+    folders = {}
+    for name, (config, task) in branch_runs(parent, step=60, steps=20, interventions=[still]).items():
+        folders[name] = tmp_path / name.replace(":", "-")
+        train_in_folder(folders[name], config, task, parents=[parent])
+    table = branch_table(folders, {"sum": grouping(RecordedRun.open(parent).task, "sum")}, SETTINGS)
+    rows = table[table["readout"] == "logits"].set_index("branch")
+    row = rows.loc["scale:all,by=0.0"]
+    assert row[["share", "ratio", "p"]].isna().all()
+    assert row["moved"] == 0
+    assert row[["random_share", "low", "high", "growth"]].notna().all()
+    assert rows.loc["unchanged", ["share", "ratio", "p"]].notna().all()
+    assert "scale:all,by=0.0 does not move them (growth " in branch_sentence(table, "sum")
+
+
+def test_a_network_that_nothing_moves_is_refused(tmp_path: Path) -> None:
+    """Weight decay has set all weights to zero, and a square of zero has no slope."""
+    task = named_task("add", modulus=5)
+    sizes = {"kind": "mlp", "hidden": 3, "activation": "square", "bias": False}
+    settings = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 1.0, "weight_decay": 1.0, "loss": "mse"}
+    config = RunConfig.for_task(task, sizes, steps=20, every=10, stop_accuracy=2.0, **settings)
+    train_in_folder(tmp_path / "run", config, task)
+    own = {"sum": grouping(task, "sum")}
+    folders = {name: tmp_path / name for name in ("unchanged",)}
+    ((config, task),) = branch_runs(tmp_path / "run", step=10, steps=10).values()
+    train_in_folder(folders["unchanged"], config, task, parents=[tmp_path / "run"])
+    with pytest.raises(InputError, match="does not move the logits of the network at step 10 in basis 'sum'"):
+        branch_table(folders, own, SETTINGS)
 
 
 def test_branches_of_two_networks_are_refused(parent: Path, branches: dict[str, Path]) -> None:

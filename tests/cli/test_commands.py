@@ -110,6 +110,7 @@ def test_fork_compares_branches(command: Command, tmp_path: Path) -> None:
     asked += ("--answers", "permuted", "--weight-decay", 0, "--batch-order", 1, "--intervene", "remove:random:2")
     done = command(*asked)
     assert done.code == 0
+    assert "remove:random:2: remove:random:2: 20 steps changed, 0 before there were directions" in done.err
     assert "kept no state" not in done.err
     place = tmp_path / "run-fork-60"
     names = {"unchanged", "answers-permuted", "weight-decay-0.0", "batch-order-1", "remove-random-2"}

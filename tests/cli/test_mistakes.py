@@ -97,6 +97,7 @@ def test_forks_that_cannot_be(command: Command, tiny_run: Path, tmp_path: Path) 
         refused(command("fork", tiny_run, *options, "--out", tmp_path / "forks"), part)
     assert not (tmp_path / "forks").exists()
     refused(command("train", "add", *TINY, "--out", tmp_path / "run", "--keep-states", 7), "every 5 steps, got 7")
+    refused(command("train", "add", *TINY, "--every", 0, "--keep-states", 7), "every: Input should be greater than 0")
 
 
 def test_interventions_that_mean_nothing(command: Command, tmp_path: Path) -> None:

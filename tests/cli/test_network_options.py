@@ -51,6 +51,8 @@ def test_optimizers_that_do_not_fit_are_refused(command: Command, tmp_path: Path
         (("--optimizer", "lion"), "optimizer: Input should be 'adamw', 'adam', 'sgd' or 'muon', got 'lion'"),
         (("--loss", "hinge"), "loss: Input should be 'cross-entropy' or 'mse', got 'hinge'"),
         (("--momentum", 0.5), "momentum belongs to sgd and muon, got 0.5 of adamw"),
+        (("--optimizer", "sgd", "--betas", 0.5, 0.9), "--betas belong to adamw and adam, and to muon's adamw"),
+        (("--model", "mlp", "--width", 7), "--width 7 is that of an mlp's embedding, which one_hot has not"),
         (("--clip-norm", -1), "clip_norm: Input should be greater than or equal to 0"),
         (("--no-bias",), "bias: Extra inputs are not permitted"),
     ):

@@ -258,6 +258,36 @@ def test_a_state_goes_on_bit_for_bit():
         Intervened(again.model, again.optimizer, "keep:all").load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    "text", ["remove:gradient:2,window=3", "keep:gradient:2,on=update,window=3", "remove:edge:2,window=3"]
+)
+def test_it_goes_back_to_a_state_of_its_own(text):
+    """One step beyond the state, which is then taken again."""
+    plain, back = Training(), Training()
+    with Intervened(plain.model, plain.optimizer, text) as whole:
+        plain.steps(10)
+    with Intervened(back.model, back.optimizer, text) as changed:
+        back.steps(6)
+        kept = [one.state_dict() for one in (changed, back.model, back.optimizer)]
+        kept, drawn = copy.deepcopy(kept), back.generator.get_state()
+        back.steps(1)
+        for one, state in zip((changed, back.model, back.optimizer), kept, strict=True):
+            one.load_state_dict(state)
+        back.generator.set_state(drawn)
+        back.steps(4)
+    assert torch.equal(flat(plain.model), flat(back.model))
+    assert changed.account().equals(whole.account())
+
+
+@pytest.mark.parametrize("text", ["remove:edge:1,window=2", "remove:gradient:1,window=2"])
+def test_a_state_of_other_parameters_is_refused(text):
+    small, large = Training(), Training(network=lambda: Network(width=9))
+    with Intervened(small.model, small.optimizer, text) as changed:
+        small.steps(3)
+    with pytest.raises(InputError, match="the state is of 57 numbers, expected one of 84"):
+        Intervened(large.model, large.optimizer, text).load_state_dict(changed.state_dict())
+
+
 def scaled_step(training, scaler, factor=1.0, *, unscaled=False):
     training.optimizer.zero_grad()
     scaler.scale(training.loss() * factor).backward()
@@ -357,6 +387,76 @@ def test_several_groups_and_frozen_and_tied_parameters():
     moved = torch.cat([(now[name].detach() - before[name]).reshape(-1) for name in names])
     torch.testing.assert_close(vectors @ moved, torch.zeros(2, dtype=torch.float64), rtol=0, atol=1e-12)
     assert float(moved.norm()) > 0.01
+
+
+@pytest.mark.parametrize("how", ["unfrozen", "added"])
+def test_it_says_what_is_trained_later_and_not_changed(how):
+    training = Training()
+    layer = training.model.mlp
+    if how == "unfrozen":
+        layer.requires_grad_(False)
+    else:
+        training.optimizer = torch.optim.SGD(training.model.attn.parameters(), lr=0.1)
+    with Intervened(training.model, training.optimizer, "scale:all,by=0") as changed:
+        training.steps(2)
+        layer.requires_grad_(True)
+        if how == "added":
+            training.optimizer.add_param_group({"params": list(layer.parameters())})
+        before = [part.detach().clone() for part in training.model.parameters()]
+        with pytest.warns(RuntimeWarning, match=r"mlp.weight, mlp.bias is trained since step 2.* is not changed"):
+            training.steps(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            training.steps(1)
+    kept = [torch.equal(*pair) for pair in zip(before, training.model.parameters(), strict=True)]
+    assert kept == [True, True, False, False]
+    assert changed.account()["parameters"].tolist() == [36]
+
+
+def test_parameters_that_are_no_longer_those_are_an_error():
+    for spoil, message in (
+        (replaced, "attn.weight has been replaced by another parameter.*with step=3"),
+        (nn.Module.double, "torch.float64 on cpu now, and were torch.float32 on cpu"),
+    ):
+        training = Training()
+        with Intervened(training.model, training.optimizer, "remove:edge:1,window=2"):
+            training.steps(3)
+            spoil(training.model)
+            training.dtype = training.model.attn.weight.dtype
+            with pytest.raises(InputError, match=message):
+                training.steps(1)
+
+
+def replaced(model):
+    model.attn.weight = nn.Parameter(model.attn.weight.detach().clone())
+
+
+def test_parameters_that_share_their_memory_have_two_gradients():
+    model = network()
+    model.again = nn.Linear(5, 6, bias=False, dtype=torch.float64)
+    model.again.weight.data = model.attn.weight.data
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(InputError, match=r"again.weight is tied to attn.weight by its memory alone, and its own"):
+        Intervened(model, optimizer, "remove:random:3,on=gradient")
+    before = model.attn.weight.detach().clone()
+    with Intervened(model, optimizer, "scale:all,by=0,params=attn.weight"):
+        (loss_of(model, batches(1)[0]) + model.again(batches(1)[0]).sum()).backward()
+        optimizer.step()
+    assert torch.equal(model.attn.weight, before)
+    # Of one parameter under two names there is one gradient.
+    model.again.weight = model.attn.weight
+    Intervened(model, torch.optim.SGD(model.parameters(), lr=0.1), "remove:random:3,on=gradient")
+
+
+def test_a_gradient_that_is_a_conjugate_is_changed():
+    weight = nn.Parameter(torch.tensor([1 + 2j, 3 - 1j], dtype=torch.complex128))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    vectors = {"w": torch.tensor([[1j, 0]], dtype=torch.complex128)}
+    with Intervened(nn.ParameterDict({"w": weight}), optimizer, "remove:given,on=gradient", given=vectors):
+        (weight.conj() * torch.tensor([1 + 1j, 2 - 3j])).real.sum().backward()
+        assert weight.grad.is_conj()
+        optimizer.step()
+    torch.testing.assert_close(weight.detach(), torch.tensor([0.9 + 2j, 2.8 - 0.7j], dtype=torch.complex128))
 
 
 def test_complex_parameters_are_pairs():

@@ -244,6 +244,16 @@ HEAD = "self.head = nn.Linear(2, task.modulus)"
             "'w' from another stream",
         ),
         (HEAD, "x = self.head(pairs.to(self.head.weight)); return x + x.detach().square()", "another derivative than"),
+        (
+            "self.head = nn.LazyLinear(task.modulus)",
+            "return self.head(pairs.to(self.head.weight))",
+            "'head.weight' .* has no size before the first pairs: give its layer sizes",
+        ),
+        (
+            "self.head = nn.Embedding(task.modulus, task.modulus, sparse=True)",
+            "return self.head(pairs).sum(1)",
+            "the gradient of 'head.weight' .* is sparse: leave out sparse=True",
+        ),
         ("self.none = 0", "return torch.zeros(len(pairs), 5)", "has no parameters"),
         ("raise KeyError('x')", "return pairs", "failed: KeyError"),
     ],

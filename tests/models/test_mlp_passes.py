@@ -13,6 +13,7 @@ TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
 SHAPES: dict[str, dict[str, object]] = {
     "one_hot relu": {"hidden": 9},
     "one_hot square, no bias": {"hidden": 9, "activation": "square", "bias": False},
+    "one_hot relu, a single neuron": {"hidden": 1},
     "one_hot gelu, three layers": {"hidden": 9, "depth": 3, "activation": "gelu"},
     "embedded relu": {"inputs": "embedded", "width": 4, "hidden": 9},
     "embedded gelu, two layers": {"inputs": "embedded", "width": 4, "hidden": 9, "depth": 2, "activation": "gelu"},

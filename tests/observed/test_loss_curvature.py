@@ -92,6 +92,16 @@ def test_as_many_directions_as_parameters_are_refused(count: int) -> None:
         curved.leading("hessian", count, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_loss_that_does_not_bend_is_refused(name: str) -> None:
+    """Neurons that no pair reaches: nothing that their weights do changes the loss."""
+    network = network_of("mse", {"kind": "mlp", "hidden": 4}, watched="layers")
+    dead = {key: value - 100 * ("layers" in key) for key, value in network.parameters.items()}
+    curved = LossCurvature(replace(network, parameters=dead), KEPT_N)
+    with pytest.raises(InputError, match="are 0 here: the watched weights do not bend the loss of this network"):
+        curved.leading(name, 2, np.random.default_rng(0))
+
+
 def plain_steps(network: Network, *batches: np.ndarray) -> torch.Tensor:
     """Where stochastic gradient descent of PyTorch leads, batch by batch."""
     weights = {name: value.clone().requires_grad_() for name, value in network.parameters.items()}

@@ -108,6 +108,23 @@ def test_a_length_that_is_gone_is_not_restored():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [7, 57, 20_000])
+def test_rounding_alone_is_not_made_as_long_as_what_there_was(dtype, size):
+    """A window of three vectors, and the last of them: all of it is in the window, so nothing is left outside."""
+    vectors, eps = draw(3, size, dtype=dtype), torch.finfo(dtype).eps
+    trailing = TrailingWindow(3)
+    for vector in vectors:
+        trailing.append(vector)
+    left = weigh(vectors[-1:], trailing.leading(), inside=0, outside=1, restore=True).vectors_NP
+    assert left.norm() < 100 * eps * vectors[-1].norm()
+    # What is left of something else is restored, however small the factors are.
+    other = draw(1, size, seed=9, dtype=dtype)
+    for inside, outside in ((0, 1e-20), (1e-20, 0)):
+        found = weigh(other, trailing.leading(), inside=inside, outside=outside, restore=True).vectors_NP
+        torch.testing.assert_close(found.norm(), other.norm())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("window", [2, 5])
 def test_leading_directions_of_every_window(dtype, center, window):

@@ -68,6 +68,7 @@ def test_actions_are_factors(action, factors):
         ("scale:edge:3,by=nan", "by: Input should be a finite number"),
         ("remove:edge:3,from=5,until=5", "until must come after from, got 5 and 5"),
         ("remove:edge:3,step=5", "expected NAME=VALUE with one of on, by, norm"),
+        ("remove:edge:3,from=5,from=7", "from is said twice in 'remove:edge:3,from=5,from=7': say it once"),
         ("remove:edge:3,norm", "expected NAME=VALUE"),
         ("remove:file:nowhere", "no safetensors file of vectors at 'nowhere'"),
         ("remove:run:nowhere@3:2", "no folder at nowhere"),

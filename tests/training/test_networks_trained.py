@@ -11,7 +11,7 @@ from network_cases import MODELS, SOURCE
 from spectraledge.errors import InputError
 from spectraledge.models import TransformerConfig
 from spectraledge.tasks import any_task
-from spectraledge.training import InMemory, RunConfig, Trainer, train, train_in_folder, train_in_folders
+from spectraledge.training import InMemory, Intervention, RunConfig, Trainer, train, train_in_folder, train_in_folders
 from spectraledge.trajectory import find_snapshots, read_snapshot
 
 every_model = pytest.mark.parametrize("case", MODELS)
@@ -76,6 +76,40 @@ def test_training_is_that_of_a_plain_loop(network_model, case, name, protocol):
     test = run.split.test_T
     expected = sum(F.cross_entropy(logits[test, o], answers[test, o]) for o in range(answers.shape[1]))
     assert recorder.evaluations[-1].test_loss == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+SCALED = """
+import torch
+from torch import nn
+
+
+class Scaled(nn.Module):
+    def __init__(self, task):
+        super().__init__()
+        self.embed = nn.Embedding(task.modulus, 3)
+        self.scale = nn.Parameter(torch.tensor(1.5))
+        self.head = nn.Linear(6, task.modulus)
+
+    def forward(self, pairs):
+        return self.scale * self.head(torch.tanh(self.embed(pairs).flatten(1)))
+"""
+
+
+def test_a_parameter_without_axes_is_trained_and_held(tmp_path: Path):
+    (tmp_path / "scaled.py").write_text(SCALED)
+    model = {"kind": f"{tmp_path / 'scaled.py'}:Scaled"}
+    config, task = configured(model)
+    recorder = InMemory()
+    train(Trainer(config, task), recorder)
+    for found, expected in zip(recorder.snapshots, plain_loop(config, task)[0], strict=True):
+        for key, value in found.items():
+            torch.testing.assert_close(value, expected[key], rtol=1e-4, atol=2e-6)
+    held = [Intervention.of("scale:all,by=0,params=scale")]
+    config, task = configured(model, interventions=held)
+    (manifest,) = train_in_folders([(tmp_path / "held", config, task)])
+    scales = [float(read_snapshot(one.path)["scale"]) for one in find_snapshots(tmp_path / "held")]
+    assert scales == [1.5] * 4
+    assert manifest.interventions[0]["acted"] == 12
 
 
 @every_model

@@ -32,6 +32,13 @@ def test_round_trip(shapes):
     torch.testing.assert_close(layout.join(parts), flat_P, rtol=0, atol=0)
 
 
+@given(shapes=shapes, count=st.integers(1, 3))
+def test_rows_are_vectors_one_below_another(shapes, count):
+    layout, stacked = Layout(shapes), random_tensors(shapes, (count,))
+    expected = torch.stack([layout.join({name: part[i] for name, part in stacked.items()}) for i in range(count)])
+    torch.testing.assert_close(layout.join_rows(stacked), expected, rtol=0, atol=0)
+
+
 @given(shapes=shapes, lead=st.lists(st.integers(1, 3), max_size=2).map(tuple))
 def test_leading_axes_are_kept(shapes, lead):
     layout = Layout(shapes)

@@ -52,7 +52,8 @@ def branch_table(
         See `BRANCHES`.
 
     Raises:
-        InputError: if there is no branch, or they do not begin at one network.
+        InputError: if there is no branch, they do not begin at one network, or directions at random move nothing that
+            it says.
 
     Cost: a derivative per snapshot of a branch and per random direction, in single precision.
     """
@@ -113,7 +114,8 @@ class _Parting:
                 had = self.bases[basis].energies(before_ND[None])[0, 1:].sum()
                 yield (
                     *(name, step, step - self.step, readout, basis, float(moved_P.norm()), share, pooled),
-                    *(share / pooled, float(low), float(high), empirical_p(share, shares_B)),
+                    *(share / pooled, float(low), float(high)),
+                    np.nan if np.isnan(share) else empirical_p(share, shares_B),
                     float(grown_S[self.bases[basis].indices(WHOLE)].sum() / had),
                     float(metrics["test_accuracy"][step]),
                 )
@@ -139,6 +141,12 @@ def _parting(runs: Mapping[str, RecordedRun], groupings: Mapping[str, Grouping],
     for vector_P in vectors:
         for key, energy_1S in _energies(network, vector_P[None], bases).items():
             total = float(energy_1S[0, 1:].sum())
+            if not total:
+                raise InputError(
+                    f"a direction at random does not move the {key[0]} of the network at step {step} in basis "
+                    f"{key[1]!r}, so that there is nothing to compare moves with: fork another step, or watch other "
+                    "parameters"
+                )
             random.setdefault(key, []).append(np.array([_held(energy_1S, bases[key[1]]) * total, total]))
     functions = {name: network.readout(name).astype(np.float64) for name in _readouts(network)}
     return _Parting(step, network, bases, functions, {key: np.stack(rows) for key, rows in random.items()})
@@ -177,7 +185,11 @@ def branch_sentence(table: pd.DataFrame, own: str) -> str:
     last = table["step"].max()
     rows = table[(table["step"] == last) & (table["readout"] == FUNCTION) & (table["basis"] == own)].set_index("branch")
     first = rows.iloc[0]
-    told = "; ".join(f"{name} {row['ratio']:.2f} (growth {row['growth']:+.3f})" for name, row in rows.iterrows())
+    told = "; ".join(
+        f"{name} {'does not move them' if np.isnan(row['ratio']) else format(row['ratio'], '.2f')} "
+        f"(growth {row['growth']:+.3f})"
+        for name, row in rows.iterrows()
+    )
     return (
         f"Over {int(first['since']):,} steps from one network at step {int(last - first['since']):,}, functions of "
         f"{grouping_rule(own).formula} hold so many times the share of the net move's response that they hold along "
@@ -195,7 +207,10 @@ BRANCHES = Table(
         "readout": READOUT,
         "basis": BASIS,
         "moved": Column("length of the net move of the watched weights", "weight"),
-        "share": Column("of the energy of J·Δ, mean left out, in all functions of the basis' grouping", "share"),
+        "share": Column(
+            "of the energy of J·Δ, mean left out, in all functions of the basis' grouping; missing where J·Δ is 0",
+            "share",
+        ),
         "random_share": Column("the same along isotropic directions, pooled", "share"),
         "ratio": Column("of the two; 1 is no preference", "ratio"),
         "low": Column("5 % quantile of the ratio of single isotropic directions", "ratio"),

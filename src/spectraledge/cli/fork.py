@@ -19,6 +19,7 @@ from spectraledge.cli.options import (
     progress_console,
     remark,
     show,
+    steps_changed,
     use_threads,
 )
 from spectraledge.files import write_table
@@ -111,6 +112,7 @@ def fork(
             "run's learning rate; --warm-up fills its memory first"
         )
     remark(f"{len(runs)} branches of {steps} steps, into {place}")
+    done = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=progress_console) as bar:
         for name, (config, task) in runs.items():
@@ -119,8 +121,11 @@ def fork(
             def update(progress: TrainingProgress, shown: object = shown) -> None:
                 bar.update(shown, completed=progress.evaluation.step - step)  # type: ignore[arg-type]
 
-            train_in_folder(folders[name], config, task, device=device, parents=[folder], on_progress=update)
+            manifest = train_in_folder(folders[name], config, task, device=device, parents=[folder], on_progress=update)
             bar.update(shown, completed=steps)
+            done += [f"{name}: {steps_changed(one)}" for one in manifest.interventions]
+    for line in done:
+        remark(line)
     run = RecordedRun.open(folder, settings.params)
     table = branch_table(folders, branch_groupings(run, folders), settings)
     path = place / f"{BRANCHES.name}.parquet"

@@ -113,6 +113,14 @@ def remark_page(*places: Path, **settings: int) -> None:
     remark(f"its page: spectraledge report {shlex.join([*map(str, places), *other])}")
 
 
+def steps_changed(account: Mapping[str, Any]) -> str:
+    """Say what an intervention has done: see `Manifest.interventions`."""
+    return (
+        f"{account['what']}: {account['acted']} steps changed, {account['idle']} before there were directions; "
+        f"{account['share']:.2%} of the squared length lay in {account['rank']} of {account['parameters']} dimensions"
+    )
+
+
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
     """Print a result on stdout: as JSON, or one line per field."""
     if as_json:

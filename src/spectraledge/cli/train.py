@@ -16,6 +16,7 @@ from spectraledge.cli.options import (
     remark,
     remark_page,
     show,
+    steps_changed,
     use_threads,
 )
 from spectraledge.errors import InputError
@@ -139,10 +140,11 @@ def train(
         "bias": bias,
     }
     network = {"kind": model, **{name: value for name, value in sizes.items() if value is not None}}
-    if keep_states and keep_states % every:
-        raise InputError(
-            f"states are kept where snapshots are, every {every} steps, got {keep_states}: take a multiple"
-        )
+    if model == "mlp" and width is not None and inputs != "embedded":
+        raise InputError(f"--width {width} is that of an mlp's embedding, which one_hot has not: add --inputs embedded")
+    usual = RunConfig.model_fields["betas"].default
+    if optimizer == "sgd" and betas != usual:
+        raise InputError(f"--betas belong to adamw and adam, and to muon's adamw, got {betas} of sgd: leave them out")
     interventions = [Intervention.of(text) for text in intervene or ()]
     configs = [
         RunConfig.for_task(
@@ -167,6 +169,10 @@ def train(
         )
         for index in range(runs)
     ]
+    if keep_states and keep_states % every:
+        raise InputError(
+            f"states are kept where snapshots are, every {every} steps, got {keep_states}: take a multiple"
+        )
     if runs == 1:
         folders = [out or Path("runs") / configs[0].run_id]
     else:
@@ -215,12 +221,5 @@ def _summary(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "grokked_step": manifest.grokked_step,
         "test_accuracy": manifest.test_accuracy,
         "wall_seconds": round(manifest.wall_seconds, 2),
-        **({"interventions": [_done(one) for one in manifest.interventions]} if manifest.interventions else {}),
+        **({"interventions": [steps_changed(one) for one in manifest.interventions]} if manifest.interventions else {}),
     }
-
-
-def _done(account: dict[str, Any]) -> str:
-    return (
-        f"{account['what']}: {account['acted']} steps changed, {account['idle']} before there were directions; "
-        f"{account['share']:.2%} of the squared length lay in {account['rank']} of {account['parameters']} dimensions"
-    )

@@ -15,9 +15,11 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from spectraledge.errors import InputError
+from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped
 from spectraledge.integrations.shards import whole_sizes
-from spectraledge.integrations.watching import watch
+from spectraledge.integrations.watched_weights import WatchedWeights
+from spectraledge.integrations.watching import Watched, plain_names, watch
 from spectraledge.training import Intervening, Intervention
 
 _TAKEN: "weakref.WeakSet[Optimizer]" = weakref.WeakSet()
@@ -38,6 +40,8 @@ class Intervened:
     are left alone; complex ones are pairs of real numbers. A missing gradient counts as zero, and gets one where the
     change gives it some. A closure's gradients are changed whenever the optimizer evaluates it; the first of a step
     counts for the window. Trackers of the same optimizer see the changed weights, whoever came first.
+    Parameters that are trained later (thawed, or added to the optimizer) move as the optimizer says, and a warning says
+    so; where a chosen one is replaced, or gets another shape, type or device, the next step is an error.
     Replicas (DistributedDataParallel) make one in each process, which all do the same.
 
     Args:
@@ -51,8 +55,8 @@ class Intervened:
 
     Raises:
         InputError: if an intervention cannot be read or is of other parameters, nothing that it is of is trained, or
-            parameters cannot be changed rightly: sharded, not in memory, or of less than single precision, whose
-            rounding is as large as an update.
+            parameters cannot be changed rightly: sharded, not in memory, of less than single precision, whose
+            rounding is as large as an update, or, of gradients, two that share their memory without being one.
 
     Cost: that of `TrailingWindow` and `weigh`; memory for W vectors of each window.
     """
@@ -76,13 +80,18 @@ class Intervened:
         usual = (params,) if isinstance(params, str) else tuple(params)
         named = {pattern for one in what for pattern in one.params or (("*",) if one.source else usual)}
         moved = in_optimizers(optimizers)
-        self._parameters = watch(model, moved, sorted(named), step).parameters
+        watched = watch(model, moved, sorted(named), step)
+        self._model, self._parameters = model, watched.parameters
         _check(self._parameters, whole_sizes(model))
+        self._chosen, self._kinds = WatchedWeights(self._parameters), self._kinds_now()
+        self._changes = Changes(model, sorted(named), watched, moved)
         handed = {place: given for place, one in enumerate(what) if one.subspace == "given" and given is not None}
         if given is not None and not handed:
             raise InputError("vectors were handed over, and no intervention is of a given subspace: write ACTION:given")
         self._what = [str(one) for one in what]
         self._intervening = Intervening(what, self._weights(), usual, step=step, given=handed)
+        if self._intervening.needs_gradients:
+            _check_twins(model, watched, moved)
         self._handles: list[RemovableHandle] = []
         self._heard = False
 
@@ -150,11 +159,31 @@ class Intervened:
             state: Of the same interventions.
 
         Raises:
-            InputError: if it is of others.
+            InputError: if it is of others, or of other parameters.
         """
         if list(state["what"]) != self._what:
             raise InputError(f"the state is of {', '.join(state['what'])}, expected {', '.join(self._what)}")
         self._intervening.restore(state["tensors"], state["text"])
+
+    def _look(self) -> None:
+        """Before a step: find out whether what is changed is still what is trained."""
+        lost, kinds = self._chosen.lost(self._model), self._kinds_now()
+        if not lost and kinds != self._kinds:
+            lost = f"chosen parameters are {' and '.join(sorted(kinds))} now, and were {' and '.join(self._kinds)}"
+        if lost:
+            raise InputError(f"{lost}: from here on make a new Intervened, with step={self.step}")
+        rows = self._changes.since(in_optimizers([self._optimizer]), self.step)
+        later = [str(entry["name"]) for entry in rows if entry["reason"] in TRAINED_LATER]
+        if later:
+            warnings.warn(
+                f"{', '.join(later)} is trained since step {self.step}, and its part of the steps is not changed: for "
+                f"all parameters make a new Intervened, with step={self.step}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _kinds_now(self) -> set[str]:
+        return {f"{parameter.dtype} on {parameter.device}" for parameter in self._parameters.values()}
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: _real(parameter.detach()) for name, parameter in self._parameters.items()}
@@ -167,6 +196,7 @@ class Intervened:
         closure = arguments[1] if len(arguments) > 1 else named.get("closure")
         if any(part.is_cuda for part in self._parameters.values()) and torch.cuda.is_current_stream_capturing():
             raise InputError("a step that is recorded into a CUDA graph cannot be changed: do not capture it")
+        self._look()
         self._intervening.before_step(self._weights())
         if not self._intervening.needs_gradients or _skipped(optimizer):
             return None
@@ -202,6 +232,8 @@ class Intervened:
                     f"the gradient of {name} is {found.layout}, {found.dtype}, expected numbers like the parameter's: "
                     "choose other parameters by their names"
                 )
+            elif found.is_conj():
+                found = parameter.grad = found.resolve_conj()
             gradients[name] = _real(found)
         self._finite(gradients, "gradient")
         self._intervening.change_gradients(gradients)
@@ -250,3 +282,14 @@ def _check(parameters: Mapping[str, Tensor], sharded: Mapping[int, int]) -> None
     kinds = {_real(parameter).dtype for parameter in parameters.values()}
     if len(kinds) > 1:
         raise InputError(f"the chosen parameters are of {len(kinds)} precisions: choose those of one by their names")
+
+
+def _check_twins(model: nn.Module, watched: Watched, moved: Mapping[int, Tensor]) -> None:
+    by_name, chosen = dict(plain_names(model)), {id(parameter) for parameter in watched.parameters.values()}
+    for entry in watched.rows:
+        name, reason = str(entry["name"]), str(entry["reason"])
+        if reason.startswith("tied") and id(by_name[name]) in moved.keys() - chosen:
+            raise InputError(
+                f"{name} is {reason} by its memory alone, and its own gradient would move both unchanged: make them "
+                "one parameter, or change updates"
+            )

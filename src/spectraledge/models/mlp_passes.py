@@ -242,7 +242,9 @@ class _Moved:
 def _added_by_tokens(config: MLPConfig, first_SHX: Tensor, vectors_SVD: Tensor | None) -> Tensor:
     """Return what every token adds to the first layer at each position, (S, 2, V, H)."""
     if vectors_SVD is None:
-        return first_SHX.view(*first_SHX.shape[:2], 2, config.tokens).permute(0, 2, 3, 1).contiguous()
+        turned_S2VH = first_SHX.view(*first_SHX.shape[:2], 2, config.tokens).permute(0, 2, 3, 1)
+        # A copy also of a single neuron, whose weights lie in this order already: the bias is added to it.
+        return turned_S2VH.clone(memory_format=torch.contiguous_format)
     parts = first_SHX[..., : config.width], first_SHX[..., config.width :]
     return torch.stack([multiply_stacks(vectors_SVD, part) for part in parts], 1)
 

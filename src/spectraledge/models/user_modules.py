@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
@@ -132,6 +133,10 @@ def _check_weights(label: str, build: Callable[[], nn.Module], network: nn.Modul
     if not parameters:
         raise InputError(f"{label} has no parameters: there is nothing to train")
     for name, value in parameters.items():
+        if is_lazy(value):
+            raise InputError(
+                f"{name!r} of {label} has no size before the first pairs: give its layer sizes, not nn.Lazy..."
+            )
         if value.dtype != torch.float32 or not value.requires_grad:
             raise InputError(
                 f"parameters are trained, all in single precision, got {name!r} of {label} in {value.dtype}"
@@ -214,6 +219,8 @@ def _check_derivatives(architecture: ModuleArchitecture, pairs_N2: Tensor) -> No
         gradient = torch.func.grad(lambda moved: read(moved, pairs_N2).square().sum())(weights)
     except Exception as error:
         raise InputError(f"{architecture.label} has no derivative: {type(error).__name__}: {error}") from error
+    if sparse := [name for name, value in gradient.items() if value.layout != torch.strided]:
+        raise InputError(f"the gradient of {sparse[0]!r} of {architecture.label} is sparse: leave out sparse=True")
     ahead, behind = (
         read({name: value + size * along[name] for name, value in weights.items()}, pairs_N2)
         for size in (_SMALL, -_SMALL)

@@ -139,7 +139,7 @@ class LossCurvature:
             The eigenvalues and their vectors.
 
         Raises:
-            InputError: if there are not more parameters than vectors asked for.
+            InputError: if there are not more parameters than vectors asked for, or the matrix is zero.
 
         Cost: some tens of products.
         """
@@ -158,6 +158,11 @@ class LossCurvature:
 
         matrix = LinearOperator((size, size), matvec=times, dtype=np.float64)
         first_P = generator.standard_normal(size)
+        if not times(first_P).any():
+            raise InputError(
+                f"the {MATRICES[name]} are 0 here: the watched weights do not bend the loss of this network, so that "
+                "no direction leads; choose another step, or watch other parameters"
+            )
         values_K, vectors_PK = eigsh(matrix, count, which="LA", v0=first_P, tol=_TOLERANCE)
         order = np.argsort(values_K)[::-1]
         values_K, vectors_KP = values_K[order], vectors_PK.T[order]

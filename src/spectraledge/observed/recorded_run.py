@@ -98,7 +98,9 @@ class RecordedRun:
         task = Task(name, name, config.model.tokens, pairs, labels)
         if name in OPERATIONS:
             known = named_task(name, modulus=config.model.tokens)
-            for candidate in (known, *joint_task([known]).parts):
+            # Of two residues no pairs are left that a joint task could have.
+            without_zeros = joint_task([known]).parts if len(task) == (known.modulus - 1) ** 2 else ()
+            for candidate in (known, *without_zeros):
                 task = candidate if candidate.digest == task.digest else task
         if name in (structures := Manifest.read(folder).structures):
             rule = grouping_rule(structures[name])
@@ -192,6 +194,11 @@ class RecordedRun:
                 "again"
             )
         series = self.series.until(step)
+        if 2 <= window < len(self.steps) and len(series.snapshots) <= window:
+            raise InputError(
+                f"{self.folder} has {len(series.snapshots)} snapshots up to step {step}, and a window of {window} "
+                f"updates needs {window + 1}: ask for step {self.steps[window]} or a later one, or for a smaller window"
+            )
         check_window(window, len(series.snapshots))
         series = series.last(window + 1)
         updates = list(series.updates())

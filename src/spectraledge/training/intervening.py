@@ -111,7 +111,11 @@ class Intervening:
         return tensors, json.dumps({"step": self.step, "acting": texts})
 
     def restore(self, tensors: Tensors, text: str) -> None:
-        """Go to a saved state."""
+        """Go to a saved state.
+
+        Raises:
+            InputError: if it is of other parameters.
+        """
         known = json.loads(text)
         self.step = known["step"]
         for place, (acting, own) in enumerate(zip(self._acting, known["acting"], strict=True)):
@@ -241,6 +245,12 @@ class _Acting:
         return {name: part for name, part in (*tensors.items(), ("anchor", self._anchor_P)) if part.numel()}, text
 
     def restore(self, tensors: Tensors, text: Mapping[str, Any]) -> None:
+        for name in tensors.keys() & {"rows", "anchor"}:
+            if (size := tensors[name].shape[-1]) != self.layout.size:
+                raise InputError(
+                    f"{self.what}: the state is of {size} numbers, expected one of {self.layout.size}: give that of a "
+                    "training of the same parameters"
+                )
         self._window.restore(
             {name: part.to(self._device) if name == "rows" else part for name, part in tensors.items()}, text["count"]
         )
@@ -248,6 +258,8 @@ class _Acting:
         self._share = self._share.new_tensor(text["share"])
         self._anchor_step, self._anchor_noise = text["anchor_step"], text["anchor_noise"]
         self._acted, self._idle, self._rank = text["acted"], text["idle"], text["rank"]
+        # What has gone beyond the state takes those steps anew.
+        self._turned = self._counted = 0
         self._cached = None
 
     @property

@@ -170,6 +170,8 @@ class Intervention(BaseModel):
             name, _, value = setting.partition("=")
             if name not in SETTINGS or not value:
                 raise InputError(f"expected NAME=VALUE with one of {', '.join(SETTINGS)}, got {setting!r} in {text!r}")
+            if _FIELDS.get(name, name) in values and name != "params":
+                raise InputError(f"{name} is said twice in {text!r}: say it once")
             if name == "params":
                 found.append(value)
             else:

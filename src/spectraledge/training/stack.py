@@ -453,7 +453,7 @@ class _Changes:
             interventions.before_step(weights)
             if interventions.needs_gradients:
                 interventions.change_gradients(self._layout.split(gradient_SP[place]))
-            self._decays.append({name: weights[name] * (shrink_S1[place] - 1) for name in interventions.moved})
+            self._decays.append({name: weights[name] * (shrink_S1[place, 0] - 1) for name in interventions.moved})
 
     def after(self) -> None:
         """Change the weights in place, and the sum of what decay alone has moved them by."""

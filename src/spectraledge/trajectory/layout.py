@@ -29,7 +29,8 @@ class Layout:
 
     def join_rows(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Concatenate S stacked networks' tensors, shapes (S, *shape), into one row each, shape (S, P)."""
-        return torch.cat([tensors[name].flatten(1) for name in self.shapes], 1)
+        sizes = {name: math.prod(shape) for name, shape in self.shapes.items()}
+        return torch.cat([tensors[name].reshape(len(tensors[name]), size) for name, size in sizes.items()], 1)
 
     def split(self, flat_P: Tensor) -> dict[str, Tensor]:
         """Cut vectors of shape (..., P) into named views of shape (..., *shape)."""
