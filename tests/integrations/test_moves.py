@@ -387,6 +387,26 @@ def test_freezing_and_thawing_are_recorded():
     assert notes["step"].tolist() == [3, 3]
 
 
+def test_watched_weights_that_are_frozen_for_a_while_stay_watched():
+    training = Training()
+    with training.tracker(window=3, every=1) as tracker:
+        training.model.attn.weight.requires_grad_(False)
+        groups = training.optimizer.param_groups
+        without = [part for part in groups[0]["params"] if part is not training.model.mlp.weight]
+        groups[0]["params"], everything = without, groups[0]["params"]
+        training.steps(2)
+        training.model.attn.weight.requires_grad_(True)
+        groups[0]["params"] = everything
+        training.steps(2)
+    assert tracker.selection.tail(4)[["name", "watched", "reason", "step"]].to_numpy().tolist() == [
+        ["attn.weight", False, "frozen later", 1],
+        ["mlp.weight", False, "left the optimizer", 1],
+        ["attn.weight", True, "", 3],
+        ["mlp.weight", True, "", 3],
+    ]
+    assert str(tracker).startswith("watching 2 tensors, 48 parameters: attn.weight, mlp.weight\n")
+
+
 def test_a_state_of_other_weights_is_refused():
     training = Training()
     tracker, _ = run(training, steps=6)

@@ -44,15 +44,19 @@ class Changes:
             if not parameter.requires_grad and name not in self._frozen
         }
         self._frozen = {name: self._frozen[name] for name in self._frozen if name not in thawed} | frozen
-        rows = [row(name, parameter, TRAINED_LATER[0], step) for name, parameter in thawed.items()]
+        rows = [row(name, parameter, self._why_not(name, TRAINED_LATER[0]), step) for name, parameter in thawed.items()]
         rows += [row(name, parameter, "frozen later", step) for name, parameter in frozen.items()]
         came, left = set(moved) - self._moved, self._moved - set(moved)
         self._moved = set(moved)
         if came:
             new = [pair for pair in plain_names(self._model) if id(pair[1]) in came and self._matches(pair[0])]
-            rows += [row(name, parameter, TRAINED_LATER[1], step) for name, parameter in new]
+            rows += [row(name, parameter, self._why_not(name, TRAINED_LATER[1]), step) for name, parameter in new]
         gone = [(name, parameter) for name, parameter in self._watched.items() if id(parameter) in left]
         return rows + [row(name, parameter, "left the optimizer", step) for name, parameter in gone]
+
+    def _why_not(self, name: str, reason: str) -> str:
+        """Return why a parameter is not watched; nothing of one that was watched before and comes back."""
+        return "" if name in self._watched else reason
 
     def _matches(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._patterns)

@@ -91,7 +91,11 @@ class PickledFile:
 
     def ties(self, names: Sequence[str]) -> dict[str, str]:
         """Return by name the other one of these names whose tensor holds all of its numbers."""
-        return shared_numbers({name: self.tensors[name] for name in names if self.tensors[name].numel()}, self.path)
+        return shared_numbers(
+            {name: self.tensors[name] for name in names if self.tensors[name].numel()},
+            str(self.path),
+            "save copies of them, or give a key that leaves one out",
+        )
 
 
 def open_pickled(path: Path, key: str | None = None) -> PickledFile:
