@@ -4,7 +4,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self, cast
 
 import pandas as pd
@@ -17,6 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from spectraledge.errors import InputError
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped
 from spectraledge.integrations.shards import whole_sizes
+from spectraledge.integrations.step_calls import is_running, present_call
 from spectraledge.integrations.watching import watch
 from spectraledge.training import Intervening, Intervention
 
@@ -85,6 +86,7 @@ class Intervened:
         self._intervening = Intervening(what, self._weights(), usual, step=step, given=handed)
         self._handles: list[RemovableHandle] = []
         self._heard = False
+        self._call: FrameType | None = None
 
     def __enter__(self) -> Self:
         """Attach."""
@@ -132,6 +134,7 @@ class Intervened:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._call = None
         _TAKEN.discard(self._optimizer)
 
     def account(self) -> pd.DataFrame:
@@ -163,7 +166,9 @@ class Intervened:
     def _before(
         self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        self._heard = True
+        if is_running(self._call):
+            return None
+        self._heard, self._call = True, present_call()
         closure = arguments[1] if len(arguments) > 1 else named.get("closure")
         if any(part.is_cuda for part in self._parameters.values()) and torch.cuda.is_current_stream_capturing():
             raise InputError("a step that is recorded into a CUDA graph cannot be changed: do not capture it")
@@ -212,6 +217,9 @@ class Intervened:
 
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if present_call() is not self._call:
+            return
+        self._call = None
         if _skipped(optimizer):
             return
         weights = self._weights()
