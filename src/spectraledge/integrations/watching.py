@@ -27,13 +27,11 @@ class Watched:
 
     Attributes:
         parameters: The watched ones by name.
-        frozen: Those that patterns match too, but nothing moves, by name.
         rows: For every name of the model: name, parameters (how many numbers), watched, reason (why it is not), step
             (when that was found).
     """
 
     parameters: dict[str, Tensor]
-    frozen: dict[str, Tensor]
     rows: list[Row]
 
 
@@ -88,8 +86,7 @@ def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequen
     unread = [f"{name} {reason}" for name, parameter in watched.items() if (reason := _unreadable(parameter))]
     if unread:
         raise InputError(f"a tracker cannot subtract {'; '.join(unread)}: choose other parameters by their names")
-    frozen = {name: parameter for name, parameter in names if name in matched and not parameter.requires_grad}
-    return Watched(watched, frozen, rows)
+    return Watched(watched, rows)
 
 
 def _not_moved(parameter: Tensor, moved: Mapping[int, Tensor] | None) -> str:
