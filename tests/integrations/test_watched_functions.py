@@ -137,6 +137,9 @@ def test_mistakes_are_told_when_the_function_is_chosen() -> None:
         tracker.watch_function(INPUTS[:39], lambda output: output, [SIGNS])
     with pytest.raises(InputError, match="the model fails on these inputs: RuntimeError"):
         tracker.watch_function(INPUTS[:, :3], lambda output: output, [SIGNS])
+    for given, said in ((INPUTS.numpy(), "by argument name, got ndarray"), ({"scale": 2.0}, "got shapes none")):
+        with pytest.raises(InputError, match=said):
+            tracker.watch_function(given, lambda output: output, [SIGNS])  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"must have shape \(N, D\)"):
         tracker.watch_function(INPUTS, lambda output: output[:, 0], [SIGNS])
     with pytest.raises(InputError, match="not finite on these inputs"):

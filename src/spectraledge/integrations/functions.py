@@ -17,7 +17,7 @@ from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import unwrapped
 from spectraledge.modes import Basis, Inputs, shares
-from spectraledge.modes.reading import ModuleFailedError, Reading
+from spectraledge.modes.reading import ModuleFailedError, Reading, check_inputs
 
 Float = NDArray[np.float64]
 
@@ -35,8 +35,8 @@ class WatchedFunction(Displayed):
         bases: Bases over the inputs.
 
     Raises:
-        InputError: if the model fails on the inputs, the read-out is no finite real matrix, there is no basis, two have
-            one name, or one is over other inputs.
+        InputError: if inputs are none, the model fails on them, the read-out is no finite real matrix, there is no
+            basis, two have one name, or one is over other inputs.
     """
 
     kind = "score"
@@ -47,6 +47,7 @@ class WatchedFunction(Displayed):
         names = [basis.name for basis in bases]
         if not names or len(set(names)) < len(names):
             raise InputError(f"a function is read in bases of different names, got {', '.join(names) or 'none'}")
+        check_inputs(inputs_N)
         if isinstance(inputs_N, Tensor):
             inputs_N = inputs_N.detach().clone()
         else:

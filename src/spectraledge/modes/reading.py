@@ -161,7 +161,15 @@ def reading(
     return found, answers_ND
 
 
-def _prepared(inputs: Inputs, dtype: torch.dtype, device: torch.device) -> Inputs:
+def check_inputs(inputs: object) -> None:
+    """Check that inputs are as `Inputs` says.
+
+    Args:
+        inputs: As the user gives them.
+
+    Raises:
+        InputError: if they are not.
+    """
     if not isinstance(inputs, Tensor | Mapping):
         raise InputError(f"inputs must be a tensor, or tensors by argument name, got {type(inputs).__name__}")
     tensors = _tensors(inputs)
@@ -172,7 +180,11 @@ def _prepared(inputs: Inputs, dtype: torch.dtype, device: torch.device) -> Input
     if len(lengths) != 1 or 0 in lengths:
         shapes = ", ".join(f"{name} {tuple(value.shape)}".strip() for name, value in tensors.items()) or "none"
         raise InputError(f"inputs must be tensors with one row for every input, got shapes {shapes}")
-    moved = {name: in_precision(value.detach(), dtype, device).clone() for name, value in tensors.items()}
+
+
+def _prepared(inputs: Inputs, dtype: torch.dtype, device: torch.device) -> Inputs:
+    check_inputs(inputs)
+    moved = {n: in_precision(value.detach(), dtype, device).clone() for n, value in _tensors(inputs).items()}
     return moved[""] if isinstance(inputs, Tensor) else {**inputs, **moved}
 
 

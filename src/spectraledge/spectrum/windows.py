@@ -75,8 +75,8 @@ def check_window(window: int, snapshots: int) -> None:
     """
     if snapshots < 3:
         raise InputError(
-            f"the shortest window, of 2 updates, needs 3 snapshots, got {snapshots}: record more snapshots, or ask for a "
-            "later step"
+            f"the shortest window, of 2 updates, needs 3 snapshots, got {snapshots}: record more snapshots, or ask for "
+            "a later step"
         )
     if not 2 <= window < snapshots:
         raise InputError(
