@@ -468,6 +468,25 @@ def test_constants_of_single_precision_that_weights_do_not_reach_are_no_matter()
     assert responses(module)[0].method == "forward"
 
 
+class MixedInside(nn.Module):
+    """A layer that chooses mixed precision itself, whose casts of weights are kept while an outer block lasts."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(INPUTS.shape[-1], 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self.first(x)
+        return self.second(found.float().tanh())
+
+
+def test_mixed_precision_inside_is_refused():
+    for patterns in (None, ["first.weight"]):
+        with pytest.raises(InputError, match=r"rounds to torch\.bfloat16 inside, .*too coarse for responses"):
+            responses(MixedInside(), dtype=torch.float32, patterns=patterns)
+
+
 @pytest.mark.parametrize("coarse", [torch.bfloat16, torch.float16])
 def test_lower_precision_inside_is_refused(coarse):
     module = Within(Apply(lambda x: x.to(coarse).to(x.dtype)))

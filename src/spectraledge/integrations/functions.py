@@ -129,7 +129,9 @@ def _as_it_is(module: nn.Module) -> Iterator[None]:
     devices = {tensor.device for tensor in (*module.parameters(), *module.buffers())}
     on_gpus = [device for device in devices if device.type == "cuda"]
     kind = next(iter(devices)).type if devices else "cpu"
-    with torch.random.fork_rng(devices=on_gpus), torch.autocast(kind, enabled=False), torch.inference_mode(False):
+    # Without its cache of casts, which are of the weights before the step while an outer block lasts.
+    no_autocast = torch.autocast(kind, enabled=False, cache_enabled=False)
+    with torch.random.fork_rng(devices=on_gpus), no_autocast, torch.inference_mode(False):
         try:
             for part, _ in parts:
                 part.training = False
