@@ -162,6 +162,10 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
             {"model_ema.diffusionw", "vq.ema_w"},
         ),
         ({"student__w": MATRIX, "teacher__w": MATRIX, "critic_target__w": MATRIX}, {"teacher.w", "critic_target.w"}),
+        (
+            dict.fromkeys(("qf1_target__w", "target_critic__w", "q_net_target__w", "target_embed__w", "q__w"), MATRIX),
+            {"qf1_target.w", "target_critic.w", "q_net_target.w"},
+        ),
         ({"ema_gate__damping": MATRIX, "schema__w": MATRIX}, set()),
         ({"bn__moving_mean": VECTOR, "bn__moving_variance": VECTOR}, {"bn.moving_mean", "bn.moving_variance"}),
         (

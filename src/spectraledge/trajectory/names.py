@@ -24,7 +24,8 @@ _MOMENTS = re.compile(
 
 _SHADOWS = re.compile(
     r"ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
-    r"encoder_(k|momentum)|(target|critic_target|actor_target|q_net_target)(_net|_network|_model)?|"
+    r"encoder_(k|momentum)|(target|(actor|critic|policy|value|q_net|qf?\d?)_target)(_net|_network|_model)?|"
+    r"target_(actor|critic|policy|value|qf?\d?)|"
     r"embed_avg|_?ema_w|(_?ema_)?cluster_size"
 )
 """Averages of weights while they train, and networks that follow another one."""
