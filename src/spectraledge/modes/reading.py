@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from spectraledge.errors import InputError
-from spectraledge.models.module_tensors import in_precision, substituted
+from spectraledge.models.module_tensors import attributes_kept, in_precision, substituted
 from spectraledge.modes.responses import ENTRIES
 from spectraledge.modes.tensor_sizes import Sizes
 
@@ -46,6 +46,8 @@ class Reading:
         select: Picks the read-out out of what the module returns.
         entries: Inputs times directions in a pass.
         together: Whether the answer to an input depends on the others, so that all must go in one pass.
+        afresh: Whether a call begins with the attributes that the module had before the last one, so that what it keeps
+            of its weights in attributes is made anew.
     """
 
     module: nn.Module
@@ -53,6 +55,7 @@ class Reading:
     select: Callable[[object], Tensor]
     entries: int = ENTRIES
     together: bool = False
+    afresh: bool = False
 
     @property
     def index_N(self) -> Tensor:
@@ -92,7 +95,8 @@ class Reading:
             args = (self.inputs[index_n],)
         else:
             kwargs = {k: v[index_n] if isinstance(v, Tensor) else v for k, v in self.inputs.items()}
-        with substituted(self.module, parameters) if parameters else nullcontext():
+        kept = attributes_kept(self.module) if self.afresh else nullcontext()
+        with kept, substituted(self.module, parameters) if parameters else nullcontext():
             output = self.module(*args, **kwargs)
             return _matrix(output, self.select(output), len(self.index_N) / max(len(index_n), 1))
 
@@ -145,7 +149,7 @@ def reading(
         InputError: if inputs do not fit, the read-out is no finite real matrix, or answers differ from call to call.
         ModuleFailedError: if the module fails.
     """
-    whole = Reading(module, _prepared(inputs, dtype, device), select, together=True)
+    whole = Reading(module, _prepared(inputs, dtype, device), select, together=True, afresh=True)
     found = _fitting(whole)
     if not found.together and not _independent(found, found.directions(directions)):
         found = replace(found, together=True)
