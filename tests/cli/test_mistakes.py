@@ -82,6 +82,11 @@ def test_analyze_refuses(command: Command, series: Path, extra: list[object], pa
     assert files_below(series) == before
 
 
+def test_analyze_refuses_a_series_without_a_window(command: Command, series: Path, tmp_path: Path) -> None:
+    outcome = command("analyze", series / "step_[0-1]*", "--step", r"step_(0+)\.", "--out", tmp_path / "out")
+    refused(outcome, "the shortest window, of 2 updates, needs 3 snapshots, got 1")
+
+
 def test_forks_that_cannot_be(command: Command, tiny_run: Path, tmp_path: Path) -> None:
     for options, part in {
         ("--step", 7): "no snapshot at step 7",

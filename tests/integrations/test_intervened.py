@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from tracking_support import Network, Training
+from tracking_support import Network, Training, extended
 
 from spectraledge.errors import InputError
 from spectraledge.integrations import Intervened
@@ -16,6 +16,7 @@ from spectraledge.trajectory import write_tensors
 
 OPTIMIZERS = {
     "sgd": lambda parts: torch.optim.SGD(parts, lr=0.05),
+    "extended": lambda parts: extended(parts, lr=0.05),
     "momentum": lambda parts: torch.optim.SGD(parts, lr=0.05, momentum=0.9, weight_decay=0.1, nesterov=True),
     "adamw": lambda parts: torch.optim.AdamW(parts, lr=0.01, weight_decay=0.5),
     "adagrad": lambda parts: torch.optim.Adagrad(parts, lr=0.05),

@@ -107,6 +107,21 @@ def test_parameters_that_share_their_memory_count_once():
     assert reasons[["attn.weight", "twin.weight"]].tolist() == ["", "tied to attn.weight"]
 
 
+@pytest.mark.parametrize("view", [torch.t, torch.flatten, lambda weight: weight[1:4], torch.Tensor.detach])
+def test_views_of_other_parameters_count_once(view):
+    model = nn.ParameterDict({"whole": nn.Parameter(torch.eye(5))})
+    model["view"] = nn.Parameter(view(model["whole"].data))
+    selection = SpectralEdgeTracker(model, None, **SETTINGS | {"params": "*"}).selection.set_index("name")
+    assert selection["reason"].to_dict() == {"whole": "", "view": "tied to whole"}
+
+
+def test_parameters_that_have_some_numbers_in_common_are_refused():
+    memory = torch.ones(30)
+    model = nn.ParameterDict({"first": nn.Parameter(memory[:20]), "last": nn.Parameter(memory[15:])})
+    with pytest.raises(InputError, match=r"the model has last and first with 33% of the numbers .* choose one of them"):
+        SpectralEdgeTracker(model, None, **SETTINGS | {"params": "*"})
+
+
 def test_parts_of_one_memory_are_several():
     model = Network()
     flat = torch.cat([part.detach().flatten() for part in model.parameters()])

@@ -387,6 +387,45 @@ def test_freezing_and_thawing_are_recorded():
     assert notes["step"].tolist() == [3, 3]
 
 
+def test_watched_weights_that_are_frozen_for_a_while_stay_watched():
+    training = Training()
+    with training.tracker(window=3, every=1) as tracker:
+        training.model.attn.weight.requires_grad_(False)
+        groups = training.optimizer.param_groups
+        without = [part for part in groups[0]["params"] if part is not training.model.mlp.weight]
+        groups[0]["params"], everything = without, groups[0]["params"]
+        training.steps(2)
+        training.model.attn.weight.requires_grad_(True)
+        groups[0]["params"] = everything
+        training.steps(2)
+    assert tracker.selection.tail(4)[["name", "watched", "reason", "step"]].to_numpy().tolist() == [
+        ["attn.weight", False, "frozen later", 1],
+        ["mlp.weight", False, "left the optimizer", 1],
+        ["attn.weight", True, "", 3],
+        ["mlp.weight", True, "", 3],
+    ]
+    assert str(tracker).startswith("watching 2 tensors, 48 parameters: attn.weight, mlp.weight\n")
+
+
+def test_weights_are_trained_later_once_an_optimizer_has_them_and_they_are_not_frozen():
+    training = Training()
+    attn = training.model.attn
+    attn.requires_grad_(False)
+    training.optimizer = torch.optim.SGD(training.model.mlp.parameters(), lr=0.1)
+    with training.tracker(window=3, every=1) as tracker:
+        attn.requires_grad_(True)
+        training.steps(2)
+        attn.requires_grad_(False)
+        training.steps(1)
+        attn.requires_grad_(True)
+        training.optimizer.add_param_group({"params": attn.parameters()})
+        with pytest.warns(RuntimeWarning, match="^attn.weight is trained since step 4 and not watched") as told:
+            training.steps(2)
+    assert len(told) == 1
+    assert tracker.selection.tail(1)[["name", "reason"]].to_numpy().tolist() == [["attn.weight", "unfrozen later"]]
+    assert len(tracker.selection) == 5
+
+
 def test_a_state_of_other_weights_is_refused():
     training = Training()
     tracker, _ = run(training, steps=6)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from tracking_support import Kept, Network, Training
+from tracking_support import Kept, Network, Training, extended
 
 from spectraledge.errors import InputError
 from spectraledge.integrations import SpectralEdgeTracker
@@ -151,6 +151,22 @@ def test_what_an_optimizer_does_after_its_inner_one_s_step_is_part_of_its_own():
     training = Training()
     optimizer = Lookahead(torch.optim.SGD(training.model.parameters(), 0.1))
     assert follow(training, optimizer, optimizer.step).step == 7
+
+
+def test_a_class_that_extends_the_step_of_another_steps_once():
+    training = Training()
+    optimizer = extended(training.model.parameters(), lr=0.1)
+
+    def fail():
+        raise KeyError("mine")
+
+    def step():
+        with pytest.raises(KeyError, match="mine"):
+            optimizer.step(fail)
+        optimizer.step()
+
+    assert follow(training, optimizer, optimizer.step).step == 7
+    assert follow(training, optimizer, step).step == 7
 
 
 def test_an_optimizer_of_optimizers_steps_once():

@@ -56,6 +56,31 @@ def test_the_score_is_that_of_the_model_called_by_hand() -> None:
             assert rows["subspace"].tolist() == list(basis.subspaces[1:])
 
 
+class Mixed(nn.Module):
+    """A network that chooses mixed precision itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.attn, self.mlp = nn.Linear(5, 6), nn.Linear(6, 3)
+
+    def forward(self, inputs):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self.attn(inputs)
+        return self.mlp(torch.tanh(found.float()))
+
+
+def test_casts_of_weights_are_those_after_the_step() -> None:
+    training = Training(network=Mixed)
+    tracker = training.tracker(every=1)
+    tracker.watch_function(INPUTS, lambda output: output, [SIGNS])
+    with tracker, torch.autocast("cpu", torch.bfloat16):
+        training.steps(1)
+    with torch.no_grad():
+        values_ND = training.model(INPUTS).double().numpy()
+    found = shares(SIGNS.energies(values_ND[None]), SIGNS).share_KS[0, 1:]
+    np.testing.assert_allclose(tracker.results().score.tail(len(found))["share"], found)
+
+
 @pytest.mark.parametrize("watches", [False, True])
 def test_a_watched_training_is_bit_identical(watches: bool) -> None:
     results = []
@@ -137,6 +162,9 @@ def test_mistakes_are_told_when_the_function_is_chosen() -> None:
         tracker.watch_function(INPUTS[:39], lambda output: output, [SIGNS])
     with pytest.raises(InputError, match="the model fails on these inputs: RuntimeError"):
         tracker.watch_function(INPUTS[:, :3], lambda output: output, [SIGNS])
+    for given, said in ((INPUTS.numpy(), "by argument name, got ndarray"), ({"scale": 2.0}, "got shapes none")):
+        with pytest.raises(InputError, match=said):
+            tracker.watch_function(given, lambda output: output, [SIGNS])  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"must have shape \(N, D\)"):
         tracker.watch_function(INPUTS, lambda output: output[:, 0], [SIGNS])
     with pytest.raises(InputError, match="not finite on these inputs"):

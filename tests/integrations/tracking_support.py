@@ -52,6 +52,24 @@ class Training:
         return torch.cat([part.detach().flatten() for name, part in self.model.named_parameters() if "weight" in name])
 
 
+class Decaying(torch.optim.SGD):
+    """Extends a step, so that hooks are called for its own and for that within."""
+
+    def step(self, closure=None):
+        loss = super().step(closure)
+        with torch.no_grad():
+            for group in self.param_groups:
+                torch._foreach_mul_(group["params"], 0.99)
+        return loss
+
+
+def extended(parts, **settings):
+    """An optimizer whose class extends that of another one, which is used by itself as well."""
+    parts = list(parts)
+    torch.optim.SGD(parts, **settings)
+    return Decaying(parts, **settings)
+
+
 def plain_updates(steps, every, **settings):
     """Updates of the watched parameters by cloning them, float64 (T, P)."""
     training = Training(**settings)

@@ -1,7 +1,9 @@
 """Bases from labels, features and bits, against least squares and against bases of groupings."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from basis_support import project
 
 from spectraledge.algebra import cube, subsets, walsh_transform
@@ -51,6 +53,36 @@ def test_projections_add_up():
     np.testing.assert_allclose(basis.energies(response_ND[None])[0], energies, atol=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-9, 1, 1e9, 1e200])
+@pytest.mark.parametrize("offset", [0, 1e3, 1e8])
+def test_units_and_means_of_features_do_not_matter(unit, offset):
+    rng = np.random.default_rng(3)
+    features, response_KND = rng.normal(size=(30, 2)), rng.normal(size=(1, 30, 2))
+    plain = feature_basis("mine", {"first": features, "again": features})
+    basis = feature_basis("mine", {"first": (features + offset) * [unit, 1], "again": features})
+    assert basis.dimensions_S.tolist() == plain.dimensions_S.tolist() == [1, 2, 0, 27]
+    np.testing.assert_allclose(basis.energies(response_KND), plain.energies(response_KND), rtol=1e-6)
+
+
+def test_what_only_rounding_lets_vary_is_constant():
+    assert feature_basis("mine", {"tenth": np.full(30, 0.1)}).dimensions_S.tolist() == [1, 0, 29]
+    values = np.random.default_rng(4).normal(size=30)
+    sets = {"exact": values, "rounded": (values + 1000).astype(np.float32)}
+    assert feature_basis("mine", sets).dimensions_S.tolist() == [1, 1, 0, 28]
+
+
+@pytest.mark.parametrize("given", [torch.tensor, list, pd.Series])
+def test_sets_as_people_hold_them(given):
+    labels, features = [0, 2, 1, 2, 0, 1], [0.1, 0.2, 0.4, 0.3, 0.9, 0.2]
+    response_KND = np.arange(12.0).reshape(1, 6, 2) ** 2
+    plain = feature_basis("mine", {"labels": np.array(labels), "features": np.array(features)})
+    basis = feature_basis("mine", {"labels": given(labels), "features": given(features)})
+    np.testing.assert_allclose(basis.energies(response_KND), plain.energies(response_KND), rtol=1e-5)
+    words = {"words": pd.Series(["open", "close", "open"])}
+    assert feature_basis("mine", words).dimensions_S.tolist() == [1, 1, 1]
+    assert walsh_basis(torch.eye(3, dtype=torch.bool), order=1).dimensions_S.tolist() == [1, 1, 1, 0, 0]
+
+
 def test_more_sets_than_inputs_leave_no_rest():
     basis = feature_basis("all", {"first": np.arange(5), "second": np.random.default_rng(0).normal(size=(5, 9))})
     assert basis.dimensions_S.tolist() == [1, 4, 0, 0]
@@ -86,6 +118,7 @@ def test_a_parity_on_a_sample_lies_where_it_belongs():
     [
         ({}, (), r"same inputs, got lengths \[\]"),
         ({"a": np.arange(3), "b": np.arange(4)}, (), r"got lengths \[3, 4\]"),
+        ({"a": 3}, (), r"got lengths \[0\]"),
         ({"rest": np.arange(3)}, (), "neither may be called"),
         ({"a": np.arange(3)}, ("b", "c"), "one part per set"),
         ({"a": np.array([1.0, np.nan])}, (), "set 'a' of basis 'mine' must be labels"),

@@ -132,7 +132,7 @@ def test_mistakes():
     response_KND = np.random.default_rng(0).normal(size=(2, 10, 1))
     with pytest.raises(InputError, match="asked for 3 components, the responses span 2"):
         functional_components(response_KND, np.ones(2), count=3)
-    with pytest.raises(InputError, match="the responses span 0"):
+    with pytest.raises(InputError, match="the responses span 0: give more inputs"):
         functional_components(np.ones((2, 10, 1)), np.ones(2), count=1)
     with pytest.raises(InputError, match="expected 2 weights"):
         functional_components(response_KND, np.array([1.0, -1.0]), count=1)

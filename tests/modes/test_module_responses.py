@@ -468,6 +468,51 @@ def test_constants_of_single_precision_that_weights_do_not_reach_are_no_matter()
     assert responses(module)[0].method == "forward"
 
 
+class Caching(nn.Module):
+    """Keeps what it has made of its weights at the first call for the next ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.made = nn.Linear(INPUTS.shape[-1], 3), None
+
+    def forward(self, x):
+        if self.made is None:
+            self.made = self.layer.weight.square()
+        return x @ self.made.T + self.layer(x)
+
+
+def test_what_a_module_keeps_of_its_weights_is_made_anew():
+    class Plain(Caching):
+        def forward(self, x):
+            return x @ self.layer.weight.square().T + self.layer(x)
+
+    caching, plain = Caching(), Plain()
+    plain.load_state_dict(caching.state_dict())
+    found, expected = responses(caching)[0], responses(plain)[0]
+    assert found.method == "forward"
+    torch.testing.assert_close(found.response_KND, expected.response_KND)
+    assert caching.made is None
+
+
+class MixedInside(nn.Module):
+    """A layer that chooses mixed precision itself, whose casts of weights are kept while an outer block lasts."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(INPUTS.shape[-1], 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self.first(x)
+        return self.second(found.float().tanh())
+
+
+def test_mixed_precision_inside_is_refused():
+    for patterns in (None, ["first.weight"]):
+        with pytest.raises(InputError, match=r"rounds to torch\.bfloat16 inside, .*too coarse for responses"):
+            responses(MixedInside(), dtype=torch.float32, patterns=patterns)
+
+
 @pytest.mark.parametrize("coarse", [torch.bfloat16, torch.float16])
 def test_lower_precision_inside_is_refused(coarse):
     module = Within(Apply(lambda x: x.to(coarse).to(x.dtype)))

@@ -11,6 +11,7 @@ from spectraledge.trajectory import Series, find_snapshots, read_snapshot
 from spectraledge.trajectory.finding import find_series
 from spectraledge.trajectory.hub import in_hub_cache
 from spectraledge.trajectory.snapshots import open_snapshot, snapshot_files
+from spectraledge.trajectory.verification import verify_series
 
 
 def weights(step=0):
@@ -131,7 +132,12 @@ def test_several_files_of_equal_right_are_refused(tmp_path):
 def test_a_folder_without_weights_is_none(tmp_path):
     save(tmp_path / "step_1" / "model.safetensors", weights(1))
     save(tmp_path / "step_2" / "optimizer.pt", {})
-    assert [snapshot.step for snapshot in find_snapshots(tmp_path)] == [1]
+    (tmp_path / "step_3").symlink_to("nowhere")
+    for source in (tmp_path, tmp_path / "step_[1-3]"):
+        found = find_series(source)
+        assert [snapshot.step for snapshot in found.snapshots] == [1]
+        assert "step_2 (no weights in it)" in found.strangers
+    assert find_series(tmp_path).strangers[1:] == ("step_3 (no weights in it)",)
     with pytest.raises(InputError, match=r"no weights in .*step_2: expected model\.safetensors"):
         open_snapshot(tmp_path / "step_2")
 
@@ -149,6 +155,28 @@ def test_files_with_steps_come_before_folders(tmp_path):
     save(tmp_path / "step_1.safetensors", weights(1))
     save(tmp_path / "old_7" / "model.safetensors", weights(7))
     same_values(tmp_path, [1])
+
+
+def test_files_of_another_kind_beside_the_series_are_named_but_for_copies(tmp_path):
+    save(tmp_path / "step_1.pt", weights(1))
+    for step in (2, 3):
+        save(tmp_path / f"step_{step}.safetensors", weights(step))
+    save(tmp_path / "step_2.pt", weights(2))
+    found = find_series(tmp_path)
+    assert ([snapshot.step for snapshot in found.snapshots], found.strangers) == ([2, 3], ("step_1.pt",))
+
+
+@pytest.mark.parametrize("file", ["step_2.safetensors", "step_2/model.safetensors"])
+def test_a_link_to_what_is_gone_is_no_missing_step(tmp_path, file):
+    for step in (1, 3):
+        save(tmp_path / file.replace("2", str(step)), weights(step))
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).symlink_to("elsewhere")
+    assert [snapshot.step for snapshot in find_snapshots(tmp_path)] == [1, 2, 3]
+    with pytest.raises(InputError, match=r"step_2.* is a link to elsewhere, where there is nothing: fetch that file"):
+        list(Series.open(tmp_path, ["*"]).vectors())
+    (unread,) = [one for one in verify_series(tmp_path, ["*"]).findings if one.kind == "unreadable"]
+    assert unread.steps == (2,)
 
 
 def test_pytorch_files_are_read_where_there_are_no_others(tmp_path):

@@ -263,9 +263,19 @@ def test_several_networks_are_not_taken_for_one(tmp_path):
         open_file(tmp_path / "1.pt")
     with open_file(tmp_path / "1.pt", "model/slow") as file:
         assert file.keys() == ["w"]
-    torch.save({"generator": one, "critic": one, "epoch": torch.tensor(3)}, tmp_path / "2.pt")
-    with pytest.raises(InputError, match="there is generator, critic, epoch; choose a key that has"):
-        open_file(tmp_path / "2.pt")
+    for counter in (torch.tensor(3), torch.tensor(0.97)):
+        torch.save({"generator": one, "critic": one, "best": counter}, tmp_path / "2.pt")
+        with pytest.raises(InputError, match="there is generator, critic, best; choose a key that has"):
+            open_file(tmp_path / "2.pt")
+
+
+def test_networks_beside_tensors_are_read_with_them(tmp_path):
+    one = {"w": torch.ones(2)}
+    torch.save(
+        {"query": torch.ones(2), "actor": one, "critic": one, "optimizer": {"state": {0: one}}}, tmp_path / "1.pt"
+    )
+    with open_file(tmp_path / "1.pt") as file:
+        assert file.keys() == ["query", "actor.w", "critic.w", "optimizer.state.0.w"]
 
 
 @pytest.mark.parametrize("key", ["optimizer", "optimizer/state/0", "optimizer_states"])

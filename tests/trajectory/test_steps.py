@@ -54,6 +54,7 @@ def test_names_as_they_are_published(names, steps):
         (["pythia-1b-step0", "pythia-1b-step1000"], ["pythia-1.4b-step2000"]),
         (["lr0.001-step100", "lr0.001-step200"], ["lr0.01-step300"]),
         (["retrieval1_step100", "retrieval1_step200"], ["retrieval2_step300"]),
+        (["seed1_10.pt", "seed1_20.pt"], ["seed2_10.pt"]),
         (["ep0-ba100-rank0.pt", "ep0-ba200-rank0.pt"], ["ep0-ba100-rank1.pt"]),
         (["epoch=0-step=100.ckpt", "epoch=1-step=200.ckpt"], ["epoch=1-step=200-v1.ckpt"]),
         (["step1000", "step2000"], ["step3000-tokens12B"]),
@@ -97,12 +98,17 @@ def test_copies_that_libraries_keep_are_left_beside_the_series(copy):
         (["1_100.pt", "1_900.pt"], [100, 900]),
         (["model-1-2.pt"], [2]),
         (["step_1.000.pt", "step_2.000.pt"], None),
-        (["step_3B", "step_4B"], None),
+        (["step_3B", "step_4B"], [3, 4]),
+        (["tokens_500M", "tokens_1B"], None),
+        (["model_seed0.pt", "model_seed1.pt"], [0, 1]),
+        (["seed0_100.pt", "seed1_100.pt"], None),
+        (["layer-0.pt", "layer-1.pt"], [0, 1]),
+        (["fold1", "fold2"], [1, 2]),
     ],
 )
 def test_what_may_be_read_in_two_ways_is_not_read(names, last):
     with pytest.raises(
-        InputError, match=r"cannot tell the step of here/.*a name must hold one integer or say step"
+        InputError, match=r"cannot tell the step of here/.*a name must hold one integer, no seed or rank, or say step"
     ) as no:
         assign_steps(names, "here")
     if last:

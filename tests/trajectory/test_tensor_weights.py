@@ -162,8 +162,25 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
             {"model_ema.diffusionw", "vq.ema_w"},
         ),
         ({"student__w": MATRIX, "teacher__w": MATRIX, "critic_target__w": MATRIX}, {"teacher.w", "critic_target.w"}),
+        (
+            dict.fromkeys(("qf1_target__w", "target_critic__w", "q_net_target__w", "target_embed__w", "q__w"), MATRIX),
+            {"qf1_target.w", "target_critic.w", "q_net_target.w"},
+        ),
         ({"ema_gate__damping": MATRIX, "schema__w": MATRIX}, set()),
         ({"bn__moving_mean": VECTOR, "bn__moving_variance": VECTOR}, {"bn.moving_mean", "bn.moving_variance"}),
+        (
+            {
+                "c__weight": MATRIX,
+                "c__weight_fake_quant__scale": VECTOR,
+                "c__activation_post_process__activation_post_process__min_val": ((), "F32"),
+                "activation_post_process_3__eps": VECTOR,
+            },
+            {
+                "c.weight_fake_quant.scale",
+                "c.activation_post_process.activation_post_process.min_val",
+                "activation_post_process_3.eps",
+            },
+        ),
         ({"weight_g": VECTOR, "weight_v": MATRIX}, set()),
         ({"weight_orig": MATRIX, "weight_u": VECTOR, "weight_v": VECTOR}, {"weight_u", "weight_v"}),
         ({"optimizer__state__0__m": MATRIX, "app__optim__x": MATRIX}, {"optimizer.state.0.m", "app.optim.x"}),

@@ -1,11 +1,11 @@
 """What happens to the choice of parameters while they are trained."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
-from spectraledge.integrations.watching import Row, Watched, plain_names, row
+from spectraledge.integrations.watching import Row, plain_names, row
+from spectraledge.trajectory.selection import matches
 
 TRAINED_LATER = ("unfrozen later", "came to the optimizer later")
 """Reasons of parameters that are not watched although they are trained now."""
@@ -17,42 +17,53 @@ class Changes:
     Args:
         model: The model.
         patterns: What was matched.
-        watched: What was chosen.
+        watched: What was chosen, by name.
         moved: Parameters of the optimisers by identity.
     """
 
     def __init__(
-        self, model: nn.Module, patterns: Sequence[str], watched: Watched, moved: Mapping[int, Tensor]
+        self, model: nn.Module, patterns: Sequence[str], watched: Mapping[str, Tensor], moved: Mapping[int, Tensor]
     ) -> None:
-        self._model, self._patterns, self._watched = model, patterns, watched.parameters
-        self._frozen, self._moved = dict(watched.frozen), set(moved)
+        self._model, self._patterns, self._watched, self._moved = model, patterns, watched, set(moved)
+        self._matched = self._there()
+        self._frozen = {name for name, parameter in self._matched.items() if not parameter.requires_grad}
+        self._trained = self._now()
 
     def since(self, moved: Mapping[int, Tensor], step: int) -> list[Row]:
-        """Return a row for every parameter that came to the optimisers or left them, was frozen or thawed.
+        """Return a row for every parameter that is trained now and was not, or was and is not.
 
         Args:
             moved: Parameters of the optimisers by identity, now.
             step: Recorded beside each.
 
         Returns:
-            What has changed since the last call.
+            What has changed since the last call; a watched one that is back has no reason.
         """
-        thawed = {name: parameter for name, parameter in self._frozen.items() if parameter.requires_grad}
-        frozen = {
-            name: parameter
-            for name, parameter in self._watched.items()
-            if not parameter.requires_grad and name not in self._frozen
-        }
-        self._frozen = {name: self._frozen[name] for name in self._frozen if name not in thawed} | frozen
-        rows = [row(name, parameter, TRAINED_LATER[0], step) for name, parameter in thawed.items()]
-        rows += [row(name, parameter, "frozen later", step) for name, parameter in frozen.items()]
-        came, left = set(moved) - self._moved, self._moved - set(moved)
+        if set(moved) - self._moved:
+            self._matched |= self._there()
         self._moved = set(moved)
-        if came:
-            new = [pair for pair in plain_names(self._model) if id(pair[1]) in came and self._matches(pair[0])]
-            rows += [row(name, parameter, TRAINED_LATER[1], step) for name, parameter in new]
-        gone = [(name, parameter) for name, parameter in self._watched.items() if id(parameter) in left]
-        return rows + [row(name, parameter, "left the optimizer", step) for name, parameter in gone]
+        before, self._trained = self._trained, self._now()
+        rows = []
+        for name, parameter in self._matched.items():
+            if name in self._trained and name not in before:
+                later = TRAINED_LATER[0 if name in self._frozen else 1]
+                rows.append(row(name, parameter, "" if name in self._watched else later, step))
+        for name, parameter in self._watched.items():
+            if name in before and name not in self._trained:
+                gone = "left the optimizer" if parameter.requires_grad else "frozen later"
+                rows.append(row(name, parameter, gone, step))
+        self._frozen = {name for name, parameter in self._matched.items() if not parameter.requires_grad}
+        return rows
 
-    def _matches(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+    def _there(self) -> dict[str, Tensor]:
+        """Return what patterns match of the model, tied ones under the first of their names."""
+        found: dict[int, tuple[str, Tensor]] = {}
+        for name, parameter in plain_names(self._model):
+            if matches(name, self._patterns):
+                found.setdefault(id(parameter), (name, parameter))
+        return dict(found.values())
+
+    def _now(self) -> set[str]:
+        """Return the names of those that an optimiser moves now."""
+        pairs = self._matched.items()
+        return {name for name, parameter in pairs if parameter.requires_grad and id(parameter) in self._moved}

@@ -17,7 +17,7 @@ from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import unwrapped
 from spectraledge.modes import Basis, Inputs, shares
-from spectraledge.modes.reading import ModuleFailedError, Reading
+from spectraledge.modes.reading import ModuleFailedError, Reading, check_inputs
 
 Float = NDArray[np.float64]
 
@@ -35,8 +35,8 @@ class WatchedFunction(Displayed):
         bases: Bases over the inputs.
 
     Raises:
-        InputError: if the model fails on the inputs, the read-out is no finite real matrix, there is no basis, two have
-            one name, or one is over other inputs.
+        InputError: if inputs are none, the model fails on them, the read-out is no finite real matrix, there is no
+            basis, two have one name, or one is over other inputs.
     """
 
     kind = "score"
@@ -47,6 +47,7 @@ class WatchedFunction(Displayed):
         names = [basis.name for basis in bases]
         if not names or len(set(names)) < len(names):
             raise InputError(f"a function is read in bases of different names, got {', '.join(names) or 'none'}")
+        check_inputs(inputs_N)
         if isinstance(inputs_N, Tensor):
             inputs_N = inputs_N.detach().clone()
         else:
@@ -128,7 +129,9 @@ def _as_it_is(module: nn.Module) -> Iterator[None]:
     devices = {tensor.device for tensor in (*module.parameters(), *module.buffers())}
     on_gpus = [device for device in devices if device.type == "cuda"]
     kind = next(iter(devices)).type if devices else "cpu"
-    with torch.random.fork_rng(devices=on_gpus), torch.autocast(kind, enabled=False), torch.inference_mode(False):
+    # Without its cache of casts, which are of the weights before the step while an outer block lasts.
+    no_autocast = torch.autocast(kind, enabled=False, cache_enabled=False)
+    with torch.random.fork_rng(devices=on_gpus), no_autocast, torch.inference_mode(False):
         try:
             for part, _ in parts:
                 part.training = False

@@ -4,7 +4,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self, cast
 
 import pandas as pd
@@ -18,6 +18,7 @@ from spectraledge.errors import InputError
 from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped
 from spectraledge.integrations.shards import whole_sizes
+from spectraledge.integrations.step_calls import is_running, present_call
 from spectraledge.integrations.watched_weights import WatchedWeights
 from spectraledge.integrations.watching import Watched, plain_names, watch
 from spectraledge.training import Intervening, Intervention
@@ -84,7 +85,7 @@ class Intervened:
         self._model, self._parameters = model, watched.parameters
         _check(self._parameters, whole_sizes(model))
         self._chosen, self._kinds = WatchedWeights(self._parameters), self._kinds_now()
-        self._changes = Changes(model, sorted(named), watched, moved)
+        self._changes = Changes(model, sorted(named), self._parameters, moved)
         handed = {place: given for place, one in enumerate(what) if one.subspace == "given" and given is not None}
         if given is not None and not handed:
             raise InputError("vectors were handed over, and no intervention is of a given subspace: write ACTION:given")
@@ -94,6 +95,7 @@ class Intervened:
             _check_twins(model, watched, moved)
         self._handles: list[RemovableHandle] = []
         self._heard = False
+        self._call: FrameType | None = None
 
     def __enter__(self) -> Self:
         """Attach."""
@@ -141,6 +143,7 @@ class Intervened:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._call = None
         _TAKEN.discard(self._optimizer)
 
     def account(self) -> pd.DataFrame:
@@ -192,7 +195,9 @@ class Intervened:
     def _before(
         self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        self._heard = True
+        if is_running(self._call):
+            return None
+        self._heard, self._call = True, present_call()
         closure = arguments[1] if len(arguments) > 1 else named.get("closure")
         if any(part.is_cuda for part in self._parameters.values()) and torch.cuda.is_current_stream_capturing():
             raise InputError("a step that is recorded into a CUDA graph cannot be changed: do not capture it")
@@ -244,6 +249,9 @@ class Intervened:
 
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if present_call() is not self._call:
+            return
+        self._call = None
         if _skipped(optimizer):
             return
         weights = self._weights()

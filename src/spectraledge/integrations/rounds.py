@@ -1,6 +1,7 @@
 """When a training takes its steps: hooks on its optimisers, of which several may take turns."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from spectraledge.integrations.optimizers import in_optimizers, with_inner
+from spectraledge.integrations.step_calls import is_running, present_call
 
 STALLED = 50
 """Steps within one round that are worth a warning (our choice; five critic steps per generator step are usual)."""
@@ -44,7 +46,7 @@ class Rounds:
         self._names = {id(parameter): name for name, parameter in watched.items()}
         self._on_gpu = any(parameter.is_cuda for parameter in watched.values())
         self._handles: list[RemovableHandle] = []
-        self._running: list[Optimizer] = []
+        self._running: list[FrameType | None] = []
         self._missing: set[int] = set()
         self._steps = 0
         self.refresh()
@@ -96,16 +98,15 @@ class Rounds:
     def _before(self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         if self._captured():
             return
-        # Of a step that ended in an exception there is no end to hear.
-        if optimizer in self._running:
-            del self._running[self._running.index(optimizer) :]
+        self._running = [call for call in self._running if is_running(call)]
         if not self._running and not self._steps:
             self._begin()
-        self._running.append(optimizer)
+        self._running.append(present_call())
 
     def _after(self, optimizer: Optimizer, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if optimizer in self._running:
-            del self._running[self._running.index(optimizer) :]
+        call = present_call()
+        if call in self._running:
+            del self._running[self._running.index(call) :]
         # Fused optimisers are called by a gradient scaler even for steps that they then skip.
         skipped = getattr(optimizer, "found_inf", None)
         if self._running or self._captured() or (skipped is not None and bool(skipped)):

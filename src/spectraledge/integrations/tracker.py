@@ -138,7 +138,7 @@ class SpectralEdgeTracker(Displayed):
         moved = in_optimizers(self._optimizers)
         watched = watch(model, moved if self._optimizers else None, self._patterns, step)
         self._rows = watched.rows
-        self._changes = Changes(model, self._patterns, watched, moved)
+        self._changes = Changes(model, self._patterns, watched.parameters, moved)
         self._shards = Shards.agree(watched.parameters, model)
         counted = {name: part for name, part in watched.parameters.items() if name in self._shards.counted}
         self._shapes = {name: list(local_part(part).shape) for name, part in counted.items()}

@@ -15,6 +15,7 @@ from spectraledge.errors import InputError
 from spectraledge.integrations.shards import whole_sizes
 from spectraledge.models.module_tensors import plain_name, unwrapped
 from spectraledge.trajectory import select_parameters
+from spectraledge.trajectory.formats.shared import shared_numbers
 
 Row = dict[str, str | int | bool]
 """One row of the table of choices."""
@@ -26,13 +27,11 @@ class Watched:
 
     Attributes:
         parameters: The watched ones by name.
-        frozen: Those that patterns match too, but nothing moves, by name.
         rows: For every name of the model: name, parameters (how many numbers), watched, reason (why it is not), step
             (when that was found).
     """
 
     parameters: dict[str, Tensor]
-    frozen: dict[str, Tensor]
     rows: list[Row]
 
 
@@ -63,29 +62,20 @@ def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequen
 
     Raises:
         InputError: if a pattern matches nothing, or nothing that it matches is moved, or what would be watched lies on
-            several devices or has no plain numbers to subtract.
+            several devices, has no plain numbers to subtract, or two have some of their numbers in common.
     """
     names, sizes = plain_names(model), whole_sizes(model)
     matched = set(select_parameters([name for name, _ in names], patterns).matched)
-    watched: dict[str, Tensor] = {}
-    first_name: dict[tuple[object, ...], str] = {}
+    reasons = {
+        name: "no pattern matches" if name not in matched else _not_moved(parameter, moved) for name, parameter in names
+    }
+    ties = _ties({name: parameter for name, parameter in names if not reasons[name]})
+    reasons |= {name: f"tied to {other}" for name, other in ties.items()}
+    watched = {name: parameter for name, parameter in names if not reasons[name]}
     rows: list[Row] = []
     for name, parameter in names:
-        place = _place(parameter)
-        if name not in matched:
-            reason = "no pattern matches"
-        elif place in first_name:
-            reason = f"tied to {first_name[place]}"
-        elif not parameter.requires_grad:
-            reason = "frozen"
-        elif moved is not None and id(parameter) not in moved:
-            reason = "not in this optimizer"
-        else:
-            reason = ""
-            watched[name] = parameter
-            first_name[place] = name
         whole: dict[str, str | int | bool] = {"parameters": sizes[id(parameter)]} if id(parameter) in sizes else {}
-        rows.append(row(name, parameter, reason, step) | whole)
+        rows.append(row(name, parameter, reasons[name], step) | whole)
     if not watched:
         by = "" if moved is None else " by this optimizer"
         found = ", ".join(f"{entry['name']} ({entry['reason']})" for entry in rows if entry["name"] in matched)
@@ -96,17 +86,31 @@ def watch(model: nn.Module, moved: Mapping[int, Tensor] | None, patterns: Sequen
     unread = [f"{name} {reason}" for name, parameter in watched.items() if (reason := _unreadable(parameter))]
     if unread:
         raise InputError(f"a tracker cannot subtract {'; '.join(unread)}: choose other parameters by their names")
-    frozen = {name: parameter for name, parameter in names if name in matched and not parameter.requires_grad}
-    return Watched(watched, frozen, rows)
+    return Watched(watched, rows)
 
 
-def _place(parameter: Tensor) -> tuple[object, ...]:
-    """Return what tells parameters apart: two that share their memory are one."""
+def _not_moved(parameter: Tensor, moved: Mapping[int, Tensor] | None) -> str:
+    """Say why no optimiser moves a parameter; nothing where one does."""
+    if not parameter.requires_grad:
+        return "frozen"
+    return "not in this optimizer" if moved is not None and id(parameter) not in moved else ""
+
+
+def _ties(parameters: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return by name the other one of these names whose parameter holds all of its numbers, in whatever order."""
+    first: dict[int, str] = {}
+    ties = {name: first.setdefault(id(parameter), name) for name, parameter in parameters.items()}
+    ties = {name: other for name, other in ties.items() if name != other}
+    in_memory = {name: part for name, part in parameters.items() if name not in ties and _in_memory(part)}
+    shared = shared_numbers(in_memory, "the model", "choose one of them by its name")
+    return {**{name: shared.get(other, other) for name, other in ties.items()}, **shared}
+
+
+def _in_memory(parameter: Tensor) -> bool:
+    """Tell whether the numbers of a parameter lie in a memory that others may share."""
     if type(parameter) is not nn.Parameter or is_lazy(parameter) or parameter.layout != torch.strided:
-        return (id(parameter),)
-    if parameter.is_meta or not parameter.numel() or is_traceable_wrapper_subclass(parameter):
-        return (id(parameter),)
-    return parameter.device, parameter.data_ptr(), parameter.shape, parameter.stride()
+        return False
+    return not (parameter.is_meta or not parameter.numel() or is_traceable_wrapper_subclass(parameter))
 
 
 def _unreadable(parameter: Tensor) -> str:
@@ -137,7 +141,7 @@ def row(name: str, parameter: Tensor, reason: str, step: int) -> Row:
 
 def describe(selection: pd.DataFrame) -> str:
     """Say in lines of text what is watched and what is not."""
-    watched, skipped = selection[selection["watched"]], selection[~selection["watched"]]
+    watched, skipped = selection[selection["watched"]].drop_duplicates("name"), selection[~selection["watched"]]
     lines = [
         f"watching {len(watched)} tensors, {watched['parameters'].sum():,} parameters: {', '.join(watched['name'])}"
     ]

@@ -49,7 +49,7 @@ def differentiable_kernels(device: torch.device) -> Iterator[None]:
 
     All of it is put back after the block, whatever happens in it. Switches of the whole process are shared by threads:
     another thread's attention is slower while one is inside, never wrong. Automatic mixed precision and inference mode
-    are off inside.
+    are off inside; where a module turns the former on itself, no cast of weights is kept from one call to the next.
 
     Args:
         device: Where the module computes.
@@ -57,5 +57,5 @@ def differentiable_kernels(device: torch.device) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    with _switches, torch.inference_mode(False), torch.autocast(device.type, enabled=False):
+    with _switches, torch.inference_mode(False), torch.autocast(device.type, enabled=False, cache_enabled=False):
         yield

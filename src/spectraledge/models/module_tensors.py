@@ -124,8 +124,7 @@ class ModuleTensors:
         Yields:
             Nothing.
         """
-        with _placing:
-            attributes = [(held, dict(held)) for part in self.module.modules() for held in _holders(part)]
+        with _placing, attributes_kept(self.module):
             data = [(tensor, tensor.data) for tensor in self.tensors.values()]
             try:
                 for name, tensor in self.tensors.items():
@@ -133,11 +132,28 @@ class ModuleTensors:
                     tensor.data = in_precision(value, dtype, tensor.device).clone()
                 yield
             finally:
-                for held, before in attributes:
-                    held.clear()
-                    held.update(before)
                 for tensor, value in data:
                     tensor.data = value
+
+
+@contextmanager
+def attributes_kept(module: nn.Module) -> Iterator[None]:
+    """Put every attribute of every part of a module back after a `with` block, whatever was done or raised inside.
+
+    Args:
+        module: The module.
+
+    Yields:
+        Nothing.
+    """
+    attributes = [(held, dict(held)) for part in module.modules() for held in _holders(part)]
+    try:
+        yield
+    finally:
+        for held, before in attributes:
+            if len(held) != len(before) or any(held.get(name) is not value for name, value in before.items()):
+                held.clear()
+                held.update(before)
 
 
 @contextmanager

@@ -70,7 +70,8 @@ def functional_components(response_KND: NDArray[np.floating], weights_K: Float, 
     values, vectors = scipy.linalg.eigh(gram, subset_by_index=[max(0, len(gram) - max(count, 1)), last])
     spanned = int((values > _SPANNED * total).sum())
     if not 1 <= count <= spanned:
-        raise InputError(f"asked for {count} components, the responses span {spanned}: ask for 1 to {spanned}")
+        advice = f"ask for 1 to {spanned}" if spanned else "give more inputs, and some that differ"
+        raise InputError(f"asked for {count} components, the responses span {spanned}: {advice}")
     values, vectors = values[::-1], vectors[:, ::-1]
     if width <= inputs:
         loadings, functions = vectors / np.sqrt(values), columns_NC @ (vectors / np.sqrt(values))

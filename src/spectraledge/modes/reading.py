@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from spectraledge.errors import InputError
-from spectraledge.models.module_tensors import in_precision, substituted
+from spectraledge.models.module_tensors import attributes_kept, in_precision, substituted
 from spectraledge.modes.responses import ENTRIES
 from spectraledge.modes.tensor_sizes import Sizes
 
@@ -46,6 +46,8 @@ class Reading:
         select: Picks the read-out out of what the module returns.
         entries: Inputs times directions in a pass.
         together: Whether the answer to an input depends on the others, so that all must go in one pass.
+        afresh: Whether a call begins with the attributes that the module had before the last one, so that what it keeps
+            of its weights in attributes is made anew.
     """
 
     module: nn.Module
@@ -53,6 +55,7 @@ class Reading:
     select: Callable[[object], Tensor]
     entries: int = ENTRIES
     together: bool = False
+    afresh: bool = False
 
     @property
     def index_N(self) -> Tensor:
@@ -92,7 +95,8 @@ class Reading:
             args = (self.inputs[index_n],)
         else:
             kwargs = {k: v[index_n] if isinstance(v, Tensor) else v for k, v in self.inputs.items()}
-        with substituted(self.module, parameters) if parameters else nullcontext():
+        kept = attributes_kept(self.module) if self.afresh else nullcontext()
+        with kept, substituted(self.module, parameters) if parameters else nullcontext():
             output = self.module(*args, **kwargs)
             return _matrix(output, self.select(output), len(self.index_N) / max(len(index_n), 1))
 
@@ -145,7 +149,7 @@ def reading(
         InputError: if inputs do not fit, the read-out is no finite real matrix, or answers differ from call to call.
         ModuleFailedError: if the module fails.
     """
-    whole = Reading(module, _prepared(inputs, dtype, device), select, together=True)
+    whole = Reading(module, _prepared(inputs, dtype, device), select, together=True, afresh=True)
     found = _fitting(whole)
     if not found.together and not _independent(found, found.directions(directions)):
         found = replace(found, together=True)
@@ -161,7 +165,15 @@ def reading(
     return found, answers_ND
 
 
-def _prepared(inputs: Inputs, dtype: torch.dtype, device: torch.device) -> Inputs:
+def check_inputs(inputs: object) -> None:
+    """Check that inputs are as `Inputs` says.
+
+    Args:
+        inputs: As the user gives them.
+
+    Raises:
+        InputError: if they are not.
+    """
     if not isinstance(inputs, Tensor | Mapping):
         raise InputError(f"inputs must be a tensor, or tensors by argument name, got {type(inputs).__name__}")
     tensors = _tensors(inputs)
@@ -172,7 +184,11 @@ def _prepared(inputs: Inputs, dtype: torch.dtype, device: torch.device) -> Input
     if len(lengths) != 1 or 0 in lengths:
         shapes = ", ".join(f"{name} {tuple(value.shape)}".strip() for name, value in tensors.items()) or "none"
         raise InputError(f"inputs must be tensors with one row for every input, got shapes {shapes}")
-    moved = {name: in_precision(value.detach(), dtype, device).clone() for name, value in tensors.items()}
+
+
+def _prepared(inputs: Inputs, dtype: torch.dtype, device: torch.device) -> Inputs:
+    check_inputs(inputs)
+    moved = {n: in_precision(value.detach(), dtype, device).clone() for n, value in _tensors(inputs).items()}
     return moved[""] if isinstance(inputs, Tensor) else {**inputs, **moved}
 
 

@@ -73,6 +73,11 @@ def check_window(window: int, snapshots: int) -> None:
     Raises:
         InputError: if it does not.
     """
+    if snapshots < 3:
+        raise InputError(
+            f"the shortest window, of 2 updates, needs 3 snapshots, got {snapshots}: record more snapshots, or ask for "
+            "a later step"
+        )
     if not 2 <= window < snapshots:
         raise InputError(
             f"window must be in [2, {snapshots - 1}] for {snapshots} snapshots, got {window}: "

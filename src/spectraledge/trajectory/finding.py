@@ -1,7 +1,8 @@
 """Finding the snapshots of a series: folders of files, folders of folders, globs, and the cache of Hugging Face."""
 
 import glob
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -14,6 +15,8 @@ from spectraledge.trajectory.formats.sharded import INDEX
 from spectraledge.trajectory.hub import advice, in_hub_cache, only_revision, revisions
 from spectraledge.trajectory.snapshots import Snapshot
 from spectraledge.trajectory.steps import assign_steps, step_expression
+
+_EMPTY = " (no weights in it)"
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,9 @@ def find_series(source: Path, *, step: str | None = None) -> Found:
     if source.is_dir():
         root = source / "snapshots" if (source / "snapshots").is_dir() else source
         places = _entries(root)
+        beside = _passed_over(root, places)
     elif glob.has_magic(str(source)):
-        root, places = _root(source), _matches(source)
+        root, (places, beside) = _root(source), _matches(source)
     elif source.is_file():
         raise InputError(f"{source} is one file: give the folder of its series, or a quoted glob")
     else:
@@ -116,7 +120,7 @@ def find_series(source: Path, *, step: str | None = None) -> Found:
         names = {p: name if found_in(name) else p.relative_to(root).as_posix() for p, name in names.items()}
     assigned = assign_steps(list(dict.fromkeys(names.values())), str(source), pattern=step)
     found = [Snapshot(assigned.steps[name], places[path]) for path, name in names.items() if name in assigned.steps]
-    return _ordered(found, assigned.strangers)
+    return _ordered(found, (*assigned.strangers, *beside))
 
 
 def _ordered(snapshots: Sequence[Snapshot], strangers: tuple[str, ...]) -> Found:
@@ -147,6 +151,26 @@ def _entries(place: Path) -> dict[Path, Path]:
         )
         raise InputError(f"no snapshots in {place}: {why}")
     return chosen
+
+
+def _passed_over(place: Path, chosen: Iterable[Path]) -> list[str]:
+    """Name what looks like a snapshot beside those that were chosen: files of another kind, folders without weights."""
+    taken = {path.relative_to(place).parts[0] for path in chosen}
+    stems, shapes = {stem(name) for name in taken}, {_shape(name) for name in taken}
+    found = []
+    for path in sorted(place.iterdir()):
+        if path.name in taken or stem(path.name) in stems or not _has_digits(path.name):
+            continue
+        if is_weights(path):
+            found.append(path.name)
+        elif _shape(path.name) in shapes and not path.is_file():
+            found.append(f"{path.name}{_EMPTY}")
+    return found
+
+
+def _shape(name: str) -> str:
+    """Return what is left of a name without its numbers."""
+    return re.sub(r"\d+", "#", name)
 
 
 def _below(visible: Sequence[Path]) -> list[Path]:
@@ -180,8 +204,18 @@ def _folders(visible: Sequence[Path]) -> dict[Path, Path]:
     return direct if any(_has_digits(path.name) for path in direct) else direct | below
 
 
-def _matches(pattern: Path) -> dict[Path, Path]:
-    """Return what a glob matches: files of weights and folders that hold some; shards stand for their folder."""
+def _matches(pattern: Path) -> tuple[dict[Path, Path], list[str]]:
+    """Return what a glob matches: files of weights and folders that hold some; shards stand for their folder.
+
+    Args:
+        pattern: The glob.
+
+    Returns:
+        Each with where its weights lie, and the names of folders that are like these and hold none.
+
+    Raises:
+        InputError: if nothing is matched.
+    """
     found: dict[Path, Path] = {}
     folders: dict[Path, None] = {}
     for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))):
@@ -193,10 +227,13 @@ def _matches(pattern: Path) -> dict[Path, Path]:
             found[path] = only_revision(path)
         elif path.is_dir():
             folders[path] = None
-    found |= {inner: inner for folder in folders for inner in snapshots_in(folder)}
+    held = {folder: snapshots_in(folder) for folder in folders}
+    found |= {inner: inner for folder in folders for inner in held[folder]}
     if not found:
         raise InputError(f"{pattern} matches no snapshots: no file {', '.join(FILES)} and no folder of such")
-    return found
+    shapes = {_shape(part) for path in found for part in path.parts}
+    empty = [folder for folder in folders if not held[folder] and _has_digits(folder.name)]
+    return found, [f"{folder.name}{_EMPTY}" for folder in empty if _shape(folder.name) in shapes]
 
 
 def _root(pattern: Path) -> Path:

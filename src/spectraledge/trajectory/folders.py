@@ -22,8 +22,9 @@ _PARTS = re.compile(r"zero_pp_rank_\d+_mp_rank_\d+_model_states|layer_\d+-model_
 
 
 def is_weights(path: Path) -> bool:
-    """Tell whether a path is a file of weights by its name, and not of a trainer's other state."""
-    return path.name.endswith(FILES) and not path.name.startswith(".") and not is_state(path) and path.is_file()
+    """Tell whether a path is a file of weights by its name, or a link to one that is gone, and no trainer's state."""
+    named = path.name.endswith(FILES) and not path.name.startswith(".") and not is_state(path)
+    return named and (path.is_file() or not path.exists())
 
 
 def is_state(path: Path) -> bool:

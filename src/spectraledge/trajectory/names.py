@@ -24,7 +24,8 @@ _MOMENTS = re.compile(
 
 _SHADOWS = re.compile(
     r"ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
-    r"encoder_(k|momentum)|(target|critic_target|actor_target|q_net_target)(_net|_network|_model)?|"
+    r"encoder_(k|momentum)|(target|(actor|critic|policy|value|q_net|qf?\d?)_target)(_net|_network|_model)?|"
+    r"target_(actor|critic|policy|value|qf?\d?)|"
     r"embed_avg|_?ema_w|(_?ema_)?cluster_size"
 )
 """Averages of weights while they train, and networks that follow another one."""
@@ -34,6 +35,9 @@ _BUFFERS = re.compile(
     r"position_ids|token_type_ids|relative_(position_index|coords_table)"
 )
 _STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+")
+_OBSERVERS = re.compile(r"activation_post_process(_\d+)?|weight_fake_quant")
+"""Parts in which PyTorch keeps ranges and scales while a network is trained to be quantised."""
+
 _SPECTRAL = {"weight_u": "weight_orig", "weight_v": "weight_u"}
 """Vectors that spectral normalisation iterates, and what is beside them there and not in weight normalisation."""
 
@@ -118,8 +122,9 @@ def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
     """Find the tensors of a snapshot that are no weights: no plain numbers of a floating type, or buffers by name.
 
     A module's parameters and buffers lie side by side in a file and nothing tells them apart but their names. These
-    (ours) are taken for buffers: running statistics, moving averages and frozen copies of a network, constants of
-    rotary embeddings and attention masks, scales of quantised weights, and whatever an optimiser keeps.
+    (ours) are taken for buffers: running statistics, ranges of fake quantisation, moving averages and frozen copies of
+    a network, constants of rotary embeddings and attention masks, scales of quantised weights, and whatever an
+    optimiser keeps.
 
     Args:
         kinds: Shape and type of every tensor by plain name.
@@ -162,6 +167,8 @@ def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quanti
         return Reason("state of an optimiser", True)
     if _STATISTICS.fullmatch(last):
         return Reason("running statistics: buffers, no parameters", False)
+    if any(map(_OBSERVERS.fullmatch, parts)):
+        return Reason("range or scale of fake quantisation: a buffer, no parameter", False)
     if any(map(_SHADOWS.fullmatch, parts)):
         return Reason("moving average or copy of a network: no parameters", False)
     spectral = last in _SPECTRAL and f"{sibling}{_SPECTRAL[last]}" in kinds and f"{sibling}weight_orig" in kinds

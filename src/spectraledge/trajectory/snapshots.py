@@ -156,10 +156,12 @@ def shards_of(path: Path) -> dict[str, str]:
 
 
 def _place(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    place = weights_in(path)
+    place = weights_in(path) if path.is_dir() else path
     if place is None:
         why = refused(entry.name for entry in path.iterdir())
         raise InputError(f"no weights in {path}: {why or 'expected model.safetensors, or shards with their index'}")
+    if place.is_symlink() and not place.exists():
+        raise InputError(
+            f"{place} is a link to {place.readlink()}, where there is nothing: fetch that file (git annex get, for one)"
+        )
     return place

@@ -23,6 +23,9 @@ _TOKENS_BEHIND = re.compile(r"[-_ ]?[kmbt]?[-_ ]?tokens?(?![a-z])", re.IGNORECAS
 _MEASURED = re.compile(
     r"(^|[^a-z])(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|val)[-_=.: ]*$", re.IGNORECASE
 )
+_APART = re.compile(r"(^|[^a-z])(seed|fold|rank|layer|trial|replica)s?[-_=.: ]*$", re.IGNORECASE)
+"""Words before numbers that tell runs, or parts of one network, apart and are no step."""
+
 _BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) for rank, words in _WORDS.items()}
 _BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|updates?)(?![a-z])", re.IGNORECASE)
 
@@ -81,8 +84,13 @@ class _Pattern:
         """A regular expression for these names alone, with the step as its group."""
         first = self.names[0]
         numbers = {place: _escaped(first.numbers[place].text) for place in self.fixed}
-        units = any(name.numbers[self.place].unit for name in self.names)
-        numbers[self.place % len(first.numbers)] = r"(\d+[kKmM]?)" if units else r"(\d+)"
+        units = {name.numbers[self.place].unit for name in self.names}
+        counted = first.numbers[self.place]
+        if counted.counts_tokens and len(units) == 1:
+            step = rf"(\d+){counted.text[-len(counted.unit) :]}"
+        else:
+            step = r"(\d+[kKmM]?)" if any(units) else r"(\d+)"
+        numbers[self.place % len(first.numbers)] = step
         end = "$" if stem(first.text) == first.text else r"\."
         body = first.filled(numbers, r"\d[\w.]*", _escaped)
         return f"^{body}{end}"
@@ -93,9 +101,10 @@ def assign_steps(names: Sequence[str], place: str, *, pattern: str | None = None
 
     Rule (ours), for all names together: names are of one pattern where they differ in numbers only. Its step is the
     number behind (or before) a word for steps; else behind "checkpoint"; else behind "epoch"; else the only number, or
-    the only one that differs. Of the other numbers, epochs and tokens must not fall while steps rise, measured values
-    (loss=0.31) may do as they like, and any other that differs, such as a seed or a stage, makes a series of its own.
-    k and M stand for thousands and millions, 1,000 and 1e3 for 1000.
+    the only one that differs, and not behind "seed", "fold", "rank" or the like. Of the other numbers, epochs and
+    tokens must not fall while steps rise, measured values (loss=0.31) may do as they like, and any other that differs,
+    such as a seed or a stage, makes a series of its own. k and M stand for thousands and millions, 1,000 and 1e3 for
+    1000.
 
     Args:
         names: The names.
@@ -197,6 +206,7 @@ def _place_of_step(group: Sequence[Name]) -> tuple[int, int]:
         if any(_rank(number) == rank for number in first.numbers):
             return -1, rank
     places = [0] if len(first.numbers) == 1 else differing
+    places = [at for at in places if not _APART.search(first.numbers[at].before)]
     clear = len(places) == 1 and not _runs_on(group, places[0], differing)
     return (places[0] if clear else -1), _NO_WORD
 
@@ -281,8 +291,8 @@ def _unclear(series: Sequence[_Pattern], rest: Sequence[str], patterns: Sequence
         advice += f" or --step (step= in Python), such as --step '{last.regex}' if the last number is the step"
     more = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
     return (
-        f"cannot tell the step of {place}/{rest[0]}{more}: a name must hold one integer or say step "
-        f"(step_00000100.safetensors); {advice}"
+        f"cannot tell the step of {place}/{rest[0]}{more}: a name must hold one integer, no seed or rank, "
+        f"or say step (step_00000100.safetensors); {advice}"
     )
 
 

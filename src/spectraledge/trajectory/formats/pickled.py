@@ -91,13 +91,18 @@ class PickledFile:
 
     def ties(self, names: Sequence[str]) -> dict[str, str]:
         """Return by name the other one of these names whose tensor holds all of its numbers."""
-        return shared_numbers({name: self.tensors[name] for name in names if self.tensors[name].numel()}, self.path)
+        return shared_numbers(
+            {name: self.tensors[name] for name in names if self.tensors[name].numel()},
+            str(self.path),
+            "save copies of them, or give a key that leaves one out",
+        )
 
 
 def open_pickled(path: Path, key: str | None = None) -> PickledFile:
     """Map a PyTorch file by `torch.load(weights_only=True, mmap=True)`, and by nothing else.
 
-    The weights lie at the top, or under one of `NESTED`; a key says where else. Mappings within are joined by dots.
+    The weights lie at the top, or under one of `NESTED`; a key says where else. Names of mappings within are joined
+    with those in them by dots.
 
     Args:
         path: The file.
@@ -197,9 +202,11 @@ def _weights(path: Path, content: object, key: str | None) -> dict[str, Tensor]:
             tensors = _flat(path, content[nested[0]])
         else:
             tensors = _tensors(content)
-            if isinstance(content, Mapping) and not any(map(_is_number, tensors.values())):
-                # Counters beside networks under names of their own are no network.
-                tensors = {} if any(map(_holds_tensors, content.values())) else tensors
+            if any(_is_number(tensor) and tensor.numel() > 1 for tensor in tensors.values()):
+                tensors = _flat(path, content)
+            elif isinstance(content, Mapping) and any(map(_holds_tensors, content.values())):
+                # Counters and scores beside networks under names of their own are no network.
+                tensors = {}
     if not tensors:
         where = f"under key {key!r}" if key else f"at its top or under {', '.join(NESTED)}"
         raise InputError(f"{path} has no named tensors {where}: there is {_described(found)}; choose a key that has")

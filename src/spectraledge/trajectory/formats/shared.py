@@ -1,8 +1,7 @@
-"""Tensors of one file that are views of the same numbers."""
+"""Tensors of one file, or of one module, that are views of the same numbers."""
 
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,15 +9,16 @@ from torch import Tensor
 from spectraledge.errors import InputError
 
 
-def shared_numbers(tensors: Mapping[str, Tensor], path: Path) -> dict[str, str]:
+def shared_numbers(tensors: Mapping[str, Tensor], place: str, advice: str) -> dict[str, str]:
     """Find tensors whose numbers all are numbers of another one, so that counting both would count them twice.
 
     Of two that hold the same numbers, in whatever order, the later name is the one that is found. Views of one storage
     that have no number in common, such as the parts of one flat buffer, are tensors of their own.
 
     Args:
-        tensors: Plain tensors of one file by name, none of them empty.
-        path: Of the file, for the message.
+        tensors: Plain tensors by name, none of them empty.
+        place: Where they are, for the message.
+        advice: What to do where they cannot be counted once each, for the message.
 
     Returns:
         By the name of such a tensor, the name of one that is none and holds its numbers.
@@ -41,8 +41,8 @@ def shared_numbers(tensors: Mapping[str, Tensor], path: Path) -> dict[str, str]:
                     break
                 if share:
                     raise InputError(
-                        f"{path} has {name} and {whole} with {share:.0%} of the numbers of {name} in common, so they "
-                        "cannot be counted once each: save copies of them, or give a key that leaves one out"
+                        f"{place} has {name} and {whole} with {share:.0%} of the numbers of {name} in common, so they "
+                        f"cannot be counted once each: {advice}"
                     )
             else:
                 wholes.append(name)
@@ -54,6 +54,8 @@ def _share(part: Tensor, whole: Tensor) -> float:
     (first, last), (begin, end) = _span(part), _span(whole)
     if last <= begin or end <= first:
         return 0.0
+    if begin <= first and last <= end and end - begin == whole.nbytes:
+        return 1.0
     if part.dtype == whole.dtype and _geometry(part) == _geometry(whole):
         return 1.0
     held = torch.zeros(max(last, end) - min(first, begin), dtype=torch.bool, device="cpu")
