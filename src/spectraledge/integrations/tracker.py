@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -119,10 +120,11 @@ class SpectralEdgeTracker(Displayed):
         on_reading: Callable[[Reading], None] | None = None,
         live: bool = False,
     ) -> None:
-        if every < 1 or window < 2 or top < 1:
-            raise InputError(
-                f"expected every ≥ 1, window ≥ 2 and top ≥ 1, got every={every}, window={window}, top={top}"
-            )
+        for name, value, least in (("every", every, 1), ("window", window, 2), ("top", top, 1)):
+            if not isinstance(value, Integral) or value < least:
+                raise InputError(f"expected {name} ≥ {least}, a whole number, got {name}={value!r}")
+        if device is not None and str(device) != "cpu":
+            raise InputError(f"updates are kept where the weights are (device=None) or on 'cpu', got device={device!r}")
         if store not in STORED:
             raise InputError(f"store must be one of {', '.join(STORED)}, got {store!r}")
         if not isinstance(model, nn.Module):
