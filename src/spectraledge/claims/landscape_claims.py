@@ -25,7 +25,7 @@ ALARMS = "landscape_alarms"
 
 SIGNS = {
     "defect": (("defect", "high"), "the commutator defect rises"),
-    "curvature": (("curvature", "high"), "the curvature along two gradients, which the defect is made of, rises"),
+    "curvature": (("curvature", "high"), "the curvature along two gradients rises"),
     "gradient": (("gradient", "high"), "the gradient rises"),
     "hessian": (("hessian", "high"), "the largest eigenvalue of the Hessian rises"),
     "weights": (("weight_norm", "low"), "the weight norm falls"),

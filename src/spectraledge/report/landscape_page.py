@@ -39,7 +39,7 @@ _STRIPS = StripFigure(
     (
         Strip(
             "",
-            "steps before test accuracy .95; of the published alarm, before one half",
+            "steps before test accuracy .95 (published alarm: .5)",
             tuple(Points(words, "group-0", f"alarm:{name}", CONDITION) for name, words in _ALARMS.items()),
             reference=0.0,
         ),
