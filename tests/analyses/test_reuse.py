@@ -214,5 +214,5 @@ def test_a_short_run_is_measured_over_all_its_updates(tmp_path, steps, updates, 
 
 
 def test_a_run_without_two_updates_is_refused(tmp_path):
-    with pytest.raises(InputError, match="for 2 snapshots, got 1: record more snapshots"):
+    with pytest.raises(InputError, match="the shortest window, of 2 updates, needs 3 snapshots, got 2: record more"):
         reuse(train(tmp_path / "short", "add+", steps=20), SETTINGS)

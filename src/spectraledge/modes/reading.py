@@ -153,15 +153,20 @@ def reading(
     found = _fitting(whole)
     if not found.together and not _independent(found, found.directions(directions)):
         found = replace(found, together=True)
-    answers_ND = found.rows()
-    if not torch.isfinite(answers_ND).all():
-        rows = torch.nonzero(~torch.isfinite(answers_ND).all(1)).flatten().tolist()
-        raise InputError(f"the read-out is not finite in {len(rows)} rows, the first is row {rows[0]}: leave it out")
-    if not _same(found.rows(), answers_ND):
-        raise InputError(
-            f"two calls on the same inputs differ: {_restless(found)} draws random numbers or keeps something from one "
-            "call for the next; responses need a module that answers alike each time"
-        )
+    # Call after call as its user makes them, so that what is kept from one for the next shows.
+    plain = replace(found, afresh=False)
+    with attributes_kept(module):
+        answers_ND = plain.rows()
+        if not torch.isfinite(answers_ND).all():
+            rows = torch.nonzero(~torch.isfinite(answers_ND).all(1)).flatten().tolist()
+            raise InputError(
+                f"the read-out is not finite in {len(rows)} rows, the first is row {rows[0]}: leave it out"
+            )
+        if not _same(plain.rows(), answers_ND):
+            raise InputError(
+                f"two calls on the same inputs differ: {_restless(plain)} draws random numbers or keeps something from "
+                "one call for the next; responses need a module that answers alike each time"
+            )
     return found, answers_ND
 
 
