@@ -17,7 +17,7 @@ from spectraledge.claims.design import CHANGE_MARGIN, TOOL_MARGIN
 from spectraledge.claims.effects import Effect, Read, Reading, RunReader, measure
 from spectraledge.claims.published import LATER
 from spectraledge.claims.summaries import MeasuredEffects
-from spectraledge.claims.training_effects import alarm_lead
+from spectraledge.claims.training_effects import alarm_leads, false_alarms
 from spectraledge.claims.verdicts import Method, SeedClaim, Side, Verdicts, judge
 
 ALARMS = "landscape_alarms"
@@ -73,26 +73,6 @@ def _with_alarms(runs: Runs) -> list[RunResult]:
     return [run.with_tables(**{ALARMS: of_run[run.run_id]}) if run.run_id in of_run else run for run in runs]
 
 
-def _leads(first: str, second: str = "") -> Read:
-    def read(reader: RunReader) -> Reading | None:
-        if not reader.run.grokked or not reader.has(ALARMS):
-            return None
-        leads = [alarm_lead(reader, ALARMS, *SIGNS[name][0]) for name in (first, second) if name]
-        return Reading(leads[0], leads[1] if second else 0.0)
-
-    return read
-
-
-def _false_alarms(name: str) -> Read:
-    quantity, change = SIGNS[name][0]
-
-    def read(reader: RunReader) -> Reading | None:
-        rows = reader.rows(ALARMS, quantity=quantity, change=change)
-        return None if reader.run.grokked or rows.empty else Reading(float(rows["alarm_step"].notna().mean()), 0.5)
-
-    return read
-
-
 def _rule_leads(reader: RunReader) -> Reading | None:
     """Steps from the published alarm to half of test accuracy; one that never sounds counts as at the run's end."""
     defects = reader.rows(DEFECTS.name)
@@ -138,15 +118,25 @@ def _agrees(reader: RunReader) -> Reading | None:
 
 def _effects() -> Iterator[Effect]:
     controls = "thresholds from controls of other seeds"
-    for name, (_, words) in SIGNS.items():
+    for name, (sign, words) in SIGNS.items():
         said = f"steps from where {words}, beyond what controls reach, to test accuracy .95"
-        yield Effect(f"alarm:{name}", said, "steps", "difference", f"none; {controls}", _leads(name), CHANGE_MARGIN)
+        yield Effect(
+            f"alarm:{name}", said, "steps", "difference", f"none; {controls}", alarm_leads(ALARMS, sign), CHANGE_MARGIN
+        )
         said = f"controls in which {words} beyond what others reach"
-        yield Effect(f"false:{name}", said, "rate", "rate", "half of them", _false_alarms(name))
+        yield Effect(f"false:{name}", said, "rate", "rate", "half of them", false_alarms(ALARMS, sign, 0.5))
     for name in ("curvature", "weights", "accuracy"):
         said = f"steps from where {SIGNS['defect'][1]} to test accuracy .95"
         beside = f"the same from where {SIGNS[name][1]}; both beyond what controls reach"
-        yield Effect(f"alarm:defect:{name}", said, "steps", "difference", beside, _leads("defect", name), CHANGE_MARGIN)
+        yield Effect(
+            f"alarm:defect:{name}",
+            said,
+            "steps",
+            "difference",
+            beside,
+            alarm_leads(ALARMS, SIGNS["defect"][0], SIGNS[name][0]),
+            CHANGE_MARGIN,
+        )
     rule = f"the commutator defect exceeds {RULE[0]:g} times the median of its first three values, and {RULE[1]:g}"
     said = f"steps from where {rule} to a test accuracy of one half"
     yield Effect("alarm:rule", said, "steps", "difference", "none", _rule_leads, CHANGE_MARGIN)

@@ -19,7 +19,7 @@ from spectraledge.claims.carrier_curves import whole_growth
 from spectraledge.claims.design import CHANGE_MARGIN, SHARE_MARGIN
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, measure
 from spectraledge.claims.summaries import MeasuredEffects
-from spectraledge.claims.training_effects import alarm_lead, grokked_step
+from spectraledge.claims.training_effects import alarm_leads, false_alarms, grokked_step
 
 ALARMS = "onset_alarms"
 """Table of a run: first alarms of every detector in the basis of every learned task, see `first_alarms`."""
@@ -70,27 +70,6 @@ def _alarms(runs: Runs) -> dict[str, pd.DataFrame]:
             alarms = first_alarms([run for run in seen if run.seed in controlled])
             found.append(alarms.assign(basis=basis))
     return {str(name): rows for name, rows in pd.concat(found[1:] or found, ignore_index=True).groupby("run")}
-
-
-def _leads(first: str, second: str = "") -> Read:
-    def read(reader: RunReader) -> Reading | None:
-        if not reader.run.grokked or not reader.has(ALARMS, basis=OWN):
-            return None
-        leads = [alarm_lead(reader, ALARMS, *ONSETS[name][0], basis=OWN) for name in (first, second) if name]
-        return Reading(leads[0], leads[1] if second else 0.0)
-
-    return read
-
-
-def _false_alarms(name: str) -> Read:
-    """Share of the bases of learned tasks in which a control alarms, where its own seed has set no threshold."""
-    (quantity, change), _ = ONSETS[name]
-
-    def read(reader: RunReader) -> Reading | None:
-        rows = reader.rows(ALARMS, quantity=quantity, change=change)
-        return None if reader.run.grokked or rows.empty else Reading(float(rows["alarm_step"].notna().mean()))
-
-    return read
 
 
 def _own_share(reader: RunReader) -> Reading | None:
@@ -193,10 +172,10 @@ def _onset_effects() -> list[Effect]:
             "steps",
             "difference",
             f"none; {_UNSEEN}",
-            _leads(name),
+            alarm_leads(ALARMS, sign, basis=OWN),
             CHANGE_MARGIN,
         )
-        for name, (_, words) in ONSETS.items()
+        for name, (sign, words) in ONSETS.items()
     ]
     beside = [
         Effect(
@@ -205,7 +184,7 @@ def _onset_effects() -> list[Effect]:
             "steps",
             "difference",
             f"the same from where {ONSETS[second][1]}; both beyond what controls reach",
-            _leads(first, second),
+            alarm_leads(ALARMS, ONSETS[first][0], ONSETS[second][0], basis=OWN),
             CHANGE_MARGIN,
         )
         for first in ("own", "strongest")
@@ -214,9 +193,9 @@ def _onset_effects() -> list[Effect]:
     false = [
         Effect(
             f"false-{name}", f"share of controls in which {words} beyond what others reach", "share", "difference", "",
-            _false_alarms(name),
+            false_alarms(ALARMS, sign),
         )
-        for name, (_, words) in ONSETS.items()
+        for name, (sign, words) in ONSETS.items()
     ]  # fmt: skip
     return [*alone, *beside, *false]
 

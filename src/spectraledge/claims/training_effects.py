@@ -52,22 +52,53 @@ def steps_to_learn(run: RunResult) -> float:
     return float(run.manifest.step) if np.isnan(step) else step
 
 
-def alarm_lead(reader: RunReader, table: str, quantity: str, change: str, **where: object) -> float:
-    """Steps by which an alarm precedes generalisation; of one that never comes, as if it came at the run's end.
+Sign = tuple[str, str]
+"""What alarms: quantity and change of a detector."""
+
+
+def alarm_leads(table: str, first: Sign, second: Sign | None = None, **where: object) -> Read:
+    """Read the steps by which an alarm precedes generalisation; one that never comes counts as at the run's end.
 
     Args:
-        reader: A run that generalised.
-        table: Name of its table of first alarms, see `first_alarms`.
-        quantity: What alarms.
-        change: By which change.
+        table: Name of a run's table of first alarms, see `first_alarms`.
+        first: What alarms.
+        second: What it stands beside. Default: 0.
         **where: Values of other columns.
 
     Returns:
-        The lead.
+        How a run that generalised is read, in steps.
     """
-    row = reader.rows(table, quantity=quantity, change=change, **where).iloc[0]
-    alarm = reader.run.manifest.step if pd.isna(row["alarm_step"]) else row["alarm_step"]
-    return float(row["grokked_step"] - alarm)
+
+    def lead(reader: RunReader, sign: Sign) -> float:
+        row = reader.rows(table, quantity=sign[0], change=sign[1], **where).iloc[0]
+        alarm = reader.run.manifest.step if pd.isna(row["alarm_step"]) else row["alarm_step"]
+        return float(row["grokked_step"] - alarm)
+
+    def read(reader: RunReader) -> Reading | None:
+        if not reader.run.grokked or not reader.has(table, **where):
+            return None
+        return Reading(lead(reader, first), lead(reader, second) if second else 0.0)
+
+    return read
+
+
+def false_alarms(table: str, sign: Sign, null: float = np.nan) -> Read:
+    """Read the share of a control's rows in a table of first alarms that have one.
+
+    Args:
+        table: Its name.
+        sign: What alarms.
+        null: What the share is compared with.
+
+    Returns:
+        How a run that did not generalise is read.
+    """
+
+    def read(reader: RunReader) -> Reading | None:
+        rows = reader.rows(table, quantity=sign[0], change=sign[1])
+        return None if reader.run.grokked or rows.empty else Reading(float(rows["alarm_step"].notna().mean()), null)
+
+    return read
 
 
 def _last_where_never(reader: RunReader) -> Reading:
