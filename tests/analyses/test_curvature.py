@@ -7,18 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from spectraledge import RunConfig
 from spectraledge.analyses.curvature import BATCHES, LEADING, curvature_sentence, measure_curvature
 from spectraledge.analyses.lead_times import CURVATURES, AlarmRun, first_alarms, lead_times, read_alarm_runs
 from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
 from spectraledge.errors import InputError
+from spectraledge.models import architecture_of
 from spectraledge.observed.gradient_batch import GradientBatch
 from spectraledge.observed.loss_curvature import LossCurvature, commutator
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.streams import numpy_generator
+from spectraledge.tasks import any_task
+from spectraledge.training import train_in_folder
 
 SETTINGS = AnalysisConfig(window=5, nulls=200, edge=2, stride=5)
 
@@ -77,6 +83,34 @@ def test_one_step_is_measured_alone_and_said(run: Path) -> None:
     assert "At step 180 the edge of updates holds" in words
     with pytest.raises(InputError, match="no snapshot at step 181"):
         measure_curvature(run, SETTINGS.model_copy(update={"step": 181}))
+
+
+def test_a_joint_run_has_the_curvature_of_all_its_parts_together(tmp_path: Path) -> None:
+    task = any_task("add+mul", modulus=7)
+    sizes = {"width": 8, "heads": 2, "hidden": 8}
+    config = RunConfig.for_task(task, sizes, steps=35, every=5, batch_size=16, stop_accuracy=2.0)
+    train_in_folder(tmp_path / "run", config, task)
+    settings = SETTINGS.model_copy(update={"step": 35, "nulls": 2})
+    found = measure_curvature(tmp_path / "run", settings)["curvature"]
+    row = found.query("vector == 'hessian' and number == 1 and direction == 0").iloc[0]
+
+    run = RecordedRun.open(tmp_path / "run")
+    kept_N = GradientBatch.draw(run, numpy_generator(settings.seed, "gradients")).kept_N
+    network = architecture_of(config.model).module()
+    stored = load_file(tmp_path / "run/snapshots/step_00000035.safetensors")
+    fixed = {name: value.double() for name, value in stored.items()}
+    labels = torch.from_numpy(task.answers_NO[kept_N])
+
+    def loss(weights_P: torch.Tensor) -> torch.Tensor:
+        moved = {**fixed, **run.series.layout.split(weights_P)}
+        with sdpa_kernel(SDPBackend.MATH):
+            read = torch.func.functional_call(network, moved, (torch.from_numpy(task.pairs_N2[kept_N]),))
+        logits = read.logits_NC.unflatten(1, (2, 7))
+        return torch.nn.functional.cross_entropy(logits.movedim(2, 1), labels, reduction="none").sum(1).mean()
+
+    weights_P = run.series.layout.join(fixed)
+    values_P = np.linalg.eigvalsh(torch.func.hessian(loss)(weights_P).numpy())
+    assert row["value"] == pytest.approx(values_P[-1], rel=1e-5)
 
 
 def alarm_run(name: str, seed: int, grokked: int | None, values: list[float]) -> AlarmRun:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from spectraledge import RunConfig, named_task
 from spectraledge.errors import InputError
@@ -17,42 +18,61 @@ TASK = named_task("add", modulus=3)
 KEPT_N = np.arange(9) % 4 != 1
 
 
-def network_of(loss: str, model: dict[str, object], *, watched: str) -> Network:
+def network_of(loss: str, model: dict[str, object], *, watched: str, answers: int = 1) -> Network:
     config = RunConfig.for_task(TASK, model, loss=loss)
-    architecture = architecture_of(config.model)
+    architecture = architecture_of(config.model.model_copy(update={"answers": answers}))
     parameters = {name: 2 * value.double() for name, value in architecture.draw(1, published=False).items()}
     layout = Layout({name: tuple(value.shape) for name, value in parameters.items() if watched in name})
     assert layout.shapes
     pairs, labels = torch.from_numpy(TASK.pairs_N2), torch.from_numpy(TASK.labels_N)
+    if answers > 1:
+        labels = torch.stack([labels, (2 * labels + pairs[:, 0]) % 3], 1)
     return Network(architecture, parameters, layout, pairs, labels, config.loss)
+
+
+def logits_of(module: torch.nn.Module, parameters: Parameters, inputs_N2: torch.Tensor) -> torch.Tensor:
+    """Logits of all answers by the plain module, (N, answers, classes)."""
+    with sdpa_kernel(SDPBackend.MATH):
+        seen = torch.func.functional_call(module, parameters, (inputs_N2,))
+    return getattr(seen, "logits_NC", seen).unflatten(-1, (-1, 3))
+
+
+def loss_of(network: Network, logits_NOC: torch.Tensor, places: np.ndarray | torch.Tensor) -> torch.Tensor:
+    labels_NO = network.labels_N.reshape(len(network.labels_N), -1)
+    return answer_losses(logits_NOC, labels_NO[places], network.loss).sum(1).mean()
 
 
 MLP = {"kind": "mlp", "inputs": "embedded", "width": 3, "hidden": 4, "activation": "square"}
 TRANSFORMER = {"width": 4, "heads": 2, "hidden": 3, "depth": 1}
-CASES = [("cross-entropy", MLP, ""), ("mse", MLP, ""), ("cross-entropy", TRANSFORMER, "attention")]
+CASES = [
+    ("cross-entropy", MLP, "", 1),
+    ("mse", MLP, "", 1),
+    ("cross-entropy", TRANSFORMER, "attention", 1),
+    ("cross-entropy", TRANSFORMER, "attention", 2),
+    ("mse", MLP, "", 2),
+]
 
 
-@pytest.fixture(params=CASES, ids=["mlp", "mlp-mse", "transformer"])
+@pytest.fixture(params=CASES, ids=["mlp", "mlp-mse", "transformer", "transformer-joint", "mlp-joint"])
 def network(request: pytest.FixtureRequest) -> Network:
-    loss, model, watched = request.param
-    return network_of(loss, model, watched=watched)
+    loss, model, watched, answers = request.param
+    return network_of(loss, model, watched=watched, answers=answers)
 
 
 def whole_matrices(network: Network) -> dict[str, np.ndarray]:
     """Both matrices, entry by entry, by the definitions."""
-    kept = torch.from_numpy(KEPT_N)
+    kept, module = torch.from_numpy(KEPT_N), network.architecture.module()
 
     def logits(weights_P: torch.Tensor) -> torch.Tensor:
-        return network.architecture.still(
-            {**network.parameters, **network.layout.split(weights_P)}, network.inputs_N2[kept]
-        )["logits"]
+        moved = {**network.parameters, **network.layout.split(weights_P)}
+        return logits_of(module, moved, network.inputs_N2[kept])
 
-    def loss(logits_NC: torch.Tensor) -> torch.Tensor:
-        return answer_losses(logits_NC, network.labels_N[kept], network.loss).mean()
+    def loss(logits_NOC: torch.Tensor) -> torch.Tensor:
+        return loss_of(network, logits_NOC, kept)
 
     weights_P = network.weights_P
-    jacobian = torch.func.jacrev(logits)(weights_P).flatten(0, 1)
-    bend = torch.func.hessian(loss)(logits(weights_P)).flatten(2, 3).flatten(0, 1)
+    jacobian = torch.func.jacrev(logits)(weights_P).flatten(0, 2)
+    bend = torch.func.hessian(loss)(logits(weights_P)).flatten(3, 5).flatten(0, 2)
     return {
         "hessian": torch.func.hessian(lambda one: loss(logits(one)))(weights_P).numpy(),
         "gauss-newton": (jacobian.T @ bend @ jacobian).numpy(),
@@ -105,11 +125,10 @@ def test_a_loss_that_does_not_bend_is_refused(name: str) -> None:
 def plain_steps(network: Network, *batches: np.ndarray) -> torch.Tensor:
     """Where stochastic gradient descent of PyTorch leads, batch by batch."""
     weights = {name: value.clone().requires_grad_() for name, value in network.parameters.items()}
-    optimizer = torch.optim.SGD(weights.values(), lr=STEP_SIZE)
+    optimizer, module = torch.optim.SGD(weights.values(), lr=STEP_SIZE), network.architecture.module()
     for places in batches:
         optimizer.zero_grad()
-        logits = network.architecture.still(weights, network.inputs_N2[places])["logits"]
-        answer_losses(logits, network.labels_N[places], network.loss).mean().backward()
+        loss_of(network, logits_of(module, weights, network.inputs_N2[places]), places).backward()
         optimizer.step()
     return torch.cat([value.detach().flatten() for value in weights.values()])
 

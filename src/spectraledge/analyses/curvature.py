@@ -19,6 +19,8 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.spectrum.windows import check_window
 from spectraledge.streams import numpy_generator
+from spectraledge.tasks import part_names
+from spectraledge.training import RunConfig
 
 Float = NDArray[np.float64]
 
@@ -46,7 +48,7 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
     beta distribution with mean k/P.
 
     Args:
-        folder: A run folder that this package wrote; a joint run is seen through its last part.
+        folder: A run folder that this package wrote; the loss of a joint run is the sum of its parts'.
         settings: Window, centring, size of the edge, draws in the span, seed, watched parameters; a step, or snapshots
             from one whose leading directions are sought to the next, so that there are about 12 by default.
 
@@ -58,7 +60,9 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
 
     Cost: two seconds per snapshot, and half a minute for leading directions, at p = 97.
     """
-    run = RecordedRun.open(folder, settings.params)
+    names = part_names(RunConfig.of_run(folder).task)
+    parts = [RecordedRun.open(folder, settings.params, part=name) for name in names]
+    run = parts[-1]
     if settings.step is None:
         check_window(settings.window, len(run.steps))
         steps = run.steps
@@ -69,7 +73,7 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
     defects: list[tuple[object, ...]] = []
     leaders: list[tuple[object, ...]] = []
     for step in steps:
-        network = Network.at(run, step)
+        network = Network.with_all_heads(parts, step)
         row, between_P = _commutators(run, network, numpy_generator(settings.seed, COMMUTATOR, step))
         defects.append((step, *row))
         if step in chosen:

@@ -95,7 +95,7 @@ class LossCurvature:
     """Exact second derivatives of a network's mean loss on some pairs, in its watched parameters.
 
     Args:
-        network: The network.
+        network: The network; with all heads of a joint task, the loss is the sum of theirs.
         kept_N: Which pairs of the domain.
     """
 
@@ -104,28 +104,34 @@ class LossCurvature:
         self._layout = network.layout
         self._watched = {name: network.parameters[name].detach().requires_grad_() for name in self._layout.shapes}
         with torch.enable_grad():
+            labels_NO = network.labels_N.view(len(network.labels_N), -1)[kept]
             # Both losses are blind to the mean over classes that this read-out lacks.
-            read = network.architecture.read("logits")
-            self._logits_NC = read({**network.parameters, **self._watched}, network.inputs_N2[kept])
-            free_NC = self._logits_NC.detach().requires_grad_()
+            self._logits_NOC = torch.stack(
+                [
+                    head.read("logits")(parameters, network.inputs_N2[kept])
+                    for head, parameters in network.heads({**network.parameters, **self._watched})
+                ],
+                1,
+            )
+            free_NOC = self._logits_NOC.detach().requires_grad_()
 
-            def loss(logits_NC: Tensor) -> Tensor:
-                return answer_losses(logits_NC, network.labels_N[kept], network.loss).mean()
+            def loss(logits_NOC: Tensor) -> Tensor:
+                return answer_losses(logits_NOC, labels_NO, network.loss).sum(1).mean()
 
-            self._gradient_P = self._back(loss(self._logits_NC), keep=True)
-            self._along_NC = torch.zeros_like(self._logits_NC, requires_grad=True)
-            self._pulled_P = self._back(self._logits_NC, self._along_NC, keep=True)
-            (self._slope_NC,) = torch.autograd.grad(loss(free_NC), free_NC, create_graph=True)
-            self._free_NC = free_NC
+            self._gradient_P = self._back(loss(self._logits_NOC), keep=True)
+            self._along_NOC = torch.zeros_like(self._logits_NOC, requires_grad=True)
+            self._pulled_P = self._back(self._logits_NOC, self._along_NOC, keep=True)
+            (self._slope_NOC,) = torch.autograd.grad(loss(free_NOC), free_NOC, create_graph=True)
+            self._free_NOC = free_NOC
 
     def product(self, name: MatrixName, vector_P: Tensor) -> Tensor:
         """Return a matrix times a vector, exactly, shape (P,)."""
         if name == "hessian":
             return self._back(self._gradient_P, vector_P)
         # The derivative along v by the gradient of ⟨Jᵀ·a, v⟩ in a.
-        (moved_NC,) = torch.autograd.grad(self._pulled_P, self._along_NC, vector_P, retain_graph=True)
-        (bent_NC,) = torch.autograd.grad(self._slope_NC, self._free_NC, moved_NC, retain_graph=True)
-        return self._back(self._logits_NC, bent_NC)
+        (moved_NOC,) = torch.autograd.grad(self._pulled_P, self._along_NOC, vector_P, retain_graph=True)
+        (bent_NOC,) = torch.autograd.grad(self._slope_NOC, self._free_NOC, moved_NOC, retain_graph=True)
+        return self._back(self._logits_NOC, bent_NOC)
 
     def leading(self, name: MatrixName, count: int, generator: np.random.Generator) -> Leading:
         """Find the largest eigenvalues by Lanczos' method (ARPACK).
@@ -149,7 +155,7 @@ class LossCurvature:
                 f"the number of leading directions must be in [1, {size - 1}] for {size} watched parameters, got "
                 f"{count}: ask for fewer, or watch more"
             )
-        like = self._logits_NC
+        like = self._logits_NOC
 
         def times(vector_P: Float) -> Float:
             vector = torch.from_numpy(vector_P.reshape(-1).copy()).to(like)

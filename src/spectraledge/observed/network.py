@@ -1,5 +1,6 @@
 """The network of a recorded run at one step: its read-outs, their responses along directions, and its gradient."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -52,14 +53,15 @@ def check_readout(name: str) -> ReadoutName:
 
 @dataclass(frozen=True)
 class Network:
-    """A network at one step, over its task's whole domain; of a joint task's heads, that of the run's part.
+    """A network at one step, over its task's whole domain; of a joint task's heads, that of the run's part, or all.
 
     Attributes:
         architecture: What can be computed of it.
         parameters: All of them by name, in the precision that everything is computed in.
         layout: How the watched ones lie in a direction.
         inputs_N2: The domain.
-        labels_N: The right answers.
+        labels_N: The right answers; with all heads of a joint task those of every part, (N, parts), and there are no
+            read-outs.
         loss: What it was trained on.
     """
 
@@ -85,6 +87,29 @@ class Network:
             run.config.loss,
         )
 
+    @classmethod
+    def with_all_heads(cls, parts: Sequence[RecordedRun], step: int) -> "Network":
+        """Read the network as it is trained, with the heads of all parts of a joint task.
+
+        Args:
+            parts: The run seen through each of its parts, in order.
+            step: A step that has a snapshot.
+
+        Returns:
+            The network, whose loss is the sum of the parts'.
+        """
+        first = parts[0]
+        one = cls.at(first, step)
+        if len(parts) == 1:
+            return one
+        stored = read_snapshot(snapshot_path(first.folder, step))
+        return replace(
+            one,
+            architecture=architecture_of(first.config.model),
+            parameters={name: value.to(one.dtype) for name, value in stored.items()},
+            labels_N=torch.from_numpy(np.stack([part.task.labels_N for part in parts], 1)),
+        )
+
     @property
     def dtype(self) -> torch.dtype:
         """Precision of responses."""
@@ -107,6 +132,12 @@ class Network:
             # In parts, because a transformer's pass keeps all that derivatives need.
             seen = [self.architecture.still(self.parameters, inputs) for inputs in torch.split(self.inputs_N2, 1024)]
         return {name: torch.cat([part[name] for part in seen]) for name in seen[0]}
+
+    def heads(self, parameters: Parameters) -> list[tuple[Architecture, Parameters]]:
+        """Return what gives each of its answers, and the part of some parameters that it takes."""
+        if self.labels_N.dim() == 1:
+            return [(self.architecture, parameters)]
+        return [self.architecture.part(parameters, number) for number in range(self.labels_N.shape[1])]
 
     @property
     def residual_ND(self) -> Tensor:
@@ -156,7 +187,7 @@ class Network:
         return found_P
 
     def gradient(self, kept_N: NDArray[np.bool_] | NDArray[np.int64], labels_N: Tensor | None = None) -> Tensor:
-        """Gradient of the mean loss over some pairs, with respect to the watched parameters.
+        """Gradient of the mean loss over some pairs, summed over answers, with respect to the watched parameters.
 
         Args:
             kept_N: Which pairs of the domain, or their places, which may repeat.
@@ -166,11 +197,11 @@ class Network:
             Shape (P,).
         """
         kept = torch.from_numpy(kept_N)
-        labels = self.labels_N if labels_N is None else labels_N
+        labels_NO = (self.labels_N if labels_N is None else labels_N).view(len(self.labels_N), -1)
         stacked = {name: value.unsqueeze(0) for name, value in self.parameters.items()}
         with torch.no_grad():
             inputs = self.architecture.encode(self.inputs_N2[kept][None])
-            _, gradients = self.architecture.loss_and_gradient(stacked, inputs, labels[kept][None, :, None], self.loss)
+            _, gradients = self.architecture.loss_and_gradient(stacked, inputs, labels_NO[kept][None], self.loss)
         return self.layout.join_rows(gradients)[0]
 
     def responses(self, vectors_KP: Tensor, readout: ReadoutName = "residual") -> Float:
