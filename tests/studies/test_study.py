@@ -12,6 +12,7 @@ from spectraledge import InputError, RunConfig, named_task
 from spectraledge.analyses.step import STEP_TABLES
 from spectraledge.claims.of_runs import second_largest
 from spectraledge.claims.questions import evaluate_runs
+from spectraledge.errors import DamageError
 from spectraledge.studies import (
     AnalysisConfig,
     RunResult,
@@ -57,6 +58,16 @@ def test_what_lacks_analyses_is_read_on_demand_and_stays_missing(finished: Path,
     assert len(early.table("spectrum"))
     assert early.table("modes").empty
     assert run in study.missing
+
+
+def test_a_table_that_changed_since_the_study_was_read_is_not_taken(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, folder := tmp_path / "study")
+    first, other, _ = load_study(folder).runs
+    path = folder / "runs" / first.run_id / "moves.parquet"
+    shutil.copy(folder / "runs" / other.run_id / "moves.parquet", path)
+    assert len(first.modes)
+    with pytest.raises(DamageError, match=r"moves\.parquet is not what step wrote"):
+        first.table("moves")
 
 
 def test_good_runs_are_reported_and_bad_ones_named(finished: Path) -> None:

@@ -1,12 +1,17 @@
 """The results of a study, read from its folder: what reports are made from."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
+from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import Stamp, misfits, read_stamp, read_tables
+from spectraledge.analyses.stored_tables import StoredTables
 from spectraledge.display import Displayed
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_sealed, read_table
@@ -178,7 +183,8 @@ def load_study(folder: Path, *, unfinished: bool = False) -> StudyResult:
             among the missing all the same.
 
     Returns:
-        The results; runs that failed, are damaged or are not finished are named, not hidden.
+        The results; runs that failed, are damaged or are not finished are named, not hidden. Their tables are read when
+        they are asked for (see `StoredTables`), which raises `DamageError` where one has changed since.
 
     Raises:
         InputError: if the folder is no study.
@@ -205,9 +211,13 @@ def load_study(folder: Path, *, unfinished: bool = False) -> StudyResult:
         measured = [name for name, stamp in progress.stamps.items() if stamp and not stamp.error]
         # A run of which nothing is to be measured still says when it generalised.
         if measured or not (progress.stamps or progress.error):
-            tables = {name: table for one in measured for name, table in read_tables(place, ANALYSES[one]).items()}
+            tables = {
+                table.name: partial(_one_table, place, ANALYSES[one], table.name)
+                for one in measured
+                for table in ANALYSES[one].tables
+            }
             if whole(place / PARTS_FILE).is_file():
-                tables[PARTS] = read_table(place / PARTS_FILE)
+                tables[PARTS] = partial(read_table, place / PARTS_FILE)
             manifest, part = Manifest.read(place), part_names(run.task)[-1]
             runs.append(
                 RunResult(
@@ -218,7 +228,11 @@ def load_study(folder: Path, *, unfinished: bool = False) -> StudyResult:
                     formula=formula_of(run.task),
                     after=task_of.get(run.start, "unknown") if run.start else "",
                     parameters=max((stamp.parameters for stamp in progress.stamps.values() if stamp), default=0),
-                    tables=tables,
+                    tables=StoredTables(tables),
                 )
             )
     return StudyResult(config, folder, tuple(runs), failed, tuple(missing), tuple(crashed), tuple(damaged))
+
+
+def _one_table(place: Path, analysis: Analysis, name: str) -> pd.DataFrame:
+    return read_tables(place, analysis, name)[name]
