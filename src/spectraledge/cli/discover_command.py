@@ -145,8 +145,8 @@ def _of_network(seen: PairValues, of: str, found: FunctionGroup) -> tuple[dict[s
     group, high = found.discovery.group.name, float(np.quantile(found.null_B, 0.95))
     columns = found.shares.basis.subspaces, found.shares.share_KS[0], found.shares.chance_S
     parts = sorted(zip(*(column[1:-1] for column in columns), strict=True), key=lambda part: -part[1])
-    own = grouping(seen.run.task, seen.run.task.structure).covering(seen.run.test_N)
-    known = None if own.separates else float(energy_share(seen.over_pairs()[None], own)[0])
+    own = grouping(seen.run.task, seen.run.task.structure)
+    known = energy_share(seen.over_pairs()[None], own.covering(seen.run.test_N))[0]
     result = {
         "group": group if found.is_found else None,
         "forming": group if found.is_forming else None,
@@ -170,7 +170,7 @@ def _of_network(seen: PairValues, of: str, found: FunctionGroup) -> tuple[dict[s
             "rows": found.discovery.labels.rows_M.tolist(),
             "columns": found.discovery.labels.columns_M.tolist(),
         },
-        "known_basis": {"name": own.name, "share": known},
+        "known_basis": {"name": own.name, "share": float(known)},
     }
     what = f"is of no group that can be told, nearest is {group}"
     if found.is_forming:
@@ -184,7 +184,7 @@ def _of_network(seen: PairValues, of: str, found: FunctionGroup) -> tuple[dict[s
     shown = {
         "its_other_names": result["also"],
         "share_in_the_group's_functions": found.share,
-        f"share_in_{own.name}": "not to be told of so few unseen pairs" if known is None else known,
+        f"share_in_{own.name}": float(known),
         "searches_that_found_the_same": f"{found.alike} of {FOLDS}",
         "representations": carried,
     }
