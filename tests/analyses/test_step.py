@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_mode_tables import naive_share
 
-from spectraledge import InputError
+from spectraledge import InputError, RunConfig
 from spectraledge.analyses.contrast_table import HEAD_NULLS, contrast_table
 from spectraledge.analyses.frequency_tables import agreement_table, frequency_table
 from spectraledge.analyses.probe_table import _features, probe_table
@@ -18,7 +18,8 @@ from spectraledge.modes import grouping_basis, key_frequencies
 from spectraledge.observed.observation import Observation, observe_run
 from spectraledge.observed.view import View
 from spectraledge.streams import numpy_generator
-from spectraledge.tasks import grouping, named_task
+from spectraledge.tasks import grouping, named_task, task_from_table
+from spectraledge.training import train_in_folder
 
 WINDOW, NULLS = 6, 8
 SETTINGS = AnalysisConfig()
@@ -246,3 +247,25 @@ def test_tables_can_be_left_out(run: Path) -> None:
         pd.testing.assert_frame_equal(found[name], whole_tables[name])
     with pytest.raises(InputError, match="unknown tables pictures: known are modes, waves"):
         analyze_step(run, AnalysisConfig(leave_out=("pictures",)))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [[[0, 1, 2], [1, 2, 0], [2, 0, 1]], [[0, 1, 2, 0, 1]], [[3] * 5] * 5],
+    ids=["three elements", "one row", "one answer"],
+)
+def test_bases_in_which_few_test_pairs_tell_nothing_have_no_rows_of_them(tmp_path: Path, table: object) -> None:
+    task = task_from_table(table)
+    model = {"kind": "mlp", "inputs": "embedded", "width": 4, "hidden": 4}
+    train_in_folder(tmp_path, RunConfig.for_task(task, model, steps=5, every=1, batch_size=4, seed=1), task)
+    found = analyze_step(tmp_path, AnalysisConfig(window=4, nulls=4))
+    modes, is_test = found["modes"], (pd.read_parquet(tmp_path / "domain.parquet")["split"] == "test").to_numpy()
+    tested = set()
+    for name in modes["basis"].unique():
+        groups = [q for q in grouping(task, name).groups_N[is_test].tolist() if q >= 0]
+        tested |= {name} if len(set(groups)) < len(groups) else set()
+    assert set(modes.loc[modes["method"] == "difference", "basis"]) == tested
+    assert set(modes.loc[modes["method"] == "jvp", "basis"]) == set(modes["basis"])
+    assert np.isfinite(modes["energy_share"]).all()
+    assert ("test" in set(found["contrasts"]["inputs"])) == (task.structure in tested)
+    assert len(set(np.ravel(table))) > 1 or (found["keys"]["p"] == 1).all()

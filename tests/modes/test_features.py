@@ -113,6 +113,17 @@ def test_a_parity_on_a_sample_lies_where_it_belongs():
     assert energies.argmax() == basis.indices("3,7")[0]
 
 
+def test_a_coarse_column_takes_nothing_from_the_columns_beside_it():
+    # Seconds since 1970 in single precision, of which a tenth of the variation is rounding.
+    rng = np.random.default_rng(5)
+    fine_NF = rng.normal(size=(200, 60))
+    seconds_N = 1.7e9 + rng.normal(size=200) * 2_000
+    basis = feature_basis("mine", {"both": np.column_stack([fine_NF, seconds_N]).astype(np.float32)})
+    assert basis.dimensions_S.tolist() == [1, 61, 138]
+    energies_KS = basis.energies(fine_NF.T[:, :, None] - fine_NF.mean(0)[:, None, None])
+    np.testing.assert_allclose(energies_KS[:, 1], np.square(fine_NF - fine_NF.mean(0)).sum(0), rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("features", "parts", "message"),
     [

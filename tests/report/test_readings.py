@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from report_support import GROKKED_STEP, drawn, in_lane, lanes, make_run, make_study
 
-from spectraledge.analyses.readings import band, pictures, white_noise_concentration
+from spectraledge.analyses.forming import own_functions
+from spectraledge.analyses.readings import _parts, band, pictures, white_noise_concentration
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.curves import eigenvalue_figure
 from spectraledge.report.document import Chart
@@ -18,6 +19,7 @@ from spectraledge.report.run_names import published_modes, titles
 from spectraledge.report.style import TINT
 from spectraledge.report.text import caution
 from spectraledge.report.words import hundredths, listing, percent, probability, ratio, spread, statistic
+from spectraledge.tasks import grouping, task_from_table
 
 
 def test_band_is_the_quantiles():
@@ -195,3 +197,15 @@ def test_the_caution_counts_runs_whose_edge_beats_shuffled_answers(tmp_path: Pat
     said = caution(make_study(tmp_path, *runs))
     assert said.endswith(f"than every gradient for shuffled answers does in {above} of the 2 runs that generalised.")
     assert caution(make_study(tmp_path, runs[2])) == ""
+
+
+def test_parts_of_a_task_some_of_whose_frequencies_hold_no_function_of_their_own():
+    # Of seven residues two are no answer, so that frequencies 1 and 2 hold every function of the answer.
+    own = grouping(task_from_table([[a * b % 5 for b in range(7)] for a in range(4)]), "output")
+    a, b = np.indices((4, 7)).reshape(2, -1)
+    forming = pd.DataFrame({"step": 0, "place_a": a, "place_b": b, "element": own.groups_N})
+    run = make_run("add").with_tables(own_functions=own_functions(own), forming=forming)
+    parts = _parts(run, ["frequency 1", "frequency 2", "frequency 3"])
+    assert parts is not None
+    assert parts.ends_S.tolist() == [2, 4, 4]
+    assert parts.functions_EK.shape == (7, 4)

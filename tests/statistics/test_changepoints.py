@@ -224,6 +224,7 @@ def test_a_line_has_no_change_of_slope(series):
         ([1, 2, 3, 5], {"kind": "slope"}, "a change of the slope needs a series of at least 5 points"),
         ([1, 2, 3, 5, 1], {"shortest": 3}, "needs a series of at least 6 points"),
         ([1, 2, 3, 5, 1], {"shortest": 1}, "at least 2 points on either side, got shortest=1"),
+        ([1, 2, 3, 5, 1], {"resamples": 0}, "need at least one resample, got 0"),
         ([1, 2, math.nan, 5, 1], {}, "needs finite numbers"),
         ([1, 2, 3, 5, 1], {"block": 3}, r"block must be in \[1, 2\] for 5 points, got 3"),
         ([1, 2, 3, 5, 1], {"level": 1.0}, "strictly between 0 and 1, got 1.0"),

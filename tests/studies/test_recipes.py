@@ -12,6 +12,7 @@ from spectraledge.studies.recipes import first_seeds
 MINE = """
 from spectraledge import RunConfig, named_task
 from spectraledge.studies import AnalysisConfig, StudyConfig
+from spectraledge.tasks import task_from_table
 
 def mine(*, seeds, budget):
     task = named_task("maximum", modulus=5)
@@ -24,6 +25,16 @@ def fails(*, seeds, budget):
 
 def nothing(*, seeds, budget):
     return None
+
+def idle(*, seeds, budget):
+    return StudyConfig(name="idle", runs=())
+
+def of_table(*, seeds, budget, name="add"):
+    task = task_from_table([[max(a, b) for a in range(5)] for b in range(5)], name=name)
+    return StudyConfig(name="mine", runs=(RunConfig.for_task(task, seed=1),))
+
+def of_function(*, seeds, budget):
+    return of_table(seeds=seeds, budget=budget, name="largest")
 """
 
 
@@ -52,6 +63,9 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
     [
         ("{file}:fails", "my_study.py:fails' failed: ZeroDivisionError: no; it is called with seeds="),
         ("{file}:nothing", "must return a StudyConfig, got NoneType"),
+        ("{file}:idle", "my_study.py:idle' makes no run for seeds 42"),
+        ("{file}:of_table", "has a run on a table or function of its own, 'add', and a study makes tasks by"),
+        ("{file}:of_function", "has a run on a table or function of its own, 'largest', and a study makes tasks by"),
         ("{file}:absent", "has no function 'absent'"),
         ("elsewhere.py:mine", "no Python file at elsewhere.py"),
         (

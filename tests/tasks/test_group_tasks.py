@@ -7,12 +7,15 @@ from spectraledge.algebra import check_group, discover, is_latin, named_group
 from spectraledge.errors import InputError
 from spectraledge.tasks import (
     any_task,
+    controlled_structure,
     default_groupings,
     formula_of,
     grouping,
     named_task,
+    permuted_task,
     structure_of,
     task_from_source,
+    task_from_table,
     why_not,
 )
 from spectraledge.tasks.groupings import basis_formula, grouping_rule, task_title
@@ -158,3 +161,12 @@ def test_what_names_no_task_is_refused(source, message):
 def test_small_squares_are_all_groups_and_refused():
     with pytest.raises(InputError, match="have a modulus of 5 or more, got 4"):
         task_from_source("latin:0", modulus=4)
+
+
+def test_the_control_of_a_table_that_is_called_like_a_group_is_not_of_that_group():
+    group = named_group("S3").table_MM
+    turned = (group + 1) % 6
+    assert controlled_structure(permuted_task(task_from_table(group, name="S3"))) == "group:S3"
+    assert controlled_structure(permuted_task(task_from_table(turned, name="S3"))) == "output"
+    assert controlled_structure(permuted_task(task_from_table([[0, 1], [1, 0]], name="S4"))) == "output"
+    assert controlled_structure(permuted_task(named_task("add", modulus=6))) == "sum"

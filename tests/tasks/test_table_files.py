@@ -191,3 +191,22 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="not a readable table"):
         read_table_file(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("square", [False, True])
+@pytest.mark.parametrize("head", ["", "a,b,answer\n", "0,1,2\n"])
+def test_a_list_of_pairs_with_their_answers_is_no_table(tmp_path, head, square):
+    path = tmp_path / "list.csv"
+    path.write_text(head + "".join(f"{a},{b},{(a + b) % 5}\n" for a in range(1, 5) for b in range(5)))
+    with pytest.raises(InputError, match="lists pairs with their answers, three in a row: give a table"):
+        read_table_file(path, square=square)
+    np.save(tmp_path / "list.npy", [(a, b, a * b % 7) for b in range(7) for a in range(7)])
+    with pytest.raises(InputError, match="lists pairs with their answers"):
+        read_table_file(tmp_path / "list.npy")
+
+
+def test_tables_of_three_columns_are_read(tmp_path):
+    path = tmp_path / "table.csv"
+    for table in ([[a * b % 11 for b in range(3)] for a in range(11)], [[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]]):
+        path.write_text("\n".join(",".join(map(str, row)) for row in table))
+        assert read_table_file(path).numbered().shape == (len(table), 3)

@@ -28,7 +28,8 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         settings: How the run is analysed.
 
     Returns:
-        See `CONTRASTS`; of the read-outs those that the network has.
+        See `CONTRASTS`; of the read-outs those that the network has, of the halves those of which not every pair is a
+        group of its own.
     """
     own, architecture = seen.bases[seen.own], seen.network.architecture
     rows: list[tuple[object, ...]] = []
@@ -49,6 +50,8 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
             later_ND = response_ND if readout == seen.readout else seen.network.later(response_ND, vector_1P, readout)
             add((readout, -1, -1, "all"), (kind, number), later_ND, _share(later_ND, own))
         for inputs, (kept_N, group) in halves.items():
+            if group.separates:
+                continue
             half_ND = response_ND[kept_N]
             add((seen.readout, -1, -1, inputs), (kind, number), half_ND, float(energy_share(half_ND[None], group)[0]))
     has_heads = isinstance(architecture, HasAttention)

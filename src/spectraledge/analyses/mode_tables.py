@@ -27,7 +27,9 @@ def mode_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         places = seen.directions.places(*DIFFERENCE_KINDS)
         moved_KND = seen.network.differences(seen.directions.vectors_KP[places], seen.run.test_N)
         for group in seen.groupings.values():
-            half = group.restricted(seen.run.test_N)
+            # Where no two test pairs are in one group, nothing can be said of them.
+            if (half := group.restricted(seen.run.test_N)).separates:
+                continue
             share_K = energy_share(moved_KND, half)
             rows.append(_rows(field(moved_KND), share_K, half, [labels[row] for row in places], "difference"))
     table = pd.concat(rows, ignore_index=True)

@@ -120,7 +120,8 @@ def probe_responses(
 def _features(task: Task) -> tuple[NDArray[np.bool_], dict[str, Float]]:
     """The pairs that all groupings cover, and features by name at those, all of unit mean square."""
     groups = {features: grouping(task, name) for features, name in FEATURES.items() if not why_not(task, name)}
-    kept_N = np.all([group.groups_N >= 0 for group in groups.values()], axis=0)
+    covered = [group.groups_N >= 0 for group in groups.values()]
+    kept_N = np.all([np.ones(len(task), dtype=bool), *covered], axis=0)
     waves = {features: _waves(group)[kept_N] for features, group in groups.items()}
     if len(waves) < len(FEATURES):
         return kept_N, waves

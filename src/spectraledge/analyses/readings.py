@@ -175,8 +175,9 @@ def _parts(run: RunResult, labels: Sequence[str]) -> Parts | None:
     first = forming[forming["step"] == forming["step"].iloc[0]]
     elements_MM = np.full((_side(first),) * 2, -1)
     elements_MM[first["place_a"], first["place_b"]] = first["element"]
-    of_label = functions.pivot(index=["subspace", "column"], columns="element", values="value")
-    held = [of_label.loc[[label]].to_numpy() for label in labels]
+    of_column = functions.pivot(index=["subspace", "column"], columns="element", values="value")
+    # A subspace whose functions those before it already hold has none of its own.
+    held = [of_column[of_column.index.get_level_values("subspace") == label].to_numpy() for label in labels]
     return Parts(elements_MM, np.concatenate(held).T, np.cumsum([len(rows) for rows in held]))
 
 

@@ -48,12 +48,12 @@ def feature_basis(name: str, features: Mapping[str, ArrayLike | Tensor], *, part
     functions_NR = np.zeros((size, min(size, 1 + sum(values.shape[1] for values, _ in columns.values()))))
     functions_NR[:, 0] = 1 / np.sqrt(size)
     subspace_R = [0]
-    for place, (raw_NF, least) in enumerate(columns.values(), start=1):
+    for place, (raw_NF, rounding) in enumerate(columns.values(), start=1):
         before_NR = functions_NR[:, : len(subspace_R)]
         new_NF = raw_NF - before_NR @ (before_NR.T @ raw_NF)
         new_NF -= before_NR @ (before_NR.T @ new_NF)  # Once leaves rounding over what remains; twice is enough.
         left_NF, lengths_F, _ = np.linalg.svd(new_NF, full_matrices=False)
-        kept_NF = left_NF[:, lengths_F > least * np.linalg.norm(raw_NF)]
+        kept_NF = left_NF[:, lengths_F > max(rounding, VANISHES * np.linalg.norm(raw_NF))]
         functions_NR[:, len(subspace_R) : len(subspace_R) + kept_NF.shape[1]] = kept_NF
         subspace_R += [place] * kept_NF.shape[1]
     dimensions_S = np.bincount(subspace_R, minlength=len(features) + 2)
@@ -82,9 +82,9 @@ def _array(values: ArrayLike | Tensor) -> NDArray[np.generic]:
 
 
 def _functions(name: str, key: str, values: NDArray[np.generic]) -> tuple[Float, float]:
-    """Columns that span what a set stands for, shape (N, F), and what part of their length may be rounding."""
+    """Columns that span what a set stands for, shape (N, F), and how long what is rounding in them may be."""
     if values.dtype.kind in "biuU" and values.ndim == 1:
-        return (values[:, None] == np.unique(values)).astype(np.float64), VANISHES
+        return (values[:, None] == np.unique(values)).astype(np.float64), 0.0
     if values.dtype.kind != "f" or values.ndim not in (1, 2) or not np.isfinite(values).all():
         raise InputError(
             f"set {key!r} of basis {name!r} must be labels, integers or strings (N,), or finite features, floats "
@@ -97,7 +97,7 @@ def _functions(name: str, key: str, values: NDArray[np.generic]) -> tuple[Float,
     lengths_F = np.linalg.norm(centred_NF, axis=0)
     rounding_F = np.finfo(values.dtype.name).eps * np.linalg.norm(features_NF, axis=0)
     varies_F = lengths_F > 4 * rounding_F
-    rounding = (rounding_F[varies_F] / lengths_F[varies_F]).max(initial=VANISHES)
+    rounding = np.linalg.norm(rounding_F[varies_F] / lengths_F[varies_F])
     return centred_NF[:, varies_F] / lengths_F[varies_F], float(rounding)
 
 

@@ -152,7 +152,7 @@ def key_frequencies(
     for start in range(0, permutations, _TOGETHER):
         orders = [generator.permutation(basis.size) for _ in range(start, min(start + _TOGETHER, permutations))]
         held_BRX = basis.coefficients_GR.T @ basis.dealt_sums(beside_nX, np.stack(orders))
-        energy_BRK = np.square(held_BRX).reshape(*held_BRX.shape[:2], len(response_KND), -1).sum(3)
+        energy_BRK = np.square(held_BRX).reshape(*held_BRX.shape[:2], *response_KND.shape[::2]).sum(3)
         largest_BK1 = (inner_FR @ energy_BRK).max(1)[:, :, None]
         # A tie up to rounding counts against the finding.
         exceeded_KF += (largest_BK1 >= least_KF * (1 - 1e-12)).sum(0)

@@ -80,6 +80,8 @@ def change_point(
     Cost: O(T·resamples) time and memory.
     """
     series = _checked(series_T, kind, shortest, block, level)
+    if resamples < 1:
+        raise InputError(f"a p-value and an interval need at least one resample, got {resamples}")
     residual = _without_fit(series, kind)
     rounding = (4 * len(series) * np.finfo(np.float64).eps) ** 2 * np.square(series).sum()
     if np.square(residual).sum() <= rounding:

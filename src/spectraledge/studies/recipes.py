@@ -15,7 +15,7 @@ from spectraledge.studies.landscape import landscape
 from spectraledge.studies.networks import networks
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
-from spectraledge.tasks import named_task
+from spectraledge.tasks import any_task, named_task
 from spectraledge.training import RunConfig
 from spectraledge.training.config import Engine
 
@@ -195,8 +195,8 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "match
         The study's configuration.
 
     Raises:
-        InputError: if the name is unknown, the study has no such budget, or the function fails or returns something
-            else.
+        InputError: if the name is unknown, the study has no such budget, or the function fails, returns something
+            else, or makes no run or one on a table of its own.
     """
     path, _, function = name.rpartition(":")
     if not path.endswith(".py"):
@@ -214,4 +214,21 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "match
         ) from error
     if not isinstance(made, StudyConfig):
         raise InputError(f"recipe {name!r} must return a StudyConfig, got {type(made).__name__}")
+    if not made.runs:
+        raise InputError(f"recipe {name!r} makes no run for seeds {', '.join(map(str, seeds))}: give its study some")
+    for run in made.runs:
+        if not _is_named(run):
+            raise InputError(
+                f"recipe {name!r} has a run on a table or function of its own, {run.task!r}, and a study makes tasks "
+                "by their names: train it with `spectraledge train`, and `spectraledge report` reads such runs side by "
+                "side"
+            )
     return made
+
+
+def _is_named(run: RunConfig) -> bool:
+    """Whether the name of a run's task makes that task."""
+    try:
+        return any_task(run.task, modulus=run.model.tokens).digest == run.task_digest
+    except InputError:
+        return False

@@ -143,7 +143,12 @@ def structure_of(name: str) -> str:
 
 def controlled_structure(task: Task) -> str:
     """The own grouping of a task; of one whose answers are permuted, that of the task that it is the control of."""
-    return structure_of(task.name.removesuffix(PERMUTED)) if task.name.endswith(PERMUTED) else task.structure
+    # A table of one's own may have any name, and of what it is the control is then not known.
+    try:
+        named = task.name.endswith(PERMUTED) and _single(task.name, task.modulus).digest == task.digest
+    except InputError:
+        named = False
+    return structure_of(task.name.removesuffix(PERMUTED)) if named else task.structure
 
 
 def _formula(name: str) -> str:

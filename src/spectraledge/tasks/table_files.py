@@ -19,6 +19,9 @@ Cell = int | float | str | None
 DELIMITERS = (";", "\t", ",")
 """A file's is the first that occurs in it, since names such as (1,2) hold commas."""
 
+_LIST = 9
+"""Rows from which three columns that begin with every pair of a grid are no table by chance (our choice)."""
+
 
 @dataclass(frozen=True, eq=False)
 class TableFile:
@@ -93,6 +96,11 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
             f"{path} is not a readable table of numbers or names (row 1 has {lengths[0]} cells, row {odd + 1} has "
             f"{lengths[odd]})"
         )
+    if _lists_pairs(rows):
+        raise InputError(
+            f"{path} lists pairs with their answers, three in a row: give a table, with a row for each a and a column "
+            "for each b"
+        )
     if square:
         rows = _without_empty_edges(rows)
     first_row, first_column = _named_edges(rows, square=square, labels=labels)
@@ -154,6 +162,16 @@ def _without_empty_edges(rows: list[list[Cell]]) -> list[list[Cell]]:
     while len(rows[0]) > len(rows) and not any(row[-1] is not None for row in rows):
         rows = [row[:-1] for row in rows]
     return rows
+
+
+def _lists_pairs(rows: list[list[Cell]]) -> bool:
+    """Whether the first two of three columns hold every pair of a grid once, below a row of names or not."""
+    for body in (rows, rows[1:]) if len(rows[0]) == 3 else ():
+        first, second = ({row[place] for row in body} for place in (0, 1))
+        is_grid = len({(a, b) for a, b, _ in body}) == len(body) == len(first) * len(second)
+        if is_grid and len(body) >= _LIST and min(len(first), len(second)) > 1:
+            return True
+    return False
 
 
 def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -> tuple[bool, bool]:
