@@ -16,7 +16,7 @@ from measuring import Row, gemm_rate, in_turn, row, seconds
 from spectraledge import RunConfig, Trainer, named_task
 from spectraledge.tasks import task_from_source
 from spectraledge.training import Member, RunFolder, Stack
-from spectraledge.training.run_folder import WRITERS
+from spectraledge.training.in_folders import WRITERS
 
 STEP_FLOP = 1.05e9
 """Multiply-adds times two of one training step (97 residues, batch 512), nothing computed twice; see README.md."""
