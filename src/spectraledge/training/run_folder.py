@@ -18,11 +18,11 @@ from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
 from spectraledge.training.loop import GROKKED
+from spectraledge.training.member import Member, Moment, NonFiniteLossError
 from spectraledge.training.metrics_tables import MetricsTables, read_evaluations
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.recorded_task import label_column
 from spectraledge.training.saved_state import EVALUATIONS, State, read_state, state_path, write_state
-from spectraledge.training.stack import Member, Moment, NonFiniteLossError
 from spectraledge.trajectory import (
     GramRecorder,
     Manifest,
