@@ -1,7 +1,7 @@
 """One run of a stack: what tells it from the others, and what is kept of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -18,8 +18,12 @@ from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.rows import Rows
 from spectraledge.training.saved_state import State
 from spectraledge.training.step_rules import MEMORY, MOVES, Flat
+from spectraledge.trajectory import Layout
 
 _INTERVENTIONS = "interventions/"
+
+_KEPT = ("weights", *MEMORY)
+"""Rows that the rest of a run depends on."""
 
 
 class NonFiniteLossError(InputError):
@@ -28,19 +32,30 @@ class NonFiniteLossError(InputError):
 
 @dataclass(frozen=True)
 class Moment:
-    """A run at a step, on the CPU and in memory of its own: it stays as it is while training goes on.
+    """A run at a step, on the CPU.
 
     Attributes:
         step: Optimiser steps taken.
-        weights: The parameters by name.
-        moves: What moved them in the last `advance`, as `Member.moves`; none before the first.
+        rows: Its row of each kind, shape (P,).
+        layout: How parameters lie in a row.
+        moved: Whether there was an `advance` before.
         state: All that the rest of the run depends on.
     """
 
     step: int
-    weights: dict[str, Tensor]
-    moves: dict[str, dict[str, Tensor]]
+    rows: Flat
+    layout: Layout
+    moved: bool
     state: State
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the parameters by name: views."""
+        return self.layout.split(self.rows.weights)
+
+    def moves(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """Return what moved some parameters in the last `advance` by "kind/name" (kinds as in `Flat`): views."""
+        parts = ((kind, self.layout.take(getattr(self.rows, kind), names)) for kind in MOVES)
+        return {f"{kind}/{name}": part for kind, of_kind in parts for name, part in of_kind.items()}
 
 
 class Member:
@@ -106,17 +121,22 @@ class Member:
         self._rows, self._place = rows, place
 
     @property
+    def layout(self) -> Layout:
+        """How parameters lie in its row."""
+        return self._rows.layout
+
+    @property
     def device(self) -> torch.device:
         """Where it trains."""
         return self._rows.flat.weights.device
 
     def weights(self) -> dict[str, Tensor]:
         """Return the parameters by name: views that change as training goes on."""
-        return self._rows.layout.split(self._rows.flat.weights[self._place])
+        return self.layout.split(self._rows.flat.weights[self._place])
 
     def moves(self) -> dict[str, dict[str, Tensor]]:
         """Return what moved the weights in the last `advance`, by kind (see `Flat`) and parameter name: views."""
-        return {kind: self._rows.layout.split(getattr(self._rows.flat, kind)[self._place]) for kind in MOVES}
+        return {kind: self.layout.split(getattr(self._rows.flat, kind)[self._place]) for kind in MOVES}
 
     def evaluation(self, answers: tuple[NDArray[np.floating], NDArray[np.bool_]], weight_norm: float) -> Evaluation:
         """Return how well it answers now, from the loss of every answer and whether it is right, (N, O) each."""
@@ -133,7 +153,7 @@ class Member:
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Return all that the rest of the run depends on, as tensors and text; `moves` is not part of it."""
         flat = self._rows.flat
-        tensors = {name: getattr(flat, name)[self._place] for name in ("weights", *MEMORY)}
+        tensors = {name: getattr(flat, name)[self._place] for name in _KEPT}
         text = {
             "step": str(self.step),
             "gradient_norm": repr(self.gradient_norm),
@@ -146,16 +166,26 @@ class Member:
             tensors |= {f"{_INTERVENTIONS}{name}": tensor for name, tensor in own.items()}
         return tensors, text
 
-    def moment(self) -> Moment:
-        """Return the run as it is now, by one copy for all runs of its stack (see `Rows.at_rest`)."""
-        rest, split = self._rows.at_rest(), self._rows.layout.split
-        rows = {field.name: getattr(rest, field.name)[self._place] for field in fields(Flat)}
-        tensors, text = self.state()
-        own = {name: rows[name] if name in rows else tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
-        moves = {kind: split(rows[kind]) for kind in MOVES} if self.recent_losses else {}
-        return Moment(self.step, split(rows["weights"]), moves, State(own, text))
+    def moment(self, *, lasting: bool) -> Moment:
+        """Return the run as it is now.
 
-    def restore(self, tensors: dict[str, Tensor], text: dict[str, str]) -> None:
+        Args:
+            lasting: Whether it is to stay as it is while training goes on, by one copy for all runs of its stack (see
+                `Rows.at_rest`); on a CPU its rows are views otherwise.
+
+        Returns:
+            The run as it is now.
+        """
+        flat = self._rows.at_rest() if lasting or self.device.type != "cpu" else self._rows.flat
+        rows = Flat(*(getattr(flat, field.name)[self._place] for field in fields(Flat)))
+        tensors, text = self.state()
+        own = {
+            name: getattr(rows, name) if name in _KEPT else tensor.to("cpu", copy=lasting)
+            for name, tensor in tensors.items()
+        }
+        return Moment(self.step, rows, self.layout, bool(self.recent_losses), State(own, text))
+
+    def restore(self, tensors: Mapping[str, Tensor], text: Mapping[str, str]) -> None:
         """Go to a saved state; what follows is bit for bit what would have followed."""
         self._rows.move_on()
         own = {}
