@@ -3,6 +3,7 @@
 import multiprocessing
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from measuring import Row, gemm_rate, in_turn, row, seconds
 from spectraledge import RunConfig, Trainer, named_task
 from spectraledge.tasks import task_from_source
 from spectraledge.training import Member, RunFolder, Stack
-from spectraledge.training.run_folder import WRITERS
+from spectraledge.training.in_folders import WRITERS
 
 STEP_FLOP = 1.05e9
 """Multiply-adds times two of one training step (97 residues, batch 512), nothing computed twice; see README.md."""
@@ -113,9 +114,26 @@ def recording(make: Callable[[], Stack], what: str, every: int = 100, intervals:
     with recorded(make(), every, intervals) as with_recording:
         without()
         with_recording()
-        before, after, ratio = in_turn(without, with_recording, repeats)
-    per_snapshot = {"milliseconds_per_run_and_snapshot": 1e3 * (after - before) / (len(bare) * intervals)}
+        spent: list[float] = []
+        before, after, ratio = in_turn(_processor(without, spent), _processor(with_recording, spent), repeats)
+    count = len(bare) * intervals
+    processor = statistics.median(b - a for a, b in zip(spent[::2], spent[1::2], strict=True))
+    per_snapshot = {
+        "milliseconds_per_run_and_snapshot": 1e3 * (after - before) / count,
+        "processor_milliseconds_per_run_and_snapshot": 1e3 * processor / count,
+    }
     return row(f"recording of {what} every {every} steps", before, after, ratio, before, "no recording", **per_snapshot)
+
+
+def _processor(work: Callable[[], None], spent: list[float]) -> Callable[[], None]:
+    """Give the same work, which notes the processor-seconds of all its threads."""
+
+    def counted() -> None:
+        began = time.process_time()
+        work()
+        spent.append(time.process_time() - began)
+
+    return counted
 
 
 def one_large_run() -> Stack:

@@ -71,22 +71,47 @@ def replacing(path: Path) -> Iterator[Path]:
         The temporary path to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with _in_place_of(path) as temporary:
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """Yield a temporary path next to `path`, which takes its name on success and else is removed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_pieces(path: Path, pieces: Sequence[bytes | memoryview]) -> None:
+    """Write `pieces`, one after another, to `path` atomically; its parent folders are made."""
+    with _in_place_of(path) as temporary:
+        try:
+            file = temporary.open("wb")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = temporary.open("wb")
+        with file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def write_bytes(path: Path, *pieces: bytes | memoryview) -> Fingerprint:
     """Write `pieces`, one after another, to `path` atomically, and return its fingerprint."""
-    size, crc = 0, 0
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        for piece in pieces:
-            size, crc = size + file.write(piece), zlib.crc32(piece, crc)
+    size, crc = sum(map(len, pieces)), 0
+    if size <= _PIECE:
+        # A call for each of many small ones takes longer than copying them.
+        pieces = (b"".join(pieces),)
+    write_pieces(path, pieces)
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
     return Fingerprint(size, crc)
 
 

@@ -184,6 +184,11 @@ def test_what_cannot_be_measured_is_refused(copied: Path) -> None:
         declines(copied, AnalysisConfig())
     with pytest.raises(InputError, match=r"a window must be in \[3, 20\] for g_23 .*, got 2"):
         declines(copied, AnalysisConfig(window=2))
+    manifest = Manifest.read(copied)
+    manifest.model_copy(update={"status": "running", "step": 220}).write(copied)
+    with pytest.raises(InputError, match=r"not finished: .* up to step 200, its snapshots up to 220; train it to its"):
+        declines(copied, SETTINGS)
+    manifest.write(copied)
     (copied / "gram.parquet").unlink()
     with pytest.raises(InputError, match=r"no gram\.parquet in"):
         declines(copied, SETTINGS)

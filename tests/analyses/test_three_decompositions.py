@@ -109,6 +109,7 @@ def rerecorded(source: Path, folder: Path) -> Path:
     recorder = GramRecorder(folder, run.config.watched)
     for snapshot in run.series.snapshots:
         recorder.append(snapshot.step, read_snapshot(snapshot.path))
+    recorder.write()
     return folder
 
 

@@ -10,7 +10,7 @@ from test_resume import assert_same_run
 from spectraledge.errors import InputError
 from spectraledge.training import Intervention, RunConfig, Stack, Trainer, train_in_folder
 from spectraledge.training.intervening import Intervening
-from spectraledge.training.stack import Member
+from spectraledge.training.member import Member
 from spectraledge.trajectory import Manifest, write_tensors
 
 WINDOW, STEPS = 4, 14
@@ -228,9 +228,7 @@ def test_each_run_of_a_stack_has_its_own(trainer, small_task):
     stack.advance(4)
     for one, member in zip(alone[1:], members[1:], strict=True):
         one.advance(12)
-        torch.testing.assert_close(
-            member._stack.flat.weights[member._place], one.stack.flat.weights[0], rtol=0, atol=1e-6
-        )
+        torch.testing.assert_close(member.weights(), one.weights(), rtol=0, atol=1e-6)
 
 
 def test_a_diverged_run_is_a_failed_run(trainer):

@@ -18,7 +18,7 @@ from safetensors.torch import save
 
 from spectraledge.files import fingerprint, write_sealed
 from spectraledge.spectrum import BandedGram
-from spectraledge.training import InMemory, Member, RunFolder, Stack, train_in_folders, train_together
+from spectraledge.training import InMemory, Member, RunFolder, Stack, run_folder, train_in_folders, train_together
 from spectraledge.trajectory import (
     Manifest,
     find_snapshots,
@@ -158,7 +158,8 @@ def test_what_is_written_is_the_run_as_it_was_however_late(runs, count):
     assert_same(late, at_once)
 
 
-def test_files_of_a_run_come_in_order_and_one_at_a_time_whatever_thread_is_slow(runs, monkeypatch):
+@pytest.mark.parametrize(("most", "share", "due"), [(32, 1 / 16, False), (1, 1 / 16, True), (1, 2, False)])
+def test_files_of_a_run_come_in_order_and_one_at_a_time_whatever_thread_is_slow(runs, monkeypatch, most, share, due):
     rename, rng, writing, seen = Path.replace, random.Random(0), set(), {}
 
     def replace(path, target):
@@ -173,18 +174,21 @@ def test_files_of_a_run_come_in_order_and_one_at_a_time_whatever_thread_is_slow(
 
     made, threads = runs("run", steps=40), set()
     monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(run_folder, "_MOST_UNLISTED", most)
+    monkeypatch.setattr(run_folder, "_SHARE_UNLISTED", share)
     train_in_folders(made)
-    last = ["metrics.parquet", "files.json", "run.json", "resume.safetensors"]
     step = "step_{:08d}.safetensors".format
-    expected = ["run.json", "domain.parquet", f"snapshots/{step(0)}", *last]
+    expected = ["run.json", "domain.parquet", f"snapshots/{step(0)}", "metrics.parquet", "files.json"]
+    expected += ["run.json", "resume.safetensors"]
     for taken in (20, 40):
-        expected += [f"snapshots/{step(taken)}", f"moves/{step(taken)}", "gram.parquet", *last]
-    expected += ["run.json"]
+        each = [f"snapshots/{step(taken)}", f"moves/{step(taken)}", "metrics.parquet"]
+        expected += [*each, *["gram.parquet", "files.json"] * due, "run.json", "resume.safetensors"]
+    expected += ["gram.parquet", "files.json", "run.json"]
     assert seen == {folder: expected for folder, _, _ in made}
     assert len(threads) > 2
 
 
-@pytest.mark.parametrize("fatal", [1, 8, 20, 33, 45, 60, 66])
+@pytest.mark.parametrize("fatal", [1, 8, 20, 33, 45, 55, 60])
 def test_a_stack_killed_at_any_write_goes_on(runs, monkeypatch, fatal):
     whole, killed = runs("whole", steps=40), runs("killed", steps=40)
     train_in_folders(whole)

@@ -1,7 +1,9 @@
 """A run killed at any moment goes on as if it had not been, bit for bit."""
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,11 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 import kills
-from spectraledge.errors import InputError
-from spectraledge.training import train_in_folder
-from spectraledge.trajectory import Manifest, find_snapshots
+from spectraledge.errors import DamageError, InputError
+from spectraledge.training import Trainer, run_folder, train_in_folder
+from spectraledge.training.saved_state import State, read_state, write_state
+from spectraledge.trajectory import Inventory, Manifest, find_snapshots, read_snapshot, snapshot_path
+from spectraledge.trajectory.inventory import damages
 
 SCRIPT = """
 import sys, time
@@ -102,13 +107,17 @@ def test_a_run_stopped_after_every_interval_goes_on(tmp_path, small_config, smal
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, monkeypatch, moment):
+@pytest.mark.parametrize(("most", "due"), [(1, 2), (32, 0)])
+def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, monkeypatch, moment, most, due):
     config = small_config(steps=4, every=2)
     train_in_folder(tmp_path / "whole", config, small_task)
+    monkeypatch.setattr(run_folder, "_MOST_UNLISTED", most)
     rename, remove = Path.replace, Path.unlink
-    # At the start the manifest and the domain; the snapshot, metrics, list of files, manifest and state at each of
-    # three steps, moves and Gram at two of them; the manifest once more.
-    for fatal in range(1, 2 + 3 * 5 + 2 * 2 + 1 + 1):
+    # At the start the manifest and the domain; the snapshot, metrics, manifest and state at each of three steps, moves
+    # at two of them, the list of files at the first; it and the Gram where they are due, and at the end; the manifest
+    # once more.
+    last = 2 + 3 * 4 + 2 + 1 + 2 * due + 2 + 1
+    for fatal in range(1, last + 1):
         folder, writes = tmp_path / f"{moment}-{fatal}", []
 
         def replace(path, target, *, fatal=fatal, writes=writes):
@@ -126,6 +135,7 @@ def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, m
             train_in_folder(folder, config, small_task)
         monkeypatch.setattr(Path, "replace", rename)
         monkeypatch.setattr(Path, "unlink", remove)
+        assert len(writes) == fatal
         train_in_folder(folder, config, small_task)
         assert_same_run(folder, tmp_path / "whole")
 
@@ -172,6 +182,58 @@ def test_a_broken_resume_state_says_so(tmp_path, small_config, small_task):
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(InputError, match=r"resume\.safetensors is truncated or is not a safetensors file"):
         train_in_folder(tmp_path, config, small_task)
+
+
+def stopped(folder, config, task, step):
+    def stop(progress):
+        if progress.evaluation.step == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        train_in_folder(folder, config, task, on_progress=stop)
+
+
+def test_what_was_written_since_the_list_of_files_is_checked(tmp_path, small_config, small_task):
+    config = small_config(steps=80)
+    train_in_folder(tmp_path / "whole", config, small_task)
+    stopped(tmp_path / "run", config, small_task, 60)
+    assert len(json.loads((tmp_path / "run" / "files.json").read_text())["files"]) == 3
+    listed = [*(tmp_path / "run").glob("*.parquet"), *(tmp_path / "run").glob("*/step_*")]
+    assert len(listed) == 2 + 4 + 3
+    assert {tmp_path / "run" / name for name in Inventory.read(tmp_path / "run").files} == set(listed)
+    for path in listed[2:]:
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert [path.name in fault for fault in damages(tmp_path / "run")] == [True]
+        with pytest.raises(DamageError, match=rf"{path.name} is not what was written"):
+            read_snapshot(path)
+        if path.parent.name == "snapshots":
+            with pytest.raises(DamageError, match=rf"{path.name} is not what was written"):
+                train_in_folder(tmp_path / "run", config, small_task)
+        path.write_bytes(content)
+    train_in_folder(tmp_path / "run", config, small_task)
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_state_has_its_weights_from_the_snapshot_and_those_of_earlier_versions_their_own(
+    tmp_path, small_config, small_task
+):
+    config = small_config(steps=80)
+    train_in_folder(tmp_path / "whole", config, small_task)
+    stopped(tmp_path / "run", config, small_task, 40)
+    earlier = Path(shutil.copytree(tmp_path / "run", tmp_path / "earlier"))
+    place, run = earlier / "resume.safetensors", Trainer(config, small_task)
+    state = read_state(place, lambda step: run.layout.join(read_snapshot(snapshot_path(earlier, step))))
+    with safe_open(place, "pt") as file:
+        assert set(file.keys()) == {"first", "second"}
+    with pytest.raises(DamageError, match="is not what was written"):
+        read_state(place, lambda _: run.layout.join(read_snapshot(snapshot_path(earlier, 20))))
+    # They listed every file at every interval.
+    Inventory.read(earlier).write()
+    write_state(place, State(state.tensors, {name: text for name, text in state.text.items() if name != "unlisted"}))
+    for folder in (tmp_path / "run", earlier):
+        train_in_folder(folder, config, small_task)
+        assert_same_run(folder, tmp_path / "whole")
 
 
 def test_runs_killed_at_random_moments_end_in_the_same_files(tmp_path):

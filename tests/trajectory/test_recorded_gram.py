@@ -16,6 +16,7 @@ def record(folder, steps, recorder):
     for step in steps:
         write_tensors(snapshot_path(folder, step), weights(step))
         recorder.append(step, weights(step))
+    recorder.write()
 
 
 @pytest.mark.parametrize("stopped", [10, 20, 40, 90])

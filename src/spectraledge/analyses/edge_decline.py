@@ -92,9 +92,17 @@ def recorded_gram(folder: Path, window: int) -> RecordedGram:
         The Gram.
 
     Raises:
-        InputError: if there is none, the run is too short, the window has no g_23, or fewer inner products were kept.
+        InputError: if there is none, it is behind the snapshots of an unfinished run, the run is too short, the window
+            has no g_23, or fewer inner products were kept.
     """
     recorded = RecordedGram.read(folder)
+    known = Manifest.read(folder) if Manifest.present(folder) else None
+    last = recorded.steps[-1] if recorded else 0
+    if known and known.status == "running" and last < known.step:
+        raise InputError(
+            f"{folder} is not finished: its inner products are written up to step {last}, its snapshots up to "
+            f"{known.step}; train it to its end"
+        )
     if recorded is None:
         raise InputError(f"no gram.parquet in {folder}: it is written while a run is recorded; train it again")
     check_window(window, len(recorded.steps) + 1)

@@ -6,9 +6,10 @@ from spectraledge.training.in_folders import train_in_folder, train_in_folders
 from spectraledge.training.intervening import Intervening
 from spectraledge.training.intervention import Intervention
 from spectraledge.training.loop import InMemory, Progress, Recorder, train, train_together
+from spectraledge.training.member import Member, NonFiniteLossError
 from spectraledge.training.protocols import PROTOCOLS, Protocol
 from spectraledge.training.run_folder import RunFolder
-from spectraledge.training.stack import Member, NonFiniteLossError, Stack
+from spectraledge.training.stack import Stack
 from spectraledge.training.step_rules import OPTIMIZERS
 from spectraledge.training.trainer import Trainer
 

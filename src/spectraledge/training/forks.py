@@ -14,10 +14,11 @@ from spectraledge.streams import derived_seed
 from spectraledge.tasks import JointTask, Task, permuted_task, task_from_source
 from spectraledge.training.config import RunConfig
 from spectraledge.training.intervention import Intervention
+from spectraledge.training.member import Member
 from spectraledge.training.protocols import PROTOCOLS, BatchSource
 from spectraledge.training.recorded_task import recorded_task
 from spectraledge.training.saved_state import State, kept_states, read_state, state_path
-from spectraledge.training.stack import Member, Stack
+from spectraledge.training.stack import Stack
 from spectraledge.training.step_rules import MEMORY
 from spectraledge.trajectory import Layout, find_snapshots, read_snapshot, snapshot_path, whole
 

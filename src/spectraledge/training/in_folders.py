@@ -11,10 +11,11 @@ from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.forks import origin
 from spectraledge.training.loop import Progress, train_together
-from spectraledge.training.run_folder import STATE_FILE, RunFolder
-from spectraledge.training.stack import Member, NonFiniteLossError, Stack
+from spectraledge.training.member import Member, NonFiniteLossError
+from spectraledge.training.run_folder import RunFolder
+from spectraledge.training.stack import Stack
 from spectraledge.trajectory import GramRecorder, Manifest, read_snapshot, snapshot_path
-from spectraledge.trajectory.inventory import check_series, damages
+from spectraledge.trajectory.inventory import STATE_FILE, check_series, damages
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
 
 WRITERS = 16

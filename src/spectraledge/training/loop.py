@@ -9,7 +9,8 @@ from torch import Tensor
 
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
-from spectraledge.training.stack import Member, NonFiniteLossError, Stack
+from spectraledge.training.member import Member, NonFiniteLossError
+from spectraledge.training.stack import Stack
 from spectraledge.training.trainer import Trainer
 
 GROKKED = 0.95

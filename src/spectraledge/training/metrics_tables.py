@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class MetricsTables:
 
     def add(self, evaluation: Evaluation) -> None:
         """Add one."""
-        row = asdict(evaluation)
+        row = {**vars(evaluation), "parts": [vars(part) for part in evaluation.parts]}
         self._digest.update((b"," if len(self) else b"") + canonical(row))
         for part in row.pop("parts"):
             for name, value in (("step", evaluation.step), *part.items()):

@@ -2,6 +2,7 @@
 
 import fcntl
 import functools
+import json
 import time
 from collections.abc import Callable, Container, Mapping
 from concurrent.futures import Executor, Future, wait
@@ -18,37 +19,41 @@ from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
 from spectraledge.training.loop import GROKKED
+from spectraledge.training.member import Member, Moment, NonFiniteLossError
 from spectraledge.training.metrics_tables import MetricsTables, read_evaluations
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.recorded_task import label_column
-from spectraledge.training.saved_state import EVALUATIONS, State, read_state, state_path, write_state
-from spectraledge.training.stack import Member, Moment, NonFiniteLossError
+from spectraledge.training.saved_state import EVALUATIONS, State, read_state, state_path, write_latest, write_state
 from spectraledge.trajectory import (
     GramRecorder,
     Manifest,
     environment,
     find_snapshots,
     moves_path,
+    read_snapshot,
     select_parameters,
     snapshot_path,
     write_tensors,
 )
 from spectraledge.trajectory.inventory import FILE_NAME as FILES_LIST
-from spectraledge.trajectory.inventory import PER_STEP, Inventory, damages
+from spectraledge.trajectory.inventory import PER_STEP, STATE_FILE, UNLISTED, Inventory, damages
 from spectraledge.trajectory.manifest import MENDING
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
 
-STATE_FILE = "resume.safetensors"
-"""What a killed run goes on from; gone when it is done."""
+_MOST_UNLISTED, _SHARE_UNLISTED = 32, 1 / 16
+"""Files from which the list is written, or share of those that are listed: what it takes in all grows with the run."""
 
 
 class RunFolder:
     """Records a run in a folder, and keeps it to itself while it is open (use it in a `with` statement).
 
     At each interval it writes, each atomically and in this order: the snapshot, what moved the watched weights since
-    the last one (see `Flat`), the Gram of the updates (`gram.parquet`), the metrics, the state where it is to be kept,
-    the list of all these (`Inventory`), the manifest, and the resume state. Whatever moment a process is killed at, the
-    last resume state and all before it are whole; what was written after it is written again, with the same content.
+    the last one (see `Flat`), the metrics, the state where it is to be kept, the manifest, and the resume state, whose
+    weights are those of the snapshot. What grows, the Gram of the updates (`gram.parquet`) and the list of these files
+    (`Inventory`), is written before the manifest at the first interval, after every sixteen others, or a sixteenth of
+    all where that is more, and at the end; the resume state lists what was written since. Whatever moment a process is
+    killed at, the last resume state and all before it are whole; what was written after it is written again, with the
+    same content.
 
     With `writers` all this is done by one of their threads while training goes on; a run's next interval waits for its
     last one. A killed process then loses the snapshot that was being written, if any, and what was trained since. What
@@ -83,6 +88,8 @@ class RunFolder:
         self._gram = GramRecorder(folder, config.watched)
         self._tables = MetricsTables()
         self._inventory: Inventory | None = Inventory(folder, {})
+        self._unlisted: dict[str, Fingerprint] = {}
+        self._watched: tuple[str, ...] = ()
         self._began = time.monotonic()
         self._before = 0.0
         self._repair = repair
@@ -163,14 +170,16 @@ class RunFolder:
             *(path for part in PER_STEP for path in (self.folder / part).glob("step_*")),
         ]:
             path.unlink(missing_ok=True)
-        self._inventory, self._tables = Inventory(self.folder, {}), MetricsTables()
+        self._inventory, self._unlisted, self._tables = Inventory(self.folder, {}), {}, MetricsTables()
         self._manifest(run, []).write(self.folder)
         self._write_domain(run)
         return []
 
     def _go_on(self, run: Member, state: Path) -> list[Evaluation]:
-        tensors, text = read_state(state)
+        tensors, text = read_state(state, lambda step: run.layout.join(read_snapshot(snapshot_path(self.folder, step))))
         seen = text.pop(EVALUATIONS, None)
+        unlisted = json.loads(text.pop(UNLISTED, "{}"))
+        self._unlisted = {name: Fingerprint(*found) for name, found in unlisted.items()}
         step = int(text["step"])
         self._inventory = self._listed(step)
         evaluations = read_evaluations(self.folder, self._task, step)
@@ -186,30 +195,42 @@ class RunFolder:
         self.flush()
         for evaluation in evaluations[len(self._tables) :]:
             self._tables.add(evaluation)
-        self._do(functools.partial(self._record, run.moment(), self._manifest(run, evaluations)))
+        self._watched = self._watched or select_parameters(run.layout.shapes, self._config.watched).matched
+        moment = run.moment(lasting=self._writers is not None)
+        self._do(functools.partial(self._record, moment, self._manifest(run, evaluations)))
 
     def _record(self, run: Moment, manifest: Manifest) -> None:
-        self._write(snapshot_path(self.folder, run.step), run.weights)
-        if run.moves:
-            watched = select_parameters(run.weights, self._config.watched).matched
-            moved = {f"{kind}/{name}": parts[name] for kind, parts in run.moves.items() for name in watched}
-            self._write(moves_path(self.folder, run.step), moved)
-        self._note(self.folder / GRAM_FILE, self._gram.append(run.step, run.weights))
+        weights = run.weights()
+        self._write(snapshot_path(self.folder, run.step), weights)
+        if run.moved:
+            self._write(moves_path(self.folder, run.step), run.moves(self._watched))
+        self._gram.append(run.step, weights)
         for path, found in self._tables.write(self.folder, parts=len(self._task.parts) > 1).items():
             self._note(path, found)
-        tensors, text = run.state
         if run.step in self._keep_states:
             path = state_path(self.folder, run.step)
-            self._note(path, write_state(path, State(tensors, text)))
-        if self._inventory:
-            self._inventory.write()
+            self._note(path, write_state(path, run.state))
+        listed = len(self._inventory.files) if self._inventory else 0
+        if not listed or len(self._unlisted) >= max(_MOST_UNLISTED, listed * _SHARE_UNLISTED):
+            self._list()
         manifest.write(self.folder)
-        write_state(self.folder / STATE_FILE, State(tensors, {**text, EVALUATIONS: self._tables.digest}))
+        text = {**run.state.text, UNLISTED: json.dumps(self._unlisted), EVALUATIONS: self._tables.digest}
+        write_latest(self.folder / STATE_FILE, State(run.state.tensors, text))
+
+    def _list(self) -> None:
+        """Write what takes longer the longer a run is: the Gram, and the list of files."""
+        if found := self._gram.write():
+            self._note(self.folder / GRAM_FILE, found)
+        if self._inventory:
+            self._inventory.files.update(self._unlisted)
+            self._inventory.write()
+        self._unlisted = {}
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
         """Mark the run done and drop the resume state."""
 
         def work() -> None:
+            self._list()
             manifest = Manifest.read(self.folder)
             manifest.status, manifest.stopped = "done", stopped
             manifest.write(self.folder)
@@ -220,6 +241,7 @@ class RunFolder:
     def fail(self, error: NonFiniteLossError) -> None:
         """Mark the run failed; everything written stays."""
         self.flush()
+        self._list()
         manifest = Manifest.read(self.folder)
         manifest.status, manifest.error = "failed", str(error)
         manifest.write(self.folder)
@@ -247,9 +269,8 @@ class RunFolder:
         written = write_table(path, content) if isinstance(content, pd.DataFrame) else write_tensors(path, content)
         self._note(path, written)
 
-    def _note(self, path: Path, found: Fingerprint | None) -> None:
-        if self._inventory and found:
-            self._inventory.note(path, found)
+    def _note(self, path: Path, found: Fingerprint) -> None:
+        self._unlisted[path.relative_to(self.folder).as_posix()] = found
 
     def _listed(self, last: int) -> Inventory | None:
         """Read the inventory up to a step; what was written after it is written again."""

@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import DamageError, InputError
-from spectraledge.files import Fingerprint
+from spectraledge.files import Fingerprint, write_pieces
 from spectraledge.trajectory import find_snapshots, write_tensors
 from spectraledge.trajectory.manifest import MENDING
-from spectraledge.trajectory.snapshots import open_snapshot
+from spectraledge.trajectory.snapshots import open_snapshot, tensor_pieces
 
 FOLDER = "states"
 
@@ -47,11 +48,18 @@ def write_state(path: Path, state: State) -> Fingerprint:
     return write_tensors(path, state.tensors, {**state.text, "seal": _seal(state)})
 
 
-def read_state(path: Path) -> State:
+def write_latest(path: Path, state: State) -> None:
+    """Write a state, atomically, without the weights, which its snapshot has, but with the seal of all of it."""
+    others = {name: tensor for name, tensor in state.tensors.items() if name != "weights"}
+    write_pieces(path, tensor_pieces(others, {**state.text, "seal": _seal(state)}))
+
+
+def read_state(path: Path, weights: Callable[[int], Tensor] | None = None) -> State:
     """Read a state.
 
     Args:
         path: The file.
+        weights: Gives the weights of the snapshot at a step, for what `write_latest` wrote.
 
     Returns:
         The state, without its seal; files of earlier versions have none.
@@ -65,6 +73,13 @@ def read_state(path: Path) -> State:
             state = State({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118
     except InputError as error:
         raise DamageError(f"{error}; {MENDING}") from error
+    if weights and "weights" not in state.tensors:
+        try:
+            state.tensors["weights"] = weights(int(state.text["step"]))
+        except DamageError:
+            raise
+        except (InputError, KeyError, ValueError) as error:
+            raise DamageError(f"{path} is not what was written, or its snapshot is not ({error}); {MENDING}") from error
     if state.text.pop("seal", None) not in (None, _seal(state)):
         raise DamageError(f"{path} is not what was written; {MENDING}")
     return state

@@ -1,29 +1,26 @@
 """Several runs of equal shapes trained as one batched program: what differs is the task, seed, split and rates."""
 
 import functools
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from math import inf
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.models import architecture_of
-from spectraledge.tasks import JointTask, Task
-from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
 from spectraledge.training.intervening import Intervening
+from spectraledge.training.member import Member, NonFiniteLossError
 from spectraledge.training.optimiser_step import take_gradient, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
-from spectraledge.training.saved_state import State
-from spectraledge.training.step_rules import ADAM_EPSILON, MEMORY, MOVES, Flat, Rates, StepRule
+from spectraledge.training.rows import Rows
+from spectraledge.training.step_rules import ADAM_EPSILON, MOVES, Flat, Rates, StepRule
 from spectraledge.trajectory import Layout
 
 _EVALUATION_BATCH = 512
@@ -39,158 +36,6 @@ _SHARED = ("model", "batch_size", "optimizer", "betas", "momentum", "loss", "eve
 """Settings that runs of one stack have in common: they are the shapes and the rhythm of the program."""
 
 
-_INTERVENTIONS = "interventions/"
-
-
-class NonFiniteLossError(InputError):
-    """Training diverged: the loss is no longer a number."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A run at a step, on the CPU and in memory of its own: it stays as it is while training goes on.
-
-    Attributes:
-        step: Optimiser steps taken.
-        weights: The parameters by name.
-        moves: What moved them in the last `advance`, as `Member.moves`; none before the first.
-        state: All that the rest of the run depends on.
-    """
-
-    step: int
-    weights: dict[str, Tensor]
-    moves: dict[str, dict[str, Tensor]]
-    state: State
-
-
-class Member:
-    """One run of a stack: its configuration, its streams, and its row of the stack's weights.
-
-    Args:
-        config: The run's configuration.
-        task: Its task.
-        trunk: Weights to start from instead of those drawn, by name: those of the run that `config.start` names.
-        origin: The state to go on from, of the run that `config.fork` names.
-
-    Attributes:
-        config: The run's configuration.
-        task: Its task.
-        trunk: Weights it starts from instead of those drawn.
-        origin: The state it goes on from, if it is a fork.
-        split: Which pairs train and which test.
-        batches: Where its batches come from.
-        step: Optimiser steps taken.
-        remembers_since: The step after which the optimizer's memory began.
-        interventions: What is done to its steps, once it is in a stack.
-        gradient_norm: Norm of the last step's gradient before clipping.
-        recent_losses: Batch losses of the last `advance`.
-
-    Raises:
-        InputError: if the configuration is of another task, or starts from another run and no trunk is given.
-    """
-
-    def __init__(
-        self,
-        config: RunConfig,
-        task: Task | JointTask,
-        trunk: Mapping[str, Tensor] | None = None,
-        *,
-        origin: State | None = None,
-    ) -> None:
-        if config.task_digest != task.digest:
-            raise InputError(
-                f"the configuration is of another task than {task.name!r}: make it with RunConfig.for_task"
-            )
-        if bool(config.start) != bool(trunk):
-            raise InputError(
-                f"a run that starts from another one needs its trunk, and no other run does: start is {config.start!r}"
-            )
-        if bool(config.fork) != bool(origin):
-            raise InputError("a fork needs the state that it goes on from, and no other run does: see `origin`")
-        protocol = PROTOCOLS[config.protocol]
-        self.origin = origin
-        self.trunk = trunk or {}
-        self.config = config
-        self.task = task
-        self.split = protocol.split(len(task), fraction=config.train_fraction, seed=config.seed)
-        self.batches = protocol.batches(config.seed, len(self.split.train_T), config.batch_size)
-        self.step = self.remembers_since = 0
-        self.interventions: Intervening
-        self.gradient_norm = 0.0
-        self.recent_losses: list[float] = []
-        self._stack: Stack
-        self._place: int
-
-    def join(self, stack: "Stack", place: int) -> None:
-        """Take a place in a stack."""
-        self._stack, self._place = stack, place
-
-    @property
-    def device(self) -> torch.device:
-        """Where it trains."""
-        return self._stack.flat.weights.device
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return the parameters by name: views that change as training goes on."""
-        return self._stack.layout.split(self._stack.flat.weights[self._place])
-
-    def moves(self) -> dict[str, dict[str, Tensor]]:
-        """Return what moved the weights in the last `advance`, by kind (see `Flat`) and parameter name: views."""
-        return {kind: self._stack.layout.split(getattr(self._stack.flat, kind)[self._place]) for kind in MOVES}
-
-    def evaluation(self, answers: tuple[NDArray[np.floating], NDArray[np.bool_]], weight_norm: float) -> Evaluation:
-        """Return how well it answers now, from the loss of every answer and whether it is right, (N, O) each."""
-        return Evaluation.of(
-            self.task,
-            self.split,
-            answers,
-            required=self.config.required,
-            step=self.step,
-            gradient_norm=self.gradient_norm,
-            weight_norm=weight_norm,
-        )
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """Return all that the rest of the run depends on, as tensors and text; `moves` is not part of it."""
-        flat = self._stack.flat
-        tensors = {name: getattr(flat, name)[self._place] for name in ("weights", *MEMORY)}
-        text = {
-            "step": str(self.step),
-            "gradient_norm": repr(self.gradient_norm),
-            "batches": json.dumps(self.batches.state()),
-        }
-        if self.remembers_since:
-            text["remembers_since"] = str(self.remembers_since)
-        if self.interventions:
-            own, text["interventions"] = self.interventions.state()
-            tensors |= {f"{_INTERVENTIONS}{name}": tensor for name, tensor in own.items()}
-        return tensors, text
-
-    def moment(self) -> Moment:
-        """Return the run as it is now, by one copy for all runs of its stack (see `Stack.at_rest`)."""
-        rest, split = self._stack.at_rest(), self._stack.layout.split
-        rows = {field.name: getattr(rest, field.name)[self._place] for field in fields(Flat)}
-        tensors, text = self.state()
-        own = {name: rows[name] if name in rows else tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
-        moves = {kind: split(rows[kind]) for kind in MOVES} if self.recent_losses else {}
-        return Moment(self.step, split(rows["weights"]), moves, State(own, text))
-
-    def restore(self, tensors: dict[str, Tensor], text: dict[str, str]) -> None:
-        """Go to a saved state; what follows is bit for bit what would have followed."""
-        self._stack.move_on()
-        own = {}
-        for name, value in tensors.items():
-            if name.startswith(_INTERVENTIONS):
-                own[name.removeprefix(_INTERVENTIONS)] = value
-            else:
-                getattr(self._stack.flat, name)[self._place].copy_(value)
-        if "interventions" in text:
-            self.interventions.restore(own, text["interventions"])
-        self.step, self.remembers_since = int(text["step"]), int(text.get("remembers_since", 0))
-        self.gradient_norm = float(text["gradient_norm"])
-        self.batches.restore(json.loads(text["batches"]))
-
-
 class Stack:
     """S runs as one program, on any device. Each equals the same run alone up to rounding, and is saved alone.
 
@@ -202,7 +47,6 @@ class Stack:
     Attributes:
         members: The runs.
         architecture: Of their networks.
-        flat: Their weights and moments, one row each.
         layout: How parameters lie in a row.
 
     Raises:
@@ -223,8 +67,7 @@ class Stack:
         )
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
-        self._rest: Flat | None = None
-        self.flat = Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:]))
+        self._rows = Rows(Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:])), self.layout)
         for row, member in zip(weights, self.members, strict=True):
             config, views = member.config, self.layout.split(row)
             member.interventions = Intervening(config.interventions, views, config.watched, step=config.begins)
@@ -237,6 +80,11 @@ class Stack:
         """Return the number of runs, S."""
         return len(self.members)
 
+    @property
+    def flat(self) -> Flat:
+        """Weights and moments of all runs, one row each."""
+        return self._rows.flat
+
     @torch.no_grad()
     def advance(self, steps: int) -> dict[int, NonFiniteLossError]:
         """Take optimiser steps; every member's `recent_losses` then holds their batch losses.
@@ -248,7 +96,7 @@ class Stack:
             The error of each run, by place, whose loss stopped being finite; its `step` is the last good one, and its
             weights are of no further use. The other runs are not touched by it.
         """
-        self.move_on()
+        self._rows.move_on()
         for kind in MOVES:
             getattr(self.flat, kind).zero_()
         if steps == 0:
@@ -289,7 +137,7 @@ class Stack:
         Args:
             steps: How many batches, n.
         """
-        self.move_on()
+        self._rows.move_on()
         for rates in self._rates(steps):
             zero = torch.zeros_like(rates.rate)
             still = rates._replace(rate=zero, shrink=torch.ones_like(zero), size=zero)
@@ -320,30 +168,16 @@ class Stack:
             for member, losses_NO, hits_NO, norm in zip(self.members, losses_SNO, hits_SNO, norms_S, strict=True)
         ]
 
-    def at_rest(self) -> Flat:
-        """Return all rows on the CPU, in memory of their own: 6·S·P numbers, copied once for all runs after a step."""
-        if self._rest is None:
-            rows = [getattr(self.flat, field.name) for field in fields(Flat)]
-            # A GPU copies several times faster into memory that is pinned.
-            self._rest = Flat(*(torch.empty_like(r, device="cpu", pin_memory=r.is_cuda).copy_(r) for r in rows))
-        return self._rest
-
-    def move_on(self) -> None:
-        """Forget the copy that `at_rest` made: the rows change."""
-        self._rest = None
-
     def keep(self, places: Sequence[int]) -> None:
         """Go on with some of the runs only; the others keep no weights."""
         self.members = [self.members[i] for i in places]
-        chosen = torch.tensor(list(places), dtype=torch.int64, device=self.flat.weights.device)
-        self.flat = Flat(*(getattr(self.flat, field.name)[chosen] for field in fields(Flat)))
+        self._rows = self._rows.chosen(places)
         self._place_members()
 
     def _place_members(self) -> None:
         """Set up what follows from the members: their pairs and answers on the device, and the step of all of them."""
-        self.move_on()
         for place, member in enumerate(self.members):
-            member.join(self, place)
+            member.join(self._rows, place)
         shared, device = self.members[0].config, self.flat.weights.device
         busy = _EVALUATION_BATCH if device.type == "cpu" else max(_EVALUATION_BATCH, _GPU_INPUTS // len(self))
         longest = max(len(member.task) for member in self.members)

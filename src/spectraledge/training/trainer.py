@@ -8,8 +8,9 @@ from torch import nn
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
+from spectraledge.training.member import Member
 from spectraledge.training.saved_state import State
-from spectraledge.training.stack import Member, Stack
+from spectraledge.training.stack import Stack
 
 
 class Trainer(Member):

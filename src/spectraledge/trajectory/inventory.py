@@ -6,12 +6,20 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import Fingerprint, digest, fingerprint, read_sealed, state_of, write_bytes
 from spectraledge.trajectory.manifest import FILE_NAME as MANIFEST
 from spectraledge.trajectory.manifest import MENDING, Manifest
 
 FILE_NAME = "files.json"
+
+STATE_FILE = "resume.safetensors"
+"""What a killed run goes on from; gone when it is done."""
+
+UNLISTED = "unlisted"
+"""Text of that state: fingerprints of files that were written since the list was."""
 
 PER_STEP = ("snapshots", "moves", "states")
 """Folders with a file for each step, which is written once; other files are replaced while the run goes on."""
@@ -59,11 +67,8 @@ class Inventory:
                 raise DamageError(f"{path} is no list of files")
         except DamageError as error:
             raise DamageError(f"{error}; {MENDING}") from error
-        return cls(folder, {name: Fingerprint(*numbers) for name, numbers in content["files"].items()})
-
-    def note(self, path: Path, found: Fingerprint) -> None:
-        """List a file that was just written."""
-        self.files[path.relative_to(self.folder).as_posix()] = found
+        files = {name: Fingerprint(*numbers) for name, numbers in content["files"].items()}
+        return cls(folder, files | (_unlisted(folder) if manifest.status == "running" else {}))
 
     def without(self, *paths: Path) -> "Inventory":
         """Return the inventory without some files."""
@@ -162,7 +167,7 @@ def whole(path: Path) -> Path:
 
 def _of(folder: Path) -> tuple[Manifest | None, Inventory | None]:
     try:
-        return _known(folder, *(state_of(folder / name) for name in (MANIFEST, FILE_NAME)))
+        return _known(folder, *(state_of(folder / name) for name in (MANIFEST, FILE_NAME, STATE_FILE)))
     except InputError:
         if (folder / FILE_NAME).is_file():
             raise
@@ -172,8 +177,21 @@ def _of(folder: Path) -> tuple[Manifest | None, Inventory | None]:
 
 @functools.lru_cache(maxsize=64)
 def _known(folder: Path, *_: Hashable) -> tuple[Manifest | None, Inventory | None]:
-    """Read both once as long as neither changes."""
+    """Read both once as long as nothing changes that they are read from."""
     return Manifest.read(folder) if Manifest.present(folder) else None, Inventory.read(folder)
+
+
+def _unlisted(folder: Path) -> dict[str, Fingerprint]:
+    """Read what was written since the list was, of a run that is not finished."""
+    path = folder / STATE_FILE
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(path, "pt") as state:
+            found = json.loads((state.metadata() or {}).get(UNLISTED, "{}"))
+        return {name: Fingerprint(*numbers) for name, numbers in found.items()}
+    except (AttributeError, OSError, TypeError, ValueError, SafetensorError) as error:
+        raise DamageError(f"{path} is not the state of a run ({error}); {MENDING}") from error
 
 
 def _grows(manifest: Manifest) -> bool:

@@ -1,7 +1,9 @@
 """How named tensors lie one after another in one flat vector."""
 
+import functools
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +33,18 @@ class Layout:
         """Concatenate S stacked networks' tensors, shapes (S, *shape), into one row each, shape (S, P)."""
         sizes = {name: math.prod(shape) for name, shape in self.shapes.items()}
         return torch.cat([tensors[name].reshape(len(tensors[name]), size) for name, size in sizes.items()], 1)
+
+    def take(self, flat_P: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
+        """Cut some of the named views out of a vector of shape (P,)."""
+        return {name: flat_P[self._places[name]].view(self.shapes[name]) for name in names}
+
+    @functools.cached_property
+    def _places(self) -> dict[str, slice]:
+        ends = itertools.accumulate(map(math.prod, self.shapes.values()))
+        return {
+            name: slice(end - math.prod(shape), end)
+            for (name, shape), end in zip(self.shapes.items(), ends, strict=True)
+        }
 
     def split(self, flat_P: Tensor) -> dict[str, Tensor]:
         """Cut vectors of shape (..., P) into named views of shape (..., *shape)."""

@@ -66,7 +66,7 @@ class RecordedGram:
 
 
 class GramRecorder:
-    """Keeps `gram.parquet` of a run folder up to date with its snapshots.
+    """Forms the Gram of a run folder's snapshots, and writes it as `gram.parquet`.
 
     Args:
         run_folder: The run folder.
@@ -78,6 +78,7 @@ class GramRecorder:
         self._folder = run_folder
         self._patterns = patterns
         self._gram = BandedGram(window)
+        self._watched: list[str] = []
         self._before: tuple[Tensor, float] | None = None
         self._steps: list[int] = []
         self._noise: list[float] = []
@@ -94,23 +95,28 @@ class GramRecorder:
         """
         for snapshot in find_snapshots(self._folder):
             if snapshot.step <= step:
-                self._add(snapshot.step, read_snapshot(snapshot.path))
+                self.append(snapshot.step, read_snapshot(snapshot.path))
 
-    def append(self, step: int, weights: Mapping[str, Tensor]) -> Fingerprint | None:
+    def append(self, step: int, weights: Mapping[str, Tensor]) -> None:
         """Add the update that ends at a step.
 
         Args:
             step: The step.
             weights: All parameters by name, as the snapshot stores them.
-
-        Returns:
-            Fingerprint of the file as it is now, None before the first update.
         """
-        self._add(step, weights)
-        return self.write()
+        # By name, as those of a file: sums round as they are ordered.
+        self._watched = self._watched or sorted(select_parameters(weights, self._patterns).matched)
+        parts = {name: weights[name].detach().cpu() for name in self._watched}
+        vector, noise = _by_name(parts), rounding(list(parts.values()))
+        if self._before is not None:
+            self._gram.append(vector - self._before[0])
+            self._steps.append(step)
+            self._noise.append((noise + self._before[1]) / 2)
+            self._bands.append(self._gram.latest.numpy())
+        self._before = vector, noise
 
     def write(self) -> Fingerprint | None:
-        """Write the file, and return its fingerprint; None before the first update."""
+        """Write the file, whole, and return its fingerprint; None before the first update."""
         if not self._steps:
             return None
         count, lags = len(self._steps), len(self._bands[0])
@@ -121,18 +127,6 @@ class GramRecorder:
             "storage_noise": np.repeat(self._noise, lags),
         }
         return write_columns(self._folder / FILE_NAME, table)
-
-    def _add(self, step: int, weights: Mapping[str, Tensor]) -> None:
-        # By name, as those of a file: sums round as they are ordered.
-        watched = sorted(select_parameters(weights, self._patterns).matched)
-        parts = {name: weights[name].detach().cpu() for name in watched}
-        vector, noise = _by_name(parts), rounding(list(parts.values()))
-        if self._before is not None:
-            self._gram.append(vector - self._before[0])
-            self._steps.append(step)
-            self._noise.append((noise + self._before[1]) / 2)
-            self._bands.append(self._gram.latest.numpy())
-        self._before = vector, noise
 
 
 def _by_name(tensors: Mapping[str, Tensor]) -> Tensor:

@@ -1,6 +1,8 @@
 """Snapshots on disk: one file or one folder per step, ours or other people's."""
 
+import functools
 import json
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -64,21 +66,49 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     Raises:
         InputError: if a safetensors file cannot hold numbers of a type.
     """
-    on_cpu = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-    kinds = {name: type_name(tensor.dtype) for name, tensor in on_cpu.items()}
+    return write_bytes(path, *tensor_pieces(tensors, metadata))
+
+
+def tensor_pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> list[bytes | memoryview]:
+    """Return what `write_tensors` writes, piece by piece; numbers that are on the CPU are not copied.
+
+    Args:
+        tensors: By name.
+        metadata: Text by name.
+
+    Returns:
+        The pieces of the file.
+
+    Raises:
+        InputError: as `write_tensors`.
+    """
+    described = tuple((name, tensors[name].dtype, tuple(tensors[name].shape)) for name in sorted(tensors))
+    places, ordered = _places(described)
+    texts = f'"__metadata__":{_json(dict(sorted(metadata.items())))}' if metadata else ""
+    header = f"{{{','.join(filter(None, (texts, places)))}}}".encode()
+    header += b" " * (-len(header) % 8)
+    numbers = (tensors[name].detach().cpu().reshape(-1).view(torch.uint8).numpy().data for name in ordered)
+    return [len(header).to_bytes(8, "little") + header, *numbers]
+
+
+@functools.lru_cache(maxsize=256)
+def _places(described: tuple[tuple[str, torch.dtype, tuple[int, ...]], ...]) -> tuple[str, tuple[str, ...]]:
+    """Return what a header says of tensors of such names, types and shapes, and their order in the file."""
+    kinds = {name: type_name(dtype) for name, dtype, _ in described}
     for name, kind in kinds.items():
         if kind not in _WRITTEN:
             raise InputError(f"tensor {name!r} is of type {kind}, expected one of {', '.join(_WRITTEN)}: convert it")
-    ordered = sorted(on_cpu, key=lambda name: _WRITTEN.index(kinds[name]))
-    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    ordered = sorted(described, key=lambda one: _WRITTEN.index(kinds[one[0]]))
+    found: dict[str, Any] = {}
     end = 0
-    for name in ordered:
-        begin, end = end, end + on_cpu[name].nbytes
-        header[name] = {"dtype": kinds[name], "shape": list(on_cpu[name].shape), "data_offsets": [begin, end]}
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    numbers = (on_cpu[name].reshape(-1).view(torch.uint8).numpy().data for name in ordered)
-    return write_bytes(path, len(text).to_bytes(8, "little"), text, *numbers)
+    for name, dtype, shape in ordered:
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        found[name] = {"dtype": kinds[name], "shape": shape, "data_offsets": [begin, end]}
+    return _json(found)[1:-1], tuple(found)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_snapshot(path: Path, names: tuple[str, ...] | None = None, *, key: str | None = None) -> dict[str, Tensor]:
