@@ -127,7 +127,7 @@ def test_an_exception_detaches(tmp_path):
     with pytest.raises(KeyError, match="mine"):
         fit(tmp_path, callback, 48, model=Model(fail_at=20))
     assert callback.tracker.results().edge["step"].tolist() == [15, 18]
-    assert not callback.tracker._optimizers[0]._optimizer_step_post_hooks
+    assert not callback.tracker._following._optimizers[0]._optimizer_step_post_hooks
 
 
 def search(folder, callback, trials=2, **settings):

@@ -140,13 +140,13 @@ def test_a_resumed_training_has_the_whole_score(tmp_path) -> None:
 def test_a_function_that_is_not_finite_is_missing() -> None:
     training = Training()
     tracker = training.tracker(params="attn.weight", every=1)
-    tracker.watch_function(INPUTS, lambda output: output, [SIGNS])
+    watched = tracker.watch_function(INPUTS, lambda output: output, [SIGNS])
     with tracker:
         training.steps(1)
         with torch.no_grad():
             training.model.mlp.bias.fill_(torch.inf)
         training.model.mlp.requires_grad_(False)
-        tracker._function.read(5)
+        watched.read(5)
     score = tracker.results().score
     assert score[score["step"] == 5]["share"].isna().all()
     assert score[score["step"] < 5]["share"].notna().all()

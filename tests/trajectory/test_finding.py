@@ -1,6 +1,7 @@
 """Series of others: folders of folders, shards, globs and revisions in a cache."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -127,6 +128,20 @@ def test_several_files_of_equal_right_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"several files of weights \(ema\.safetensors, raw\.safetensors\).*glob"):
         find_snapshots(tmp_path)
     same_values(tmp_path / "step_*" / "ema.safetensors", [1])
+
+
+def test_a_second_network_beside_the_usual_file_is_named(tmp_path):
+    for step in (1, 2):
+        save(tmp_path / f"step_{step}" / "model.safetensors", weights(step))
+        save(tmp_path / f"step_{step}" / "model_1.safetensors", weights(10 * step))
+        save(tmp_path / f"step_{step}" / "pytorch_model.bin", weights(step))
+        save(tmp_path / f"step_{step}" / "optimizer.safetensors", weights(step))
+    second = f"{tmp_path}/*/model_1.safetensors"
+    named = (f"model_1.safetensors (other weights, which the glob '{second}' reads)",)
+    for source in (tmp_path, tmp_path / "step_*"):
+        assert find_series(source).strangers == named
+    assert [snapshot.step for snapshot in find_series(Path(second)).distinct()] == [1, 2]
+    assert find_series(Path(second)).strangers == ()
 
 
 def test_a_folder_without_weights_is_none(tmp_path):

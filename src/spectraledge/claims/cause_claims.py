@@ -5,19 +5,19 @@ Every effect is read at the run in which nothing is changed, beside those of its
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.analyses.centroids import SIZES
 from spectraledge.analyses.growth import FUNCTION
-from spectraledge.analyses.run_result import RunResult, Runs
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.design import STEPS_MARGIN, TOOL_MARGIN
-from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, measure
+from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader
 from spectraledge.claims.published import LATER
-from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.claims.training_effects import steps_to_learn
-from spectraledge.claims.verdicts import SeedClaim, Side, Verdicts, judge
+from spectraledge.claims.verdicts import SeedClaim, Side, evaluate
 from spectraledge.tasks import structure_of
 from spectraledge.training import Intervention
 
@@ -275,14 +275,5 @@ CAUSE_CLAIMS: tuple[SeedClaim, ...] = (
 which came after three seeds of the others, and those on gradients, which came after one run."""
 # fmt: on
 
-
-def evaluate_causes(runs: Runs) -> Verdicts:
-    """Measure every effect on causes in a study's runs, and evaluate every claim over its seeds.
-
-    Args:
-        runs: The finished runs, whatever was measured of them.
-
-    Returns:
-        The verdicts; claims whose runs or tables are missing are "not measured".
-    """
-    return judge(CAUSE_CLAIMS, MeasuredEffects(CAUSE_EFFECTS, measure(CAUSE_EFFECTS.values(), runs)))
+evaluate_causes = partial(evaluate, CAUSE_CLAIMS, CAUSE_EFFECTS)
+"""Evaluates every claim in a study's finished runs; see `evaluate`."""

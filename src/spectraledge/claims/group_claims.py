@@ -7,18 +7,18 @@ there either.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from math import nan
 
 import numpy as np
 
 from spectraledge.algebra import irreducible_characters, named_group
 from spectraledge.analyses.growth import FUNCTION
-from spectraledge.analyses.run_result import Runs
 from spectraledge.analyses.selection_tables import WHOLE, of_functions
 from spectraledge.claims.design import CHANGE_MARGIN, SELECTION_MARGIN, SHARE_MARGIN, TOOL_MARGIN
-from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader, measure
-from spectraledge.claims.summaries import MeasuredEffects, Within
-from spectraledge.claims.verdicts import SeedClaim, Side, Verdicts, judge
+from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader
+from spectraledge.claims.summaries import Within
+from spectraledge.claims.verdicts import SeedClaim, Side, evaluate
 
 GROUP, LARGER, DIHEDRAL, DICYCLIC = "S4", "S5", "D12", "Dic6"
 
@@ -234,14 +234,5 @@ choice of D12 and Dic6, which came after runs of seed 42. Those on S5 were decla
 and before anything of a run on S5 but that it learns."""
 # fmt: on
 
-
-def evaluate_groups(runs: Runs) -> Verdicts:
-    """Measure every effect on groups in a study's runs, and evaluate every claim over its seeds.
-
-    Args:
-        runs: The finished runs, whatever was measured of them.
-
-    Returns:
-        The verdicts; claims whose runs or tables are missing are "not measured".
-    """
-    return judge(GROUP_CLAIMS, MeasuredEffects(GROUP_EFFECTS, measure(GROUP_EFFECTS.values(), runs)))
+evaluate_groups = partial(evaluate, GROUP_CLAIMS, GROUP_EFFECTS)
+"""Evaluates every claim in a study's finished runs; see `evaluate`."""

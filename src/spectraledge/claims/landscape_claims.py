@@ -14,11 +14,10 @@ from spectraledge.analyses.lead_times import AlarmRun, alike, first_alarms
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.design import CHANGE_MARGIN, TOOL_MARGIN
-from spectraledge.claims.effects import Effect, Read, Reading, RunReader, measure
+from spectraledge.claims.effects import Effect, Read, Reading, RunReader
 from spectraledge.claims.published import LATER
-from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.claims.training_effects import alarm_leads, false_alarms
-from spectraledge.claims.verdicts import Method, SeedClaim, Side, Verdicts, judge
+from spectraledge.claims.verdicts import Method, SeedClaim, Side, Verdicts, evaluate
 
 ALARMS = "landscape_alarms"
 """Table of a run: first alarms of every detector, see `first_alarms`."""
@@ -243,5 +242,4 @@ def evaluate_landscape(runs: Runs) -> Verdicts:
     Returns:
         The verdicts; claims whose runs or tables are missing are "not measured".
     """
-    found = measure(LANDSCAPE_EFFECTS.values(), _with_alarms(runs))
-    return judge(LANDSCAPE_CLAIMS, MeasuredEffects(LANDSCAPE_EFFECTS, found))
+    return evaluate(LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, _with_alarms(runs))

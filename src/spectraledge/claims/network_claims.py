@@ -5,17 +5,17 @@ Every effect is read at a run as published, beside the run of its seed in which 
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from spectraledge.analyses.run_result import RunResult, Runs
+from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.design import SQUARES_DECAY, STEPS_MARGIN, TOOL_MARGIN
-from spectraledge.claims.effects import Effect, Read, Reading, RunReader, measure
+from spectraledge.claims.effects import Effect, Read, Reading, RunReader
 from spectraledge.claims.published import LATER
-from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.claims.training_effects import steps_to_learn
-from spectraledge.claims.verdicts import Method, SeedClaim, Side, Verdicts, judge
+from spectraledge.claims.verdicts import Method, SeedClaim, Side, evaluate
 from spectraledge.training import RunConfig
 
 SQUARES: dict[str, Any] = {
@@ -160,14 +160,5 @@ NETWORK_CLAIMS: tuple[SeedClaim, ...] = (
 """Every claim, declared before any run is read; sections are those of the report."""
 # fmt: on
 
-
-def evaluate_networks(runs: Runs) -> Verdicts:
-    """Measure every effect of other networks and optimizers in a study's runs, and evaluate every claim over its seeds.
-
-    Args:
-        runs: The finished runs, whatever was measured of them.
-
-    Returns:
-        The verdicts; claims whose runs or tables are missing are "not measured".
-    """
-    return judge(NETWORK_CLAIMS, MeasuredEffects(NETWORK_EFFECTS, measure(NETWORK_EFFECTS.values(), runs)))
+evaluate_networks = partial(evaluate, NETWORK_CLAIMS, NETWORK_EFFECTS)
+"""Evaluates every claim in a study's finished runs; see `evaluate`."""

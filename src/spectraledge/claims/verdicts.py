@@ -1,14 +1,15 @@
 """Verdicts over seeds: what the effects that a declared claim is about support."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from spectraledge.analyses.run_result import Runs
 from spectraledge.claims.design import CONDITIONS
-from spectraledge.claims.effects import Effect
+from spectraledge.claims.effects import Effect, measure
 from spectraledge.claims.summaries import LEVEL, NO_EFFECT, MeasuredEffects, Summary, Within
 from spectraledge.statistics import equivalence_p, false_discovery_rate
 from spectraledge.streams import numpy_generator
@@ -192,6 +193,20 @@ def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
     none = pd.DataFrame(columns=["claim", "seed", "value", "null", "effect"])
     by_seed = pd.concat(tables, ignore_index=True).astype({"seed": np.int64}) if tables else none
     return Verdicts(pd.DataFrame(rows), by_seed, effects, tuple(claims))
+
+
+def evaluate(claims: Sequence[SeedClaim], effects: Mapping[str, Effect], runs: Runs) -> Verdicts:
+    """Measure effects in a study's runs, and evaluate claims over its seeds; see `judge`.
+
+    Args:
+        claims: The claims.
+        effects: All that is measured, by id.
+        runs: The finished runs, whatever was measured of them.
+
+    Returns:
+        The verdicts; claims whose runs or tables are missing are "not measured".
+    """
+    return judge(claims, MeasuredEffects(effects, measure(effects.values(), runs)))
 
 
 def verdict(claim: SeedClaim, *, value: float, low: float, high: float, q: float, seeds: int) -> Verdict:

@@ -10,12 +10,13 @@ from spectraledge.analyses.branches import BRANCHES, branch_groupings, branch_se
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.cli.options import (
-    MOST_THREADS,
+    Device,
     Json,
     Out,
     Params,
     RunFolder,
     Seed,
+    TrainingThreads,
     progress_console,
     remark,
     show,
@@ -75,10 +76,8 @@ def fork(
     ] = None,
     nulls: Annotated[int, typer.Option(min=2, help="Random directions that moves are compared with.")] = 20,
     params: Params = None,
-    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
-    threads: Annotated[
-        int, typer.Option(min=1, max=MOST_THREADS, help="Threads; results are bit-identical at equal threads.")
-    ] = 1,
+    device: Device = "cpu",
+    threads: TrainingThreads = 1,
 ) -> None:
     """Start branches from a snapshot of a run, each with one thing changed, and compare which functions they move."""
     use_threads(threads)

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from spectraledge.analyses.course import COURSE
-from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.selection_findings import own_sentence, whole_rows
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES, SPECTRUM, analyze_folder
-from spectraledge.analyses.stamps import keep, measure
+from spectraledge.analyses.stamps import keep
 from spectraledge.analyses.step import STEP
+from spectraledge.cli.one_analysis import measured
 from spectraledge.cli.options import (
     Json,
     Key,
@@ -218,12 +218,7 @@ def modes(
     elif skipped:
         remark(f"not read in {len(skipped)} bases that do not apply, --verbose says why: {', '.join(skipped)}")
     chosen = (STEP, COURSE) if stride else (STEP,)
-    for analysis in chosen:
-        if out is None:
-            check_place(folder, analysis, settings)
-    tables = {name: table for one in chosen for name, table in measure(folder, one, settings, into=out).items()}
-    for reason in reasons(tables):
-        remark(f"left out {reason}")
+    tables = measured(folder, chosen, settings, out)
     place = out or folder
     exact = tables["modes"].query("method == 'jvp'")
     found = own_sentence(tables["selection"], task.structure)

@@ -18,10 +18,8 @@ NoSeed = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout; progress stays on stderr.")]
 Window = Annotated[int, typer.Option("--window", help="Updates per window (Xu 2026: 20).")]
-Step = Annotated[
-    int | None,
-    typer.Option("--step", help="Snapshot to look at. Default: the last with test accuracy above .95, else the last."),
-]
+LAST_STEP = "Snapshot to look at. Default: the last with test accuracy above .95, else the last."
+Step = Annotated[int | None, typer.Option("--step", help=LAST_STEP)]
 Stride = Annotated[int | None, typer.Option("--stride", min=1, help="Measure every so many snapshots.")]
 Center = Annotated[
     bool, typer.Option("--center/--no-center", help="Remove a window's mean update before its directions.")
@@ -52,6 +50,11 @@ MOST_THREADS = 256
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, max=MOST_THREADS, help="Threads of PyTorch. Default: its own choice.")
 ]
+TrainingThreads = Annotated[
+    int,
+    typer.Option("--threads", min=1, max=MOST_THREADS, help="Threads; results are bit-identical at equal threads."),
+]
+Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda, cuda:1, ...")]
 
 Repair = Annotated[
     bool, typer.Option("--repair", help="Make again what is not what was written; every file is read for that.")

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.onsets import ONSETS, check_control, onset_table
 from spectraledge.analyses.score import GROWING, SCORING, state_of_control
 from spectraledge.analyses.score_findings import carried_sentence, score_sentence
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.analyses.stamps import measure
+from spectraledge.cli.one_analysis import measured
 from spectraledge.cli.options import (
     Center,
     Json,
@@ -20,14 +19,12 @@ from spectraledge.cli.options import (
     Seed,
     Threads,
     Window,
-    remark,
     show,
     use_threads,
 )
 from spectraledge.files import write_table
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.report.score_page import scored, write_score_page
-from spectraledge.studies.belonging import check_place
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
@@ -67,18 +64,13 @@ def score(
         bases=basis,
         params=params,
     )
-    if out is None:
-        for analysis in (SCORING, GROWING):
-            check_place(folder, analysis, settings)
     controls = control or []
     for other in controls:
         grokked = Manifest.read(other).grokked_step is not None
         check_control(RunConfig.of_run(folder), RunConfig.of_run(other), grokked=grokked)
     run = RecordedRun.open(folder)
     own = run.task.structure
-    tables = {**measure(folder, SCORING, settings, into=out), **measure(folder, GROWING, settings, into=out)}
-    for reason in reasons(tables):
-        remark(f"left out {reason}")
+    tables = measured(folder, (SCORING, GROWING), settings, out)
     place = out or folder
     states = [state_of_control(other, run) for other in controls]
     onsets = ONSETS.frame()

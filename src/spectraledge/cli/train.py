@@ -7,11 +7,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spectraledge.cli.options import (
-    MOST_THREADS,
+    Device,
     Json,
     Out,
     Repair,
     Seed,
+    TrainingThreads,
     progress_console,
     remark,
     remark_page,
@@ -120,10 +121,8 @@ def train(
         ),
     ] = None,
     repair: Repair = False,
-    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
-    threads: Annotated[
-        int, typer.Option(min=1, max=MOST_THREADS, help="Threads; results are bit-identical at equal threads.")
-    ] = 1,
+    device: Device = "cpu",
+    threads: TrainingThreads = 1,
 ) -> None:
     """Train one network on one task, recording a snapshot at every interval; a killed run goes on where it stopped."""
     use_threads(threads)

@@ -2,38 +2,26 @@
 
 import shlex
 import sys
-import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from spectraledge.display import Displayed
 from spectraledge.errors import InputError
-from spectraledge.integrations.changes import TRAINED_LATER, Changes
+from spectraledge.integrations.following import Following
 from spectraledge.integrations.functions import WatchedFunction
-from spectraledge.integrations.live import LiveDisplay, live_lines
-from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
-from spectraledge.integrations.record import Reading, Record
-from spectraledge.integrations.rounds import Rounds
-from spectraledge.integrations.shards import Shards, local_part
+from spectraledge.integrations.optimizers import Optimizers
+from spectraledge.integrations.record import Reading
 from spectraledge.integrations.tables import Overhead, TrackerResults
-from spectraledge.integrations.updates import STORED, Taken, Updates
-from spectraledge.integrations.watched_weights import UNMOVED, WatchedWeights
-from spectraledge.integrations.watching import describe, watch
+from spectraledge.integrations.tracker_settings import TrackerSettings
+from spectraledge.integrations.watching import describe
 from spectraledge.modes import Basis, Inputs
-from spectraledge.spectrum import Detector, Sketch, noise_floor
-from spectraledge.streams import torch_generator
-
-_MANUALLY = "make the tracker with optimizer=None and call tracker.record()"
+from spectraledge.spectrum import Detector, Sketch
 
 
 class SpectralEdgeTracker(Displayed):
@@ -120,60 +108,35 @@ class SpectralEdgeTracker(Displayed):
         on_reading: Callable[[Reading], None] | None = None,
         live: bool = False,
     ) -> None:
-        for name, value, least in (("every", every, 1), ("window", window, 2), ("top", top, 1)):
-            if not isinstance(value, Integral) or value < least:
-                raise InputError(f"expected {name} ≥ {least}, a whole number, got {name}={value!r}")
-        if device is not None and str(device) != "cpu":
-            raise InputError(f"updates are kept where the weights are (device=None) or on 'cpu', got device={device!r}")
-        if store not in STORED:
-            raise InputError(f"store must be one of {', '.join(STORED)}, got {store!r}")
-        if not isinstance(model, nn.Module):
-            raise InputError(
-                f"expected a torch.nn.Module, got {type(model).__name__}: several models go in one ModuleDict"
-            )
-        self.window, self.every, self.step = window, every, step
-        self._model = model
-        self._patterns = [params] if isinstance(params, str) else list(params)
-        self._surrogates, self._seed = surrogates, seed
-        self._sketch, self._store, self._on_reading = sketch, store, on_reading
-        self._optimizers = with_inner(unwrapped(optimizer))
-        moved = in_optimizers(self._optimizers)
-        watched = watch(model, moved if self._optimizers else None, self._patterns, step)
-        self._rows = watched.rows
-        self._changes = Changes(model, self._patterns, watched.parameters, moved)
-        self._shards = Shards.agree(watched.parameters, model)
-        counted = {name: part for name, part in watched.parameters.items() if name in self._shards.counted}
-        self._shapes = {name: list(local_part(part).shape) for name, part in counted.items()}
-        if surrogates:
-            if self.distributed:
-                raise InputError("a noise floor needs whole updates in one process: leave out the surrogates")
-            # A mistake in these numbers is better found now than in the first full window.
-            noise_floor(
-                torch.eye(window, dtype=torch.float64, device="cpu"),
-                surrogates=surrogates,
-                generator=torch_generator(seed),
-            )
-        self._weights = WatchedWeights(counted)
-        self._rounds = Rounds(
-            self._optimizers, watched.parameters, begin=self._begin, end=self._end, stalled=self._stalled
-        )
-        self._updates = Updates(
-            self._weights,
-            self._shards,
+        settings = TrackerSettings(
             window=window,
+            every=every,
             sketch=sketch,
             keep_places=keep_places,
             store=store,
             device=device,
+            center=center,
+            top=top,
+            alerts=alerts,
+            surrogates=surrogates,
+            seed=seed,
         )
-        self._new_record = partial(Record, window, center=center, top=top, alerts=alerts)
-        self._records = [self._new_record()]
-        self._function: WatchedFunction | None = None
-        self._live = LiveDisplay() if live and self._shards.process == 0 else None
-        self._moved = UNMOVED
-        self._since_snapshot = self._heard = self._still = 0
-        self._attached = self._stopped = self._habit = self._told = self._coarse = False
-        self._seconds = self._attached_seconds = self._since = 0.0
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"expected a torch.nn.Module, got {type(model).__name__}: several models go in one ModuleDict"
+            )
+        self.window, self.every, self._model = window, every, model
+        patterns = [params] if isinstance(params, str) else list(params)
+        self._following = Following(model, optimizer, patterns, settings, step=step, on_reading=on_reading, live=live)
+
+    @property
+    def step(self) -> int:
+        """Steps that were taken; a trainer that counts them otherwise sets it before each."""
+        return self._following.step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._following.step = step
 
     def __str__(self) -> str:
         """Say what is watched and what is not."""
@@ -196,16 +159,9 @@ class SpectralEdgeTracker(Displayed):
         Raises:
             InputError: if it is attached already.
         """
-        if self._attached:
+        if self._following.attached:
             raise InputError("this tracker is attached already: detach it first, or make another one")
-        self._since = time.perf_counter()
-        with torch.inference_mode(False), torch.no_grad():
-            if not self._updates.begun:
-                self._updates.begin()
-                self._weights.settle()
-        self._seconds += time.perf_counter() - self._since
-        self._rounds.attach()
-        self._attached = True
+        self._following.attach()
 
     def detach(self, *, check: bool = True) -> None:
         """Stop following the training, if attached; nothing is lost, and it may be attached again.
@@ -213,14 +169,10 @@ class SpectralEdgeTracker(Displayed):
         Args:
             check: Whether to warn if weights have moved since the last step that was heard.
         """
-        if self._attached:
+        if self._following.attached:
             if check:
                 self.check()
-            self._rounds.detach()
-            self._attached = False
-            if self._live:
-                self._live.end()
-            self._attached_seconds += time.perf_counter() - self._since
+            self._following.detach()
 
     def watch_function(
         self, inputs_N: Inputs, readout: Callable[[object], Tensor], bases: Sequence[Basis]
@@ -241,13 +193,9 @@ class SpectralEdgeTracker(Displayed):
         Raises:
             InputError: as `WatchedFunction`, or if one is watched already.
         """
-        if self._function is not None:
+        if self._following.function is not None:
             raise InputError("this tracker watches a function already: give it all bases at once")
-        began = time.perf_counter()
-        self._function = WatchedFunction(self._model, inputs_N, readout, bases)
-        self._function.read(self.step)
-        self._seconds += time.perf_counter() - began if self._attached else 0.0
-        return self._function
+        return self._following.watch(lambda: WatchedFunction(self._model, inputs_N, readout, bases))
 
     def record(self) -> None:
         """Count a step of a training whose steps cannot be heard; weights are taken as they are now.
@@ -255,43 +203,30 @@ class SpectralEdgeTracker(Displayed):
         Raises:
             InputError: if the tracker hears an optimiser, or is not attached.
         """
-        if self._rounds:
+        if self._following.rounds:
             raise InputError("this tracker hears its optimizer's steps: make it with optimizer=None to count them")
-        if not self._attached:
+        if not self._following.attached:
             raise InputError("attach the tracker before the first step that is recorded")
-        self._end()
+        self._following.end()
 
     def check(self) -> None:
         """Warn if weights have moved since the last step that was heard, or not at all since the first snapshot."""
-        if not self._attached or self._stopped or self._habit or self._told or self._rounds.resting:
-            return
-        names = " or ".join(dict.fromkeys(type(one).__name__ for one in self._optimizers))
-        if 0 < self._still < self.window and self._still == sum(map(len, self._records)):
-            self._warn("the watched weights have not moved in any step so far: are they trained by this loop?")
-        elif self._rounds.open:
-            if not self._heard:
-                self._stalled(self._rounds.unstepped)
-        elif bool(self._weights.moved()):
-            what = f"a step() of {names}" if self._rounds else "what tracker.record() has counted"
-            self._warn(
-                f"the watched weights were moved by something else than {what} since step {self.step} (the tracker "
-                f"heard {self._heard} steps): pass the optimizer whose step() moves them, or {_MANUALLY} after each"
-            )
+        self._following.check()
 
     @property
     def selection(self) -> pd.DataFrame:
         """One row per parameter name: name, parameters, watched, reason (if not), step (when that was found)."""
-        return pd.DataFrame(self._rows)
+        return pd.DataFrame(self._following.rows)
 
     @property
     def distributed(self) -> bool:
         """Whether parameters are spread over processes, so that each process has a state of its own."""
-        return self._shards.device is not None
+        return self._following.distributed
 
     @property
     def ready(self) -> bool:
         """Whether a window is full."""
-        return len(self._records[-1]) >= self.window
+        return self._following.readings.ready
 
     @property
     def latest(self) -> Reading:
@@ -302,30 +237,23 @@ class SpectralEdgeTracker(Displayed):
         """
         self.check()
         if not self.ready:
-            count = len(self._records[-1])
+            count = len(self._following.readings.last)
             raise InputError(
                 f"a window of {self.window} updates is not full after {count}: "
                 f"train {self.every * (self.window - count)} more steps, or ask `ready` first"
             )
-        return self._records[-1].reading()
+        return self._following.readings.last.reading()
 
     @property
     def overhead(self) -> Overhead:
         """What tracking has cost so far."""
-        training = self._seconds_attached() - self._seconds
-        return Overhead(
-            self._seconds,
-            training,
-            self._seconds / training if training > 0 else 0.0,
-            sum(map(len, self._records)),
-            self._updates.nbytes,
-        )
+        return self._following.overhead
 
     def results(self) -> TrackerResults:
         """Return tables of all windows so far; without a full window they are empty."""
         self.check()
-        found = TrackerResults.joined([record.results(self.selection, self.overhead) for record in self._records])
-        return replace(found, score=self._function.score) if self._function else found
+        found, function = self._following.readings.results(self.selection, self.overhead), self._following.function
+        return replace(found, score=function.score) if function else found
 
     def save(self, folder: Path | str) -> None:
         """Write the results into a folder: spectrum.parquet and edge.parquet, as `spectraledge analyze` does, and more.
@@ -345,20 +273,7 @@ class SpectralEdgeTracker(Displayed):
             Plain values and tensors: `torch.save` keeps them, `torch.load(weights_only=True)` reads them. Of
             distributed processes each has its own.
         """
-        return {
-            "settings": self._settings(),
-            "weights": self._weights.sample(),
-            "left": list(self._weights.left),
-            "step": self.step,
-            "counts": [self._since_snapshot, self._heard, self._still],
-            "flags": [self._stopped, self._habit, bool(self._moved)],
-            "seconds": self._seconds,
-            "attached_seconds": self._seconds_attached(),
-            "rows": [dict(entry) for entry in self._rows],
-            "updates": self._updates.state_dict(),
-            "records": [record.state_dict() for record in self._records],
-            **({"function": self._function.state_dict()} if self._function else {}),
-        }
+        return self._following.state_dict()
 
     def fits(self, state: Mapping[str, Any]) -> bool:
         """Tell whether a state was taken of these weights as they are now.
@@ -369,9 +284,7 @@ class SpectralEdgeTracker(Displayed):
         Returns:
             Whether the parameters have the same names and shapes, and the numbers kept of each are the same.
         """
-        if "weights" not in state or state["settings"]["parameters"] != self._shapes:
-            return False
-        return not bool(self._weights.differ_from(state["weights"]))
+        return self._following.fits(state)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another tracker of the same settings was when its state was taken.
@@ -382,170 +295,4 @@ class SpectralEdgeTracker(Displayed):
         Raises:
             InputError: if the settings, the watched parameters or their numbers differ.
         """
-        if "weights" not in state:
-            raise InputError("this is no state of a tracker of this version: begin a series anew")
-        mine, theirs = self._settings(), state["settings"]
-        for name in mine:
-            if mine[name] != theirs[name]:
-                raise InputError(
-                    f"this tracker has {name} = {mine[name]}, the state has {theirs[name]}: "
-                    "make the tracker with the settings of the run that is resumed"
-                )
-        if not self.fits(state):
-            raise InputError(
-                "the weights are not those of which the tracker's state was taken: load the weights first, and the "
-                "state of the same checkpoint"
-            )
-        self.step = state["step"]
-        self._since_snapshot, self._heard, self._still = state["counts"]
-        self._stopped, self._habit, moved = state["flags"]
-        self._moved = torch.full((), moved, dtype=torch.bool, device="cpu")
-        self._seconds, self._attached_seconds = state["seconds"], state["attached_seconds"]
-        self._since = time.perf_counter()
-        self._rows = [dict(entry) for entry in state["rows"]]
-        self._weights.left = state["left"]
-        with torch.inference_mode(False):
-            self._updates.load_state_dict(state["updates"])
-        self._records = [self._new_record() for _ in state["records"]]
-        for record, theirs in zip(self._records, state["records"], strict=True):
-            record.load_state_dict(theirs)
-        if self._function and "function" in state:
-            self._function.load_state_dict(state["function"])
-
-    def _settings(self) -> dict[str, Any]:
-        """Return what a state must share with the tracker that loads it."""
-        return {
-            "window": self.window,
-            "every": self.every,
-            "sketch": [self._sketch.size, self._sketch.seed] if self._sketch else None,
-            "store": self._store,
-            "surrogates": self._surrogates,
-            "seed": self._seed,
-            "process": self._shards.process,
-            "parameters": self._shapes,
-        }
-
-    def _seconds_attached(self) -> float:
-        """Return the seconds for which it has been attached."""
-        return self._attached_seconds + (time.perf_counter() - self._since if self._attached else 0.0)
-
-    def _begin(self) -> None:
-        """Before a step: find out whether the weights are where the last one left them."""
-        if self._stopped or self._habit:
-            return
-        began = time.perf_counter()
-        moved = self._weights.moved()
-        if not self._since_snapshot:
-            with torch.inference_mode(False), torch.no_grad():
-                moved = moved | self._updates.moved()
-                if not self._heard and bool(moved):
-                    # Loaded after attaching, most likely; nothing has been counted yet.
-                    self._updates.begin()
-                    moved = UNMOVED
-        if moved is not UNMOVED:
-            self._moved = self._moved | moved
-        self._seconds += time.perf_counter() - began
-
-    def _end(self) -> None:
-        """After a step: remember where it left the weights, and take an update when it is time."""
-        if self._stopped:
-            return
-        began = time.perf_counter()
-        self.step += 1
-        self._heard += 1
-        self._since_snapshot += 1
-        self._told = False
-        self._weights.settle()
-        if self._since_snapshot >= self.every:
-            if self._weights.device.type == "cuda":
-                torch.cuda.synchronize(self._weights.device)
-                began = time.perf_counter()
-            with torch.inference_mode(False), torch.no_grad():
-                self._take()
-            if self._function and not self._stopped:
-                self._function.read(self.step)
-            if self._live:
-                self._live.update(self._lines)
-        self._seconds += time.perf_counter() - began
-
-    def _lines(self) -> list[str]:
-        """Say what is measured so far."""
-        reading = self._records[-1].reading() if self.ready else None
-        return live_lines(self.step, reading, self._function.course if self._function else None)
-
-    def _take(self) -> None:
-        """Take the update since the last snapshot."""
-        if self._rounds:
-            changed = self._changes.since(in_optimizers(self._optimizers), self.step)
-            self._rows += changed
-            unwatched = [str(entry["name"]) for entry in changed if entry["reason"] in TRAINED_LATER]
-            if unwatched:
-                self._warn(
-                    f"{', '.join(unwatched)} is trained since step {self.step} and not watched: the series goes on "
-                    "with the parameters that it began with; for all of them make a new tracker"
-                )
-            self._rounds.refresh()
-        lost = self._weights.lost(None if self.distributed else self._model)
-        taken = self._updates.take(lost=bool(lost), moved=self._moved)
-        self._moved = UNMOVED
-        if not taken.finite:
-            self._stopped = True
-            self._warn(f"{lost or 'weights are not finite'} at step {self.step}: the tracker records no more")
-            return
-        since, self._since_snapshot = self.step - self._since_snapshot, 0
-        if taken.moved and self._begins_anew(since):
-            return
-        self._append(taken)
-
-    def _begins_anew(self, since: int) -> bool:
-        """Tell whether an update that something else than steps had a part in is where the series begins anew."""
-        what = f"between steps {since} and {self.step} something else than the optimizer moved the watched weights"
-        if len(self._records) > 1 and not self.ready:
-            self._habit = True
-            self._warn(
-                f"{what}, again: from here the tracker counts such moves into its updates, which end right after an "
-                f"optimizer's step; for another moment {_MANUALLY} there"
-            )
-            return False
-        self._warn(
-            f"{what} (a checkpoint loaded, weights clipped or averaged?): the tracker drops this update and begins its "
-            "series anew"
-        )
-        self._updates.forget()
-        self._records.append(self._new_record())
-        return True
-
-    def _append(self, taken: Taken) -> None:
-        """Count an update."""
-        record = self._records[-1]
-        record.append(self.step, taken.band_V, taken.noise)
-        self._still = 0 if taken.band_V[0] else self._still + 1
-        if self._still == self.window:
-            self._warn(f"the watched weights have not moved in {self.window} updates, the last at step {self.step}")
-        if self.ready and not self._coarse and record.explained_by_rounding:
-            self._coarse = True
-            self._warn(
-                f"in the {self.window} updates up to step {self.step} the watched weights moved by no more than their "
-                "rounding can explain, so all eigenvalues are 0: watch weights of more digits, or take snapshots less "
-                "often (every=)"
-            )
-        if self._surrogates and self.ready:
-            floor = noise_floor(
-                self._updates.held(),
-                surrogates=self._surrogates,
-                generator=torch_generator(self._seed, "surrogates", self.step),
-                storage_noise=record.window_noise,
-            )
-            record.append_floor(floor.count, float(floor.ratio_W[0]))
-        if self._on_reading and self.ready:
-            self._on_reading(record.reading())
-
-    def _stalled(self, names: Sequence[str]) -> None:
-        self._warn(
-            f"no optimizer has stepped {', '.join(names)} since step {self.step}, so the tracker counts no step of the "
-            "others: leave these parameters out, or pass all optimizers"
-        )
-
-    def _warn(self, message: str) -> None:
-        self._told = True
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
+        self._following.load_state_dict(state)

@@ -82,7 +82,9 @@ def chance_share(grouping: Grouping) -> float:
     groups = len(np.unique(inside))
     if grouping.separates:
         raise InputError(
-            f"basis {grouping.name!r} puts every pair into a group of its own: nothing can be tested in it"
+            f"basis {grouping.name!r} puts every pair into a group of its own, so that any response is a function of "
+            f"the group: expected more pairs than groups, got {len(inside)} pairs in {groups}. Train on a larger "
+            "modulus or on a smaller share of the pairs, or choose another basis"
         )
     return (groups - 1) / (len(inside) - 1)
 

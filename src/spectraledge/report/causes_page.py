@@ -1,10 +1,9 @@
 """The report of a study of causes: what was changed, and what difference it made."""
 
 from spectraledge.claims.cause_claims import CAUSE_CLAIMS, CHANGES
-from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.document import Page, Terms
-from spectraledge.report.over_seeds.ratio_page import ratio_page
-from spectraledge.studies.results import StudyResult
+from spectraledge.report.document import Section, Terms
+from spectraledge.report.over_seeds.ratio_sections import ratio_sections
+from spectraledge.report.over_seeds.seed_page import SeedPage
 
 _LEADS = {
     "interventions": (
@@ -36,16 +35,11 @@ _LEADS = {
 }
 """Title and first words of each part, by the section of its claims."""
 
+_RUNS = Terms("What is done to every step", tuple(CHANGES.items()))
 
-def compose_causes(study: StudyResult, verdicts: Verdicts) -> Page:
-    """Compose the report.
-
-    Args:
-        study: The finished runs; it may hold none, and any table may be missing.
-        verdicts: What was measured in them, and what their seeds say of the claims.
-
-    Returns:
-        The report.
-    """
-    terms = Terms("What is done to every step", tuple(CHANGES.items()))
-    return ratio_page(study, verdicts, CAUSE_CLAIMS, _LEADS, terms, title="What makes the difference?")
+compose_causes = SeedPage(
+    "What makes the difference?",
+    ratio_sections(_LEADS, CAUSE_CLAIMS),
+    more=lambda study: (Section("runs", "Runs", blocks=(_RUNS,), short="Runs"),),
+).compose
+"""Composes the report; see `SeedPage.compose`."""

@@ -1,14 +1,9 @@
 """The report of a study of groups: what networks compute of them, in what order, and whether it is cosets."""
 
 from spectraledge.claims.group_claims import GROUP_CLAIMS, GROUP_EFFECTS, NAMES
-from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.document import Page
-from spectraledge.report.opening import opening
-from spectraledge.report.over_seeds.claim_section import ClaimSection, claims_part, targets_of
-from spectraledge.report.over_seeds.effect_tables import Source
-from spectraledge.report.over_seeds.seed_page import seed_page
+from spectraledge.report.over_seeds.claim_section import claim_sections
+from spectraledge.report.over_seeds.seed_page import SeedPage
 from spectraledge.report.score_page import first_scores
-from spectraledge.studies.results import StudyResult
 
 _LEADS = {
     "learning": (
@@ -35,38 +30,14 @@ _LEADS = {
 }
 """Title and first words of each part, by the section of its claims."""
 
-
 _USED = tuple(
     (GROUP_EFFECTS[f"used:{name}"], f"group-{group}-learned") for group, names in NAMES.items() for name in names
 )
 """How often a representation is used."""
 
-
-def _part(key: str) -> ClaimSection:
-    claims = [claim for claim in GROUP_CLAIMS if claim.section == key]
-    return claims_part(key, *_LEADS[key], claims, more=_USED if key == "representations" else ())
-
-
-SECTIONS = tuple(map(_part, _LEADS))
-"""What was measured, in order."""
-
-
-def compose_groups(study: StudyResult, verdicts: Verdicts) -> Page:
-    """Compose the report.
-
-    Args:
-        study: The finished runs; it may hold none, and any table may be missing.
-        verdicts: What was measured in them, and what their seeds say of the claims.
-
-    Returns:
-        The report.
-    """
-    source = Source(study, verdicts)
-    return seed_page(
-        study,
-        verdicts,
-        (*(one.section(source) for one in SECTIONS), *first_scores(study)),
-        title="What does a network learn of a group?",
-        targets=targets_of(SECTIONS),
-        stage=opening(study),
-    )
+compose_groups = SeedPage(
+    "What does a network learn of a group?",
+    claim_sections(_LEADS, GROUP_CLAIMS, more={"representations": _USED}),
+    more=first_scores,
+).compose
+"""Composes the report; see `SeedPage.compose`."""

@@ -1,15 +1,11 @@
 """The report of a study of gradients and curvature: whether they tell in advance, and what they see of the answers."""
 
 from spectraledge.claims.landscape_claims import CONDITION, CONTROLS, LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, SIGNS
-from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.document import Page
-from spectraledge.report.over_seeds.claim_section import ClaimSection, claims_part, targets_of
-from spectraledge.report.over_seeds.claim_table import headline
+from spectraledge.report.over_seeds.claim_section import claim_sections
 from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
 from spectraledge.report.over_seeds.effect_tables import Source
-from spectraledge.report.over_seeds.seed_page import seed_page
+from spectraledge.report.over_seeds.seed_page import SeedPage, counted_verdicts
 from spectraledge.report.words import counted, percent, ratio
-from spectraledge.studies.results import StudyResult
 
 _LEADS = {
     "timing": (
@@ -54,47 +50,13 @@ _STRIPS = StripFigure(
 )
 
 
-def _part(key: str) -> ClaimSection:
-    claims = [claim for claim in LANDSCAPE_CLAIMS if claim.section == key]
-    if key != "timing":
-        return claims_part(key, *_LEADS[key], claims)
-    alarms = [(effect, CONDITION) for name, effect in LANDSCAPE_EFFECTS.items() if name.startswith("alarm:")]
-    false = [(effect, of) for of in CONTROLS for name, effect in LANDSCAPE_EFFECTS.items() if name.startswith("false:")]
-    return claims_part(key, *_LEADS[key], claims, more=(*alarms, *false), before=(_STRIPS,))
-
-
-SECTIONS = tuple(map(_part, _LEADS))
-"""What was measured, in order."""
-
-
-def compose_landscape(study: StudyResult, verdicts: Verdicts) -> Page:
-    """Compose the report.
-
-    Args:
-        study: The finished runs; it may hold none, and any table may be missing.
-        verdicts: What was measured in them, and what their seeds say of the claims.
-
-    Returns:
-        The report.
-    """
-    source = Source(study, verdicts)
-    return seed_page(
-        study,
-        verdicts,
-        tuple(one.section(source) for one in SECTIONS),
-        title="What do gradients and curvature tell?",
-        targets=targets_of(SECTIONS),
-        answer=_headline(source),
-    )
-
-
 def _headline(source: Source) -> str:
     """What was found, in numbers; verdicts counted where it was not measured."""
     effects = source.effects
     lead, gradient = (effects.summary(name, CONDITION) for name in ("alarm:rule", "select:update:gradient"))
     false = [effects.summary("false:rule", of) for of in CONTROLS]
     if not (lead.seeds and gradient.seeds and all(one.seeds for one in false)):
-        return headline(source.study, source.verdicts.claims)
+        return counted_verdicts(source)
     when = f"{abs(lead.measured):,.0f} steps {'before' if lead.measured > 0 else 'after'}"
     permuted, few = (percent(one.measured) for one in false)
     return (
@@ -104,3 +66,16 @@ def _headline(source: Source) -> str:
         f"own functions {ratio(gradient.measured)} times as much as isotropic directions do, a window of gradients "
         f"{ratio(gradient.measured_null)} times."
     )
+
+
+_ALARMED = (
+    *((effect, CONDITION) for name, effect in LANDSCAPE_EFFECTS.items() if name.startswith("alarm:")),
+    *((effect, of) for of in CONTROLS for name, effect in LANDSCAPE_EFFECTS.items() if name.startswith("false:")),
+)
+
+compose_landscape = SeedPage(
+    "What do gradients and curvature tell?",
+    claim_sections(_LEADS, LANDSCAPE_CLAIMS, more={"timing": _ALARMED}, before={"timing": (_STRIPS,)}),
+    answer=_headline,
+).compose
+"""Composes the report; see `SeedPage.compose`."""

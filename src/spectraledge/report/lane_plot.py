@@ -1,6 +1,6 @@
 """Values in lanes: each lane one horizontal line of points, intervals and bands, in groups under headings."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,6 @@ def lane_plot(
     percent: bool = False,
     reference: float | None = None,
     emphasised: Collection[str] = (),
-    lanes: Sequence[str] = (),
     row_pixels: float = ROW_PIXELS,
 ) -> Chart:
     """Draw values in lanes.
@@ -75,15 +74,13 @@ def lane_plot(
         percent: Whether values are shares.
         reference: Where a line for "nothing" stands.
         emphasised: Headings of groups that are tinted: the task's own basis.
-        lanes: Lanes that stand there in this order even if they are empty, where there are no groups. Default: those
-            of the table, in their order.
         row_pixels: Height of a lane.
 
     Returns:
         The chart.
     """
     filled = _filled(table)
-    placed = _placed(filled, lanes)
+    placed = _placed(filled)
     there = {(group.title, lane): row for group in placed for lane, row in group.rows.items()}
     named = zip(filled["group"], filled["lane"], strict=True)
     filled["row"] = np.array([there[pair] for pair in named], np.float64) + filled["offset"]
@@ -138,9 +135,9 @@ def _columns(table: pd.DataFrame) -> list[str]:
     return ["mark", "name", "value", *ends, "row"]
 
 
-def _placed(table: pd.DataFrame, lanes: Sequence[str]) -> list[_Placed]:
+def _placed(table: pd.DataFrame) -> list[_Placed]:
     found, top = [], 0.0
-    groups = {"": list(lanes)} if lanes else {}
+    groups: dict[str, list[str]] = {}
     for group, lane in table[["group", "lane"]].drop_duplicates().itertuples(index=False):
         known = groups.setdefault(group, [])
         if lane not in known:

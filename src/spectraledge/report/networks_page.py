@@ -1,10 +1,9 @@
 """The report of a study of other networks and optimizers."""
 
 from spectraledge.claims.network_claims import CONTROLS, NETWORK_CLAIMS
-from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.document import Page, Terms
-from spectraledge.report.over_seeds.ratio_page import ratio_page
-from spectraledge.studies.results import StudyResult
+from spectraledge.report.document import Section, Terms
+from spectraledge.report.over_seeds.ratio_sections import ratio_sections
+from spectraledge.report.over_seeds.seed_page import SeedPage
 
 _LEADS = {
     "squares": (
@@ -21,16 +20,11 @@ _LEADS = {
 }
 """Title and first words of each part, by the section of its claims."""
 
+_RUNS = Terms("What is different in a control", tuple((name, words) for name, (words, _, _) in CONTROLS.items()))
 
-def compose_networks(study: StudyResult, verdicts: Verdicts) -> Page:
-    """Compose the report.
-
-    Args:
-        study: The finished runs; it may hold none, and any table may be missing.
-        verdicts: What was measured in them, and what their seeds say of the claims.
-
-    Returns:
-        The report.
-    """
-    terms = Terms("What is different in a control", tuple((name, words) for name, (words, _, _) in CONTROLS.items()))
-    return ratio_page(study, verdicts, NETWORK_CLAIMS, _LEADS, terms, title="Other networks, other optimizers")
+compose_networks = SeedPage(
+    "Other networks, other optimizers",
+    ratio_sections(_LEADS, NETWORK_CLAIMS),
+    more=lambda study: (Section("runs", "Runs", blocks=(_RUNS,), short="Runs"),),
+).compose
+"""Composes the report; see `SeedPage.compose`."""

@@ -6,21 +6,17 @@ from spectraledge.claims.carrier_curves import carrier_curves, directions_needed
 from spectraledge.claims.design import learned
 from spectraledge.claims.score_claims import CARRIER_CLAIMS, GROWTH_CLAIMS, ONSET_CLAIMS, STATE_CLAIMS, TASKS
 from spectraledge.claims.score_effects import EDGE, ONSETS
-from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Column, Figure, Page, Panel, Rows, Table
+from spectraledge.report.document import Column, Figure, Panel, Rows, Table
 from spectraledge.report.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
-from spectraledge.report.opening import opening
-from spectraledge.report.over_seeds.claim_section import ClaimSection, targets_of
-from spectraledge.report.over_seeds.claim_table import headline
+from spectraledge.report.over_seeds.claim_section import ClaimSection
 from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
 from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
-from spectraledge.report.over_seeds.seed_page import seed_page
+from spectraledge.report.over_seeds.seed_page import SeedPage, counted_verdicts
 from spectraledge.report.over_seeds.seed_sections import methods_section
 from spectraledge.report.score_page import first_scores
 from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 from spectraledge.report.words import counted, figures, percent
-from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import OPERATIONS
 
 _WINDOWS = {
@@ -169,7 +165,7 @@ def _needed(source: Source) -> Table | None:
     )
 
 
-SECTIONS = (
+_SECTIONS = (
     ClaimSection(
         "state", "State. What the networks compute",
         "The logits without their mean over classes are a function of the pair; its energy divides exactly among the "
@@ -202,29 +198,6 @@ SECTIONS = (
 """What was measured, in order."""
 
 
-def compose_score(study: StudyResult, verdicts: Verdicts) -> Page:
-    """Compose the report of a `score` study.
-
-    Args:
-        study: The finished runs; it may hold none.
-        verdicts: What `evaluate_score` found in them.
-
-    Returns:
-        The report.
-    """
-    source = Source(study, verdicts)
-    return seed_page(
-        study,
-        verdicts,
-        (*(one.section(source) for one in SECTIONS), *first_scores(study), methods_section(study)),
-        title="Which functions do the networks compute, when do they appear, and what carries them?",
-        targets=targets_of(SECTIONS),
-        answer=_headline(source),
-        stage=opening(study),
-        files={"carrier-curves": carrier_curves(study.runs)},
-    )
-
-
 def _headline(source: Source) -> str:
     """What was found, in numbers; verdicts counted where it was not measured."""
     effects = source.effects
@@ -234,7 +207,7 @@ def _headline(source: Source) -> str:
     )
     whole = effects.summary("carried-before:edge-half", "learned-runs").measured_null
     if not (lead.seeds and edge.seeds):
-        return headline(source.study, source.verdicts.claims)
+        return counted_verdicts(source)
 
     def steps(value: float) -> str:
         return f"{abs(value):,.0f} steps {'before' if value > 0 else 'after'}"
@@ -247,3 +220,13 @@ def _headline(source: Source) -> str:
         f"directions of the window before an interval make their energy grow by {percent(edge.measured)} of all energy "
         f"there, random ones of its span by {percent(edge.measured_null)}, all parameters by {percent(2 * whole)}."
     )
+
+
+compose_score = SeedPage(
+    "Which functions do the networks compute, when do they appear, and what carries them?",
+    _SECTIONS,
+    more=lambda study: (*first_scores(study), methods_section(study)),
+    answer=_headline,
+    files=lambda study: {"carrier-curves": carrier_curves(study.runs)},
+).compose
+"""Composes the report; see `SeedPage.compose`."""

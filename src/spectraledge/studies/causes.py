@@ -1,12 +1,10 @@
 """The runs of `causes`: one task, and everything that is changed in learning it."""
 
-from typing import Any
-
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.cause_claims import CHANGES, OTHER, PERMUTED, changed_text
-from spectraledge.errors import InputError
+from spectraledge.studies.budgets import SMALL, refuse_published, window_of
 from spectraledge.studies.study_config import Budget, StudyConfig
-from spectraledge.tasks import Task, named_task, structure_of
+from spectraledge.tasks import structure_of
 from spectraledge.training import Intervention, RunConfig
 from spectraledge.training.config import Fork
 
@@ -36,43 +34,28 @@ def causes(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Raises:
         InputError: if the published budget is asked for.
     """
-    if budget == "published":
-        raise InputError("causes has no published budget: take --budget matched")
+    refuse_published("causes", budget)
     runs: list[RunConfig] = []
     measured: dict[str, tuple[str, ...]] = {}
     for seed in seeds:
-        plain = _run(seed, budget)
-        changed = [_run(seed, budget, interventions=[Intervention.of(changed_text(name, seed))]) for name in CHANGES]
+        plain = SMALL.run(TASK, seed, budget)
+        changes = [Intervention.of(changed_text(name, seed)) for name in CHANGES]
+        changed = [SMALL.run(TASK, seed, budget, interventions=[change]) for change in changes]
         branches = [
-            _branch(plain, _task(TASK, budget), budget),
-            _branch(plain, _task(PERMUTED, budget), budget),
-            _branch(plain, _task(OTHER, budget), budget),
-            *(_branch(plain, _task(TASK, budget), budget, batch_seed=1 + number) for number in range(OTHER_BATCHES)),
+            *(_branch(plain, task, budget) for task in (TASK, PERMUTED, OTHER)),
+            *(_branch(plain, TASK, budget, batch_seed=1 + number) for number in range(OTHER_BATCHES)),
         ]
         runs += [plain, *changed, *branches]
         measured |= {run.run_id: () for run in changed} | {run.run_id: ("branches",) for run in branches}
     own = structure_of(TASK), structure_of(OTHER)
     analysis = AnalysisConfig(
-        analyses=("ablation", "centroids"), window=6 if budget == "small" else 20, nulls=20, seed=seeds[0], bases=own
+        analyses=("ablation", "centroids"), window=window_of(budget), nulls=20, seed=seeds[0], bases=own
     )
     return StudyConfig(name="causes", questions="causes", runs=tuple(runs), analysis=analysis, other_analyses=measured)
 
 
-def _task(name: str, budget: Budget) -> Task:
-    return named_task(name, modulus=11 if budget == "small" else 97)
-
-
-def _run(seed: int, budget: Budget, **settings: Any) -> RunConfig:
-    task = _task(TASK, budget)
-    if budget == "small":
-        sizes = {"width": 16, "heads": 2, "hidden": 32}
-        small = {"steps": 160, "every": 20, "batch_size": 64}
-        return RunConfig.for_task(task, sizes, protocol="paper", seed=seed, **small, **settings)
-    return RunConfig.for_task(task, protocol="paper", seed=seed, steps=20_000, engine="compiled", **settings)
-
-
-def _branch(plain: RunConfig, task: Task, budget: Budget, *, batch_seed: int | None = None) -> RunConfig:
-    step = FORK_STEP[budget]
+def _branch(plain: RunConfig, name: str, budget: Budget, *, batch_seed: int | None = None) -> RunConfig:
+    task, step = SMALL.task(name, budget), FORK_STEP[budget]
     changes = {
         "task": task.name,
         "task_digest": task.digest,

@@ -4,7 +4,7 @@ from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.group_claims import DICYCLIC, DIHEDRAL, GROUP, LARGER
-from spectraledge.errors import InputError
+from spectraledge.studies.budgets import refuse_published, window_of
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import Task, task_from_source
 from spectraledge.training import RunConfig
@@ -44,8 +44,7 @@ def groups(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Raises:
         InputError: if the published budget is asked for.
     """
-    if budget == "published":
-        raise InputError("groups has no published budget: take --budget matched")
+    refuse_published("groups", budget)
     symmetric, pair = ([_task(f"group:{name}") for name in names] for names in ((GROUP, LARGER), (DIHEDRAL, DICYCLIC)))
     controls = [_task(source, modulus=symmetric[0].modulus) for source in CONTROLS]
     first = seeds[: (len(seeds) + 1) // 2]
@@ -61,7 +60,7 @@ def groups(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         questions="groups",
         runs=tuple(runs),
         analysis=AnalysisConfig(
-            analyses=("score", "step", "cosets"), window=6 if budget == "small" else 20, nulls=20, seed=seeds[0]
+            analyses=("score", "step", "cosets"), window=window_of(budget), nulls=20, seed=seeds[0]
         ),
         other_analyses={run.run_id: measured[run.task] for run in runs if run.task in measured},
     )

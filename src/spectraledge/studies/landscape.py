@@ -3,10 +3,9 @@
 from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.errors import InputError
+from spectraledge.studies.budgets import SMALL, refuse_published, window_of
 from spectraledge.studies.paper import CONTROL_STEPS
 from spectraledge.studies.study_config import Budget, StudyConfig
-from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig
 
 TASK = "add"
@@ -31,19 +30,17 @@ def landscape(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Raises:
         InputError: if the published budget is asked for.
     """
-    if budget == "published":
-        raise InputError("landscape has no published budget: take --budget matched")
+    refuse_published("landscape", budget)
     runs: list[RunConfig] = []
     measured: dict[str, tuple[str, ...]] = {}
     for seed in seeds:
-        controls = [_run(task, seed, budget, steps=CONTROL_STEPS, **own) for task, own in CONTROLS]
-        runs += [_run(TASK, seed, budget, steps=20_000), *controls]
+        controls = [SMALL.run(task, seed, budget, steps=CONTROL_STEPS, **own) for task, own in CONTROLS]
+        runs += [SMALL.run(TASK, seed, budget), *controls]
         measured |= {run.run_id: ("curvature",) for run in controls}
-    small = budget == "small"
     analysis = AnalysisConfig(
         analyses=("gradients", "curvature"),
-        window=6 if small else 20,
-        nulls=4 if small else 10,
+        window=window_of(budget),
+        nulls=4 if budget == "small" else 10,
         precision="single",
         seed=seeds[0],
     )
@@ -55,11 +52,3 @@ def landscape(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         other_analyses=measured,
         keep="window",
     )
-
-
-def _run(task: str, seed: int, budget: Budget, **settings: Any) -> RunConfig:
-    if budget == "small":
-        settings |= {"steps": 160, "every": 20, "batch_size": 64}
-        sizes = {"width": 16, "heads": 2, "hidden": 32}
-        return RunConfig.for_task(named_task(task, modulus=11), sizes, protocol="paper", seed=seed, **settings)
-    return RunConfig.for_task(named_task(task), protocol="paper", seed=seed, engine="compiled", **settings)

@@ -1,11 +1,11 @@
 """The runs of `paper`: every condition of Xu 2026, and the experiments that its open questions ask for."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.studies.budgets import Small
 from spectraledge.studies.study_config import Budget, StudyConfig
-from spectraledge.tasks import any_task, part_names
+from spectraledge.tasks import part_names
 from spectraledge.training import RunConfig
 
 LEARNED = ("add", "sub", "mul", "square_sum")
@@ -36,8 +36,12 @@ _MEMORISED_STEPS = {"small": 400, "matched": 20_000, "published": 200_000}
 _PERMUTED_STEPS = {"small": 200, "matched": 15_000, "published": 15_000}
 """Pre-training on permuted answers, which no accuracy stops; as long as `DUAL` takes (15,700 steps at seed 42)."""
 
-_SMALL = {"width": 32, "heads": 2, "hidden": 64}
-_SMALL_MODULUS = 17
+_SMALL = Small(
+    modulus=17,
+    sizes={"width": 32, "heads": 2, "hidden": 64},
+    # More pairs to learn from and a higher rate, so that some of them generalise.
+    settings={"batch_size": 64, "every": 20, "train_fraction": 0.8, "learning_rate": 5e-3},
+)
 
 
 def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
@@ -53,7 +57,7 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         `COMPANIONS` and alone; and a² + b² from a trunk that has learned, or memorised, two tasks before.
     """
     single = [
-        _run(task, seed, budget, weight_decay=decay, steps=_single_steps(task, decay, budget))
+        _SMALL.run(task, seed, budget, weight_decay=decay, steps=_single_steps(task, decay, budget))
         for decay in (1.0, 0.0)
         for seed in seeds
         for task in (*LEARNED, *CONTROLS)
@@ -103,23 +107,14 @@ def _single_steps(task: str, decay: float, budget: Budget) -> int:
 
 def _joint(seed: int, budget: Budget) -> Iterator[RunConfig]:
     steps = _JOINT_STEPS[budget]
-    dual = _run(DUAL, seed, budget, steps=steps)
-    permuted = _run(PERMUTED, seed, budget, steps=_PERMUTED_STEPS[budget])
+    dual = _SMALL.run(DUAL, seed, budget, steps=steps)
+    permuted = _SMALL.run(PERMUTED, seed, budget, steps=_PERMUTED_STEPS[budget])
     yield dual
-    yield _run(TRI, seed, budget, steps=steps)
-    yield _run(ALONE, seed, budget, steps=steps)
+    yield _SMALL.run(TRI, seed, budget, steps=steps)
+    yield _SMALL.run(ALONE, seed, budget, steps=steps)
     for companion in COMPANIONS:
         most = (_MEMORISED_STEPS if companion.startswith("permuted") else _JOINT_STEPS)[budget]
-        yield _run(f"{companion}+square_sum", seed, budget, steps=most, required=("square_sum",))
+        yield _SMALL.run(f"{companion}+square_sum", seed, budget, steps=most, required=("square_sum",))
     yield permuted
     for start in (dual, permuted):
-        yield _run(ALONE, seed, budget, steps=steps, start=start.hash)
-
-
-def _run(task: str, seed: int, budget: Budget, **settings: Any) -> RunConfig:
-    if budget == "small":
-        # More pairs to learn from and a higher rate, so that some of them generalise.
-        small = {"batch_size": 64, "every": 20, "train_fraction": 0.8, "learning_rate": 5e-3, "engine": "eager"}
-        made = any_task(task, modulus=_SMALL_MODULUS)
-        return RunConfig.for_task(made, _SMALL, protocol="paper", seed=seed, **small, **settings)
-    return RunConfig.for_task(any_task(task), protocol="paper", seed=seed, engine="compiled", **settings)
+        yield _SMALL.run(ALONE, seed, budget, steps=steps, start=start.hash)

@@ -1,23 +1,24 @@
 """Recipes: functions that return a whole study."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
+from spectraledge.studies.budgets import Small, refuse_published, window_of
 from spectraledge.studies.causes import causes
 from spectraledge.studies.groups_study import groups
 from spectraledge.studies.landscape import landscape
 from spectraledge.studies.networks import networks
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
-from spectraledge.tasks import any_task, named_task
+from spectraledge.tasks import any_task
 from spectraledge.training import RunConfig
-from spectraledge.training.config import Engine
 
 FIRST_SEEDS = (42, 137, 2024)
 """Seeds of Xu 2026, §2; more are 1, 2, 3, ... (our choice, so that no seed is chosen for its result)."""
@@ -92,28 +93,17 @@ def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Raises:
         InputError: if the published budget is asked for.
     """
-    _refuse_published("quick", budget)
+    refuse_published("quick", budget)
     runs = [run for seed in seeds for run in _quick_runs(seed, budget)]
     usual = AnalysisConfig()
-    analysis = AnalysisConfig(analyses=(*usual.analyses, "score"), seed=seeds[0], window=_window(budget))
+    analysis = AnalysisConfig(analyses=(*usual.analyses, "score"), seed=seeds[0], window=window_of(budget))
     return StudyConfig(name="quick", runs=tuple(runs), analysis=analysis)
 
 
 def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
-    learned = [_run(name, seed, budget) for name in TASKS]
-    controls = [
-        _run("cubic", seed, budget, steps=CONTROL_STEPS),
-        _run("add", seed, budget, weight_decay=0.0, steps=CONTROL_STEPS),
-    ]
-    return [*learned, *controls]
-
-
-def _run(task: str, seed: int, budget: Budget, *, steps: int = 20_000, **settings: Any) -> RunConfig:
-    if budget == "small":
-        sizes = {"width": 16, "heads": 2, "hidden": 32}
-        settings |= {"steps": 200, "every": 10, "batch_size": 64}
-        return RunConfig.for_task(named_task(task, modulus=11), sizes, protocol="paper", seed=seed, **settings)
-    return RunConfig.for_task(named_task(task), protocol="paper", seed=seed, steps=steps, **settings)
+    run = partial(_SMALL.run, seed=seed, budget=budget, engine="eager")
+    controls = [run("cubic", steps=CONTROL_STEPS), run("add", weight_decay=0.0, steps=CONTROL_STEPS)]
+    return [*map(run, TASKS), *controls]
 
 
 def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
@@ -133,42 +123,30 @@ def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Raises:
         InputError: if the published budget is asked for.
     """
-    _refuse_published("score", budget)
+    refuse_published("score", budget)
     few = seeds[: (len(seeds) + 1) // 2]
     learned = {seed: _learned(seed, budget) for seed in seeds}
     runs = [run for seed in seeds for run in (*learned[seed], *_untaught(seed, budget, few=seed in few))]
     return StudyConfig(
         name="score",
         runs=tuple(runs),
-        analysis=AnalysisConfig(analyses=("score",), seed=seeds[0], window=_window(budget)),
+        analysis=AnalysisConfig(analyses=("score",), seed=seeds[0], window=window_of(budget)),
         other_analyses={run.run_id: ("score", "growth") for seed in seeds for run in learned[seed]},
     )
 
 
 def _learned(seed: int, budget: Budget) -> list[RunConfig]:
-    return [_run(name, seed, budget, engine=_engine(budget)) for name in TASKS]
+    return [_SMALL.run(name, seed, budget) for name in TASKS]
 
 
 def _untaught(seed: int, budget: Budget, *, few: bool) -> list[RunConfig]:
-    control: dict[str, Any] = {"steps": CONTROL_STEPS, "engine": _engine(budget)}
-    pairs = [_run(name, seed, budget, train_fraction=_FEW_PAIRS, **control) for name in TASKS if few]
-    return [_run("permuted_add", seed, budget, **control), *pairs]
-
-
-def _engine(budget: Budget) -> Engine:
-    return "eager" if budget == "small" else "compiled"
-
-
-def _window(budget: Budget) -> int:
-    return 6 if budget == "small" else AnalysisConfig().window
-
-
-def _refuse_published(name: str, budget: Budget) -> None:
-    if budget == "published":
-        raise InputError(f"{name} has no published budget: take `study run paper --budget published`")
+    tasks = TASKS if few else ()
+    pairs = [_SMALL.run(name, seed, budget, train_fraction=_FEW_PAIRS, steps=CONTROL_STEPS) for name in tasks]
+    return [_SMALL.run("permuted_add", seed, budget, steps=CONTROL_STEPS), *pairs]
 
 
 _FEW_PAIRS = 0.1
+_SMALL = Small(settings={"steps": 200, "every": 10, "batch_size": 64})
 
 
 RECIPES: dict[str, Recipe] = {

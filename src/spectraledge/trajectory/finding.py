@@ -8,7 +8,15 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory.folders import check_whole, is_rank, is_shard, is_state, is_weights, snapshots_in
+from spectraledge.trajectory.folders import (
+    check_whole,
+    is_rank,
+    is_shard,
+    is_state,
+    is_weights,
+    other_weights,
+    snapshots_in,
+)
 from spectraledge.trajectory.formats import FILES, stem
 from spectraledge.trajectory.formats.foreign import refused
 from spectraledge.trajectory.formats.sharded import INDEX
@@ -120,7 +128,7 @@ def find_series(source: Path, *, step: str | None = None) -> Found:
         names = {p: name if found_in(name) else p.relative_to(root).as_posix() for p, name in names.items()}
     assigned = assign_steps(list(dict.fromkeys(names.values())), str(source), pattern=step)
     found = [Snapshot(assigned.steps[name], places[path]) for path, name in names.items() if name in assigned.steps]
-    return _ordered(found, (*assigned.strangers, *beside))
+    return _ordered(found, (*assigned.strangers, *beside, *_inside(found)))
 
 
 def _ordered(snapshots: Sequence[Snapshot], strangers: tuple[str, ...]) -> Found:
@@ -166,6 +174,15 @@ def _passed_over(place: Path, chosen: Iterable[Path]) -> list[str]:
         elif _shape(path.name) in shapes and not path.is_file():
             found.append(f"{path.name}{_EMPTY}")
     return found
+
+
+def _inside(snapshots: Iterable[Snapshot]) -> list[str]:
+    """Name the weights in folders of snapshots that are not read, once each, with what reads them."""
+    found: dict[str, Path] = {}
+    for snapshot in snapshots:
+        for name in other_weights(snapshot.path) if snapshot.path.is_dir() else ():
+            found.setdefault(name, snapshot.path.parent)
+    return [f"{name} (other weights, which the glob '{parent}/*/{name}' reads)" for name, parent in found.items()]
 
 
 def _shape(name: str) -> str:

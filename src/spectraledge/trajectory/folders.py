@@ -84,6 +84,24 @@ def weights_in(folder: Path) -> Path | None:
     return chosen[0] if chosen else None
 
 
+def other_weights(folder: Path) -> list[str]:
+    """Name the files of weights that a folder of one snapshot holds beside the one that Transformers would take.
+
+    Such are a second network (Accelerate's `model_1.safetensors`), an average, or an adapter.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Their names; none where the weights are chosen otherwise.
+    """
+    chosen = weights_in(folder)
+    if chosen is None or chosen.name not in _USUAL:
+        return []
+    every = (path for path in sorted(folder.iterdir()) if path.suffix == chosen.suffix and is_weights(path))
+    return [path.name for path in every if path.name != chosen.name]
+
+
 def snapshots_in(folder: Path) -> list[Path]:
     """List the snapshots that a folder is or holds one level below.
 

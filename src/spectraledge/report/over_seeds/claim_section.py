@@ -1,6 +1,6 @@
 """A section of a report, declared: what is asked, what answers it, its claims."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from spectraledge.claims.design import CONDITIONS
@@ -45,35 +45,32 @@ class ClaimSection:
         return Section(self.key, self.title, words, (*there, *note), names, self.title.partition(". ")[0])
 
 
-def claims_part(
-    key: str,
-    title: str,
-    lead: str,
-    claims: Sequence[SeedClaim],
+def claim_sections(
+    leads: Mapping[str, tuple[str, str]],
+    claims: Iterable[SeedClaim],
     *,
-    more: Iterable[tuple[Effect, str]] = (),
-    before: tuple[Make, ...] = (),
-) -> ClaimSection:
-    """Declare a section with one table: the effects of its claims.
+    more: Mapping[str, Iterable[tuple[Effect, str]]] | None = None,
+    before: Mapping[str, tuple[Make, ...]] | None = None,
+) -> tuple[ClaimSection, ...]:
+    """Declare sections with one table each: the effects of their claims.
 
     Args:
-        key: Its anchor.
-        title: Of section and table.
-        lead: What is asked, and how.
-        claims: The claims that are its own.
-        more: Effects that the table also has, each with the key of its condition.
-        before: What makes what stands above the table.
+        leads: Title (of section and table) and what is asked, by the section's anchor, in order.
+        claims: The claims, each of which names its section.
+        more: Effects that the table of a section also has, each with the key of its condition.
+        before: What makes what stands above the table of a section.
 
     Returns:
-        The section.
+        The sections.
     """
-    read = dict.fromkeys((claim.effect, of) for claim in claims for of in (claim.of, claim.against) if of)
-    read |= dict.fromkeys(more)
-    rows = tuple(EffectRow((effect.words, CONDITIONS[of].words), effect.id, of) for effect, of in read)
-    table = EffectTable(f"{key}-table", title, ("measured", "runs"), rows, "null", "Means over seeds.", extents=True)
-    return ClaimSection(key, title, lead, (*before, table), tuple(claims))
-
-
-def targets_of(sections: Iterable[ClaimSection]) -> dict[str, str]:
-    """The section of the report by claim."""
-    return {claim.id: section.key for section in sections for claim in section.claims}
+    found = []
+    for key, (title, lead) in leads.items():
+        own = tuple(claim for claim in claims if claim.section == key)
+        read = dict.fromkeys((claim.effect, of) for claim in own for of in (claim.of, claim.against) if of)
+        read |= dict.fromkeys((more or {}).get(key, ()))
+        rows = tuple(EffectRow((effect.words, CONDITIONS[of].words), effect.id, of) for effect, of in read)
+        table = EffectTable(
+            f"{key}-table", title, ("measured", "runs"), rows, "null", "Means over seeds.", extents=True
+        )
+        found.append(ClaimSection(key, title, lead, (*(before or {}).get(key, ()), table), own))
+    return tuple(found)

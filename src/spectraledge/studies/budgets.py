@@ -1,0 +1,71 @@
+"""What a budget makes of a study: how large its runs of the published transformer are, and the windows read of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.errors import InputError
+from spectraledge.studies.study_config import Budget
+from spectraledge.tasks import JointTask, Task, any_task
+from spectraledge.training import RunConfig
+
+
+@dataclass(frozen=True)
+class Small:
+    """What "small" makes of a run, for a test of everything.
+
+    Attributes:
+        modulus: Of its task.
+        sizes: Of its network.
+        settings: Those of the run that the budget decides.
+    """
+
+    modulus: int = 11
+    sizes: Mapping[str, int] = field(default_factory=lambda: {"width": 16, "heads": 2, "hidden": 32})
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"steps": 160, "every": 20, "batch_size": 64})
+
+    def task(self, name: str, budget: Budget) -> Task | JointTask:
+        """Make a task by its name, see `any_task`, as large as the budget has it."""
+        return any_task(name, modulus=self.modulus) if budget == "small" else any_task(name)
+
+    def run(self, task: str, seed: int, budget: Budget, **settings: Any) -> RunConfig:
+        """Return a run of the published transformer, as the paper draws it.
+
+        Args:
+            task: Name of its task.
+            seed: Its root seed.
+            budget: "small" makes it small; otherwise it is of the published sizes, compiled if no engine is given.
+            **settings: Others of `RunConfig` that differ from their defaults.
+
+        Returns:
+            The run.
+        """
+        sizes = dict(self.sizes) if budget == "small" else None
+        made = settings | dict(self.settings) if budget == "small" else {"engine": "compiled", **settings}
+        return RunConfig.for_task(self.task(task, budget), sizes, protocol="paper", seed=seed, **made)
+
+
+SMALL = Small()
+"""As most studies have it."""
+
+
+def window_of(budget: Budget) -> int:
+    """Return how many updates a window has: fewer where runs are small."""
+    return 6 if budget == "small" else AnalysisConfig().window
+
+
+def refuse_published(name: str, budget: Budget) -> None:
+    """Refuse the published budget for a study that has none.
+
+    Args:
+        name: The study's.
+        budget: The one that was asked for.
+
+    Raises:
+        InputError: if it is the published one.
+    """
+    if budget == "published":
+        raise InputError(
+            f"{name} has no published budget: take --budget matched, or `study run paper --budget published`"
+        )
