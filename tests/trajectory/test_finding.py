@@ -129,6 +129,18 @@ def test_several_files_of_equal_right_are_refused(tmp_path):
     same_values(tmp_path / "step_*" / "ema.safetensors", [1])
 
 
+@pytest.mark.parametrize(
+    "names", [("model.safetensors", "model_1.safetensors"), ("pytorch_model.bin", "pytorch_model_1.bin")]
+)
+def test_the_second_network_of_a_training_is_not_passed_over(tmp_path, names):
+    for seed, name in enumerate(names):
+        save(tmp_path / "checkpoint_1" / name, weights(seed))
+    with pytest.raises(InputError, match=rf"several files of weights \({names[0]}, {names[1]}\).*glob"):
+        find_snapshots(tmp_path)
+    for name in names:
+        assert [one.path.name for one in find_snapshots(tmp_path / "checkpoint_*" / name)] == [name]
+
+
 def test_a_folder_without_weights_is_none(tmp_path):
     save(tmp_path / "step_1" / "model.safetensors", weights(1))
     save(tmp_path / "step_2" / "optimizer.pt", {})

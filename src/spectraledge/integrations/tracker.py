@@ -120,7 +120,7 @@ class SpectralEdgeTracker(Displayed):
         on_reading: Callable[[Reading], None] | None = None,
         live: bool = False,
     ) -> None:
-        for name, value, least in (("every", every, 1), ("window", window, 2), ("top", top, 1)):
+        for name, value, least in (("every", every, 1), ("window", window, 2), ("top", top, 1), ("step", step, 0)):
             if not isinstance(value, Integral) or value < least:
                 raise InputError(f"expected {name} ≥ {least}, a whole number, got {name}={value!r}")
         if device is not None and str(device) != "cpu":
@@ -131,7 +131,10 @@ class SpectralEdgeTracker(Displayed):
             raise InputError(
                 f"expected a torch.nn.Module, got {type(model).__name__}: several models go in one ModuleDict"
             )
-        self.window, self.every, self.step = window, every, step
+        if sketch is not None and not isinstance(sketch, Sketch):
+            raise InputError(f"sketch must be a Sketch, such as Sketch(256), got {sketch!r}")
+        # Compiled products take no integers of NumPy.
+        self.window, self.every, self.step, window = int(window), int(every), int(step), int(window)
         self._model = model
         self._patterns = [params] if isinstance(params, str) else list(params)
         self._surrogates, self._seed = surrogates, seed
