@@ -193,6 +193,7 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
             {"num_updates": ((), "F32"), "c__epoch": ((1,), "F32"), "b__iterations": VECTOR, "step_size": ((), "F32")},
             {"num_updates", "c.epoch"},
         ),
+        (dict.fromkeys(("grads__w", "w", "w__grad", "h__grads__w", "grad_proj__w"), MATRIX), {"grads.w", "w.grad"}),
         ({"train_losses": VECTOR, "net__w": MATRIX, "net__loss": VECTOR, "loss": MATRIX}, {"train_losses"}),
         (
             {"blocks__0__attn__IGNORE": ((), "F32"), "blocks__0__attn__mask": MATRIX, "h__mask": ((3, 4), "F32")},

@@ -46,6 +46,7 @@ _COUNTS = ("count", "_count", "current_count", "n")
 """What normalisers of observations keep under these names is of the data where a mean and a count are side by side."""
 
 _COUNTERS_OF_STEPS = re.compile(r"global_step|(num|n)_(steps|updates)|iterations?|epochs?|counter")
+_GRADIENTS = ("grad", "grads", "gradients")
 _QUEUES = re.compile(r"(\w+_)?(queue|memory_bank)")
 """Answers of earlier steps, to compare new ones with."""
 
@@ -193,6 +194,8 @@ def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quanti
         return Reason("answers of earlier steps: a buffer, no parameter", False)
     if any(map(_OBSERVERS.fullmatch, parts)):
         return Reason("range or scale of fake quantisation: a buffer, no parameter", False)
+    if parts[0] in _GRADIENTS or last == "grad":
+        return Reason("gradient", False)
     if any(map(_SHADOWS.fullmatch, parts)) or _follows(parts, kind, kinds):
         return Reason("moving average or copy of a network: no parameters", False)
     spectral = last in _SPECTRAL and f"{sibling}{_SPECTRAL[last]}" in kinds and f"{sibling}weight_orig" in kinds
