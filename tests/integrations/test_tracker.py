@@ -3,6 +3,7 @@
 import dataclasses
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -277,6 +278,9 @@ def test_parameters_that_come_or_leave_are_recorded_and_the_series_goes_on():
         ({"device": "cuda"}, "or on 'cpu', got device='cuda'"),
         ({"window": 1}, "expected window ≥ 2, a whole number, got window=1"),
         ({"top": 0}, "expected top ≥ 1, a whole number, got top=0"),
+        ({"step": 0.5}, "expected step ≥ 0, a whole number, got step=0.5"),
+        ({"step": torch.tensor(5)}, "expected step ≥ 0, a whole number, got step=tensor"),
+        ({"sketch": 32}, r"sketch must be a Sketch, such as Sketch\(256\), got 32"),
         ({"store": "float16"}, "store must be one of float32, bfloat16, got 'float16'"),
         ({"surrogates": 5}, "a level of 0.05 with 5 surrogates gives no floor"),
     ],
@@ -284,6 +288,16 @@ def test_parameters_that_come_or_leave_are_recorded_and_the_series_goes_on():
 def test_settings_that_cannot_be_are_refused_at_once(settings, message):
     with pytest.raises(InputError, match=message):
         Training().tracker(**settings)
+
+
+def test_numbers_may_be_those_of_numpy():
+    tables = []
+    for number in (int, np.int64):
+        training = Training()
+        with training.tracker(window=number(4), every=number(2), top=number(2), step=number(3)) as tracker:
+            training.steps(12)
+        tables.append(tracker.results().edge)
+    pd.testing.assert_frame_equal(*tables)
 
 
 def test_a_model_of_which_nothing_is_trained_is_refused():

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from tracking_support import Training
 
-from spectraledge import InputError
+from spectraledge import InputError, SpectralEdgeTracker
 from spectraledge.modes import feature_basis, shares
 
 INPUTS = torch.randn(40, 5, generator=torch.Generator().manual_seed(7))
@@ -135,6 +135,15 @@ def test_a_resumed_training_has_the_whole_score(tmp_path) -> None:
     other.watch_function(INPUTS, lambda output: output, [LINEAR])
     with pytest.raises(InputError, match="read in signs"):
         other.load_state_dict(after.state_dict())
+
+
+def test_a_model_that_changes_its_weights_when_it_is_called_is_refused_and_left_as_it_was() -> None:
+    model = nn.Sequential(nn.Embedding(4, 3, max_norm=0.01), nn.Linear(3, 2))
+    before, tokens = final(model), torch.arange(40) % 4
+    tracker = SpectralEdgeTracker(model, None, params="*weight")
+    with pytest.raises(InputError, match=r"changes 0.weight when it is called, as Embedding\(max_norm"):
+        tracker.watch_function(tokens, lambda output: output, [SIGNS])
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_a_function_that_is_not_finite_is_missing() -> None:

@@ -118,12 +118,33 @@ def test_tied_tensors_may_have_any_of_their_names():
         (lambda _, found: [{"model": s, "step": 1} for s in found], "snapshot 1 holds model, step, which the module"),
         (lambda _, found: [{k: v.numpy() for k, v in s.items()} for s in found], "holds a ndarray as '0.weight'"),
         (lambda module, found: [module for _ in found], "snapshot 1 is a Sequential: give tensors by name"),
+        (lambda _, found: dict(enumerate(found)), "snapshots must be a list, oldest first, got .* by name"),
+        (
+            lambda _, found: [{"0.weight": s["0.weight"]} for s in found],
+            r"lack 0.bias, 1.weight, 1.bias, .* the module is of another moment: its 0.weight is not that of the last",
+        ),
     ],
 )
 def test_snapshots_that_do_not_fit_are_refused_by_name(snapshots, message):
     module = network()
     with pytest.raises(InputError, match=message):
         window(snapshots(module, wandering(module)), module)
+
+
+def test_what_snapshots_lack_is_of_the_moment_at_which_the_module_stands():
+    module = network()
+    full = wandering(module)
+    parts = [{"0.weight": snapshot["0.weight"]} for snapshot in full]
+    module.load_state_dict(parts[-1], strict=False)
+    there = window((snapshot for snapshot in parts), module)
+    torch.testing.assert_close(there.updates_WP, window(full, module, ["0.weight"]).updates_WP, rtol=0, atol=0)
+    module.load_state_dict(full[0])
+    module[1].requires_grad_(False)
+    module[2].requires_grad_(False)
+    kept = [{name: value for name, value in snapshot.items() if name[0] == "0"} for snapshot in full]
+    assert there.remarks == window(full, module).remarks == ()
+    (remark,) = window(kept, module).remarks
+    assert remark.startswith("snapshots lack 1.running_mean, 1.running_var: the module's own were taken, though its 0.")
 
 
 def test_complex_parameters_are_not_watched():

@@ -115,6 +115,29 @@ def test_modules_that_answer_differently_each_time_are_refused_by_name(part):
         read(part)
 
 
+class Renormed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = linear(6, 3)
+
+    def forward(self, x):
+        self.layer.weight.data = nn.functional.normalize(self.layer.weight.data)
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("place", ["data", "memory"])
+def test_modules_that_change_their_own_weights_are_refused_by_name(place):
+    if place == "data":
+        module, inputs, name = Renormed(), INPUTS, "layer.weight"
+    else:
+        module, inputs = nn.Sequential(nn.Embedding(9, 6, max_norm=0.1).double(), linear(6, 3)), torch.arange(9)
+        name = "0.weight"
+    before = module.get_parameter(name).detach().clone()
+    with pytest.raises(InputError, match=f"changes {name} when it is called, as Embedding"):
+        read(module, inputs)
+    assert torch.equal(module.get_parameter(name), before)
+
+
 @pytest.mark.parametrize(
     ("select", "message"),
     [

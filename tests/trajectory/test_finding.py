@@ -130,18 +130,30 @@ def test_several_files_of_equal_right_are_refused(tmp_path):
     same_values(tmp_path / "step_*" / "ema.safetensors", [1])
 
 
-def test_a_second_network_beside_the_usual_file_is_named(tmp_path):
+def test_other_weights_beside_the_usual_file_are_named(tmp_path):
     for step in (1, 2):
         save(tmp_path / f"step_{step}" / "model.safetensors", weights(step))
-        save(tmp_path / f"step_{step}" / "model_1.safetensors", weights(10 * step))
+        save(tmp_path / f"step_{step}" / "average.safetensors", weights(10 * step))
         save(tmp_path / f"step_{step}" / "pytorch_model.bin", weights(step))
         save(tmp_path / f"step_{step}" / "optimizer.safetensors", weights(step))
-    second = f"{tmp_path}/*/model_1.safetensors"
-    named = (f"model_1.safetensors (other weights, which the glob '{second}' reads)",)
+    average = f"{tmp_path}/*/average.safetensors"
+    named = (f"average.safetensors (other weights, which the glob '{average}' reads)",)
     for source in (tmp_path, tmp_path / "step_*"):
         assert find_series(source).strangers == named
-    assert [snapshot.step for snapshot in find_series(Path(second)).distinct()] == [1, 2]
-    assert find_series(Path(second)).strangers == ()
+    assert [snapshot.step for snapshot in find_series(Path(average)).distinct()] == [1, 2]
+    assert find_series(Path(average)).strangers == ()
+
+
+@pytest.mark.parametrize(
+    "names", [("model.safetensors", "model_1.safetensors"), ("pytorch_model.bin", "pytorch_model_1.bin")]
+)
+def test_the_second_network_of_a_training_is_not_passed_over(tmp_path, names):
+    for seed, name in enumerate(names):
+        save(tmp_path / "checkpoint_1" / name, weights(seed))
+    with pytest.raises(InputError, match=rf"several files of weights \({names[0]}, {names[1]}\).*glob"):
+        find_snapshots(tmp_path)
+    for name in names:
+        assert [one.path.name for one in find_snapshots(tmp_path / "checkpoint_*" / name)] == [name]
 
 
 def test_a_folder_without_weights_is_none(tmp_path):

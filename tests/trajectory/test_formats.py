@@ -269,6 +269,20 @@ def test_several_networks_are_not_taken_for_one(tmp_path):
             open_file(tmp_path / "2.pt")
 
 
+@pytest.mark.parametrize("place", [(), ("net",)])
+def test_an_optimiser_is_known_by_what_it_holds(tmp_path, place):
+    part = nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adagrad([part], initial_accumulator_value=1)
+    content = {"w": torch.ones(2), "solver": optimizer.state_dict()}
+    for name in place:
+        content = {"scale": torch.ones(2), name: content}
+    torch.save(content, tmp_path / "step_1.pt")
+    with open_file(tmp_path / "step_1.pt") as file:
+        assert set(file.keys()) == ({"scale", "net.w"} if place else {"w"})
+    with open_file(tmp_path / "step_1.pt", "/".join([*place, "solver"])) as file:
+        assert "state.0.sum" in file.keys()  # noqa: SIM118 (not a mapping)
+
+
 def test_networks_beside_tensors_are_read_with_them(tmp_path):
     one = {"w": torch.ones(2)}
     torch.save(

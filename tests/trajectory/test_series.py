@@ -202,13 +202,37 @@ def test_what_is_larger_than_rounding_is_kept(tmp_path, dtype):
 
 
 def test_the_noise_of_a_vector_is_one_rounding_of_every_weight(tmp_path):
-    rows = [{"a": torch.full((3,), 2.0 * i), "b": torch.full((2,), 3.0, dtype=torch.bfloat16)} for i in (1, 2)]
+    rows = [{"a": torch.full((3,), 2.0 * i), "b": torch.full((2,), 3.0 * i, dtype=torch.bfloat16)} for i in (1, 2)]
     series = Series.open(record(tmp_path, rows))
     in_float32, in_bfloat16 = (torch.finfo(dtype).eps ** 2 for dtype in (torch.float32, torch.bfloat16))
-    expected = [12 * in_float32 + 18 * in_bfloat16, 48 * in_float32 + 18 * in_bfloat16]
+    expected = [12 * in_float32 + 18 * in_bfloat16, 48 * in_float32 + 72 * in_bfloat16]
     np.testing.assert_allclose([noise for _, _, noise in series.vectors()], expected, rtol=1e-12)
     (update,) = series.updates()
     np.testing.assert_allclose(update.storage_noise, np.mean(expected), rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [7, 10**6])
+@pytest.mark.parametrize("dtype", FLOATS[2:], ids=str)
+def test_the_rounding_of_weights_that_stand_still_hides_nothing(tmp_path, dtype, size):
+    rng = np.random.default_rng(0)
+    walk_TP = (0.001 * rng.normal(size=(9, 6))).cumsum(0)
+    base = torch.from_numpy(rng.normal(size=(50, 40))).to(dtype)
+    series = Series.open(record(tmp_path, [{"adapter": torch.from_numpy(row), "base": base} for row in walk_TP]))
+    assert series.still == {"base"}
+    noise, updates = 0.0, []
+    for block in series.blocks(size):
+        last = list(block.updates())[-5:]
+        noise += sum(update.storage_noise for update in last)
+        updates.append(torch.stack([update.update_P for update in last]))
+    gram_WW = sum(part @ part.T for part in updates)
+    expected = np.linalg.svd(np.diff(walk_TP, axis=0)[-5:], compute_uv=False) ** 2
+    np.testing.assert_allclose(window_eigenvalues(gram_WW, storage_noise=noise), expected, rtol=1e-9)
+
+
+def test_copies_of_one_snapshot_do_not_stand_still(tmp_path):
+    rows = [{"w": torch.full((3, 2), float(i in (1, 3)), dtype=torch.bfloat16)} for i in range(5)]
+    assert Series.open(record(tmp_path, rows)).still == frozenset()
+    assert Series.open(record(tmp_path / "one", rows[:1])).still == frozenset()
 
 
 @pytest.mark.parametrize("dtype", FLOATS[1:], ids=str)

@@ -167,6 +167,38 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
             {"qf1_target.w", "target_critic.w", "q_net_target.w"},
         ),
         ({"ema_gate__damping": MATRIX, "schema__w": MATRIX}, set()),
+        (
+            dict.fromkeys(("net__w", "net_ema__w", "b__enc__w", "b__ema_enc__w", "policy__w", "policy_old__w"), MATRIX),
+            {"net_ema.w", "b.ema_enc.w", "policy_old.w"},
+        ),
+        (
+            dict.fromkeys(("online_encoder__w", "target_encoder__w", "head__w", "target_head__w"), MATRIX),
+            {"target_encoder.w", "target_head.w"},
+        ),
+        (
+            {"source_encoder__w": MATRIX, "target_encoder__w": MATRIX, "net__w": MATRIX, "net_ema__w": VECTOR}
+            | {"embed__w": MATRIX, "target_embed__w": MATRIX, "old_w": MATRIX, "w": MATRIX},
+            set(),
+        ),
+        (
+            dict.fromkeys(("queue", "image_queue", "dino_loss__center", "centers", "a__center"), MATRIX),
+            {"queue", "image_queue", "dino_loss.center"},
+        ),
+        (
+            {"obs_rms__mean": VECTOR, "obs_rms__var": VECTOR, "obs_rms__count": ((), "F64"), "latent__mean": VECTOR}
+            | {"norm__running_mean": VECTOR, "norm__count": ((1,), "F64"), "_mean": VECTOR, "n": VECTOR},
+            {"obs_rms.mean", "obs_rms.var", "obs_rms.count", "norm.running_mean", "norm.count"},
+        ),
+        (
+            {"num_updates": ((), "F32"), "c__epoch": ((1,), "F32"), "b__iterations": VECTOR, "step_size": ((), "F32")},
+            {"num_updates", "c.epoch"},
+        ),
+        (dict.fromkeys(("grads__w", "w", "w__grad", "h__grads__w", "grad_proj__w"), MATRIX), {"grads.w", "w.grad"}),
+        ({"train_losses": VECTOR, "net__w": MATRIX, "net__loss": VECTOR, "loss": MATRIX}, {"train_losses"}),
+        (
+            {"blocks__0__attn__IGNORE": ((), "F32"), "blocks__0__attn__mask": MATRIX, "h__mask": ((3, 4), "F32")},
+            {"blocks.0.attn.IGNORE", "blocks.0.attn.mask"},
+        ),
         ({"bn__moving_mean": VECTOR, "bn__moving_variance": VECTOR}, {"bn.moving_mean", "bn.moving_variance"}),
         (
             {
@@ -199,6 +231,14 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
 )
 def test_names_of_buffers_and_of_parameters_that_look_like_some(kinds, expected):
     assert set(reasons(**kinds)) == expected
+
+
+def test_what_attention_writes_in_place_of_masked_scores_is_no_divergence(tmp_path):
+    never = {"attn.IGNORE": torch.tensor(-torch.inf), "attn.mask": torch.full((4, 4), -torch.inf).triu(1)}
+    record(tmp_path, lambda step, w: {"w": w, **never})
+    assert sizes(tmp_path)[0] == 30
+    assert len(list(Series.open(tmp_path).updates())) == len(STEPS) - 1
+    assert verify_series(tmp_path).findings == ()
 
 
 def test_a_buffer_is_watched_where_a_pattern_asks_for_nothing_else():

@@ -60,7 +60,7 @@ class FunctionalModes(Displayed):
         derivative: How responses were found: "forward", "double backward" (both exact) or "central difference".
         derivative_error: Relative error that central differences leave open, over the largest row (see
             `ModuleResponses`).
-        remarks: Sentences on how the module was differentiated, where there is something to say.
+        remarks: Sentences on how the module was differentiated and on what snapshots lack, where there is need.
     """
 
     kind = "modes"
@@ -109,7 +109,8 @@ def functional_modes(
 
     Args:
         module: The network, in evaluation mode; it is called with a batch of inputs. Parameters that snapshots leave
-            out, and buffers, are its own unless a snapshot has them. What torch.compile, DataParallel and
+            out, and buffers, are its own unless a snapshot has them; where it stands elsewhere than at the last
+            snapshot, trained ones are refused. What torch.compile, DataParallel and
             DistributedDataParallel wrap around it is left out, and so are their parts of names.
         snapshots: Parameters by name at equal distances in the training, oldest first, at least window + 1.
         inputs_N: All inputs, or a sample of them, first axis N: one tensor, or arguments by name, as a tokenizer gives
@@ -221,7 +222,7 @@ def functional_modes(
         watched.unmoved,
         moved.method,
         moved.error,
-        moved.remarks,
+        (*watched.remarks, *moved.remarks),
     )
 
 

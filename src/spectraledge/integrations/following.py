@@ -47,14 +47,13 @@ class Following:
         patterns: Sequence[str],
         settings: TrackerSettings,
         *,
-        step: int,
         on_reading: Callable[[Reading], None] | None,
         live: bool,
     ) -> None:
-        self.step, self._model, self._settings, self._every = step, model, settings, settings.every
+        self.step, self._model, self._settings, self._every = settings.step, model, settings, settings.every
         self._optimizers = with_inner(unwrapped(optimizer))
         moved = in_optimizers(self._optimizers)
-        watched = watch(model, moved if self._optimizers else None, patterns, step)
+        watched = watch(model, moved if self._optimizers else None, patterns, self.step)
         self.rows = watched.rows
         self._changes = Changes(model, patterns, watched.parameters, moved)
         self._shards = Shards.agree(watched.parameters, model)

@@ -17,7 +17,7 @@ from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import unwrapped
 from spectraledge.modes import Basis, Inputs, shares
-from spectraledge.modes.reading import ModuleFailedError, Reading, check_inputs
+from spectraledge.modes.reading import ModuleFailedError, Reading, check_inputs, weights_left_alone
 
 Float = NDArray[np.float64]
 
@@ -35,8 +35,8 @@ class WatchedFunction(Displayed):
         bases: Bases over the inputs.
 
     Raises:
-        InputError: if inputs are none, the model fails on them, the read-out is no finite real matrix, there is no
-            basis, two have one name, or one is over other inputs.
+        InputError: if inputs are none, the model fails on them or changes its own weights when called, the read-out is
+            no finite real matrix, there is no basis, two have one name, or one is over other inputs.
     """
 
     kind = "score"
@@ -57,7 +57,8 @@ class WatchedFunction(Displayed):
         self._reading = Reading(unwrapped(model), inputs_N, readout, together=True)
         self._energies: list[list[Float]] = [[] for _ in bases]
         try:
-            values_ND = self._values()
+            with weights_left_alone(self._reading.module):
+                values_ND = self._values()
         except ModuleFailedError as error:
             cause = error.__cause__
             raise InputError(f"the model fails on these inputs: {type(cause).__name__}: {cause}") from error

@@ -120,14 +120,15 @@ class SpectralEdgeTracker(Displayed):
             alerts=alerts,
             surrogates=surrogates,
             seed=seed,
+            step=step,
         )
         if not isinstance(model, nn.Module):
             raise InputError(
                 f"expected a torch.nn.Module, got {type(model).__name__}: several models go in one ModuleDict"
             )
-        self.window, self.every, self._model = window, every, model
+        self.window, self.every, self._model = settings.window, settings.every, model
         patterns = [params] if isinstance(params, str) else list(params)
-        self._following = Following(model, optimizer, patterns, settings, step=step, on_reading=on_reading, live=live)
+        self._following = Following(model, optimizer, patterns, settings, on_reading=on_reading, live=live)
 
     @property
     def step(self) -> int:

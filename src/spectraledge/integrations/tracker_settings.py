@@ -32,12 +32,17 @@ class TrackerSettings:
     alerts: Sequence[Detector]
     surrogates: int
     seed: int
+    step: int
 
     def __post_init__(self) -> None:
-        for name, least in (("every", 1), ("window", 2), ("top", 1)):
+        for name, least in (("every", 1), ("window", 2), ("top", 1), ("step", 0)):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < least:
                 raise InputError(f"expected {name} ≥ {least}, a whole number, got {name}={value!r}")
+            # Compiled products take no integers of NumPy.
+            object.__setattr__(self, name, int(value))
+        if self.sketch is not None and not isinstance(self.sketch, Sketch):
+            raise InputError(f"sketch must be a Sketch, such as Sketch(256), got {self.sketch!r}")
         if self.device is not None and str(self.device) != "cpu":
             raise InputError(
                 f"updates are kept where the weights are (device=None) or on 'cpu', got device={self.device!r}"

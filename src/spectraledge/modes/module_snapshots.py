@@ -21,6 +21,7 @@ class ModuleWindow:
         state: All tensors of the last snapshot, by the module's plain names.
         first: The same of the snapshot at which the window begins.
         unmoved: Parameters that patterns match and that do not change in the window, so that they are not watched.
+        remarks: Sentences for people on what snapshots lack.
     """
 
     layout: Layout
@@ -28,6 +29,7 @@ class ModuleWindow:
     state: Mapping[str, Tensor]
     first: Mapping[str, Tensor]
     unmoved: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @classmethod
     def of(
@@ -52,8 +54,12 @@ class ModuleWindow:
 
         Raises:
             InputError: if there are too few snapshots, names match nothing, a snapshot has tensors that the module
-                lacks, lacks tensors, has others shapes or shares memory with another one, or no weight moves.
+                lacks, lacks tensors, has others shapes or shares memory with another one, snapshots lack trained
+                parameters that the module has of another moment, or no weight moves.
         """
+        if isinstance(snapshots, Mapping):
+            raise InputError("snapshots must be a list, oldest first, got tensors or snapshots by name")
+        snapshots = list(snapshots)
         if len(snapshots) < window + 1:
             raise InputError(f"a window of {window} updates needs {window + 1} snapshots, got {len(snapshots)}")
         first = len(snapshots) - window - 1
@@ -70,6 +76,7 @@ class ModuleWindow:
                 raise InputError(f"the last snapshot lacks {listed(missing)}, which snapshot {first + i} has")
         for name in watched:
             _check_kind(name, state[name])
+        remarks = _of_another_moment(tensors, state)
         moving = [name for name in watched if _moves([snapshot[name] for snapshot in read])]
         shared = [name for name in watched if _share_memory([snapshot[name] for snapshot in read])]
         # Frozen tensors may well be one and the same in all snapshots.
@@ -83,7 +90,8 @@ class ModuleWindow:
         layout = Layout({name: tuple(state[name].shape) for name in moving})
         device = state[moving[0]].device
         theta_TP = torch.stack([_joined(layout, snapshot, device) for snapshot in read])
-        return cls(layout, theta_TP.diff(dim=0), state, read[0], tuple(name for name in watched if name not in moving))
+        unmoved = tuple(name for name in watched if name not in moving)
+        return cls(layout, theta_TP.diff(dim=0), state, read[0], unmoved, remarks)
 
 
 def _joined(layout: Layout, snapshot: Mapping[str, Tensor], device: torch.device) -> Tensor:
@@ -131,6 +139,33 @@ def _check_kind(name: str, value: Tensor) -> None:
             f"parameter {name!r} is {value.dtype}: only real floating-point parameters can be watched; choose others "
             "with params="
         )
+
+
+def _of_another_moment(tensors: ModuleTensors, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Look at what the last snapshot lacks and training changes: it is of the moment at which the module stands.
+
+    Returns:
+        A sentence for people where running statistics are of another moment than the snapshot.
+
+    Raises:
+        InputError: if trained parameters are.
+    """
+    missing = [name for name in tensors.tensors if name not in state]
+    trained = [n for n in missing if n in tensors.parameters and tensors.tensors[n].requires_grad]
+    statistics = [name for name in missing if name.rpartition(".")[2] in ("running_mean", "running_var")]
+    if not (trained or statistics) or any(tensor.is_meta for tensor in tensors.tensors.values()):
+        return ()
+    moved = next((n for n, v in state.items() if not torch.equal(tensors.tensors[n].detach().to(v), v)), "")
+    if trained and moved:
+        raise InputError(
+            f"snapshots lack {listed(trained)}, and the module is of another moment: its {moved} is not that of the "
+            "last snapshot. Keep all tensors in snapshots; or, where the others are as they were then, call "
+            "module.load_state_dict(snapshots[-1], strict=False) first"
+        )
+    if not moved:
+        return ()
+    lacking = listed(statistics)
+    return (f"snapshots lack {lacking}: the module's own were taken, though its {moved} is of another moment",)
 
 
 def _moves(values: Sequence[Tensor]) -> bool:

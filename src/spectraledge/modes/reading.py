@@ -1,7 +1,7 @@
 """Reading a module out: calling it on some of its inputs, with its own parameters or with others."""
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from spectraledge.errors import InputError
-from spectraledge.models.module_tensors import attributes_kept, in_precision, substituted
+from spectraledge.models.module_tensors import attributes_kept, in_precision, listed, substituted
 from spectraledge.modes.responses import ENTRIES
 from spectraledge.modes.tensor_sizes import Sizes
 
@@ -146,28 +146,58 @@ def reading(
         The reading, and the read-out of all inputs.
 
     Raises:
-        InputError: if inputs do not fit, the read-out is no finite real matrix, or answers differ from call to call.
+        InputError: if inputs do not fit, the read-out is no finite real matrix, answers differ from call to call, or
+            calls change the weights.
         ModuleFailedError: if the module fails.
     """
     whole = Reading(module, _prepared(inputs, dtype, device), select, together=True, afresh=True)
-    found = _fitting(whole)
-    if not found.together and not _independent(found, found.directions(directions)):
-        found = replace(found, together=True)
-    # Call after call as its user makes them, so that what is kept from one for the next shows.
-    plain = replace(found, afresh=False)
-    with attributes_kept(module):
-        answers_ND = plain.rows()
-        if not torch.isfinite(answers_ND).all():
-            rows = torch.nonzero(~torch.isfinite(answers_ND).all(1)).flatten().tolist()
-            raise InputError(
-                f"the read-out is not finite in {len(rows)} rows, the first is row {rows[0]}: leave it out"
-            )
-        if not _same(plain.rows(), answers_ND):
-            raise InputError(
-                f"two calls on the same inputs differ: {_restless(plain)} draws random numbers or keeps something from "
-                "one call for the next; responses need a module that answers alike each time"
-            )
+    with weights_left_alone(module):
+        found = _fitting(whole)
+        if not found.together and not _independent(found, found.directions(directions)):
+            found = replace(found, together=True)
+        # Call after call as its user makes them, so that what is kept from one for the next shows.
+        plain = replace(found, afresh=False)
+        with attributes_kept(module):
+            answers_ND = plain.rows()
+            if not torch.isfinite(answers_ND).all():
+                rows = torch.nonzero(~torch.isfinite(answers_ND).all(1)).flatten().tolist()
+                raise InputError(
+                    f"the read-out is not finite in {len(rows)} rows, the first is row {rows[0]}: leave it out"
+                )
+            if not _same(plain.rows(), answers_ND):
+                raise InputError(
+                    f"two calls on the same inputs differ: {_restless(plain)} draws random numbers or keeps something "
+                    "from one call for the next; responses need a module that answers alike each time"
+                )
     return found, answers_ND
+
+
+@contextmanager
+def weights_left_alone(module: nn.Module) -> Iterator[None]:
+    """Refuse a module whose weights are others after a `with` block in which it is called; they are put back.
+
+    Args:
+        module: The module; weights that are spread over processes are not looked at.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: if they are.
+    """
+    plain = {name: part for name, part in module.named_parameters() if type(part) is nn.Parameter}
+    kept = {name: (part.data, part.detach().clone()) for name, part in plain.items() if not _is_flat(part)}
+    yield
+    with torch.no_grad():
+        changed = [name for name, (_, value) in kept.items() if not _alike(plain[name].detach(), value)]
+        for name in changed:
+            plain[name].data, value = kept[name]
+            plain[name].data.copy_(value)
+    if changed:
+        raise InputError(
+            f"the module changes {listed(changed)} when it is called, as Embedding(max_norm=...) does, so that what it "
+            "computes is no function of its weights: let it use changed copies of them"
+        )
 
 
 def check_inputs(inputs: object) -> None:
@@ -248,6 +278,16 @@ def _independent(found: Reading, directions: int) -> bool:
         return _same(found.rows(directions=directions), found.rows())
     except ModuleFailedError:
         return False
+
+
+def _is_flat(parameter: nn.Parameter) -> bool:
+    """Tell whether a parameter is a view of one process's flat shard, which comes and goes (FSDP1)."""
+    return hasattr(parameter, "_fsdp_flattened")
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Tell whether all numbers are equal; those that are none are equal to each other."""
+    return torch.equal(one, other) or torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

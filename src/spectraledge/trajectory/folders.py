@@ -12,6 +12,9 @@ from spectraledge.trajectory.formats.sharded import INDEX
 _USUAL = ("model.safetensors", "pytorch_model.bin")
 """What Transformers calls an unsharded model, preferred to whatever else a folder holds."""
 
+_FURTHER = re.compile(r"(model|pytorch_model)_\d+\.(safetensors|bin)")
+"""What Accelerate calls the second network of a training and those behind it, beside the first under a usual name."""
+
 _STATE = {"optim", "optimizer", "optimizers", "scheduler", "scaler", "rng", "args", "trainer"}
 """Words in the names of files and folders that trainers write beside the weights."""
 
@@ -76,6 +79,7 @@ def weights_in(folder: Path) -> Path | None:
     chosen = next((choice for choice in choices if choice), [])
     if any(is_shard(path) for path in chosen):
         raise InputError(f"{folder} holds shards ({chosen[0].name}) without their index: copy its {INDEX} file, too")
+    chosen += [path for path in weights if chosen and _FURTHER.fullmatch(path.name) and path not in chosen]
     if len(chosen) > 1:
         raise InputError(
             f"{folder} has several files of weights ({', '.join(path.name for path in chosen[:4])}) and no one index: "
@@ -87,7 +91,7 @@ def weights_in(folder: Path) -> Path | None:
 def other_weights(folder: Path) -> list[str]:
     """Name the files of weights that a folder of one snapshot holds beside the one that Transformers would take.
 
-    Such are a second network (Accelerate's `model_1.safetensors`), an average, or an adapter.
+    Such are an average, or an adapter; a second network of the training is refused, see `weights_in`.
 
     Args:
         folder: The folder.

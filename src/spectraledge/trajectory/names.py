@@ -30,11 +30,30 @@ _SHADOWS = re.compile(
 )
 """Averages of weights while they train, and networks that follow another one."""
 
+_FOLLOWER = re.compile(
+    r"(?:ema|momentum|averaged|avg|swa|old|target(?!_emb))_(?P<of>\w+)|(?P<whose>\w+)_(?:ema|momentum|averaged|avg|swa|old)"
+)
+"""Parts that name such a network where one of the same shapes without that word, or with `online`, is beside it."""
+
 _BUFFERS = re.compile(
-    r"(original_)?inv_freq|masked_bias|(causal|attn|attention|weight|bias)_mask|(cos|sin)_cached|freqs_cis|tril|"
+    r"(original_)?inv_freq|masked_bias|(causal|attn|attention|weight|bias|future|subsequent)_mask|IGNORE|"
+    r"(cos|sin)_cached|rotary_(cos|sin)|freqs_cis|tril|triu|"
     r"position_ids|token_type_ids|relative_(position_index|coords_table)"
 )
 _STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+")
+_MOMENTS_OF_DATA = re.compile(r"_?(mean|var(iance)?|std|sum|sumsq|[mM]2)")
+_COUNTS = ("count", "_count", "current_count", "n")
+"""What normalisers of observations keep under these names is of the data where a mean and a count are side by side."""
+
+_COUNTERS_OF_STEPS = re.compile(r"global_step|(num|n)_(steps|updates)|iterations?|epochs?|counter")
+_GRADIENTS = ("grad", "grads", "gradients")
+_QUEUES = re.compile(r"(\w+_)?(queue|memory_bank)")
+"""Answers of earlier steps, to compare new ones with."""
+
+_RECORDS = re.compile(
+    r"((train|val|valid|validation|test|eval)_)?(loss(es)?|acc|accs|accurac(y|ies)|ppl|metrics?|history|grad_norms?|lrs?)"
+)
+"""What loops keep beside weights at the top of a file."""
 _OBSERVERS = re.compile(r"activation_post_process(_\d+)?|weight_fake_quant")
 """Parts in which PyTorch keeps ranges and scales while a network is trained to be quantised."""
 
@@ -122,9 +141,9 @@ def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
     """Find the tensors of a snapshot that are no weights: no plain numbers of a floating type, or buffers by name.
 
     A module's parameters and buffers lie side by side in a file and nothing tells them apart but their names. These
-    (ours) are taken for buffers: running statistics, ranges of fake quantisation, moving averages and frozen copies of
-    a network, constants of rotary embeddings and attention masks, scales of quantised weights, and whatever an
-    optimiser keeps.
+    (ours) are taken for buffers: running statistics and counters, ranges of fake quantisation, queues of earlier
+    answers, moving averages and frozen copies of a network, constants of rotary embeddings and attention masks, scales
+    of quantised weights, losses over the training, and whatever an optimiser keeps.
 
     Args:
         kinds: Shape and type of every tensor by plain name.
@@ -165,11 +184,19 @@ def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quanti
     counter = last == "step" and any(f"{sibling}{moment}" in kinds for moment in ("exp_avg", "square_avg"))
     if counter or _MOMENTS.fullmatch(last) or any(map(is_optimizer, parts[:2])):
         return Reason("state of an optimiser", True)
-    if _STATISTICS.fullmatch(last):
+    if _STATISTICS.fullmatch(last) or _is_statistic(sibling, last, kinds):
         return Reason("running statistics: buffers, no parameters", False)
+    if kind.size == 1 and _COUNTERS_OF_STEPS.fullmatch(last):
+        return Reason("counter: a buffer, no parameter", False)
+    if len(kind.shape) == 1 and _RECORDS.fullmatch(name):
+        return Reason("record of the training, no parameter", False)
+    if _QUEUES.fullmatch(last) or (last == "center" and any("loss" in part for part in parts)):
+        return Reason("answers of earlier steps: a buffer, no parameter", False)
     if any(map(_OBSERVERS.fullmatch, parts)):
         return Reason("range or scale of fake quantisation: a buffer, no parameter", False)
-    if any(map(_SHADOWS.fullmatch, parts)):
+    if parts[0] in _GRADIENTS or last == "grad":
+        return Reason("gradient", False)
+    if any(map(_SHADOWS.fullmatch, parts)) or _follows(parts, kind, kinds):
         return Reason("moving average or copy of a network: no parameters", False)
     spectral = last in _SPECTRAL and f"{sibling}{_SPECTRAL[last]}" in kinds and f"{sibling}weight_orig" in kinds
     if spectral or (last in ("_u", "_v") and "parametrizations" in parts):
@@ -183,5 +210,25 @@ def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quanti
 
 def _is_mask(parts: list[str], kind: TensorKind) -> bool:
     """Tell whether a tensor is an attention mask: a square behind axes of length 1, where a bias would be a vector."""
-    square = len(kind.shape) >= 3 and kind.shape[-1] == kind.shape[-2] and set(kind.shape[:-2]) == {1}
-    return square and parts[-1] in ("bias", "mask")
+    square = len(kind.shape) >= 2 and kind.shape[-1] == kind.shape[-2] and set(kind.shape[:-2]) <= {1}
+    return square and (parts[-1] == "mask" or (parts[-1] == "bias" and len(kind.shape) > 2))
+
+
+def _is_statistic(sibling: str, last: str, kinds: Mapping[str, TensorKind]) -> bool:
+    """Tell whether a tensor is a moment of the data: a mean, a count, or what is beside both."""
+    if not (last in _COUNTS or _MOMENTS_OF_DATA.fullmatch(last)):
+        return False
+    means = any(f"{sibling}{mean}" in kinds for mean in ("mean", "_mean", "running_mean"))
+    counts = (kinds.get(f"{sibling}{count}") for count in _COUNTS)
+    return means and any(count is not None and count.size == 1 for count in counts)
+
+
+def _follows(parts: list[str], kind: TensorKind, kinds: Mapping[str, TensorKind]) -> bool:
+    """Tell whether a tensor is of a network that follows another one, by the name and by its twin there."""
+    for place, part in enumerate(parts[:-1]):
+        if found := _FOLLOWER.fullmatch(part):
+            base = found["of"] or found["whose"]
+            twins = (base, f"online_{base}", f"{base}_online")
+            if any(kinds.get(".".join([*parts[:place], twin, *parts[place + 1 :]])) == kind for twin in twins):
+                return True
+    return False

@@ -14,7 +14,7 @@ from torch import Tensor
 from spectraledge.errors import InputError
 from spectraledge.trajectory.census import read_pieces, squared_length
 from spectraledge.trajectory.finding import find_snapshots
-from spectraledge.trajectory.formats.stored import REALS
+from spectraledge.trajectory.formats.stored import REALS, SHORT
 from spectraledge.trajectory.inventory import check_series, whole
 from spectraledge.trajectory.layout import Layout
 from spectraledge.trajectory.names import TensorKind, no_weights
@@ -50,6 +50,7 @@ class Series:
         block: Which of the P coordinates are read, in order; default all.
         interval: Steps to which every update is scaled; default none is.
         key: Where in the files the weights lie; see `open_snapshot`.
+        still: Tensors of 16 bits that stand still, whose rounding explains nothing.
     """
 
     snapshots: tuple[Snapshot, ...]
@@ -59,6 +60,7 @@ class Series:
     block: range | None = None
     interval: float | None = None
     key: str | None = None
+    still: frozenset[str] = frozenset()
 
     @classmethod
     def open(
@@ -70,12 +72,14 @@ class Series:
         key: str | None = None,
         step: str | None = None,
     ) -> "Series":
-        """Find the snapshots of a series and choose tensors by pattern; only the first file's header is read.
+        """Find the snapshots of a series and choose tensors by pattern; of numbers of 32 bits none is read.
 
         Names are those without wrappers (see `plain_names`). Watched are weights alone: buffers are left out by their
         names (see `no_weights`), and so is what is not of a floating type. A complex number counts as a pair of reals.
         Tied tensors count once, under the first of their names that is matched: those that share storage, and matrices
-        under names of embeddings whose numbers are equal in the first and the last snapshot, where these are read.
+        under names of embeddings whose numbers are equal in the first and the last snapshot, where these are read. Of
+        tensors of 16 bits numbers are read there and in the middle as well: those that are equal in all three stand
+        still, so that their rounding, which can be more than all that the others move, counts for nothing.
 
         Updates over a longer interval are longer. With spacing "scale" each is divided by √(interval/median interval):
         where updates sum n independent steps, as the bulk of a spectrum does, their squared length grows as n, so that
@@ -123,7 +127,11 @@ class Series:
                 f"{snapshots[0].path} has no numbers in {', '.join(selection.matched[:3])}: are its weights in parts "
                 "elsewhere (ZeRO-3)? Convert it into whole ones first"
             )
-        return cls(tuple(snapshots), selection, layout, frozenset(kinds), interval=interval, key=key)
+        short = [name for name, shape in layout.shapes.items() if shape and kinds[name].dtype in SHORT]
+        still = _still([snapshots[place].path for place in (0, len(snapshots) // 2, -1)], short, key)
+        # Where nothing moves between these three they are copies of one.
+        still = still if len(still) < len(layout.shapes) else frozenset()
+        return cls(tuple(snapshots), selection, layout, frozenset(kinds), interval=interval, key=key, still=still)
 
     def until(self, step: int) -> "Series":
         """Return the series up to a step, inclusive."""
@@ -158,8 +166,8 @@ class Series:
         """Read the watched parameters of every snapshot, or the block of them that this series is cut to.
 
         Yields:
-            The step, the float64 vector of shape (P,), and the squared length ε²‖θ‖² of one rounding of it, with ε the
-            relative precision in which each tensor is stored.
+            The step, the float64 vector of shape (P,), and the squared length ε²‖θ‖² of one rounding of what does not
+            stand still of it, with ε the relative precision in which each tensor is stored.
         """
         for snapshot in self.snapshots:
             yield snapshot.step, *self._read(snapshot)
@@ -213,7 +221,7 @@ class Series:
                             f"{snapshot.path} has values in {name} that are not finite: "
                             "drop the snapshots after divergence"
                         )
-                    noise += torch.finfo(part.dtype).eps ** 2 * squared
+                    noise += 0.0 if name in self.still else torch.finfo(part.dtype).eps ** 2 * squared
                     filled += len(part)
                 start += size
         return vector_P, noise
@@ -236,6 +244,16 @@ class Series:
                 f"{snapshot.path} has {', '.join(new[:3])}, which the first snapshot has not, so that their updates "
                 "have no beginning: give the snapshots from there on, or patterns that leave them out"
             )
+
+
+def _still(paths: Sequence[Path], names: Sequence[str], key: str | None) -> frozenset[str]:
+    """Return those of some tensors that are equal in several snapshots; none of one snapshot."""
+    found, (first, *others) = list(names), dict.fromkeys(paths)
+    for path in others if found else ():
+        with open_snapshot(first, key=key) as before, open_snapshot(path, key=key) as after:
+            one, other = Weights.of(before), Weights.of(after)
+            found = [name for name in found if name in other.stored and one.equal(name, name, other)]
+    return frozenset(found if others else ())
 
 
 def _shape(kind: TensorKind) -> tuple[int, ...]:

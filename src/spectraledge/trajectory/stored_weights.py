@@ -109,9 +109,18 @@ class Weights:
                 found[name] = other
         return found
 
-    def equal(self, name: str, other: str) -> bool:
-        """Tell whether two matrices are equal number by number; a first row that differs is all that is read."""
-        first, second = self.get(name), self.get(other)
+    def equal(self, name: str, other: str, of: "Weights | None" = None) -> bool:
+        """Tell whether two tensors are equal number by number; a first row that differs is all that is read.
+
+        Args:
+            name: The one.
+            other: The other, which must have an axis.
+            of: The snapshot that it is in. Default this one.
+
+        Returns:
+            Whether they are.
+        """
+        first, second = self.get(name), (of or self).get(other)
         shape = first.get_shape()
         if shape != second.get_shape() or first.get_dtype() != second.get_dtype():
             return False

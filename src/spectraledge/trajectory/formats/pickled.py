@@ -214,7 +214,7 @@ def _weights(path: Path, content: object, key: str | None) -> dict[str, Tensor]:
 
 
 def _flat(path: Path, value: object) -> dict[str, Tensor]:
-    """Return the tensors of nested mappings by their names joined with dots.
+    """Return the tensors of nested mappings by their names joined with dots, but not an optimiser's among them.
 
     Raises:
         InputError: if two mappings side by side hold tensors of the same names, so that they are several networks.
@@ -223,7 +223,8 @@ def _flat(path: Path, value: object) -> dict[str, Tensor]:
     if not isinstance(value, Mapping):
         return direct
     found = dict(direct)
-    parts = {str(name): _flat(path, part) for name, part in value.items() if isinstance(part, Mapping)}
+    inner = {str(name): part for name, part in value.items() if isinstance(part, Mapping) and not _steps(part)}
+    parts = {name: _flat(path, part) for name, part in inner.items()}
     alike: dict[tuple[str, ...], str] = {}
     for name, part in parts.items():
         other = alike.setdefault(tuple(sorted(part)), name)
@@ -231,6 +232,11 @@ def _flat(path: Path, value: object) -> dict[str, Tensor]:
             raise InputError(f"{path} holds several networks ({other}, {name}): choose one by its key")
         found |= {f"{name}.{rest}": tensor for rest, tensor in part.items()}
     return found
+
+
+def _steps(value: Mapping[Any, Any]) -> bool:
+    """Tell whether a mapping is the state of an optimiser, whatever it is called."""
+    return "state" in value and "param_groups" in value
 
 
 def _tensors(value: object) -> dict[str, Tensor]:

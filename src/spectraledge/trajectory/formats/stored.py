@@ -11,6 +11,9 @@ from torch import Tensor
 from spectraledge.errors import InputError
 
 REALS = ("F64", "F32", "F16", "BF16")
+SHORT = ("F16", "BF16")
+"""Those of them whose rounding may be as large as what training moves."""
+
 COMPLEX = ("C128", "C64", "C32")
 INTEGERS = ("I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
 """Types of numbers that are read, by the names that safetensors files use."""
