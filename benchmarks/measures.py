@@ -15,7 +15,7 @@ from spectraledge.analyses.score import growth_run, score_run
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.tasks import default_groupings, grouping
-from spectraledge.training.run_folder import train_in_folder
+from spectraledge.training import train_in_folder
 from training import STEP_FLOP
 
 SNAPSHOTS, EVERY, STRIDE = 24, 10, 12
