@@ -18,7 +18,7 @@ from spectraledge.tasks import default_groupings, grouping
 from spectraledge.training import train_in_folder
 from training import STEP_FLOP
 
-SNAPSHOTS, EVERY, STRIDE = 24, 10, 12
+SNAPSHOTS, EVERY, STRIDE = 24, 10, 23
 READ = 4
 """Snapshots of which the plain way is timed; it is scaled to all."""
 

@@ -17,7 +17,7 @@ Row = dict[str, object]
 RESULTS = Path(__file__).parent / "results"
 
 LEAST_PAIRS = 3
-PAIRS_SECONDS = 15.0
+PAIRS_SECONDS = 12.0
 """What the pairs of a row may take: once it is spent no further pair begins, but for the least number of them."""
 
 

@@ -10,7 +10,7 @@ from spectraledge import RunConfig, Trainer, named_task
 from spectraledge.models.tangents import residual_tangents
 from spectraledge.trajectory import Layout
 
-PERTURBED = 5
+PERTURBED = 4
 """Directions of the baseline, which takes each alone; scaled to all."""
 
 TANGENT_FLOP = 0.372e9

@@ -1,7 +1,8 @@
 """Speed against the idiomatic way and against the machine's own limit, measured in this run; see README.md beside it.
 
 Writes benchmarks/results/<date>-<machine>.json and prints one table, and what every part took of its budget: at most
-ten minutes in all, on two quiet cores without a GPU. Names of parts as arguments choose among them.
+ten minutes in all, on two quiet cores without a GPU, once what is compiled is kept on disk. Names of parts as arguments
+choose among them.
 """
 
 import json
@@ -30,10 +31,10 @@ from spectraledge.trajectory import environment
 
 PARTS = {part.__name__: part for part in (training, spectra, responses, measures, tracker, checkpoints, page, gpu)}
 BUDGETS = {
-    "training": 260,
+    "training": 250,
     "spectra": 50,
     "responses": 60,
-    "measures": 70,
+    "measures": 65,
     "tracker": 65,
     "checkpoints": 50,
     "page": 20,

@@ -180,7 +180,7 @@ def _workers(count: int, threads: int, engine: str) -> Iterator[Callable[[int, i
         yield work
 
 
-def beside_each_other(runs: int = 4, steps: int = 50) -> Iterator[Row]:
+def beside_each_other(runs: int = 4, steps: int = 30) -> Iterator[Row]:
     """One process per core with one thread each, against runs one after another with a thread per core.
 
     Our own runs and the plain loop's are baselines: what a study gains by processes alone, and in all.
