@@ -297,8 +297,8 @@ CURVES = {
         "recording", "snapshots", recorded, (30, 100, 300, 1000), (30, 100, 200), "the training alone"
     ),
     "scheduled": Curve("study run, jobs that do nothing", "runs", scheduled, _TENS, _FEW),
-    "dask": Curve("the same jobs on dask", "runs", on_dask, (30, 300, 1000), (30, 100), needs="distributed"),
-    "ray": Curve("the same jobs on ray", "runs", on_ray, (30, 300, 1000), (30, 100), needs="ray"),
+    "dask": Curve("the same jobs on dask", "runs", on_dask, (30, 300, 1000), (10, 30, 100), needs="distributed"),
+    "ray": Curve("the same jobs on ray", "runs", on_ray, (30, 300, 1000), (10, 30, 100), needs="ray"),
     "finished": Curve("study run, all done", "runs", finished, (11, 29, 99, 304), (7, 29, 99)),
     "reported": Curve("study report", "runs", reported, (11, 29, 99, 304), (7, 29, 99)),
     "inputs": Curve(
