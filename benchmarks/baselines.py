@@ -2,8 +2,10 @@
 
 import copy
 import math
+import operator
 import random
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,11 @@ from torch.nn import functional as F
 
 
 class PlainTransformer(nn.Module):
-    """The paper's network from PyTorch's own layers, read at position 0."""
+    """The paper's network from PyTorch's own layers, read at position 0, with as many heads as answers."""
 
-    def __init__(self, modulus: int, width: int = 128, heads: int = 4, hidden: int = 256, depth: int = 2) -> None:
+    def __init__(
+        self, modulus: int, width: int = 128, heads: int = 4, hidden: int = 256, depth: int = 2, answers: int = 1
+    ) -> None:
         super().__init__()
         self.tokens = nn.Embedding(modulus, width)
         self.positions = nn.Parameter(torch.randn(2, width) / math.sqrt(width))
@@ -24,7 +28,7 @@ class PlainTransformer(nn.Module):
         )
         self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, modulus)
+        self.head = nn.Linear(width, answers * modulus)
 
     def residual(self, pairs: torch.Tensor) -> torch.Tensor:
         return self.encoder(self.tokens(pairs) + self.positions)[:, 0]
@@ -36,15 +40,22 @@ class PlainTransformer(nn.Module):
 class PlainLoop:
     """The training loop around it: a list of pairs, a tensor per batch, evaluation on everything every 100 steps."""
 
-    def __init__(self, modulus: int = 97, seed: int = 42, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        modulus: int = 97,
+        seed: int = 42,
+        device: str = "cpu",
+        operations: Sequence[Callable[[int, int], int]] = (operator.add,),
+    ) -> None:
         torch.manual_seed(seed)
         np.random.seed(seed)
         pairs = [(a, b) for a in range(modulus) for b in range(modulus)]
         random.Random(seed).shuffle(pairs)
         self.train, self.test = pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]
         self.modulus = modulus
+        self.operations = operations
         self.device = device
-        self.model = PlainTransformer(modulus).to(device)
+        self.model = PlainTransformer(modulus, answers=len(operations)).to(device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0)
         self.folder = tempfile.TemporaryDirectory()
         self.step = 0
@@ -54,13 +65,19 @@ class PlainLoop:
             index = np.random.randint(0, len(self.train), 512)
             batch = [self.train[i] for i in index]
             inputs = torch.tensor(batch, device=self.device)
-            labels = torch.tensor([(a + b) % self.modulus for a, b in batch], device=self.device)
-            loss = F.cross_entropy(self.model(inputs), labels)
+            logits = self.model(inputs).chunk(len(self.operations), -1)
+            loss = sum(F.cross_entropy(said, right) for said, right in zip(logits, self.labels(batch), strict=True))
             self.optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.step += 1
+
+    def labels(self, batch: list[tuple[int, int]]) -> list[torch.Tensor]:
+        return [
+            torch.tensor([operation(a, b) % self.modulus for a, b in batch], device=self.device)
+            for operation in self.operations
+        ]
 
     def evaluate(self) -> list[float]:
         self.model.eval()
@@ -68,8 +85,11 @@ class PlainLoop:
             found = []
             for half in (self.train, self.test):
                 inputs = torch.tensor(half, device=self.device)
-                labels = torch.tensor([(a + b) % self.modulus for a, b in half], device=self.device)
-                found.append(float((self.model(inputs).argmax(-1) == labels).float().mean()))
+                logits = self.model(inputs).chunk(len(self.operations), -1)
+                found += [
+                    float((said.argmax(-1) == right).float().mean())
+                    for said, right in zip(logits, self.labels(half), strict=True)
+                ]
         self.model.train()
         return found
 

@@ -5,7 +5,7 @@ from baselines import PlainLoop, svd_per_window_on_gpu
 from measuring import Row, gemm_rate, in_turn, read_rate, row, seconds
 from responses import responses
 from spectra import band_limit
-from tracker import Loop, tracked
+from tracker import Loop, peak_of_step, tracked
 
 from spectraledge import named_task
 from spectraledge.spectrum import window_spectrum
@@ -77,7 +77,14 @@ def rows() -> list[Row]:
         responses(torch.float64, DEVICE),
         responses(torch.float32, DEVICE),
         windows(),
-        tracked(loop, 100, lambda t: (t.overhead.memory_bytes + 4 * loop.parameters) / rate, of, params="*"),
+        tracked(
+            loop,
+            peak_of_step(loop),
+            100,
+            lambda t: (t.overhead.memory_bytes + 4 * loop.parameters) / rate,
+            of,
+            params="*",
+        ),
     ]
 
 

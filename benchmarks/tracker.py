@@ -1,7 +1,7 @@
 """What the tracker costs a training of ten million parameters: `rows()` for run.py, or a table when run alone."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from measuring import Row, read_rate, row, seconds, synchronize
@@ -51,7 +51,12 @@ class Loop:
 
 
 def tracked(
-    loop: Loop, every: int, limit: Callable[[SpectralEdgeTracker], float], name: str, **settings: object
+    loop: Loop,
+    bare_peak: float,
+    every: int,
+    limit: Callable[[SpectralEdgeTracker], float],
+    name: str,
+    **settings: object,
 ) -> Row:
     """Steps with and without a tracker that takes every one of them, in turn; scaled to one snapshot in `every`.
 
@@ -59,14 +64,12 @@ def tracked(
     A snapshot costs the same whether windows are full or not: the updates that are not there yet are zeros.
     """
     tracker = SpectralEdgeTracker(loop.model, loop.optimizer, every=1, **settings)
-    loop.step()
-    without_peak = peak_mib(loop.step)
 
     def attached() -> None:
         with tracker:
             loop.step()
 
-    peak = peak_mib(attached) - without_peak
+    peak = peak_mib(attached) - bare_peak
     bare, more, shares = [], [], []
     for _ in range(STEPS):
         bare.append(seconds(loop.step))
@@ -120,9 +123,15 @@ def watched_function(loop: Loop, every: int = 100) -> Row:
     )
 
 
-def rows() -> list[Row]:
+def peak_of_step(loop: Loop) -> float:
+    """MiB that a step takes beyond what the loop holds, once its buffers are there."""
+    loop.step()
+    return peak_mib(loop.step)
+
+
+def rows() -> Iterator[Row]:
     loop, rate = Loop(), read_rate()
-    size = loop.parameters
+    size, bare = loop.parameters, peak_of_step(loop)
 
     def window(tracker: SpectralEdgeTracker) -> float:
         return (tracker.overhead.memory_bytes + 4 * size) / rate
@@ -131,23 +140,22 @@ def rows() -> list[Row]:
         return 4 * size / rate
 
     of = f"of {size:,} parameters"
-    return [
-        tracked(loop, 100, window, f"every 100 steps, all {of}, float32", params="*"),
-        tracked(loop, 100, window, f"every 100 steps, all {of}, bfloat16", params="*", store="bfloat16"),
-        tracked(loop, 100, window, f"every 100 steps, attention {of}, float32", params="*attn*weight"),
-        tracked(loop, 1, weights, f"every step, sketch of 4,096 of all {of}", params="*", sketch=Sketch(4096)),
-        tracked(
-            loop,
+    cases = [
+        (100, window, f"every 100 steps, all {of}, float32", {"params": "*"}),
+        (100, window, f"every 100 steps, all {of}, bfloat16", {"params": "*", "store": "bfloat16"}),
+        (100, window, f"every 100 steps, attention {of}, float32", {"params": "*attn*weight"}),
+        (1, weights, f"every step, sketch of 4,096 of all {of}", {"params": "*", "sketch": Sketch(4096)}),
+        (
             1,
             weights,
             "every step, the same, places drawn each time",
-            params="*",
-            sketch=Sketch(4096),
-            keep_places=False,
+            {"params": "*", "sketch": Sketch(4096), "keep_places": False},
         ),
-        tracked(loop, 1, weights, f"every step, sketch of 4,096 of attention {of}", sketch=Sketch(4096)),
-        watched_function(loop),
+        (1, weights, f"every step, sketch of 4,096 of attention {of}", {"sketch": Sketch(4096)}),
     ]
+    for every, limit, name, settings in cases:
+        yield tracked(loop, bare, every, limit, name, **settings)
+    yield watched_function(loop)
 
 
 def main() -> None:

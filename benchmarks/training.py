@@ -1,6 +1,7 @@
 """Training: one run eager and compiled, recording, and runs beside each other."""
 
 import multiprocessing
+import operator
 import statistics
 import tempfile
 import time
@@ -12,11 +13,11 @@ from pathlib import Path
 import joblib
 import torch
 from baselines import PlainLoop, PlainPerceptronLoop
-from measuring import Row, gemm_rate, in_turn, row, seconds
+from measuring import LEAST_PAIRS, Row, gemm_rate, in_turn, row, seconds
 
 from spectraledge import RunConfig, Trainer, named_task
-from spectraledge.tasks import task_from_source
-from spectraledge.training import Member, RunFolder, Stack
+from spectraledge.tasks import joint_task, task_from_source
+from spectraledge.training import Intervention, Member, RunFolder, Stack
 from spectraledge.training.in_folders import WRITERS
 
 STEP_FLOP = 1.05e9
@@ -76,6 +77,33 @@ def perceptron(engine: str, repeats: int, *, embedded: bool) -> Row:
     products = len(ours.split.train_T) + 2 * model.get("width", 0)
     limit = steps * 6 * products * model["hidden"] * task.modulus / statistics.mean(rates)
     return row(f"training: {steps} steps of a perceptron ({name}; {engine})", before, after, ratio, limit, "GEMM rate")
+
+
+def joint_tasks(repeats: int, steps: int = 20, engine: str = "compiled") -> Row:
+    """Steps on two tasks that one network answers together, against a plain loop with two heads."""
+    task = joint_task([named_task("add"), named_task("mul")])
+    ours = Trainer(RunConfig.for_task(task, protocol="paper", steps=1_000_000, engine=engine), task)
+    plain = PlainLoop(operations=(operator.add, operator.mul))
+    for loop in (plain, ours):
+        loop.advance(steps)
+    rates = [gemm_rate(torch.float32)]
+    before, after, ratio = in_turn(lambda: plain.advance(steps), lambda: ours.advance(steps), repeats)
+    rates.append(gemm_rate(torch.float32))
+    # The second head is a product of 512 rows, forward and twice backward.
+    limit = steps * (STEP_FLOP + 6 * 512 * 128 * 97) / statistics.mean(rates)
+    return row(f"training: {steps} steps on add and mul jointly ({engine})", before, after, ratio, limit, "GEMM rate")
+
+
+def projections(repeats: int, subspace: str, what: str, steps: int = 20, engine: str = "compiled") -> Row:
+    """Steps from whose updates three directions are removed, against the same steps left as they are."""
+    changed = config(engine=engine, interventions=(Intervention.of(f"remove:{subspace}"),))
+    ours, bare = (Trainer(chosen, named_task("add")) for chosen in (changed, config(engine=engine)))
+    for loop in (bare, ours):
+        # Until the window of 20 updates is full, it has no directions.
+        loop.advance(30)
+    before, after, ratio = in_turn(lambda: bare.advance(steps), lambda: ours.advance(steps), 2 * repeats)
+    name = f"training: {steps} steps, {what} removed from updates ({engine})"
+    return row(name, before, after, ratio, before, "the steps alone", overhead_share=1 / ratio - 1)
 
 
 @contextmanager
@@ -149,9 +177,8 @@ def small_runs(runs: int = 8) -> Stack:
 
 def _short_run(seed: int, steps: int, engine: str) -> None:
     run = PlainLoop(seed=seed) if engine == "plain" else Trainer(config(seed, engine), named_task("add"))
-    for _ in range(steps // 100):
-        run.advance(100)
-        run.evaluate()
+    run.advance(steps)
+    run.evaluate()
 
 
 @contextmanager
@@ -166,28 +193,26 @@ def _workers(count: int, threads: int, engine: str) -> Iterator[Callable[[int, i
                 future.result()
 
         # A worker that has not finished its first run leaves the next to another.
-        work(count, 100)
-        work(count, 100)
+        work(count, 10)
+        work(count, 10)
         yield work
 
 
-def beside_each_other(runs: int = 4, steps: int = 100) -> list[Row]:
+def beside_each_other(runs: int = 4, steps: int = 30) -> Iterator[Row]:
     """One process per core with one thread each, against runs one after another with a thread per core.
 
     Our own runs and the plain loop's are baselines: what a study gains by processes alone, and in all.
     """
     cores = joblib.cpu_count()
-    found = []
     with _workers(cores, 1, "compiled") as in_processes:
         limit = runs / cores * min(seconds(lambda: in_processes(1, steps)) for _ in range(3))
         for engine, name in (("compiled", "ours"), ("plain", "the plain loop")):
             with _workers(1, cores, engine) as in_sequence:
                 before, after, ratio = in_turn(
-                    lambda work=in_sequence: work(runs, steps), lambda: in_processes(runs, steps), 2
+                    lambda work=in_sequence: work(runs, steps), lambda: in_processes(runs, steps), LEAST_PAIRS
                 )
             path = f"{runs} runs of {steps} steps (compiled), a process per core, against {name} with {cores} threads"
-            found.append(row(path, before, after, ratio, limit, "one run alone, on every core"))
-    return found
+            yield row(path, before, after, ratio, limit, "one run alone, on every core")
 
 
 def scaling() -> list[dict[str, object]]:
@@ -203,7 +228,7 @@ def scaling() -> list[dict[str, object]]:
     return found
 
 
-def _per_step(stack: Stack, steps: int = 20) -> float:
+def _per_step(stack: Stack, steps: int = 10) -> float:
     stack.advance(steps)
     return min(seconds(lambda: stack.advance(steps)) for _ in range(3)) / steps
 
@@ -213,9 +238,12 @@ def recordings() -> list[Row]:
     return [recording(one_large_run, "one run: snapshot, moves, online Gram,"), small]
 
 
-def rows(repeats: int = 5) -> list[Row]:
+def rows(repeats: int = 5) -> Iterator[Row]:
     engines = "eager", "compiled"
-    found = [one_run(engine, repeats) for engine in engines]
-    found += [perceptron(engine, repeats, embedded=embedded) for embedded in (True, False) for engine in engines]
-    found += recordings()
-    return found + beside_each_other()
+    yield from (one_run(engine, repeats) for engine in engines)
+    yield from (perceptron(engine, repeats, embedded=embedded) for embedded in (True, False) for engine in engines)
+    yield joint_tasks(repeats)
+    yield projections(repeats, "random:3", "3 directions at random")
+    yield projections(repeats, "edge:3", "the edge of 3 of the last 20")
+    yield from recordings()
+    yield from beside_each_other()

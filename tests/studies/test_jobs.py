@@ -12,9 +12,10 @@ import pytest
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.studies import ANALYSES, Analysis, AnalysisConfig, StudyConfig, busy, run_study, study_status
 from spectraledge.studies import jobs as jobs_module
-from spectraledge.studies.jobs import BUSY, Job, complete, read_trouble, shared_out, waves
+from spectraledge.studies.jobs import BUSY, Job, complete, forked_at, read_trouble, shared_out, waves
 from spectraledge.tasks import joint_task
 from spectraledge.training import train_in_folder
+from spectraledge.training.config import Fork
 
 SIZES = {"width": 12, "heads": 2, "hidden": 16}
 SETTINGS = AnalysisConfig(window=5, surrogates=0, analyses=("spectrum",))
@@ -56,6 +57,22 @@ def test_waves_keep_what_starts_from_another_behind_it(seed: int) -> None:
         assert level[run.hash] == (level[run.start] + 1 if run.start else 0)
     for wave in sorted_in:
         assert [run.steps for run in wave] == sorted((run.steps for run in wave), reverse=True)
+
+
+def test_work_of_a_scheduler_grows_as_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No two runs are compared, and none but the run itself is hashed to find its forks: both would grow as squares."""
+    runs = [small(number) for number in range(3)]
+    fork = Fork(run=runs[0].hash, step=20)
+    runs += [small(number, fork=fork) for number in (3, 4)]
+    with monkeypatch.context() as patched:
+        patched.setattr(RunConfig, "__eq__", lambda *_: pytest.fail("two runs were compared"))
+        sorted_in = waves(runs)
+    assert sorted_in == [runs[:3], runs[3:]]
+    asked, hash_ = list[RunConfig](), RunConfig.hash.fget
+    assert hash_ is not None
+    monkeypatch.setattr(RunConfig, "hash", property(lambda run: asked.append(run) or hash_(run)))
+    assert forked_at(runs, runs[0]) == (20,)
+    assert len(asked) == 1
 
 
 def test_a_start_outside_the_study_is_refused() -> None:

@@ -167,8 +167,8 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
                 "add it"
             )
         waves.append(sorted(wave, key=length, reverse=True))
+        left = [run for run in left if run.parent not in placed]
         placed |= {run.hash for run in wave}
-        left = [run for run in left if run not in wave]
     return waves
 
 
@@ -197,7 +197,8 @@ def shared_out(jobs: Sequence[Job], workers: int) -> list[Job]:
 
 def forked_at(runs: Sequence[RunConfig], run: RunConfig) -> tuple[int, ...]:
     """Return the steps at which other runs fork one, ascending."""
-    return tuple(sorted({one.fork.step for one in runs if one.fork and one.fork.run == run.hash}))
+    mine = run.hash
+    return tuple(sorted({one.fork.step for one in runs if one.fork and one.fork.run == mine}))
 
 
 def length(run: RunConfig) -> int:
