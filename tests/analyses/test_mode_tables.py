@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from spectraledge import InputError, RunConfig, named_task
 from spectraledge.analyses.frequency_tables import frequency_table
 from spectraledge.analyses.mode_tables import character_table, mode_table, wave_table
-from spectraledge.analyses.score import state_of_run
+from spectraledge.analyses.score import score_run
 from spectraledge.analyses.selection_tables import key_table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import Transformer
@@ -159,10 +159,8 @@ def test_tables_name_the_representations_of_a_group(group_run: Path) -> None:
     modes = mode_table(seen, settings).query("basis == 'group:S4'")
     assert modes["subspace"].tolist() == [names[frequency - 1] for frequency in modes["frequency"]]
     assert key_table(seen, settings)["subspace"].unique().tolist() == names
-    assert state_of_run(group_run, ["group:S4"]).query("basis == 'group:S4'")["subspace"].unique().tolist() == [
-        *names,
-        "rest",
-    ]
+    score = score_run(group_run, AnalysisConfig(bases=("group:S4",)))["score"]
+    assert score.query("basis == 'group:S4'")["subspace"].unique().tolist() == [*names, "rest"]
 
 
 def test_pictures_of_a_group_say_how_its_elements_are_ordered(group_run: Path) -> None:

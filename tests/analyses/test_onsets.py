@@ -13,8 +13,9 @@ from spectraledge.analyses.growth import CARRIERS
 from spectraledge.analyses.lead_times import first_alarms, lead_times
 from spectraledge.analyses.onsets import ONSETS, check_control, onset_table, score_alarm_runs
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.analyses.score import state_of_run
+from spectraledge.analyses.score import score_run
 from spectraledge.analyses.score_findings import carried, carried_sentence, own_course, score_sentence
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.files import read_table
 from spectraledge.trajectory import Manifest
 
@@ -126,7 +127,7 @@ def test_who_may_be_a_control(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="it is no control"):
         check_control(own, others[0], grokked=True)
     metrics = read_table(run / "metrics.parquet")
-    score, control = state_of_run(run), state_of_run(permuted, ["sum"])
+    score, control = (score_run(one, AnalysisConfig(bases=("sum",)))["score"] for one in (run, permuted))
     assert set(score["half"]) == {"all", "train", "test"}
     dated = onset_table(score, [control], basis="sum", grokked_step=None)
     assert list(dated.columns) == list(ONSETS.columns)

@@ -27,9 +27,6 @@ Float = NDArray[np.float64]
 
 READOUTS: tuple[ReadoutName, ...] = (FUNCTION, "residual")
 
-UNCHANGED = "unchanged"
-"""Name of the branch in which nothing is changed."""
-
 
 def branch_table(
     branches: Mapping[str, Path], groupings: Mapping[str, Grouping], settings: AnalysisConfig

@@ -99,23 +99,6 @@ def growth_run(
     }
 
 
-def state_of_run(folder: Path, bases: Sequence[str] | None = None) -> pd.DataFrame:
-    """Measure the score of a run alone, which takes a forward pass per snapshot.
-
-    Args:
-        folder: A run folder that this package wrote.
-        bases: Names of groupings. Default: see `default_groupings`.
-
-    Returns:
-        See `SCORE`.
-
-    Raises:
-        InputError: if the folder is no run, or a basis is unknown or does not apply to its task.
-    """
-    run = RecordedRun.open(folder)
-    return _states(run, _groupings(run, bases), _networks(run))
-
-
 def state_of_control(folder: Path, learned: RecordedRun) -> pd.DataFrame:
     """Measure the score of a control in the own basis of the run that it is a control of.
 
