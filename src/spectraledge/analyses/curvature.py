@@ -58,7 +58,7 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
 
     Cost: two seconds per snapshot, and half a minute for leading directions, at p = 97.
     """
-    run = RecordedRun.open(folder, settings.params)
+    run = RecordedRun.open(folder, settings.params, device=settings.device)
     if settings.step is None:
         check_window(settings.window, len(run.steps))
         steps = run.steps

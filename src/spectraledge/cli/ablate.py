@@ -8,7 +8,19 @@ import typer
 from spectraledge.analyses.ablation import ABLATED_FUNCTIONS, ABLATING, ABLATION, ablation_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.cli.one_analysis import measured, show_found
-from spectraledge.cli.options import Center, Json, Out, Params, RunFolder, Seed, Step, Threads, Window, use_threads
+from spectraledge.cli.options import (
+    Center,
+    Device,
+    Json,
+    Out,
+    Params,
+    RunFolder,
+    Seed,
+    Step,
+    Threads,
+    Window,
+    use_threads,
+)
 
 
 def ablate(
@@ -22,12 +34,13 @@ def ablate(
     edge: Annotated[int, typer.Option(min=2, help="How many directions count as edge; the rest are bulk.")] = 3,
     nulls: Annotated[int, typer.Option(min=2, help="Draws of random directions, and permutations of functions.")] = 20,
     params: Params = None,
+    device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Take back what a run moved its weights by along some directions, and leave out single functions."""
     use_threads(threads)
     settings = AnalysisConfig.checked(
-        step=step, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
+        step=step, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params, device=device
     )
     tables = measured(folder, ABLATING, settings, out)
     found = ablation_sentence(tables[ABLATION.name])

@@ -7,7 +7,19 @@ import typer
 from spectraledge.analyses.centroids import CENTROIDS, PROBING_CENTROIDS, centroid_sentence
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.cli.one_analysis import measured, show_found
-from spectraledge.cli.options import Center, Json, Out, Params, RunFolder, Seed, Step, Threads, Window, use_threads
+from spectraledge.cli.options import (
+    Center,
+    Device,
+    Json,
+    Out,
+    Params,
+    RunFolder,
+    Seed,
+    Step,
+    Threads,
+    Window,
+    use_threads,
+)
 from spectraledge.errors import InputError
 
 
@@ -22,12 +34,13 @@ def centroids(
     edge: Annotated[int, typer.Option(min=2, help="How many leading directions of each window are probed.")] = 3,
     nulls: Annotated[int, typer.Option(min=2, help="Draws of directions at random.")] = 20,
     params: Params = None,
+    device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Probe how far the edge of updates, and of gradients, moves the centroids of inputs, beside permuted answers."""
     use_threads(threads)
     settings = AnalysisConfig.checked(
-        step=step, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
+        step=step, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params, device=device
     )
     table = measured(folder, PROBING_CENTROIDS, settings, out)[CENTROIDS.name]
     if table.empty:

@@ -11,6 +11,7 @@ from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.cli.one_analysis import measured, show_found
 from spectraledge.cli.options import (
     Center,
+    Device,
     Json,
     Out,
     Params,
@@ -36,12 +37,21 @@ def gradients(
     edge: Annotated[int, typer.Option(min=2, help="How many leading directions of each window are its edge.")] = 3,
     nulls: Annotated[int, typer.Option(min=2, help="Isotropic directions.")] = 20,
     params: Params = None,
+    device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Read windows of gradients, of Adam's memory and of parts of updates as the window of updates is read."""
     use_threads(threads)
     settings = AnalysisConfig.checked(
-        step=step, stride=stride, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
+        step=step,
+        stride=stride,
+        window=window,
+        center_modes=center,
+        edge=edge,
+        nulls=nulls,
+        seed=seed,
+        params=params,
+        device=device,
     )
     tables = measured(folder, COMPARING_GRADIENTS, settings, out)
     selected, edges = tables[SELECTED.name], tables[EDGES.name]
@@ -65,12 +75,21 @@ def curvature(
     edge: Annotated[int, typer.Option(min=2, help="How many leading directions of updates are their edge.")] = 3,
     nulls: Annotated[int, typer.Option(min=2, help="Draws of directions in the window's span.")] = 20,
     params: Params = None,
+    device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Follow the commutator defect over a run, and hold the edge against the directions along which the loss bends."""
     use_threads(threads)
     settings = AnalysisConfig.checked(
-        step=step, stride=stride, window=window, center_modes=center, edge=edge, nulls=nulls, seed=seed, params=params
+        step=step,
+        stride=stride,
+        window=window,
+        center_modes=center,
+        edge=edge,
+        nulls=nulls,
+        seed=seed,
+        params=params,
+        device=device,
     )
     tables = measured(folder, CURVATURE, settings, out)
     leaders = tables[LEADERS.name]

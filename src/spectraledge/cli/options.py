@@ -10,6 +10,8 @@ import torch
 import typer
 from rich.console import Console
 
+from spectraledge.devices import usable_device
+
 RunFolder = Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of every random stream.")]
@@ -51,6 +53,21 @@ MOST_THREADS = 256
 
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, max=MOST_THREADS, help="Threads of PyTorch. Default: its own choice.")
+]
+
+
+def _usable(device: str) -> str:
+    usable_device(device)
+    return device
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        callback=_usable,
+        help="Where networks compute: cpu, cuda, cuda:1, ...; tables are the same but for rounding.",
+    ),
 ]
 
 Repair = Annotated[
