@@ -228,7 +228,8 @@ class Basis:
         return DeviceBasis.of(self.covered_N, self._groups_Gn, self.coefficients_GR, device)
 
     def _products(self, means: float, total: float, inner_R: Float) -> Float:
-        products_S: Float = np.bincount(self.subspace_R, weights=inner_R, minlength=len(self.subspaces))
+        products_S: Float = np.zeros(len(self.subspaces))
+        products_S += np.bincount(self.subspace_R, weights=inner_R, minlength=len(products_S))
         products_S[0] = self.size * means
         if self.dimensions_S[-1] > 0:
             products_S[-1] = total - inner_R.sum()

@@ -217,7 +217,8 @@ def each_response(
 def _mixed(mixing_BW: Tensor, window_KND: Tensor) -> Tensor:
     """Mix responses; on the CPU by NumPy, which rounds in its own way."""
     if window_KND.device.type != "cpu":
-        return torch.tensordot(mixing_BW.to(window_KND.device), window_KND, 1)
+        mixed_KND: Tensor = torch.tensordot(mixing_BW.to(window_KND.device), window_KND, 1)
+        return mixed_KND
     return torch.from_numpy(np.tensordot(mixing_BW.numpy(), window_KND.numpy(), 1))
 
 
