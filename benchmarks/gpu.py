@@ -1,18 +1,28 @@
-"""On a GPU, where one is at hand: many runs at once, their recording, responses, windows and the tracker."""
+"""On a GPU, where one is at hand: many runs at once, their recording, responses, windows, analyses and the tracker."""
+
+import tempfile
+from pathlib import Path
 
 import torch
 from baselines import PlainLoop, svd_per_window_on_gpu
 from measuring import Row, gemm_rate, in_turn, read_rate, row, seconds
-from responses import responses
+from responses import TANGENT_FLOP, responses
 from spectra import band_limit
 from tracker import Loop, peak_of_step, tracked
 
-from spectraledge import named_task
+from spectraledge import RunConfig, named_task
+from spectraledge.analyses.registry import ANALYSES
+from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.spectrum import window_spectrum
-from spectraledge.training import Member, Stack
+from spectraledge.training import Member, Stack, train_in_folder
 from training import STEP_FLOP, config, recording
 
 DEVICE = "cuda"
+
+SNAPSHOTS = 37
+
+DERIVATIVES = {"step": 87, "course": 12 * 30, "score": 0}
+"""Responses of every analysis that is measured: of the window and of nulls, each of them at twelve snapshots."""
 
 
 def stacked(runs: int, engine: str, repeats: int = 3) -> Row:
@@ -64,6 +74,39 @@ def windows(repeats: int = 3) -> Row:
     )
 
 
+def analysed(folder: Path, name: str) -> Row:
+    """A whole analysis of a recorded run, from its snapshots to its tables, on the GPU against the CPU."""
+
+    def on(device: str) -> None:
+        ANALYSES[name].measure(folder, AnalysisConfig(device=device))
+
+    warm_up = seconds(lambda: on(DEVICE))
+    torch.cuda.reset_peak_memory_stats()
+    before, after, ratio = in_turn(lambda: on("cpu"), lambda: on(DEVICE), 1)
+    passes = SNAPSHOTS * STEP_FLOP / 3 if name == "score" else DERIVATIVES[name] * TANGENT_FLOP
+    dtype = torch.float64 if name == "step" else torch.float32
+    return row(
+        f"analysis {name}: 9,409 pairs, on {torch.cuda.get_device_name()}",
+        before,
+        after,
+        ratio,
+        passes * 9409 / 512 / gemm_rate(dtype, DEVICE, 64),
+        "passes and derivatives at the GEMM rate",
+        baseline=f"the same on the CPU with {torch.get_num_threads()} threads",
+        first_seconds=warm_up,
+        peak_memory_mib=torch.cuda.max_memory_allocated() / 2**20,
+    )
+
+
+def analyses() -> list[Row]:
+    """A step, the course and the score of one run of the paper's size."""
+    task = named_task("add")
+    config = RunConfig.for_task(task, protocol="paper", steps=(SNAPSHOTS - 1) * 10, every=10)
+    with tempfile.TemporaryDirectory() as place:
+        train_in_folder(Path(place) / "run", config, task, device=DEVICE)
+        return [analysed(Path(place) / "run", name) for name in DERIVATIVES]
+
+
 def rows() -> list[Row]:
     """Return one dict per measurement; none without a GPU."""
     if not torch.cuda.is_available():
@@ -77,6 +120,7 @@ def rows() -> list[Row]:
         responses(torch.float64, DEVICE),
         responses(torch.float32, DEVICE),
         windows(),
+        *analyses(),
         tracked(
             loop,
             peak_of_step(loop),

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spectraledge import RunConfig, named_task
+from spectraledge.devices import host
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.tasks import Task, task_from_source
@@ -75,7 +76,7 @@ def selective_direction(folder: Path) -> np.ndarray:
     recorded = RecordedRun.open(folder)
     network = Network.at(recorded, recorded.steps[-1])
     size = recorded.series.layout.size
-    jacobian_PND = network.responses(torch.eye(size, dtype=torch.float64))
+    jacobian_PND = host(network.responses(torch.eye(size, dtype=torch.float64)))
     groups_N = recorded.task.labels_N
     mean_ND = np.stack([jacobian_PND[:, groups_N == q].mean(axis=1) for q in range(recorded.task.modulus)])[groups_N]
     between_PX = (mean_ND.transpose(1, 0, 2) - jacobian_PND.mean(axis=1, keepdims=True)).reshape(size, -1)

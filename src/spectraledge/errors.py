@@ -10,3 +10,7 @@ class InputError(ValueError):
 
 class DamageError(InputError):
     """A file that is not what was written: cut off, changed, gone, or put in its place by something else."""
+
+
+class DeviceError(InputError):
+    """A device that is not here, cannot compute what is asked, or has no room for it now: another place or time can."""

@@ -11,6 +11,7 @@ from spectraledge import InputError, RunConfig, named_task
 from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.branches import BRANCHES, branch_groupings, branch_sentence, branch_table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import random_directions
@@ -74,7 +75,7 @@ def test_shares_are_those_of_the_one_jacobian(
     recorded = RecordedRun.open(parent)
     network = Network.at(recorded, 60)
     size = recorded.series.layout.size
-    jacobian_PND = network.responses(torch.eye(size, dtype=torch.float64), readout)
+    jacobian_PND = host(network.responses(torch.eye(size, dtype=torch.float64), readout))
     vectors = random_directions(6, size, torch_generator(42, "branches")).numpy()
     for basis in ("sum", "difference"):
         groups_N = grouping(recorded.task, basis).groups_N
@@ -101,7 +102,7 @@ def test_growth_is_what_the_function_gained(parent: Path, branches: dict[str, Pa
     groups_N = grouping(RecordedRun.open(parent).task, "sum").groups_N
     for name, folder in branches.items():
         run = RecordedRun.open(folder)
-        before, after = (Network.at(run, step).readout("logits") for step in (60, 100))
+        before, after = (host(Network.at(run, step).readout("logits")) for step in (60, 100))
         (had_own, had), (has_own, _) = naive_share(before, groups_N), naive_share(after, groups_N)
         row = table.query("step == 100 and readout == 'logits' and basis == 'sum'").set_index("branch").loc[name]
         assert row["growth"] == pytest.approx((has_own - had_own) / had, rel=1e-3)

@@ -9,6 +9,7 @@ from spectraledge import InputError
 from spectraledge.algebra import named_group
 from spectraledge.analyses.cosets import measure_cosets
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.modes.coset_concentration import Concentration
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
@@ -18,7 +19,7 @@ def test_functions_are_means_of_neurons_and_logits(group_run: Path) -> None:
     tables = measure_cosets(group_run, AnalysisConfig(nulls=3))
     run = RecordedRun.open(group_run)
     network, asked = Network.at(run, run.chosen_step()), Concentration.of(named_group("S4"))
-    neurons, logits = network.still["neurons"].numpy(), network.readout("logits")
+    neurons, logits = network.still["neurons"].numpy(), host(network.readout("logits"))
     a, b = run.task.pairs_N2.T
     for name, values, element in (
         ("neurons over a", neurons, a),
@@ -44,7 +45,7 @@ def test_representations_have_their_shares_on_pairs_that_were_not_trained(group_
         "standard × sign": True,
     }
     run = RecordedRun.open(group_run)
-    logits_nC = Network.at(run, run.chosen_step()).readout("logits")[run.test_N]
+    logits_nC = host(Network.at(run, run.chosen_step()).readout("logits"))[run.test_N]
     means_nC = np.stack([logits_nC[run.task.labels_N[run.test_N] == x].mean(0) for x in run.task.labels_N[run.test_N]])
     centred_nC = logits_nC - logits_nC.mean(0)
     between = np.square(means_nC - logits_nC.mean(0)).sum() / np.square(centred_nC).sum()

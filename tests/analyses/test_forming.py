@@ -8,6 +8,7 @@ import pytest
 from spectraledge.analyses.forming import LastWave, own_functions
 from spectraledge.analyses.score import score_run
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.modes import grouping_basis
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
@@ -23,7 +24,7 @@ def test_pictures_are_projections_on_what_varies_most_in_the_end(name: str, requ
     covered_N = group.groups_N >= 0
 
     def function(step: int) -> np.ndarray:
-        values_ND = Network.at(recorded, step).readout("logits")
+        values_ND = host(Network.at(recorded, step).readout("logits"))
         return values_ND - values_ND[covered_N].mean(0)
 
     end_ND = function(recorded.steps[-1])

@@ -13,6 +13,7 @@ from spectraledge.analyses.dictionary import analyze_autoencoder
 from spectraledge.analyses.representation import analyze_representation
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import jaccard, moved_features, train_autoencoder
+from spectraledge.devices import host
 from spectraledge.observed.labelled_directions import collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
@@ -75,7 +76,7 @@ def test_ranks_equal_a_second_computation(tables, seen) -> None:
     groups_N = recorded.task.labels_N
     logarithm = {pow(3, k, 7): k for k in range(6)}
     ranks = tables["ranks"].set_index(["kind", "direction", "centered"])
-    for (kind, number), response_ND in zip(labels, network.responses(vectors_KP), strict=True):
+    for (kind, number), response_ND in zip(labels, host(network.responses(vectors_KP)), strict=True):
         for centered in (False, True):
             rows_ND = response_ND - response_ND.mean(axis=0) if centered else response_ND
             _, values, right = np.linalg.svd(rows_ND, full_matrices=False)
@@ -118,7 +119,7 @@ def test_overlaps_equal_a_second_computation(run: Path, seen, monkeypatch: pytes
         residual_ND, features=30, active=4, epochs=5, generator=torch_generator(42, "autoencoder")
     )
     size = 0.005 * float(network.weights_P.norm())
-    shift_KND = size * torch.from_numpy(network.responses(torch.stack(rows)))
+    shift_KND = size * network.responses(torch.stack(rows))
     index_KK = jaccard(moved_features(trained, residual_ND, shift_KND))
     names = [labels[row] for row in kept]
     table = found["autoencoder"].set_index(["kind", "first", "second"]).sort_index()

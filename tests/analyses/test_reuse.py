@@ -8,6 +8,7 @@ import torch
 from spectraledge.algebra import real_characters
 from spectraledge.analyses.reuse import BASES, COMPARED, HELD, inclusion_table, reuse
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes import energy_share, field, inclusion, leading_functions, peak, selection_ratio_of_energies
 from spectraledge.modes.decompositions import grouping_basis
@@ -56,8 +57,8 @@ def responses(tri):
         window = run.window(240, window=8, center=True)
         network = Network.at(run, 240)
         directions = collect_directions(run, window, network, View(edge=2, nulls=4, seed=3), kinds=COMPARED)
-        found["residual"] = network.responses(directions.vectors_KP)
-        found[part] = network.responses(directions.vectors_KP, "logits")
+        found["residual"] = host(network.responses(directions.vectors_KP))
+        found[part] = host(network.responses(directions.vectors_KP, "logits"))
     return found, directions, window
 
 
@@ -175,7 +176,9 @@ def test_a_task_alone_is_read_on_the_domain_of_joint_tasks(alone, composite):
     window = run.window(200, window=8, center=True)
     network = Network.at(run, 200)
     inside = torch.from_numpy(run.task.pairs_N2.min(axis=1) > 0).numpy()
-    share = energy_share(network.responses(window.directions.vectors_KP[:2])[:, inside], grouping(composite, "sum"))
+    share = energy_share(
+        host(network.responses(window.directions.vectors_KP[:2]))[:, inside], grouping(composite, "sum")
+    )
     found = tables["reuse"].query("readout == 'residual' and kind == 'edge' and basis == 'sum'")["energy_share"]
     np.testing.assert_allclose(found, share, rtol=1e-3, atol=1e-5)
     assert set(tables["reuse"]["readout"]) == {"residual", "add"}

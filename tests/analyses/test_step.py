@@ -14,6 +14,7 @@ from spectraledge.analyses.probe_table import _features, probe_table
 from spectraledge.analyses.selection_tables import key_table, selection_table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.step import analyze_step
+from spectraledge.devices import host
 from spectraledge.modes import grouping_basis, key_frequencies
 from spectraledge.observed.observation import Observation, observe_run
 from spectraledge.observed.view import View
@@ -64,7 +65,7 @@ def test_selection_ratios_equal_a_second_computation(selecting: Observation) -> 
     chance = (count - 1) / (pairs - 1)
 
     def energies(vectors):
-        responses = seen.network.responses(vectors)
+        responses = host(seen.network.responses(vectors))
         total = np.array([np.square(r - r.mean(axis=0)).sum() for r in responses])
         share = np.array([naive_share(r, groups) for r in responses]) * (1 - chance) + chance
         return share * total, total
@@ -113,7 +114,7 @@ def test_key_frequencies_of_edge_and_random(selecting: Observation) -> None:
     assert len(table) == (3 + 3) * 5
     np.testing.assert_array_equal(table["key"], table["p"] <= 0.05)
     basis = grouping_basis(grouping(selecting.run.task, "sum"))
-    edge = selecting.network.responses(selecting.directions.vectors_KP[:3])
+    edge = host(selecting.network.responses(selecting.directions.vectors_KP[:3]))
     found = key_frequencies(edge, basis, generator=numpy_generator(4, "keys", "edge"))
     for k, names in enumerate(found.found):
         rows = table[(table["kind"] == "edge") & (table["direction"] == k + 1)]
@@ -131,16 +132,16 @@ def test_contrasts_equal_shares_computed_one_by_one(selecting: Observation) -> N
         ours = table[(table["kind"] == "edge") & (table["direction"] == number)]
         for readout in ("residual", "normed", "logits"):
             found = ours[(ours["readout"] == readout) & (ours["inputs"] == "all")].iloc[0]
-            response = network.responses(vector, readout)[0]
+            response = host(network.responses(vector, readout))[0]
             np.testing.assert_allclose(found["energy_share"], naive_share(response, list(groups)), atol=1e-8)
             np.testing.assert_allclose(found["energy"], np.square(response).sum() / len(response), rtol=1e-8)
-        response = network.responses(vector)[0]
+        response = host(network.responses(vector))[0]
         for inputs, kept in (("test", selecting.run.test_N), ("train", ~selecting.run.test_N)):
             found = ours[(ours["readout"] == "residual") & (ours["inputs"] == inputs)].iloc[0]
             np.testing.assert_allclose(
                 found["energy_share"], naive_share(response[kept], list(groups[kept])), atol=1e-8
             )
-        heads = network.head_responses(vector)[:, :, 0]
+        heads = host(network.head_responses(vector))[:, :, 0]
         for layer in range(2):
             for head in range(2):
                 found = ours[(ours["layer"] == layer) & (ours["head"] == head)].iloc[0]

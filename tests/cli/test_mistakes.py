@@ -58,6 +58,10 @@ def refused(outcome: Outcome, *parts: str) -> None:
         (["study", "report", "nowhere"], ["no study.json in nowhere"]),
         (["analyze", "nowhere"], ["no folder at nowhere"]),
         (["modes", "nowhere"], ["no run.json in nowhere"]),
+        (["modes", "nowhere", "--device", "mps"], ["'mps' has no double precision", "take cpu"]),
+        (["score", "nowhere", "--device", "abacus"], ["unknown device 'abacus'", "expected cpu, cuda or cuda:N"]),
+        (["analyze", "nowhere", "--device", "cuda:99"], ["device 'cuda:99'", "cpu"]),
+        (["study", "run", "quick", "--device", "cuda:99"], ["device 'cuda:99'", "cpu"]),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, list) else None,
 )

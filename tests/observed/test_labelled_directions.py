@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from spectraledge.devices import host
 from spectraledge.models import Transformer
 from spectraledge.observed.labelled_directions import KINDS, LabelledDirections, collect_directions
 from spectraledge.observed.network import Network
@@ -123,5 +124,5 @@ def test_responses_come_in_order_and_mixed_ones_are_those_of_their_directions(co
         directions = replace(directions, vectors_KP=moved)
     found = list(each_response(network, directions, "logits"))
     assert [row for rows, _ in found for row in rows] == list(range(len(directions.kinds)))
-    each = [network.responses(vector_P[None], "logits")[0] for vector_P in directions.vectors_KP]
-    np.testing.assert_allclose(np.concatenate([part for _, part in found]), each, atol=1e-12 * np.abs(each).max())
+    each = [host(network.responses(vector_P[None], "logits"))[0] for vector_P in directions.vectors_KP]
+    np.testing.assert_allclose(np.concatenate([host(part) for _, part in found]), each, atol=1e-12 * np.abs(each).max())

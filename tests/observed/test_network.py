@@ -1,13 +1,17 @@
 """Read-outs of a recorded network and their responses, against finite differences of the network itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from spectraledge.models import READOUTS, Transformer
+from spectraledge.devices import host
+from spectraledge.errors import DeviceError
+from spectraledge.models import READOUTS, Parameters, Transformer
 from spectraledge.models.heads import HeadOutputs
+from spectraledge.models.pair_transformer import PairTransformer
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 
@@ -50,15 +54,15 @@ def test_responses_are_derivatives(run: Path, readout: str, patterns: list[str] 
     vector = direction(network)
     expected = differentiated(network, readout, vector)
     scale = np.abs(expected).max()
-    np.testing.assert_allclose(network.responses(vector, readout)[0], expected, atol=1e-6 * scale)
-    from_residual = network.later(network.responses(vector)[0], vector, readout)
+    np.testing.assert_allclose(host(network.responses(vector, readout))[0], expected, atol=1e-6 * scale)
+    from_residual = host(network.later(network.responses(vector)[0], vector, readout))
     np.testing.assert_allclose(from_residual, expected, atol=1e-6 * scale)
 
 
 @pytest.mark.parametrize("readout", READOUTS)
 def test_the_read_out_is_that_of_the_module(network: Network, readout: str) -> None:
     expected = read(network, readout, torch.zeros(1, network.layout.size, dtype=torch.float64))
-    np.testing.assert_allclose(network.readout(readout), expected, atol=1e-12)
+    np.testing.assert_allclose(host(network.readout(readout)), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("readout", READOUTS)
@@ -66,7 +70,7 @@ def test_the_read_out_is_that_of_the_module(network: Network, readout: str) -> N
 def test_pulling_back_is_the_transpose_of_responding(run: Path, readout: str, patterns: list[str] | None) -> None:
     network = Network.at(RecordedRun.open(run, patterns), 200)
     vector = direction(network)
-    response_ND = network.responses(vector, readout)[0]
+    response_ND = host(network.responses(vector, readout))[0]
     cotangent_ND = np.random.default_rng(2).standard_normal(response_ND.shape)
     pulled_P = network.pulled_back(cotangent_ND, readout)
     np.testing.assert_allclose(float(pulled_P @ vector[0]), np.vdot(cotangent_ND, response_ND), rtol=1e-9)
@@ -83,7 +87,7 @@ def test_half_way_between_two_networks(run: Path) -> None:
 def test_head_responses_are_derivatives(network: Network) -> None:
     vector = direction(network, 1)
     expected = differentiated(network, "head", vector)
-    found = network.head_responses(vector)[:, :, 0]
+    found = host(network.head_responses(vector))[:, :, 0]
     assert found.shape == (2, 2, 36, 12)
     for layer in range(2):
         for head in range(2):
@@ -138,6 +142,26 @@ def test_what_a_network_computes(network: Network) -> None:
 def test_single_precision_is_close(run: Path, network: Network) -> None:
     single = Network.at(RecordedRun.open(run), 200, dtype=torch.float32)
     vector = direction(network)
-    exact, rounded = network.responses(vector), single.responses(vector)
+    exact, rounded = host(network.responses(vector)), host(single.responses(vector))
     assert rounded.dtype == np.float32
     np.testing.assert_allclose(rounded, exact, atol=1e-5 * np.abs(exact).max())
+
+
+class OtherHeads(PairTransformer):
+    """What attention heads add responds otherwise than it should, and nothing else does."""
+
+    def head_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: torch.Tensor) -> torch.Tensor:
+        return super().head_tangents(parameters, directions, pairs_N2) * (1 + 1e-6)
+
+
+def test_a_device_that_computes_something_else_is_refused(network: Network) -> None:
+    network.check_against(network)
+    name = next(iter(network.layout.shapes))
+    moved = {**network.parameters, name: network.parameters[name] * (1 + 1e-5)}
+    with pytest.raises(DeviceError, match=r"the residual of this network: cpu and cpu differ by .*take cpu"):
+        replace(network, parameters=moved).check_against(network)
+    lost = {**network.parameters, name: network.parameters[name] * torch.nan}
+    with pytest.raises(DeviceError, match="differ by nan"):
+        replace(network, parameters=lost).check_against(network)
+    with pytest.raises(DeviceError, match="responses of heads of this network"):
+        replace(network, architecture=OtherHeads(network.architecture.config)).check_against(network)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spectraledge.devices import host
 from spectraledge.observed.network import Network
 from spectraledge.observed.pair_values import PAIR_FUNCTIONS, pair_values
 from spectraledge.observed.recorded_run import RecordedRun
@@ -17,10 +18,10 @@ def test_values_lie_at_their_pairs(run, what):
     before, network = (Network.at(recorded, step) for step in (60, 160))
     directions = recorded.window(160, window=5, center=True).directions
     roots = np.sqrt(directions.eigenvalues_K.numpy())
-    responses = network.responses(directions.vectors_KP[:2], "logits")
+    responses = host(network.responses(directions.vectors_KP[:2], "logits"))
     expected = {
-        "function": network.readout("logits"),
-        "change": network.readout("logits") - before.readout("logits"),
+        "function": host(network.readout("logits")),
+        "change": host(network.readout("logits")) - host(before.readout("logits")),
         "edge": np.concatenate([root * response for root, response in zip(roots, responses, strict=False)], axis=1),
     }[what]
     # Products mod 7 are of pairs from 1 on.

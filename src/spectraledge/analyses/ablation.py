@@ -14,6 +14,7 @@ from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, STEP, Anal
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import CPU, host
 from spectraledge.models import ANY_LOSS, answer_losses
 from spectraledge.modes import Basis, grouping_basis, shares
 from spectraledge.observed.network import Network
@@ -48,15 +49,16 @@ class _Network:
     def without(self, removed_P: Tensor) -> Float:
         """The centred logits, (N, C), of the network whose watched weights lack a vector."""
         weights_P = self.network.weights_P.double() - removed_P
-        parts = {name: part.to(self.network.dtype) for name, part in self.network.layout.split(weights_P).items()}
+        weights_P = weights_P.to(self.network.device, self.network.dtype)
+        parts = self.network.layout.split(weights_P)
         changed = replace(self.network, parameters={**self.network.parameters, **parts})
-        return changed.readout(FUNCTION).astype(np.float64)
+        return host(changed.readout(FUNCTION).double())
 
     def scores(self, logits_NC: Float) -> tuple[float, ...]:
         """Accuracies and mean losses on train and test pairs, share and energy of the task's own functions."""
-        labels_N = self.network.labels_N.numpy()
-        right_N = logits_NC.argmax(axis=1) == labels_N
-        loss_N = answer_losses(torch.from_numpy(logits_NC), self.network.labels_N, self.network.loss).numpy()
+        labels_N = self.network.labels_N.to(CPU)
+        right_N = logits_NC.argmax(axis=1) == labels_N.numpy()
+        loss_N = answer_losses(torch.from_numpy(logits_NC), labels_N, self.network.loss).numpy()
         halves = ~self.test_N, self.test_N
         energies_S = self.own.energies(logits_NC[None])[0]
         indices = self.own.indices(WHOLE)
@@ -94,7 +96,7 @@ def ablation(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = tor
 
     Cost: a forward pass per row, and a pass backwards for each direction of a function: a minute at p = 97.
     """
-    run = RecordedRun.open(folder, settings.params)
+    run = RecordedRun.open(folder, settings.params, device=settings.device)
     step = run.chosen_step(settings.step)
     window = run.window(step, window=settings.window, center=settings.center_modes)
     own = grouping_basis(grouping(run.task, run.task.structure))

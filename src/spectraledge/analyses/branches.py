@@ -54,7 +54,9 @@ def branch_table(
 
     Cost: a derivative per snapshot of a branch and per random direction, in single precision.
     """
-    runs = {name: RecordedRun.open(folder, settings.params) for name, folder in branches.items()}
+    runs = {
+        name: RecordedRun.open(folder, settings.params, device=settings.device) for name, folder in branches.items()
+    }
     parting = _parting(runs, groupings, settings)
     rows = [row for name, run in runs.items() for row in parting.rows(name, run)]
     return BRANCHES.frame(rows)
@@ -88,7 +90,7 @@ class _Parting:
     step: int
     network: Network
     bases: Mapping[str, Basis]
-    functions: Mapping[ReadoutName, Float]
+    functions: Mapping[ReadoutName, Tensor]
     random_B2: Mapping[tuple[ReadoutName, str], Float]
     """Of each isotropic direction the energy in the functions of a basis, and all without mean."""
 
@@ -145,7 +147,7 @@ def _parting(runs: Mapping[str, RecordedRun], groupings: Mapping[str, Grouping],
                     "parameters"
                 )
             random.setdefault(key, []).append(np.array([_held(energy_1S, bases[key[1]]) * total, total]))
-    functions = {name: network.readout(name).astype(np.float64) for name in _readouts(network)}
+    functions = {name: network.readout(name).double() for name in _readouts(network)}
     return _Parting(step, network, bases, functions, {key: np.stack(rows) for key, rows in random.items()})
 
 
@@ -232,7 +234,7 @@ def branch_run(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame
     Raises:
         InputError: if the folder is no run, or a basis is unknown.
     """
-    run = RecordedRun.open(folder)
+    run = RecordedRun.open(folder, device=settings.device)
     names = settings.bases or (run.task.structure, *default_groupings(run.task))
     groupings = {name: grouping(run.task, name) for name in names}
     return {BRANCHES.name: branch_table({run.task.name: folder}, groupings, settings)}

@@ -64,6 +64,7 @@ class CentroidProbe:
         vectors = architecture.token_table(parameters) if isinstance(architecture, HasTokenTable) else None
         # A network that reads one-hot vectors has columns of its first layer there, and no table.
         has_table = any(value is vectors for value in parameters.values())
+        kept = kept.to(network.device)
         return cls(network, network.inputs_N2[kept], network.labels_N[kept]) if has_table else None
 
     def centroids(self, moved_P: Tensor | None = None) -> dict[str, Tensor]:
@@ -118,7 +119,7 @@ def centroid_table(
 
     Cost: four passes and four backwards over 1,024 pairs per direction: about a minute at p = 97.
     """
-    run = RecordedRun.open(folder, settings.params)
+    run = RecordedRun.open(folder, settings.params, device=settings.device)
     step = run.chosen_step(settings.step)
     window = run.window(step, window=settings.window, center=settings.center_modes)
     network = Network.at(run, step, dtype=dtype)

@@ -2,16 +2,17 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column, StepTable
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.models import HasAttention
 from spectraledge.modes import Basis, energy_share, shares
+from spectraledge.modes.basis import Response
 from spectraledge.observed.observation import Observation
-
-Response = NDArray[np.floating]
 
 HEAD_NULLS = 3
 """Random directions that are read head by head (our choice: each costs as much as five read at the residual)."""
@@ -35,7 +36,8 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
 
     def add(where: tuple[object, ...], what: tuple[object, ...], response_ND: Response, share: float) -> None:
-        energy = float(np.square(response_ND).sum() / len(response_ND))
+        values_ND = host(response_ND) if isinstance(response_ND, Tensor) else response_ND
+        energy = float(np.square(values_ND).sum() / len(values_ND))
         rows.append((seen.step, *where, *what, seen.own, share, energy))
 
     halves = {
@@ -47,7 +49,9 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         vector_1P = seen.directions.vectors_KP[row : row + 1]
         # From the residual's response the later ones follow, not the other way round.
         for readout in architecture.readouts if seen.readout == "residual" else (seen.readout,):
-            later_ND = response_ND if readout == seen.readout else seen.network.later(response_ND, vector_1P, readout)
+            later_ND: Response = response_ND
+            if readout != seen.readout:
+                later_ND = seen.network.later(torch.from_numpy(response_ND), vector_1P, readout)
             add((readout, -1, -1, "all"), (kind, number), later_ND, _share(later_ND, own))
         for inputs, (kept_N, group) in halves.items():
             if group.separates:

@@ -12,6 +12,7 @@ from spectraledge.analyses.analysis import STEP, Analysis, Column, Table
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes import grouping_basis, shares
 from spectraledge.modes.coset_concentration import Concentration, mixed
@@ -40,7 +41,7 @@ def measure_cosets(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     Raises:
         InputError: if the folder is no run, or its task has no group.
     """
-    run = RecordedRun.open(folder)
+    run = RecordedRun.open(folder, device=settings.device)
     own = grouping(run.task, controlled_structure(run.task))
     if own.functions.group is None:
         raise InputError(f"task {run.task.name!r} is not on a group by name: train one, such as group:S4")
@@ -61,11 +62,11 @@ def measure_cosets(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
 def _functions(network: Network, own: Grouping) -> Iterator[tuple[str, Float]]:
     """Neurons over a and over b, and the centred logits over the group's variable, as functions of the element."""
     if "neurons" in network.still:
-        neurons_HN = network.still["neurons"].double().numpy().T
+        neurons_HN = host(network.still["neurons"].double()).T
         for axis, along_N in zip("ab", own.coordinates_N2.T, strict=True):
             sums_HM = np.stack([np.bincount(along_N, weights=row_N, minlength=own.order) for row_N in neurons_HN])
             yield f"neurons over {axis}", sums_HM / np.bincount(along_N, minlength=own.order)
-    yield "logits", group_means(network.readout(FUNCTION).astype(np.float64).T, own)
+    yield "logits", group_means(host(network.readout(FUNCTION).double()).T, own)
 
 
 def _beside_nulls(

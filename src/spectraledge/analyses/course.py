@@ -67,7 +67,7 @@ def follow_course(
     """
     window, center = settings.window, settings.center_modes
     view = View(window=window, center=center, edge=settings.edge, nulls=nulls, seed=settings.seed, dtype=dtype)
-    run = RecordedRun.open(folder)
+    run = RecordedRun.open(folder, device=settings.device)
     check_window(window, len(run.steps))
     places = range(window, len(run.steps))
     stride = settings.stride or ceil(len(places) / POINTS)

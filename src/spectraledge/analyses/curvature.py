@@ -61,7 +61,7 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
     Cost: two seconds per snapshot, and half a minute for leading directions, at p = 97.
     """
     names = part_names(RunConfig.of_run(folder).task)
-    parts = [RecordedRun.open(folder, settings.params, part=name) for name in names]
+    parts = [RecordedRun.open(folder, settings.params, part=name, device=settings.device) for name in names]
     run = parts[-1]
     if settings.step is None:
         check_window(settings.window, len(run.steps))

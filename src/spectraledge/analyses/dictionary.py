@@ -81,7 +81,7 @@ def _overlaps(at: ChosenStep, trained: Autoencoder) -> Float:
     moved, random_shifts = [], []
     orthogonal = replace(at.directions, vectors_KP=_orthonormal(at.directions.vectors_KP))
     for rows, response_KND in each_response(at.network, orthogonal, "residual"):
-        shift_KND = size * torch.from_numpy(response_KND)
+        shift_KND = size * response_KND
         moved.append(moved_features(trained, residual_ND, shift_KND))
         random_shifts += [shift_ND for row, shift_ND in zip(rows, shift_KND, strict=True) if row in random]
     moved.append(moved_features(trained, residual_ND, tilted(torch.stack(random_shifts))))

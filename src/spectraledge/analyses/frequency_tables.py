@@ -8,6 +8,7 @@ from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTab
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.models import HasTokenTable
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import rank_agreement
@@ -38,15 +39,14 @@ def frequency_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
     group = grouping(seen.run.task, seen.run.wave_basis)
     basis = seen.bases[group.name]
     still, architecture = seen.network.still, seen.network.architecture
-    logits_NC = still["logits"]
     eigenvalues_K = seen.window.directions.eigenvalues_K.numpy()
     energies_KS = seen.energies[group.name]
     edge, window, random = (seen.directions.places(*kinds) for kinds in (("edge",), ("edge", "bulk"), ("random",)))
     lacking = np.full(len(basis.subspaces) - 2, np.nan)
     sides = {
         "embedding": _embedding(seen, architecture, group) if isinstance(architecture, HasTokenTable) else lacking,
-        "neurons": basis.energies(still["neurons"][None].numpy())[0][1:-1] if "neurons" in still else lacking,
-        "logits": (basis.energies((logits_NC - logits_NC.mean(-1, keepdim=True))[None].numpy())[0])[1:-1],
+        "neurons": basis.energies(still["neurons"][None])[0][1:-1] if "neurons" in still else lacking,
+        "logits": basis.energies(seen.network.readout("logits")[None])[0][1:-1],
         "edge": (eigenvalues_K[: len(edge)] @ energies_KS[edge])[1:-1],
         "window": (eigenvalues_K @ energies_KS[window])[1:-1],
         "random": (energies_KS[random].mean(axis=0))[1:-1],
@@ -93,7 +93,7 @@ def _embedding(seen: Observation, architecture: HasTokenTable, group: Grouping) 
     placed_N = coordinates_N2[:, 0] >= 0
     position = np.full(group.order, -1)
     position[coordinates_N2[placed_N, 0]] = pairs_N2[placed_N, 0]
-    table_VD = architecture.token_table(seen.network.parameters).double().numpy()
+    table_VD = host(architecture.token_table(seen.network.parameters).double())
     columns_MD = table_VD[position[position >= 0]]
     characters_MM = group.functions.functions_MM[position >= 0]
     power_M = np.square(characters_MM.T @ (columns_MD - columns_MD.mean(axis=0))).sum(axis=1)

@@ -16,6 +16,7 @@ from spectraledge.analyses.move_table import recorded_moves
 from spectraledge.analyses.selection_tables import WHOLE, selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES
+from spectraledge.devices import host
 from spectraledge.models import ReadoutName, architecture_of
 from spectraledge.modes import Basis, carried_growth, grouping_basis, shares, span_cosines
 from spectraledge.observed.gradient_batch import DRAWS, GradientBatch
@@ -95,7 +96,7 @@ def gradient_windows(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Dat
     single precision.
     """
     names = part_names(RunConfig.of_run(folder).task)
-    parts = {name: RecordedRun.open(folder, settings.params, part=name) for name in names}
+    parts = {name: RecordedRun.open(folder, settings.params, part=name, device=settings.device) for name in names}
     run = parts[names[-1]]
     steps = [run.chosen_step(settings.step)]
     if settings.stride:
@@ -190,7 +191,7 @@ def _growths(run: RecordedRun, step: int, own: Basis, dtype: torch.dtype) -> Ite
         if last < len(run.steps):
             before, after = (Network.at(run, run.steps[one], dtype=dtype) for one in (last - 1, last))
             middle = before.between(after)
-            gradient_P = middle.pulled_back(2 * own.projection(middle.readout(FUNCTION), WHOLE), FUNCTION)
+            gradient_P = middle.pulled_back(2 * own.projection(host(middle.readout(FUNCTION)), WHOLE), FUNCTION)
             yield which, (gradient_P.double().numpy(), (after.weights_P.double() - before.weights_P.double()).numpy())
 
 

@@ -13,6 +13,7 @@ from spectraledge.analyses.analysis import BASIS, Column, Table
 from spectraledge.analyses.move_table import Moves, recorded_moves
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.models import ReadoutName
 from spectraledge.modes import (
     Basis,
@@ -97,7 +98,7 @@ class Interval:
             recorded_moves(run, series),
         )
 
-    def parts(self) -> tuple[list[tuple[str, str]], Float]:
+    def parts(self) -> tuple[list[tuple[str, str]], Tensor]:
         """Cut the interval's first-order change of the function by what made it.
 
         Returns:
@@ -117,7 +118,7 @@ class Interval:
         response_KND = whole.responses(torch.stack(rows), FUNCTION)
         labels = [("group", name) for name in names]
         parts = list(response_KND[: len(names)])
-        first_ND = sum(parts, np.zeros_like(parts[0]))
+        first_ND = sum(parts, torch.zeros_like(parts[0]))
         if self.mean is not None:
             labels += [("window", "mean"), ("window", "fluctuation")]
             parts += [response_KND[-1], first_ND - response_KND[-1]]
@@ -126,7 +127,7 @@ class Interval:
             watched_KND = self.middle.responses(torch.stack([update_P - decay_P, decay_P]), FUNCTION)
             labels += [("moves", "optimizer"), ("moves", "decay"), ("moves", "not recorded")]
             parts += [*watched_KND, first_ND - watched_KND.sum(0)]
-        return [("change", "first order"), *labels], np.stack([first_ND, *parts])
+        return [("change", "first order"), *labels], torch.stack([first_ND, *parts])
 
 
 def growth_tables(interval: Interval, bases: Mapping[str, Basis]) -> Iterator[pd.DataFrame]:
@@ -182,7 +183,7 @@ def carrier_rows(interval: Interval, own: Basis, settings: AnalysisConfig) -> It
     window, center, edge = settings.window, settings.center_modes, settings.edge
     function_ND = interval.middle.readout(FUNCTION)
     had = own.energies(interval.before.readout(FUNCTION)[None])[0, 1:].sum()
-    pulled_P = interval.middle.pulled_back(2 * own.projection(function_ND, WHOLE), FUNCTION)
+    pulled_P = interval.middle.pulled_back(2 * own.projection(host(function_ND), WHOLE), FUNCTION)
     gradient_P, update_P = pulled_P.double().numpy(), interval.updates_WP[-1].numpy()
     total = float(gradient_P @ update_P)
 

@@ -28,6 +28,7 @@ from spectraledge.controls import (
     response_ranks,
     two_sided_p,
 )
+from spectraledge.devices import host
 from spectraledge.models import HasAttention
 from spectraledge.modes.measures import group_means
 from spectraledge.observed.chosen_step import ChosenStep, at_chosen_step
@@ -98,7 +99,7 @@ def _rank_table(at: ChosenStep) -> pd.DataFrame:
     parts = []
     for rows, response_KND in each_response(at.network, at.directions, "residual"):
         for center in (False, True):
-            ranks = response_ranks(response_KND, center=center)
+            ranks = response_ranks(host(response_KND), center=center)
             peaks = peakedness(own.power(group_means(ranks.projection_KN, own)))
             part = pd.DataFrame(at.labels[rows.start : rows.stop], columns=["step", "kind", "direction"])
             parts.append(

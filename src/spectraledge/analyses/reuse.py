@@ -26,6 +26,7 @@ from spectraledge.analyses.analysis import (
 from spectraledge.analyses.probe_table import FEATURES, PROBED, probe_responses
 from spectraledge.analyses.selection_tables import selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.modes import (
     Basis,
     field,
@@ -92,7 +93,7 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
 
     Cost: about ten seconds on one core for 59 directions at p = 97, and three for each part beyond the first.
     """
-    run = RecordedRun.open(folder, settings.params)
+    run = RecordedRun.open(folder, settings.params, device=settings.device)
     step = run.chosen_step(settings.step)
     updates = min(settings.window, len(run.series.until(step).snapshots) - 1)
     window = run.window(step, window=updates, center=settings.center_modes)
@@ -135,12 +136,14 @@ class _Seen:
 
 def _heads(run: RecordedRun, step: int, composite: Task, settings: AnalysisConfig) -> dict[str, Network]:
     """The network behind each part's head, over the common domain."""
-    pairs_N2 = torch.from_numpy(composite.pairs_N2)
+    pairs_N2 = torch.from_numpy(composite.pairs_N2).to(run.device)
     heads = {}
     for name in part_names(run.config.task):
         known = joint_task([named_task(name, modulus=composite.modulus)]).parts[0]
-        network = Network.at(RecordedRun.open(run.folder, settings.params, part=name), step, dtype=torch.float32)
-        heads[name] = replace(network, inputs_N2=pairs_N2, labels_N=torch.from_numpy(known.labels_N))
+        of_part = RecordedRun.open(run.folder, settings.params, part=name, device=settings.device)
+        network = Network.at(of_part, step, dtype=torch.float32)
+        labels_N = torch.from_numpy(known.labels_N).to(run.device)
+        heads[name] = replace(network, inputs_N2=pairs_N2, labels_N=labels_N)
     return heads
 
 
@@ -154,14 +157,14 @@ def _see(heads: Mapping[str, Network], directions: LabelledDirections, composite
     probed: dict[tuple[str, int], NDArray[np.floating]] = {}
     for kind in COMPARED:
         places = directions.places(kind)
-        every_KND = trunk.responses(directions.vectors_KP[places]) if places else np.empty(0)
+        every_KND = trunk.responses(directions.vectors_KP[places]) if places else directions.vectors_KP[:0]
         for start in range(0, len(places), draw):
             drawn = places[start : start + draw]
             residual_KND = every_KND[start : start + draw]
             read = {RESIDUAL: residual_KND, **_logits(heads, residual_KND, directions.vectors_KP[drawn])}
             numbers = [directions.numbers[place] for place in drawn]
             for readout, single_KND in read.items():
-                response_KND = single_KND.astype(np.float64)
+                response_KND = single_KND.double()
                 of_basis = {name: basis.energies(response_KND) for name, basis in bases.items()}
                 for name, energy_KS in of_basis.items():
                     energies.setdefault((readout, name), []).append(energy_KS)
@@ -169,9 +172,9 @@ def _see(heads: Mapping[str, Network], directions: LabelledDirections, composite
                 rows[-1]["direction"] = np.tile(numbers, len(bases))
             if len(drawn) == draw:
                 ranks = {part: span.shape[1] for part, span in spans["edge"][0].items()} if spans["edge"] else {}
-                spans[kind].append({part: _span(read[part], ranks.get(part)) for part in heads})
+                spans[kind].append({part: _span(host(read[part]), ranks.get(part)) for part in heads})
             if kind in ("edge", "random"):
-                pairs = zip(numbers, residual_KND, strict=True)
+                pairs = zip(numbers, host(residual_KND), strict=True)
                 probed |= {(kind, number): response for number, response in pairs if number <= PROBED}
     table = pd.concat(rows, ignore_index=True)
     columns = ["readout", "kind", "direction", "basis", "frequency", "concentration", "energy_share"]
@@ -180,18 +183,18 @@ def _see(heads: Mapping[str, Network], directions: LabelledDirections, composite
 
 
 def _logits(
-    heads: Mapping[str, Network], residual_KND: NDArray[np.floating], vectors_KP: torch.Tensor
-) -> dict[str, NDArray[np.floating]]:
+    heads: Mapping[str, Network], residual_KND: torch.Tensor, vectors_KP: torch.Tensor
+) -> dict[str, torch.Tensor]:
     """Responses of each head's centred logits where those of the residual are known."""
     pairs = list(zip(residual_KND, vectors_KP, strict=True))
     return {
-        part: np.stack([network.later(response_ND, vector_P[None], "logits") for response_ND, vector_P in pairs])
+        part: torch.stack([network.later(response_ND, vector_P[None], "logits") for response_ND, vector_P in pairs])
         for part, network in heads.items()
     }
 
 
 def _rows(
-    response_KND: NDArray[np.floating],
+    response_KND: torch.Tensor,
     energies: Mapping[str, Float],
     bases: Mapping[str, Basis],
     groupings: Mapping[str, Grouping],

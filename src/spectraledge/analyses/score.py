@@ -13,6 +13,7 @@ from spectraledge.analyses.forming import FORMING, FUNCTIONS, LastWave, own_func
 from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, carrier_rows, growth_tables
 from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import host
 from spectraledge.models import ReadoutName
 from spectraledge.modes import Shares, energies_in, shares
 from spectraledge.observed.network import Network
@@ -48,15 +49,15 @@ def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = to
 
     Cost: a forward pass per snapshot.
     """
-    run = RecordedRun.open(folder)
-    last = Network.at(run, run.steps[-1], dtype=dtype).readout(FUNCTION).astype(np.float64)
+    run = RecordedRun.open(folder, device=settings.device)
+    last = host(Network.at(run, run.steps[-1], dtype=dtype).readout(FUNCTION).double())
     own = grouping(run.task, run.task.structure)
     wave, formed = LastWave.of(last, grouping(run.task, run.wave_basis), own), []
 
     def passing() -> Iterator[Network]:
         for step in run.steps:
             network = Network.at(run, step, dtype=dtype)
-            formed.append(wave.picture(step, network.readout(FUNCTION).astype(np.float64)))
+            formed.append(wave.picture(step, host(network.readout(FUNCTION).double())))
             yield network
 
     score = _states(run, _groupings(run, settings.bases), passing())
@@ -82,7 +83,7 @@ def growth_run(
 
     Cost: about ten derivatives per measured interval.
     """
-    run = RecordedRun.open(folder, settings.params)
+    run = RecordedRun.open(folder, settings.params, device=settings.device)
     bases = make_bases(run, _groupings(run, settings.bases))
     grown: list[pd.DataFrame] = []
     carriers: list[tuple[object, ...]] = []
@@ -106,7 +107,7 @@ def state_of_control(folder: Path, learned: RecordedRun) -> pd.DataFrame:
 
     Args:
         folder: The control's run folder.
-        learned: The run.
+        learned: The run; networks compute where its own do.
 
     Returns:
         See `SCORE`, of that basis.
@@ -114,7 +115,7 @@ def state_of_control(folder: Path, learned: RecordedRun) -> pd.DataFrame:
     Raises:
         InputError: if the folder is no run, or the basis does not apply to its task.
     """
-    run, own = RecordedRun.open(folder), learned.task.structure
+    run, own = RecordedRun.open(folder, device=str(learned.device)), learned.task.structure
     is_of_table = own == "group" and np.array_equal(run.task.pairs_N2, learned.task.pairs_N2)
     return _states(run, {own: grouping(learned.task if is_of_table else run.task, own)}, _networks(run))
 

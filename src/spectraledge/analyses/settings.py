@@ -42,6 +42,8 @@ class AnalysisConfig(BaseModel):
         step: Snapshot at which a step is measured; see `View` for the default, like the next two.
         bases: Names of groupings at that step.
         params: Patterns of the watched parameters.
+        device: Where networks compute, see `usable_device`. It is of a moment and a machine: no part of hashes or of
+            what is written, since tables are the same everywhere but for rounding; their stamps say where that was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +63,7 @@ class AnalysisConfig(BaseModel):
     step: int | None = None
     bases: tuple[str, ...] | None = None
     params: tuple[str, ...] | None = None
+    device: str = Field(default="cpu", exclude=True)
 
     @classmethod
     def checked(cls, **values: object) -> "AnalysisConfig":
@@ -105,4 +108,5 @@ class AnalysisConfig(BaseModel):
             params=self.params,
             seed=self.seed,
             dtype=torch.float32,
+            device=self.device,
         )

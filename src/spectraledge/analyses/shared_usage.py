@@ -20,6 +20,7 @@ from spectraledge.analyses.analysis import (
 )
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import diagonal_dominance, sharedness, two_sided_p, usage, usage_correlations
+from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.observed.chosen_step import at_chosen_step
 from spectraledge.observed.labelled_directions import LabelledDirections
@@ -47,7 +48,10 @@ def analyze_cousage(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Data
     Cost: about 5 s on one core for 9,409 pairs and 40 directions.
     """
     at = at_chosen_step(folder, settings.residual_view, "edge", "bulk", "random")
-    runs = [RecordedRun.open(folder, settings.params, part=part) for part in part_names(at.run.config.task)]
+    runs = [
+        RecordedRun.open(folder, settings.params, part=part, device=settings.device)
+        for part in part_names(at.run.config.task)
+    ]
     networks = {run.task.name: Network.at(run, at.window.step, dtype=at.network.dtype) for run in runs}
     return cousage_tables(at.window, at.directions, networks)
 
@@ -127,9 +131,8 @@ def _usage(directions: LabelledDirections, networks: Mapping[str, Network]) -> F
             vector_1P = directions.vectors_KP[row : row + 1]
             for rows_of_head, network in zip(found, networks.values(), strict=True):
                 logits_NC = network.later(response_ND, vector_1P, "logits")
-                labels_N = network.labels_N.numpy()
-                still_NC = network.still["logits"].numpy()
-                rows_of_head.append(usage(still_NC, logits_NC[None], labels_N, loss=network.loss)[0])
+                still_NC, labels_N = host(network.still["logits"]), host(network.labels_N)
+                rows_of_head.append(usage(still_NC, host(logits_NC[None]), labels_N, loss=network.loss)[0])
     return np.array(found)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spectraledge.analyses.analysis import Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.devices import CPU, check_room, usable_device
 from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.memory import check_memory
@@ -71,6 +72,7 @@ def analyze_folder(
     spacing: Spacing = "keep",
     key: str | None = None,
     step: str | None = None,
+    device: str = "cpu",
 ) -> SpectrumTables:
     """Analyse any folder of snapshots; it is read once, as a stream, with one window in memory.
 
@@ -89,16 +91,18 @@ def analyze_folder(
         spacing: What is done where intervals between snapshots differ; see `Series.open`.
         key: Where in the files the weights lie; see `Series.open`.
         step: A regular expression for the step in names; see `find_snapshots`.
+        device: Where updates are multiplied, and windows held: "cpu", "cuda" or "cuda:N".
 
     Returns:
         The tables.
 
     Raises:
         InputError: if the folder has no usable snapshots or fewer than window + 1, a pattern matches nothing, a noise
-            floor is asked for in blocks, or snapshots that are needed were thinned.
+            floor is asked for in blocks, snapshots that are needed were thinned, or the device cannot be used.
     """
     if surrogates and block:
         raise InputError("a noise floor needs whole windows in memory: leave out either the surrogates or the block")
+    place = usable_device(device)
     series = Series.open(folder, patterns, spacing=spacing, key=key, step=step)
     thinned = Manifest.read(folder).thinned if Manifest.present(folder) else []
     steps = sorted([*(snapshot.step for snapshot in series.snapshots), *thinned])[1:]
@@ -115,16 +119,19 @@ def analyze_folder(
     elif block:
         blocks = series.blocks(block)
         noise = np.zeros(len(steps))
-        gram_NWW = block_windows((_counting(part, noise) for part in blocks), window)
+        gram_NWW = block_windows((_counting(part, noise, place) for part in blocks), window)
     else:
         instead = "read it in blocks (analyze --block), or a machine with more"
-        check_memory(8 * series.layout.size * (window + 1), f"a window of {window} updates", instead)
+        needed, what = 8 * series.layout.size * (window + 1), f"a window of {window} updates"
+        check_memory(needed if place.type == "cpu" else 0, what, instead)
+        check_room(place, needed, what)
         gram, noise = BandedGram(window), np.zeros(len(steps))
         recent: deque[Tensor] = deque(maxlen=window)
         for index, update in enumerate(series.updates()):
             noise[index] = update.storage_noise
-            gram.append(update.update_P)
-            recent.append(update.update_P)
+            update_P = update.update_P.to(place)
+            gram.append(update_P)
+            recent.append(update_P)
             if surrogates and len(recent) == window:
                 generator = torch_generator(seed, "surrogates", update.step)
                 rounding = float(noise[index + 1 - window : index + 1].sum())
@@ -135,7 +142,7 @@ def analyze_folder(
                 )
         gram_NWW = gram.windows()
     noise_N1 = torch.from_numpy(noise).unfold(0, window, 1).sum(-1, keepdim=True)
-    eigenvalues = window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1)
+    eigenvalues = window_eigenvalues(gram_NWW.to(CPU), center=center, storage_noise=noise_N1)
     spectrum, ends = Spectrum(eigenvalues, window, center), steps[window - 1 :]
     above = [(floor.count, float(floor.ratio_W[0])) for floor in floors]
     floors_N2 = torch.tensor(above, dtype=torch.float64, device="cpu")
@@ -153,11 +160,11 @@ def _recorded(folder: Path, series: Series, steps: list[int], window: int) -> Re
     return recorded if recorded.steps == steps and set(watched.matched) == set(series.selection.matched) else None
 
 
-def _counting(series: Series, noise_T: NDArray[np.float64]) -> Iterator[Tensor]:
+def _counting(series: Series, noise_T: NDArray[np.float64], place: torch.device) -> Iterator[Tensor]:
     """Yield the updates of one block of parameters, adding up their storage noise."""
     for index, update in enumerate(series.updates()):
         noise_T[index] += update.storage_noise
-        yield update.update_P
+        yield update.update_P.to(place)
 
 
 def _measure(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
@@ -168,6 +175,7 @@ def _measure(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
         center=settings.center_spectrum,
         surrogates=settings.surrogates,
         seed=settings.seed,
+        device=settings.device,
     )
     return {EIGENVALUES.name: found.spectrum, EDGE.name: found.edge}
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.left_out import reasons
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.errors import DamageError, InputError
+from spectraledge.devices import device_name, room_on
+from spectraledge.errors import DamageError, DeviceError, InputError
 from spectraledge.files import Fingerprint, fingerprint, read_sealed, read_table, write_sealed, write_table
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, Series
@@ -26,6 +27,7 @@ class Stamp(BaseModel):
         parameters: How many numbers of the run are watched, P; 0 where it could not be carried out.
         run_step: Last step of the run when it was measured; a run that went on is measured again.
         left_out: What there is none of for such a network, and why.
+        device: On which GPU it was carried out, by its name; "" on the CPU, and in stamps of earlier versions.
         tables: Fingerprint of each table by name; none in stamps of earlier versions.
     """
 
@@ -37,6 +39,7 @@ class Stamp(BaseModel):
     parameters: int = 0
     run_step: int | None = None
     left_out: tuple[str, ...] = ()
+    device: str = ""
     tables: dict[str, Fingerprint] = {}
 
 
@@ -81,6 +84,7 @@ def measure(
 
     Raises:
         InputError: if the run cannot be analysed so.
+        DeviceError: if the device is not here, or its memory does not do.
     """
     began, thinned = time.monotonic(), Manifest.read(folder).thinned
     if thinned and not analysis.thinned:
@@ -88,7 +92,8 @@ def measure(
             f"{len(thinned)} snapshots of this run are gone, as its study was told to keep only windows of them, and "
             f"{analysis.name} needs them all: train the run again in another folder, keeping all"
         )
-    tables = analysis.measure(folder, settings)
+    with room_on(settings.device):
+        tables = analysis.measure(folder, settings)
     keep(folder, analysis, settings, tables, into=into, seconds=time.monotonic() - began)
     return tables
 
@@ -128,6 +133,7 @@ def keep(
         parameters=parameters,
         run_step=step,
         left_out=reasons(tables),
+        device=device_name(settings.device),
         tables=written,
     )
     _write(place, analysis, stamp)
@@ -146,6 +152,7 @@ def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Sta
 
     Raises:
         DamageError: if the run is not what was recorded.
+        DeviceError: if the device is not here, or its memory does not do.
     """
     known = None if misfits(folder, analysis) else read_stamp(folder, analysis, settings)
     if known:
@@ -153,7 +160,7 @@ def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Sta
     began = time.monotonic()
     try:
         measure(folder, analysis, settings)
-    except DamageError:
+    except (DamageError, DeviceError):
         raise
     except InputError as error:
         _write(
@@ -244,4 +251,7 @@ def _read(folder: Path, analysis: Analysis) -> Stamp | None:
 
 
 def _write(folder: Path, analysis: Analysis, stamp: Stamp) -> None:
-    write_sealed(stamp_path(folder, analysis.name), stamp.model_dump(mode="json"))
+    write_sealed(
+        stamp_path(folder, analysis.name),
+        stamp.model_dump(mode="json", exclude={"device"} if not stamp.device else None),
+    )

@@ -17,6 +17,7 @@ from spectraledge.analyses.stamps import keep
 from spectraledge.analyses.step import STEP
 from spectraledge.cli.one_analysis import measured
 from spectraledge.cli.options import (
+    Device,
     Json,
     Key,
     Out,
@@ -35,6 +36,7 @@ from spectraledge.cli.options import (
     show,
     use_threads,
 )
+from spectraledge.devices import room_on
 from spectraledge.errors import InputError
 from spectraledge.files import write_table
 from spectraledge.models import READOUTS
@@ -78,6 +80,7 @@ def analyze(
     ] = "keep",
     key: Key = None,
     step: StepPattern = None,
+    device: Device = "cpu",
     threads: Threads = None,
     verbose: Verbose = False,
 ) -> None:
@@ -91,7 +94,7 @@ def analyze(
     settings = AnalysisConfig()
     if recorded:
         settings = AnalysisConfig.checked(
-            window=window, center_spectrum=center, surrogates=surrogates, seed=seed, params=params
+            window=window, center_spectrum=center, surrogates=surrogates, seed=seed, params=params, device=device
         )
         if out is None:
             if block or key or step or spacing != "keep":
@@ -101,18 +104,20 @@ def analyze(
                 )
             check_place(folder, SPECTRUM, settings)
     began = time.monotonic()
-    tables = analyze_folder(
-        folder,
-        patterns=params or (RunConfig.of_run(folder).watched if recorded else ["*"]),
-        window=window,
-        center=center,
-        surrogates=surrogates,
-        seed=seed,
-        block=block,
-        spacing=spacing,
-        key=key,
-        step=step,
-    )
+    with room_on(device):
+        tables = analyze_folder(
+            folder,
+            patterns=params or (RunConfig.of_run(folder).watched if recorded else ["*"]),
+            window=window,
+            center=center,
+            surrogates=surrogates,
+            seed=seed,
+            block=block,
+            spacing=spacing,
+            key=key,
+            step=step,
+            device=device,
+        )
     remark_strangers(series.strangers)
     if intervals:
         treated = "scaled to the median" if spacing == "scale" else "kept; --spacing scale makes them comparable"
@@ -193,6 +198,7 @@ def modes(
         ),
     ] = None,
     params: Params = None,
+    device: Device = "cpu",
     threads: Threads = None,
     verbose: Verbose = False,
 ) -> None:
@@ -209,6 +215,7 @@ def modes(
         seed=seed,
         params=params,
         stride=stride,
+        device=device,
     )
     task = RecordedRun.open(folder).task
     skipped = {} if basis else left_out(task)

@@ -15,6 +15,7 @@ from spectraledge.analyses.stamps import measure
 from spectraledge.cli.options import (
     LAST_STEP,
     Center,
+    Device,
     Json,
     Out,
     Params,
@@ -72,6 +73,7 @@ def edge_command(
         edge: Annotated[int, typer.Option(min=2, help=edge)] = 3,
         nulls: Annotated[int, typer.Option(min=2, help=nulls)] = 20,
         params: Params = None,
+        device: Device = "cpu",
         threads: Threads = None,
     ) -> None:
         use_threads(threads)
@@ -84,6 +86,7 @@ def edge_command(
             nulls=nulls,
             seed=seed,
             params=params,
+            device=device,
         )
         tables = measured(folder, [analysis], settings, out)
         shown, found = tell(folder, tables)

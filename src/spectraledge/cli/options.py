@@ -10,6 +10,8 @@ import torch
 import typer
 from rich.console import Console
 
+from spectraledge.devices import usable_device
+
 RunFolder = Annotated[Path, typer.Argument(help="A run folder written by `spectraledge train` or a study.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder to write to.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root seed of every random stream.")]
@@ -55,6 +57,21 @@ TrainingThreads = Annotated[
     typer.Option("--threads", min=1, max=MOST_THREADS, help="Threads; results are bit-identical at equal threads."),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda, cuda:1, ...")]
+
+
+def _usable(device: str) -> str:
+    usable_device(device)
+    return device
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        callback=_usable,
+        help="Where networks compute: cpu, cuda, cuda:1, ...; tables are the same but for rounding.",
+    ),
+]
 
 Repair = Annotated[
     bool, typer.Option("--repair", help="Make again what is not what was written; every file is read for that.")

@@ -7,7 +7,7 @@ import typer
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.questions import evaluate_runs
-from spectraledge.cli.options import REPORTED, Json, Out, Seed, Threads, Window, remark, show, use_threads
+from spectraledge.cli.options import REPORTED, Device, Json, Out, Seed, Threads, Window, remark, show, use_threads
 from spectraledge.cli.study_commands import report as report_study
 from spectraledge.errors import InputError
 from spectraledge.report import write_report
@@ -32,6 +32,7 @@ def report(
     as_json: Json = False,
     window: Window = REPORTED["window"],
     nulls: Annotated[int, typer.Option(min=2, help="Null directions of each kind.")] = REPORTED["nulls"],
+    device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Write a page of what was recorded; a run is first analysed where that is not done at these settings."""
@@ -43,7 +44,7 @@ def report(
         report_study(list(places), out=out, as_json=as_json)
         return
     if runs:
-        settings = AnalysisConfig.checked(analyses=_ANALYSES, window=window, nulls=nulls, seed=seed)
+        settings = AnalysisConfig.checked(analyses=_ANALYSES, window=window, nulls=nulls, seed=seed, device=device)
         result = several_runs(places, settings, on_analysis=lambda place, name: remark(f"{place}: {name}"))
         for run, error in result.failed.items():
             remark(f"{run}: {error}")

@@ -12,6 +12,7 @@ from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.cli.one_analysis import measured
 from spectraledge.cli.options import (
     Center,
+    Device,
     Json,
     Out,
     Params,
@@ -22,6 +23,7 @@ from spectraledge.cli.options import (
     show,
     use_threads,
 )
+from spectraledge.devices import room_on
 from spectraledge.files import write_table
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.report.score_page import scored, write_score_page
@@ -50,6 +52,7 @@ def score(
     ] = None,
     basis: Annotated[list[str] | None, typer.Option(help="As of `spectraledge modes`; may be repeated.")] = None,
     params: Params = None,
+    device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Measure which functions a network computes over training, what makes them grow, and what carries that."""
@@ -63,16 +66,18 @@ def score(
         seed=seed,
         bases=basis,
         params=params,
+        device=device,
     )
     controls = control or []
     for other in controls:
         grokked = Manifest.read(other).grokked_step is not None
         check_control(RunConfig.of_run(folder), RunConfig.of_run(other), grokked=grokked)
-    run = RecordedRun.open(folder)
+    run = RecordedRun.open(folder, device=device)
     own = run.task.structure
     tables = measured(folder, (SCORING, GROWING), settings, out)
     place = out or folder
-    states = [state_of_control(other, run) for other in controls]
+    with room_on(device):
+        states = [state_of_control(other, run) for other in controls]
     onsets = ONSETS.frame()
     if states:
         onsets = onset_table(tables["score"], states, basis=own, grokked_step=Manifest.read(folder).grokked_step)

@@ -24,6 +24,7 @@ from spectraledge.cli.options import (
     remark_page,
     show,
 )
+from spectraledge.devices import usable_device
 from spectraledge.errors import InputError
 from spectraledge.files import write_json
 from spectraledge.report import write_opening, write_report, write_results
@@ -98,6 +99,13 @@ def run(
         int, typer.Option(min=1, max=MOST_THREADS, help="Threads of each run; results are equal at equal threads.")
     ] = 1,
     repair: Repair = False,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Where runs are analysed: cpu, cuda, cuda:1, ..., each job on that device beside the others; they are "
+            "trained on the CPU. Tables are the same but for rounding."
+        ),
+    ] = "cpu",
     backend: Annotated[BackendName, typer.Option(help="Where runs are done; see docs/clusters.md.")] = "processes",
     address: Annotated[str, typer.Option(help="Of the dask scheduler, or of the ray cluster.")] = "",
     option: Annotated[
@@ -115,7 +123,10 @@ def run(
     every = first_seeds(seeds) if seeds else (seed,)
     config = recipe(name, seeds=every, budget=budget)
     config = config.of(run for run in config.runs if run.seed not in every[:skip])
-    config = config.model_copy(update={"keep": keep or config.keep})
+    if backend == "processes":
+        usable_device(device)
+    analysis = config.analysis.model_copy(update={"device": device})
+    config = config.model_copy(update={"keep": keep or config.keep, "analysis": analysis})
     parts = [config.name, *([f"seed{seed}"] if seed != 42 else []), *([f"from{skip + 1}"] if skip else [])]
     parts += ["small"] if budget == "small" else []
     folder = out or Path("studies") / "-".join(parts)

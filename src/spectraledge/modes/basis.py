@@ -1,19 +1,29 @@
 """What a basis is: functions on a domain split exactly into named, orthogonal subspaces, and the energies in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import scipy.sparse
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from spectraledge.devices import host
 from spectraledge.errors import InputError
+from spectraledge.modes.device_basis import DeviceBasis
 from spectraledge.tasks import basis_formula
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+Response = NDArray[np.floating] | Tensor
+"""Values over a domain; of a tensor on a GPU what is large is computed there."""
+
+_Inner = tuple[float, float, Float]
+"""Of two functions: inner product of their means, of what varies about these, and of every coefficient of a basis."""
 
 VANISHES = 1e-6
 """What is left of a function after those before it, over its length, below which it adds no dimension of its own."""
@@ -100,7 +110,7 @@ class Basis:
         pairs = enumerate(zip(self.subspaces, self.parts, strict=True))
         return np.array([index for index, either in pairs if not set(either).isdisjoint(names)], dtype=np.int64)
 
-    def energies(self, response_KND: NDArray[np.floating]) -> Float:
+    def energies(self, response_KND: Response) -> Float:
         """Energy of vector responses in every subspace: Σ over coordinates of ‖projection‖².
 
         A variation that is only rounding, up to 4·n·ε of the response, counts as none.
@@ -115,7 +125,7 @@ class Basis:
         """
         return energies_in([self], response_KND)[0]
 
-    def products(self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]) -> Float:
+    def products(self, first_ND: Response, second_KND: Response) -> Float:
         """Inner products of the projections of one function with those of others: ⟨P_ρ f, P_ρ g_k⟩.
 
         Laws: of a function with itself they are its `energies`; a row sums to ⟨f, g_k⟩ on the covered inputs.
@@ -129,29 +139,21 @@ class Basis:
         """
         return self.products_and_energies(first_ND, second_KND)[0]
 
-    def products_and_energies(
-        self, first_ND: NDArray[np.floating], second_KND: NDArray[np.floating]
-    ) -> tuple[Float, Float]:
+    def products_and_energies(self, first_ND: Response, second_KND: Response) -> tuple[Float, Float]:
         """Take `products` of one function with others, and the `energies` of these, in one pass over them.
 
         Args:
-            first_ND: The one function, shape (N, D).
+            first_ND: The one function, shape (N, D); a tensor where the others are, on their device.
             second_KND: The others, shape (K, N, D).
 
         Returns:
             Both, shape (K, S).
         """
         self._check(len(first_ND))
-        mean_D, centred_nD, first_RD = self._taken(first_ND)
         products_KS, energies_KS = (np.zeros((len(second_KND), len(self.subspaces))) for _ in range(2))
-        for products_S, energies_S, second_ND in zip(products_KS, energies_KS, second_KND, strict=True):
-            second_mean_D, second_nD, second_RD = self._taken(second_ND)
-            inner_R = (first_RD * second_RD).sum(axis=1)
-            products_S[:] = np.bincount(self.subspace_R, weights=inner_R, minlength=len(products_S))
-            products_S[0] = self.size * float(mean_D @ second_mean_D)
-            if self.dimensions_S[-1] > 0:
-                products_S[-1] = float(np.vdot(centred_nD, second_nD)) - inner_R.sum()
-            energies_S[:] = self._energies(second_mean_D, _square(second_nD), second_RD)
+        inner = self._inner_there if _is_elsewhere(second_KND) else self._inner_here
+        for k, (product, energy) in enumerate(inner(first_ND, second_KND)):
+            products_KS[k], energies_KS[k] = self._products(*product), self._energies(*energy)
         return products_KS, energies_KS
 
     def projection(self, response_ND: NDArray[np.floating], *names: str) -> Float:
@@ -196,28 +198,52 @@ class Basis:
     def _groups_Gn(self) -> scipy.sparse.csr_array:
         return self.indicator_nG.T.tocsr()
 
-    def _taken(self, response_ND: NDArray[np.floating]) -> tuple[Float, Float, Float]:
-        """Mean of a response, what varies about it, and that in coefficients of the basis."""
-        mean_D, centred_nD = self.centred(response_ND)
-        return mean_D, centred_nD, self._held(centred_nD)
+    def _inner_here(self, first_ND: Response, second_KND: Response) -> Iterator[tuple[_Inner, _Inner]]:
+        """Inner products of one function with each of the others, and of each with itself."""
+        mean_D, centred_nD = self.centred(_array(first_ND))
+        held_RD = self._held(centred_nD)
+        for second_ND in _array(second_KND):
+            second_mean_D, second_nD = self.centred(second_ND)
+            second_RD = self._held(second_nD)
+            product = float(mean_D @ second_mean_D), float(np.vdot(centred_nD, second_nD)), (held_RD * second_RD).sum(1)
+            yield product, _with_itself(second_mean_D, _square(second_nD), second_RD)
+
+    def _inner_there(self, first_ND: Response, second_KND: Response) -> Iterator[tuple[_Inner, _Inner]]:
+        """The same on a device."""
+        assert isinstance(first_ND, Tensor)
+        assert isinstance(second_KND, Tensor)
+        there = self._on(second_KND.device)
+        first, rows = there.taken(*there.centred(first_ND)), []
+        for second_ND in second_KND:
+            second = there.taken(*there.centred(second_ND))
+            rows.append(torch.stack([first.inner(second), second.inner(second)]))
+        for product, energy in host(torch.stack(rows)):
+            yield _cut(product), _cut(energy)
 
     def _held(self, centred_nD: Float) -> Float:
         held_RD: Float = self.coefficients_GR.T @ self.group_sums(centred_nD)
         return held_RD
 
-    def _energies(self, mean_D: Float, total: float, held_RD: Float) -> Float:
+    def _on(self, device: torch.device) -> DeviceBasis:
+        return DeviceBasis.of(self.covered_N, self._groups_Gn, self.coefficients_GR, device)
+
+    def _products(self, means: float, total: float, inner_R: Float) -> Float:
+        products_S: Float = np.zeros(len(self.subspaces))
+        products_S += np.bincount(self.subspace_R, weights=inner_R, minlength=len(products_S))
+        products_S[0] = self.size * means
+        if self.dimensions_S[-1] > 0:
+            products_S[-1] = total - inner_R.sum()
+        return products_S
+
+    def _energies(self, mean: float, total: float, energies_R: Float) -> Float:
         energies_S = np.zeros(len(self.subspaces))
-        energies_S[0] = self.size * float(mean_D @ mean_D)
+        energies_S[0] = self.size * mean
         if total > (4 * self.size * np.finfo(np.float64).eps) ** 2 * (total + energies_S[0]):
-            inner_S = self._inner(held_RD)
+            inner_S = np.bincount(self.subspace_R, weights=energies_R, minlength=len(self.subspaces))
             energies_S[1:] = inner_S[1:]
             if self.dimensions_S[-1] > 0:
                 energies_S[-1] = max(total - inner_S.sum(), 0.0)
         return energies_S
-
-    def _inner(self, held_RD: Float) -> Float:
-        energies_R = np.square(held_RD).sum(axis=1)
-        return np.bincount(self.subspace_R, weights=energies_R, minlength=len(self.subspaces)).astype(np.float64)
 
     def _check(self, count: int) -> None:
         if count != len(self.covered_N):
@@ -227,7 +253,7 @@ class Basis:
             )
 
 
-def energies_in(bases: Sequence[Basis], response_KND: NDArray[np.floating]) -> list[Float]:
+def energies_in(bases: Sequence[Basis], response_KND: Response) -> list[Float]:
     """Take `Basis.energies` in several bases: what varies about the mean is taken once for all that cover the same.
 
     Args:
@@ -245,13 +271,49 @@ def energies_in(bases: Sequence[Basis], response_KND: NDArray[np.floating]) -> l
         basis._check(response_KND.shape[1])
         found.append(np.zeros((len(response_KND), len(basis.subspaces))))
         alike.setdefault(basis.covered_N.tobytes(), []).append((basis, found[-1]))
-    for k, response_ND in enumerate(response_KND):
-        for covering in alike.values():
-            mean_D, centred_nD = covering[0][0].centred(response_ND)
-            total = _square(centred_nD)
-            for basis, energies_KS in covering:
-                energies_KS[k] = basis._energies(mean_D, total, basis._held(centred_nD))
+    inner = _inner_there if _is_elsewhere(response_KND) else _inner_here
+    for covering in alike.values():
+        for k, each in enumerate(inner([basis for basis, _ in covering], response_KND)):
+            for (basis, energies_KS), numbers in zip(covering, each, strict=True):
+                energies_KS[k] = basis._energies(*numbers)
     return found
+
+
+def _inner_here(bases: Sequence[Basis], response_KND: Response) -> Iterator[list[_Inner]]:
+    """Inner products of each response with itself in bases that cover the same inputs."""
+    for response_ND in _array(response_KND):
+        mean_D, centred_nD = bases[0].centred(response_ND)
+        total = _square(centred_nD)
+        yield [_with_itself(mean_D, total, basis._held(centred_nD)) for basis in bases]
+
+
+def _inner_there(bases: Sequence[Basis], response_KND: Response) -> Iterator[list[_Inner]]:
+    """The same on a device, from which all of them come back together."""
+    assert isinstance(response_KND, Tensor)
+    there, rows = [basis._on(response_KND.device) for basis in bases], []
+    for response_ND in response_KND:
+        mean_D, centred_nD = there[0].centred(response_ND)
+        taken = (basis.taken(mean_D, centred_nD) for basis in there)
+        rows.append(torch.cat([one.inner(one) for one in taken]))
+    ends = np.cumsum([2 + len(basis.subspace_R) for basis in bases])[:-1]
+    for numbers in host(torch.stack(rows)) if rows else ():
+        yield [_cut(part) for part in np.split(numbers, ends)]
+
+
+def _with_itself(mean_D: Float, total: float, held_RD: Float) -> _Inner:
+    return float(mean_D @ mean_D), total, np.square(held_RD).sum(axis=1)
+
+
+def _cut(numbers: Float) -> _Inner:
+    return float(numbers[0]), float(numbers[1]), numbers[2:]
+
+
+def _array(values: Response) -> NDArray[np.floating]:
+    return host(values) if isinstance(values, Tensor) else values
+
+
+def _is_elsewhere(values: Response) -> bool:
+    return isinstance(values, Tensor) and values.device.type != "cpu"
 
 
 def _square(values_nD: Float) -> float:

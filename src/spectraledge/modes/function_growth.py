@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from spectraledge.modes.basis import Basis
+from spectraledge.modes.basis import Basis, Response
 
 Float = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ class Growth:
         return whole_S
 
 
-def growth(before_ND: NDArray[np.floating], after_ND: NDArray[np.floating], basis: Basis) -> Growth:
+def growth(before_ND: Response, after_ND: Response, basis: Basis) -> Growth:
     """Split what a function gained in energy by subspace.
 
     Law: E_ρ(after) − E_ρ(before) = 2⟨P_ρ h, P_ρ d⟩ + ‖P_ρ d‖² with d = after − before.
@@ -46,7 +47,8 @@ def growth(before_ND: NDArray[np.floating], after_ND: NDArray[np.floating], basi
     Returns:
         Both terms, squared units of the read-out.
     """
-    change_ND = np.asarray(after_ND, dtype=np.float64) - before_ND
+    after_ND = after_ND.double() if isinstance(after_ND, Tensor) else after_ND.astype(np.float64)
+    change_ND: Response = after_ND - before_ND
     cross_1S, square_1S = basis.products_and_energies(before_ND, change_ND[None])
     return Growth(2 * cross_1S[0], square_1S[0])
 

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from spectraledge.devices import host
 from spectraledge.errors import InputError
+from spectraledge.modes.basis import Response
 from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.modes.shares import shares
 from spectraledge.tasks import Grouping
@@ -26,8 +29,12 @@ class Peak:
     concentration_K: Float
 
 
-def field(response_KND: NDArray[np.floating]) -> Float:
+def field(response_KND: Response) -> Float:
     """Field f_k(x) = ‖R_k(x)‖² (Xu 2026, §2.4), shape (K, N)."""
+    if isinstance(response_KND, Tensor):
+        if response_KND.device.type != "cpu":
+            return np.stack([host(response_ND.double().square().sum(-1)) for response_ND in response_KND])
+        response_KND = host(response_KND)
     values: Float = np.einsum("knd,knd->kn", response_KND, response_KND, dtype=np.float64)
     return values
 
@@ -89,7 +96,7 @@ def chance_share(grouping: Grouping) -> float:
     return (groups - 1) / (len(inside) - 1)
 
 
-def energy_share(response_KND: NDArray[np.floating], grouping: Grouping) -> Float:
+def energy_share(response_KND: Response, grouping: Grouping) -> Float:
     """Share of a vector response's energy that is a function of the grouping variable, corrected for chance.
 
     Definition: with total = Σ_x ‖R(x) − R̄‖² and between = Σ_q n_q ‖R̄_q − R̄‖² over the pairs inside the basis, and c

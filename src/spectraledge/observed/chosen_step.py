@@ -42,7 +42,7 @@ def at_chosen_step(folder: Path, view: View, *kinds: str) -> ChosenStep:
     Returns:
         The run, its window, network and directions.
     """
-    run = RecordedRun.open(folder, view.params)
+    run = RecordedRun.open(folder, view.params, device=view.device)
     step = run.chosen_step(view.step)
     window = run.window(step, window=view.window, center=view.center)
     network = Network.at(run, step, dtype=view.dtype)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -43,5 +44,6 @@ class GradientBatch:
     def gradient(self, network: Network, draw: int = 0) -> Tensor:
         """Return the gradient of the mean loss for the answers of a draw, float64, shape (P,)."""
         answers_N = network.labels_N.clone()
-        answers_N[self.answers_Bn[0]] = network.labels_N[self.answers_Bn[draw]]
+        own_n, answers_n = (torch.from_numpy(self.answers_Bn[which]).to(network.device) for which in (0, draw))
+        answers_N[own_n] = network.labels_N[answers_n]
         return network.gradient(self.kept_N, answers_N).double()

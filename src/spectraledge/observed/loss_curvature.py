@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.models.losses import answer_losses
 from spectraledge.observed.network import Network
@@ -100,7 +101,7 @@ class LossCurvature:
     """
 
     def __init__(self, network: Network, kept_N: NDArray[np.bool_]) -> None:
-        kept = torch.from_numpy(kept_N)
+        kept = torch.from_numpy(kept_N).to(network.device)
         self._layout = network.layout
         self._watched = {name: network.parameters[name].detach().requires_grad_() for name in self._layout.shapes}
         with torch.enable_grad():
@@ -159,7 +160,7 @@ class LossCurvature:
 
         def times(vector_P: Float) -> Float:
             vector = torch.from_numpy(vector_P.reshape(-1).copy()).to(like)
-            found: Float = self.product(name, vector).double().numpy()
+            found: Float = host(self.product(name, vector).double())
             return found
 
         matrix = LinearOperator((size, size), matvec=times, dtype=np.float64)

@@ -1,15 +1,17 @@
 """The network of a recorded run at one step: its read-outs, their responses along directions, and its gradient."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spectraledge.errors import InputError
+from spectraledge.devices import CPU
+from spectraledge.errors import DeviceError, InputError
 from spectraledge.models import (
     READOUTS,
     Architecture,
@@ -22,12 +24,17 @@ from spectraledge.models import (
 )
 from spectraledge.modes import difference_responses, jvp_responses
 from spectraledge.observed.recorded_run import RecordedRun
+from spectraledge.streams import torch_generator
 from spectraledge.trajectory import Layout, read_snapshot, snapshot_path
-
-Float = NDArray[np.floating]
 
 _PULLED = 1024
 """Inputs per pass backwards."""
+
+_COMPARED = 64
+"""Inputs, at most, of which a GPU's results are compared with the CPU's."""
+
+_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
+"""Largest difference between devices, over the largest number, that rounding can make of responses (our choice)."""
 
 DIFFERENCE_SIZE = 0.005
 """Size of the finite difference over the norm of the watched parameters (Xu 2026, scripts)."""
@@ -55,6 +62,9 @@ def check_readout(name: str) -> ReadoutName:
 class Network:
     """A network at one step, over its task's whole domain; of a joint task's heads, that of the run's part, or all.
 
+    It computes where its parameters are. What it takes may be on any device; values over the domain are left on its
+    own, and vectors of the parameters come back to the CPU.
+
     Attributes:
         architecture: What can be computed of it.
         parameters: All of them by name, in the precision that everything is computed in.
@@ -77,15 +87,22 @@ class Network:
         """Read the network of a run at a step that has a snapshot; heads of a joint run cannot be watched."""
         run.check_heads()
         stored = read_snapshot(snapshot_path(run.folder, step))
-        architecture, parameters = architecture_of(run.config.model).part(stored, run.head)
-        return cls(
-            architecture,
-            {name: value.to(dtype) for name, value in parameters.items()},
-            run.series.layout,
-            torch.from_numpy(run.task.pairs_N2),
-            torch.from_numpy(run.task.labels_N),
-            run.config.loss,
-        )
+
+        def on(device: torch.device) -> "Network":
+            architecture, parameters = architecture_of(run.config.model, device=device).part(stored, run.head)
+            return cls(
+                architecture,
+                {name: value.to(device, dtype) for name, value in parameters.items()},
+                run.series.layout,
+                torch.from_numpy(run.task.pairs_N2).to(device),
+                torch.from_numpy(run.task.labels_N).to(device),
+                run.config.loss,
+            )
+
+        network = on(run.device)
+        if run.device != CPU:
+            network.check_against(on(CPU))
+        return network
 
     @classmethod
     def with_all_heads(cls, parts: Sequence[RecordedRun], step: int) -> "Network":
@@ -105,10 +122,39 @@ class Network:
         stored = read_snapshot(snapshot_path(first.folder, step))
         return replace(
             one,
-            architecture=architecture_of(first.config.model),
-            parameters={name: value.to(one.dtype) for name, value in stored.items()},
-            labels_N=torch.from_numpy(np.stack([part.task.labels_N for part in parts], 1)),
+            architecture=architecture_of(first.config.model, device=one.device),
+            parameters={name: value.to(one.device, one.dtype) for name, value in stored.items()},
+            labels_N=torch.from_numpy(np.stack([part.task.labels_N for part in parts], 1)).to(one.device),
         )
+
+    def check_against(self, other: "Network") -> None:
+        """Refuse a device on which the network is not what it is elsewhere.
+
+        Args:
+            other: The same network on another device.
+
+        Raises:
+            DeviceError: if read-outs, or responses along a direction, of some inputs differ by more than rounding.
+        """
+        chosen = slice(None, None, ceil(len(self.inputs_N2) / _COMPARED))
+        few, same = (replace(one, inputs_N2=one.inputs_N2[chosen]) for one in (self, other))
+        vector_1P = torch.randn(1, self.layout.size, generator=torch_generator(0, "device"), device="cpu")
+        for (what, there), (_, here) in zip(few._seen(vector_1P), same._seen(vector_1P), strict=True):
+            gap, size = float((there.to(CPU) - here.to(CPU)).abs().max()), float(here.abs().max())
+            if not gap <= _ROUNDING[self.dtype] * size:
+                raise DeviceError(
+                    f"{what} of this network: {self.device} and {other.device} differ by "
+                    f"{gap / size if size else gap:.1g} of the largest number, and {_ROUNDING[self.dtype]:g} would be "
+                    "rounding: take cpu, and please report it"
+                )
+
+    def _seen(self, vector_1P: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Everything that is computed of a network, in words."""
+        for name in self.architecture.readouts:
+            yield f"the {name}", self.readout(name)
+            yield f"responses of the {name}", self.responses(vector_1P, name)
+        if isinstance(self.architecture, HasAttention):
+            yield "responses of heads", self.head_responses(vector_1P)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -116,9 +162,14 @@ class Network:
         return next(iter(self.parameters.values())).dtype
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.inputs_N2.device
+
+    @property
     def weights_P(self) -> Tensor:
         """The watched parameters as one vector."""
-        return self.layout.join(self.parameters)
+        return self.layout.join(self.parameters).to(CPU)
 
     @property
     def whole(self) -> "Network":
@@ -152,7 +203,7 @@ class Network:
 
     def moved(self, vector_P: Tensor) -> "Network":
         """Return the network with its watched parameters moved by a vector."""
-        parts = self.layout.split(vector_P.to(self.dtype))
+        parts = self._split(vector_P)
         return replace(self, parameters={**self.parameters, **{n: self.parameters[n] + v for n, v in parts.items()}})
 
     def between(self, other: "Network") -> "Network":
@@ -160,22 +211,22 @@ class Network:
         middle = {name: (value + other.parameters[name]) / 2 for name, value in self.parameters.items()}
         return replace(self, parameters=middle)
 
-    def readout(self, name: ReadoutName) -> Float:
+    def readout(self, name: ReadoutName) -> Tensor:
         """What it computes of every input: the read-out itself, shape (N, D)."""
         if name == "residual":
-            return self.residual_ND.numpy()
+            return self.residual_ND
         if name == "logits":
             logits_NC = self.still["logits"]
-            return (logits_NC - logits_NC.mean(-1, keepdim=True)).numpy()
+            return logits_NC - logits_NC.mean(-1, keepdim=True)
         with torch.no_grad():
-            return self.architecture.read(name)(self.parameters, self.inputs_N2).numpy()
+            return self.architecture.read(name)(self.parameters, self.inputs_N2)
 
-    def pulled_back(self, cotangent_ND: Float, readout: ReadoutName) -> Tensor:
+    def pulled_back(self, cotangent_ND: NDArray[np.floating], readout: ReadoutName) -> Tensor:
         """Gradient of ⟨cotangent, read-out⟩ with respect to the watched parameters, Jᵀ·cotangent, shape (P,)."""
         read = self.architecture.read(readout)
         watched = {name: self.parameters[name].detach().requires_grad_() for name in self.layout.shapes}
-        found_P = torch.zeros(self.layout.size, dtype=self.dtype, device="cpu")
-        cotangent = torch.from_numpy(cotangent_ND).to(self.dtype)
+        found_P = torch.zeros(self.layout.size, dtype=self.dtype, device=self.device)
+        cotangent = torch.from_numpy(cotangent_ND).to(self.device, self.dtype)
         for inputs, weights in zip(torch.split(self.inputs_N2, _PULLED), torch.split(cotangent, _PULLED), strict=True):
             read_ND = read({**self.parameters, **watched}, inputs)
             found = torch.autograd.grad(read_ND, list(watched.values()), weights, allow_unused=True)
@@ -184,7 +235,7 @@ class Network:
                 for (name, value), part in zip(watched.items(), found, strict=True)
             }
             found_P += self.layout.join(parts)
-        return found_P
+        return found_P.to(CPU)
 
     def gradient(self, kept_N: NDArray[np.bool_] | NDArray[np.int64], labels_N: Tensor | None = None) -> Tensor:
         """Gradient of the mean loss over some pairs, summed over answers, with respect to the watched parameters.
@@ -196,15 +247,16 @@ class Network:
         Returns:
             Shape (P,).
         """
-        kept = torch.from_numpy(kept_N)
-        labels_NO = (self.labels_N if labels_N is None else labels_N).view(len(self.labels_N), -1)
+        kept = torch.from_numpy(kept_N).to(self.device)
+        labels_N = self.labels_N if labels_N is None else labels_N.to(self.device)
         stacked = {name: value.unsqueeze(0) for name, value in self.parameters.items()}
         with torch.no_grad():
             inputs = self.architecture.encode(self.inputs_N2[kept][None])
-            _, gradients = self.architecture.loss_and_gradient(stacked, inputs, labels_NO[kept][None], self.loss)
-        return self.layout.join_rows(gradients)[0]
+            labels_1nO = labels_N.view(len(labels_N), -1)[kept][None]
+            _, gradients = self.architecture.loss_and_gradient(stacked, inputs, labels_1nO, self.loss)
+        return self.layout.join_rows(gradients)[0].to(CPU)
 
-    def responses(self, vectors_KP: Tensor, readout: ReadoutName = "residual") -> Float:
+    def responses(self, vectors_KP: Tensor, readout: ReadoutName = "residual") -> Tensor:
         """Exact responses of every input along directions.
 
         Args:
@@ -222,11 +274,11 @@ class Network:
             if self._follows:
                 residual_KND = self.architecture.residual_tangents(self.parameters, directions, self.inputs_N2)
                 return self._following(residual_KND, readout)
-            return self.architecture.whole_tangents(self.parameters, directions, self.inputs_N2, readout).numpy()
+            return self.architecture.whole_tangents(self.parameters, directions, self.inputs_N2, readout)
         read = self.architecture.read(readout)
-        return jvp_responses(read, self.parameters, directions, self.inputs_N2).numpy()
+        return jvp_responses(read, self.parameters, directions, self.inputs_N2)
 
-    def later(self, residual_ND: Float, vector_1P: Tensor, readout: ReadoutName) -> Float:
+    def later(self, residual_ND: Tensor, vector_1P: Tensor, readout: ReadoutName) -> Tensor:
         """Response of a later read-out where the residual's is known: by the chain rule where that is exact.
 
         Args:
@@ -238,40 +290,38 @@ class Network:
             Its response, shape (N, D).
         """
         if self._follows:
-            return np.asarray(self._following(torch.from_numpy(residual_ND)[None], readout)[0])
-        return np.asarray(self.responses(vector_1P, readout)[0])
+            return self._following(residual_ND[None].to(self.device), readout)[0]
+        return self.responses(vector_1P, readout)[0]
 
-    def head_responses(self, vectors_KP: Tensor) -> Float:
+    def head_responses(self, vectors_KP: Tensor) -> Tensor:
         """Responses of what every attention head adds to the stream at position 0, shape (layers, heads, K, N, D)."""
         assert isinstance(self.architecture, HasAttention)
         attention, directions = self.architecture.attention, self._split(vectors_KP)
         if self._follows:
-            flat_KNX = self.architecture.head_tangents(self.parameters, directions, self.inputs_N2).numpy()
+            flat_KNX = self.architecture.head_tangents(self.parameters, directions, self.inputs_N2)
         else:
-            flat_KNX = jvp_responses(
-                self.architecture.read_heads(), self.parameters, directions, self.inputs_N2
-            ).numpy()
+            flat_KNX = jvp_responses(self.architecture.read_heads(), self.parameters, directions, self.inputs_N2)
         shape = (*flat_KNX.shape[:2], len(attention.qkv), attention.heads, attention.width)
-        return flat_KNX.reshape(shape).transpose(2, 3, 0, 1, 4)
+        return flat_KNX.reshape(shape).permute(2, 3, 0, 1, 4)
 
-    def differences(self, vectors_KP: Tensor, kept_N: NDArray[np.bool_]) -> Float:
+    def differences(self, vectors_KP: Tensor, kept_N: NDArray[np.bool_]) -> Tensor:
         """Published responses of the residual, by a one-sided finite difference, on some pairs (Xu 2026, scripts)."""
-        inputs = self.inputs_N2[torch.from_numpy(kept_N)]
+        inputs = self.inputs_N2[torch.from_numpy(kept_N).to(self.device)]
         size = DIFFERENCE_SIZE * float(self.weights_P.norm())
 
         def residual(parameters: Parameters, inputs_N2: Tensor) -> Tensor:
             return self.architecture.still(parameters, inputs_N2)["residual"]
 
-        return difference_responses(residual, self.parameters, self._split(vectors_KP), inputs, size=size).numpy()
+        return difference_responses(residual, self.parameters, self._split(vectors_KP), inputs, size=size)
 
     @property
     def _follows(self) -> bool:
         return self.architecture.follows(self.layout.shapes)
 
-    def _following(self, residual_KND: Tensor, readout: ReadoutName) -> Float:
+    def _following(self, residual_KND: Tensor, readout: ReadoutName) -> Tensor:
         if readout == "residual":
-            return residual_KND.numpy()
-        return self.architecture.follow(self.parameters, self.residual_ND, residual_KND, readout).numpy()
+            return residual_KND
+        return self.architecture.follow(self.parameters, self.residual_ND, residual_KND, readout)
 
     def _split(self, vectors_KP: Tensor) -> dict[str, Tensor]:
-        return self.layout.split(vectors_KP.to(self.dtype))
+        return self.layout.split(vectors_KP.to(self.device, self.dtype))

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from spectraledge.devices import check_room, host
 from spectraledge.memory import check_memory
 from spectraledge.models import ReadoutName
 from spectraledge.modes import (
@@ -130,8 +132,9 @@ def observe(
         for name, found in zip(bases, energies_in(list(bases.values()), response_KND), strict=True):
             energies[name].append(found)
         fields.append(field(response_KND))
-        waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in response_KND]
-        kept |= {row: response_ND for row, response_ND in zip(rows, response_KND, strict=True) if row in kept_rows}
+        here_KND = host(response_KND)
+        waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in here_KND]
+        kept |= {row: response_ND for row, response_ND in zip(rows, here_KND, strict=True) if row in kept_rows}
     return Observation(
         run,
         window,
@@ -178,7 +181,7 @@ def make_bases(
 
 def each_response(
     network: Network, directions: LabelledDirections, readout: ReadoutName
-) -> Iterator[tuple[range, NDArray[np.floating]]]:
+) -> Iterator[tuple[range, Tensor]]:
     """Take responses a few directions at a time.
 
     Responses are linear in the direction: those of directions in a window's span are mixed from the window's.
@@ -189,7 +192,7 @@ def each_response(
         readout: What responds.
 
     Yields:
-        Rows of the directions, and their responses, shape (rows, N, D).
+        Rows of the directions, and their responses, shape (rows, N, D), on the network's device.
     """
     vectors_KP, window = directions.vectors_KP, directions.places("edge", "bulk")
     count = len(window) if "span" in directions.kinds and len(window) <= _CHUNK else 0
@@ -206,10 +209,17 @@ def each_response(
         for start in stretch[::_CHUNK]:
             rows = range(start, min(start + _CHUNK, stretch[-1] + 1))
             if is_mixed and window_KND is not None:
-                mixing_BW = torch.stack([weights[row] for row in rows]).to(network.dtype).numpy()
-                yield rows, np.tensordot(mixing_BW, window_KND, 1)
+                yield rows, _mixed(torch.stack([weights[row] for row in rows]).to(network.dtype), window_KND)
             else:
                 yield rows, network.responses(vectors_KP[start : rows.stop], readout)
+
+
+def _mixed(mixing_BW: Tensor, window_KND: Tensor) -> Tensor:
+    """Mix responses; on the CPU by NumPy, which rounds in its own way."""
+    if window_KND.device.type != "cpu":
+        mixed_KND: Tensor = torch.tensordot(mixing_BW.to(window_KND.device), window_KND, 1)
+        return mixed_KND
+    return torch.from_numpy(np.tensordot(mixing_BW.numpy(), window_KND.numpy(), 1))
 
 
 def _check_memory(run: RecordedRun, view: View, readout: ReadoutName) -> None:
@@ -220,7 +230,9 @@ def _check_memory(run: RecordedRun, view: View, readout: ReadoutName) -> None:
     numbers = len(run.task) * width * (view.edge + view.nulls + min(2 * _CHUNK, directions))
     needed = view.dtype.itemsize * (numbers + run.series.layout.size * directions)
     instead = "take fewer null directions, or a machine with more"
-    check_memory(needed, f"measuring {directions} directions on {len(run.task):,} pairs", instead)
+    what = f"measuring {directions} directions on {len(run.task):,} pairs"
+    check_memory(needed, what, instead)
+    check_room(run.device, view.dtype.itemsize * len(run.task) * width * min(2 * _CHUNK, directions), what)
 
 
 def observe_run(folder: Path, view: View) -> Observation:
@@ -238,7 +250,7 @@ def observe_run(folder: Path, view: View) -> Observation:
             unknown, or the weights did not move.
     """
     readout = check_readout(view.readout)
-    run = RecordedRun.open(folder, view.params)
+    run = RecordedRun.open(folder, view.params, device=view.device)
     names = list(view.bases or default_groupings(run.task))
     for name in names:
         chance_share(grouping(run.task, name))  # Refuses what cannot be tested, before anything is computed.

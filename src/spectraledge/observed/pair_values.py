@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
@@ -38,7 +39,7 @@ class PairValues(NamedTuple):
 
 
 def _function(_: RecordedRun, network: Network, __: View) -> Float:
-    return np.asarray(network.readout("logits"), dtype=np.float64)
+    return np.asarray(host(network.readout("logits")), dtype=np.float64)
 
 
 def _change(run: RecordedRun, network: Network, view: View) -> Float:
@@ -48,7 +49,7 @@ def _change(run: RecordedRun, network: Network, view: View) -> Float:
 
 def _edge(run: RecordedRun, network: Network, view: View) -> Float:
     directions = _window(run, view).directions
-    response_KND = network.responses(directions.vectors_KP[: view.edge], "logits")
+    response_KND = host(network.responses(directions.vectors_KP[: view.edge], "logits"))
     weighted_NKD = response_KND.swapaxes(0, 1) * np.sqrt(directions.eigenvalues_K[: view.edge].numpy())[:, None]
     return np.asarray(weighted_NKD.reshape(len(weighted_NKD), -1), dtype=np.float64)
 
@@ -83,7 +84,7 @@ def pair_values(folder: Path, what: str, view: View) -> PairValues:
     """
     if what not in PAIR_FUNCTIONS:
         raise InputError(f"unknown function of pairs {what!r}: known are {', '.join(PAIR_FUNCTIONS)}")
-    run = RecordedRun.open(folder, view.params)
+    run = RecordedRun.open(folder, view.params, device=view.device)
     step = run.chosen_step(run.steps[-1] if view.step is None else view.step)
     values_ND = PAIR_FUNCTIONS[what][1](run, Network.at(run, step, dtype=view.dtype), replace(view, step=step))
     size, places = run.config.model.tokens, tuple(run.task.pairs_N2.T)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.devices import CPU, usable_device
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
 from spectraledge.models import architecture_of
@@ -62,6 +63,7 @@ class RecordedRun:
         head: Place of that part among the network's heads.
         test_N: Which pairs of the domain are for testing.
         series: Its snapshots, and the parameters that are watched.
+        device: Where its networks compute.
     """
 
     folder: Path
@@ -70,23 +72,28 @@ class RecordedRun:
     head: int
     test_N: NDArray[np.bool_]
     series: Series
+    device: torch.device = CPU
 
     @classmethod
-    def open(cls, folder: Path, patterns: Sequence[str] | None = None, *, part: str | None = None) -> "RecordedRun":
+    def open(
+        cls, folder: Path, patterns: Sequence[str] | None = None, *, part: str | None = None, device: str = "cpu"
+    ) -> "RecordedRun":
         """Read a run folder; of the snapshots only headers are read. A joint run is seen through one of its heads.
 
         Args:
             folder: A run folder that this package wrote.
             patterns: Watched parameters. Default: those the run was configured with.
             part: Which part of a joint task. Default: the last.
+            device: Where its networks compute: "cpu", "cuda" or "cuda:N".
 
         Returns:
             The run.
 
         Raises:
             InputError: if the folder is no run, a pattern matches nothing, the task has no such part, or its own basis
-                is unknown here.
+                is unknown here, or the device cannot be used.
         """
+        place = usable_device(device)
         config = RunConfig.of_run(folder)
         domain = read_table(whole(folder / "domain.parquet"))
         pairs = domain[["a", "b"]].to_numpy(np.int64, copy=True)
@@ -108,7 +115,8 @@ class RecordedRun:
             if rule.name not in GROUPINGS:
                 task = replace(task, formula=rule.formula)
         is_test = np.array(domain["split"] == "test")
-        return cls(folder, config, task, names.index(name), is_test, Series.open(folder, patterns or config.watched))
+        series = Series.open(folder, patterns or config.watched)
+        return cls(folder, config, task, names.index(name), is_test, series, place)
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -20,6 +20,7 @@ class View:
         params: Patterns of the watched parameters. Default: those the run was configured with.
         seed: Root seed of everything random; each use has a stream of its own.
         dtype: Precision of responses. Default double; single takes half the time, and shares agree to 1e-5.
+        device: Where networks compute: "cpu", "cuda" or "cuda:N".
     """
 
     step: int | None = None
@@ -32,3 +33,4 @@ class View:
     params: tuple[str, ...] | None = None
     seed: int = 42
     dtype: torch.dtype = torch.float64
+    device: str = "cpu"

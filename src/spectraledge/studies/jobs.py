@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import Stamp, carry_out
+from spectraledge.devices import usable_device
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_json, write_json
 from spectraledge.studies.retention import thin
@@ -225,6 +226,7 @@ def _lock_path(study: Path, run: RunConfig) -> Path:
 
 
 def _complete(job: Job) -> None:
+    usable_device(job.settings.device)
     torch.set_num_threads(job.threads)
     if (faults := damages(job.folder, quick=True)) and not job.repair:
         raise DamageError(faults[0])
