@@ -86,7 +86,7 @@ def _on_the_stand_in(operation, *arguments, **options):
     arguments, options = tree_map(twin, arguments), tree_map(twin, options)
     # Numbers that PyTorch has made of tensors come as numbers.
     arguments = [
-        torch.scalar_tensor(value)
+        torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
         if str(argument.type) == "Tensor" and isinstance(value, bool | int | float)
         else value
         for value, argument in zip(arguments, operation._schema.arguments, strict=False)
@@ -95,6 +95,9 @@ def _on_the_stand_in(operation, *arguments, **options):
         source, target = arguments[:2]
         target.copy_(source)
         return given.get(id(target), target)
+    if "embedding_bag" in name:
+        # It asks for contiguous tensors, and those of the device always say that they are.
+        arguments = tree_map(lambda value: value.contiguous() if isinstance(value, torch.Tensor) else value, arguments)
     if name == "view":
         operation = torch.ops.aten.reshape.default
     if name == "as_strided":

@@ -172,7 +172,21 @@ def test_every_analysis_says_where_a_run_is_observed() -> None:
 @pytest.mark.parametrize(
     ("which", "names"),
     [
-        ("add_run", ["course", "score", "growth", "ablation", "cousage"]),
+        (
+            "add_run",
+            [
+                "step",
+                "course",
+                "score",
+                "growth",
+                "ablation",
+                "cousage",
+                "curvature",
+                "gradients",
+                "reuse",
+                "representation",
+            ],
+        ),
         ("group_run", ["cosets", "centroids"]),
     ],
 )

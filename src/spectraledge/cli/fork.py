@@ -10,12 +10,12 @@ from spectraledge.analyses.branches import BRANCHES, branch_groupings, branch_se
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.cli.options import (
-    Device,
     Json,
     Out,
     Params,
     RunFolder,
     Seed,
+    TrainingDevice,
     TrainingThreads,
     progress_console,
     remark,
@@ -76,7 +76,7 @@ def fork(
     ] = None,
     nulls: Annotated[int, typer.Option(min=2, help="Random directions that moves are compared with.")] = 20,
     params: Params = None,
-    device: Device = "cpu",
+    device: TrainingDevice = "cpu",
     threads: TrainingThreads = 1,
 ) -> None:
     """Start branches from a snapshot of a run, each with one thing changed, and compare which functions they move."""

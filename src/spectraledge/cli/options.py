@@ -56,7 +56,7 @@ TrainingThreads = Annotated[
     int,
     typer.Option("--threads", min=1, max=MOST_THREADS, help="Threads; results are bit-identical at equal threads."),
 ]
-Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda, cuda:1, ...")]
+TrainingDevice = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda, cuda:1, ...")]
 
 
 def _usable(device: str) -> str:

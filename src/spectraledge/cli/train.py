@@ -7,11 +7,11 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spectraledge.cli.options import (
-    Device,
     Json,
     Out,
     Repair,
     Seed,
+    TrainingDevice,
     TrainingThreads,
     progress_console,
     remark,
@@ -121,7 +121,7 @@ def train(
         ),
     ] = None,
     repair: Repair = False,
-    device: Device = "cpu",
+    device: TrainingDevice = "cpu",
     threads: TrainingThreads = 1,
 ) -> None:
     """Train one network on one task, recording a snapshot at every interval; a killed run goes on where it stopped."""
