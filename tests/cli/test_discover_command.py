@@ -179,8 +179,8 @@ def test_memorised_answers_are_of_no_group(command: Command, tmp_path):
 
 
 def test_neither_answers_nor_the_name_of_the_task_enter(command: Command, sums, monkeypatch):
-    def told_otherwise(folder, patterns=None, *, part=None):
-        run = opened(folder, patterns, part=part)
+    def told_otherwise(folder, patterns=None, **options):
+        run = opened(folder, patterns, **options)
         order = np.random.default_rng(0).permutation(len(run.task))
         wrong = replace(run.task, name="unknown", structure="output", labels_N=run.task.labels_N[order])
         return replace(run, task=wrong)

@@ -13,7 +13,6 @@ from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.functions import WatchedFunction
 from spectraledge.integrations.live import LiveDisplay, live_lines
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
-from spectraledge.integrations.readings import MANUALLY, Readings
 from spectraledge.integrations.record import Reading
 from spectraledge.integrations.rounds import Rounds
 from spectraledge.integrations.shards import Shards, local_part
@@ -22,6 +21,7 @@ from spectraledge.integrations.tracker_settings import TrackerSettings
 from spectraledge.integrations.updates import Updates
 from spectraledge.integrations.watched_weights import UNMOVED, WatchedWeights
 from spectraledge.integrations.watching import watch
+from spectraledge.integrations.window_readings import MANUALLY, Readings
 
 
 class Following:

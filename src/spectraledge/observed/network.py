@@ -138,7 +138,8 @@ class Network:
         """
         chosen = slice(None, None, ceil(len(self.inputs_N2) / _COMPARED))
         few, same = (replace(one, inputs_N2=one.inputs_N2[chosen]) for one in (self, other))
-        vector_1P = torch.randn(1, self.layout.size, generator=torch_generator(0, "device"), device="cpu")
+        generator = torch_generator(0, "device")
+        vector_1P = torch.randn(1, self.layout.size, dtype=torch.float64, device="cpu", generator=generator)
         for (what, there), (_, here) in zip(few._seen(vector_1P), same._seen(vector_1P), strict=True):
             gap, size = float((there.to(CPU) - here.to(CPU)).abs().max()), float(here.abs().max())
             if not gap <= _ROUNDING[self.dtype] * size:
