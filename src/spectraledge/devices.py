@@ -103,7 +103,7 @@ def device_name(name: str) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
 
 
-def host(values: Tensor) -> NDArray[Any]:
-    """Return a tensor of any device as an array; of one on the CPU the same memory."""
-    array: NDArray[Any] = values.numpy(force=True)
+def host(values: Tensor | NDArray[Any]) -> NDArray[Any]:
+    """Return a tensor of any device as an array, of one on the CPU the same memory; an array as it is."""
+    array: NDArray[Any] = values.numpy(force=True) if isinstance(values, Tensor) else values
     return array

@@ -154,14 +154,22 @@ class OtherHeads(PairTransformer):
         return super().head_tangents(parameters, directions, pairs_N2) * (1 + 1e-6)
 
 
+class OtherResiduals(PairTransformer):
+    """So does the residual."""
+
+    def residual_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: torch.Tensor) -> torch.Tensor:
+        return super().residual_tangents(parameters, directions, pairs_N2) * (1 + 1e-6)
+
+
 def test_a_device_that_computes_something_else_is_refused(network: Network) -> None:
     network.check_against(network)
     name = next(iter(network.layout.shapes))
     moved = {**network.parameters, name: network.parameters[name] * (1 + 1e-5)}
-    with pytest.raises(DeviceError, match=r"the residual of this network: cpu and cpu differ by .*take cpu"):
+    with pytest.raises(DeviceError, match=r"the gradient of this network: cpu and cpu differ by .*take cpu"):
         replace(network, parameters=moved).check_against(network)
     lost = {**network.parameters, name: network.parameters[name] * torch.nan}
     with pytest.raises(DeviceError, match="differ by nan"):
         replace(network, parameters=lost).check_against(network)
-    with pytest.raises(DeviceError, match="responses of heads of this network"):
-        replace(network, architecture=OtherHeads(network.architecture.config)).check_against(network)
+    for other, what in ((OtherHeads, "heads"), (OtherResiduals, "the residual")):
+        with pytest.raises(DeviceError, match=f"responses of {what} of this network"):
+            replace(network, architecture=other(network.architecture.config)).check_against(network)

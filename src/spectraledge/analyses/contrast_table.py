@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column, StepTable
 from spectraledge.analyses.left_out import without
@@ -36,7 +35,7 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
 
     def add(where: tuple[object, ...], what: tuple[object, ...], response_ND: Response, share: float) -> None:
-        values_ND = host(response_ND) if isinstance(response_ND, Tensor) else response_ND
+        values_ND = host(response_ND)
         energy = float(np.square(values_ND).sum() / len(values_ND))
         rows.append((seen.step, *where, *what, seen.own, share, energy))
 

@@ -19,8 +19,6 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.spectrum.windows import check_window
 from spectraledge.streams import numpy_generator
-from spectraledge.tasks import part_names
-from spectraledge.training import RunConfig
 
 Float = NDArray[np.float64]
 
@@ -60,8 +58,7 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
 
     Cost: two seconds per snapshot, and half a minute for leading directions, at p = 97.
     """
-    names = part_names(RunConfig.of_run(folder).task)
-    parts = [RecordedRun.open(folder, settings.params, part=name, device=settings.device) for name in names]
+    parts = RecordedRun.parts(folder, settings.params, device=settings.device)
     run = parts[-1]
     if settings.step is None:
         check_window(settings.window, len(run.steps))

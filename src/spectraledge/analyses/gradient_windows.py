@@ -26,8 +26,7 @@ from spectraledge.spectrum import Directions, Spectrum, window_directions
 from spectraledge.spectrum.windows import check_window
 from spectraledge.statistics import random_directions
 from spectraledge.streams import numpy_generator, torch_generator
-from spectraledge.tasks import grouping, part_names
-from spectraledge.training import RunConfig
+from spectraledge.tasks import grouping
 from spectraledge.training.saved_state import read_state, state_path
 from spectraledge.training.step_rules import ADAM_EPSILON
 from spectraledge.trajectory import Layout, edge_table, spectrum_table, whole
@@ -95,9 +94,8 @@ def gradient_windows(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Dat
     Cost: per step of a single task about 160 responses and 80 gradients: three minutes at p = 97, half with
     single precision.
     """
-    names = part_names(RunConfig.of_run(folder).task)
-    parts = {name: RecordedRun.open(folder, settings.params, part=name, device=settings.device) for name in names}
-    run = parts[names[-1]]
+    seen = RecordedRun.parts(folder, settings.params, device=settings.device)
+    parts, run = {one.task.name: one for one in seen}, seen[-1]
     steps = [run.chosen_step(settings.step)]
     if settings.stride:
         check_window(settings.window, len(run.steps))

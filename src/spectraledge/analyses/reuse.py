@@ -40,7 +40,7 @@ from spectraledge.modes import (
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
-from spectraledge.tasks import Grouping, Task, grouping, joint_task, named_task, part_names, why_not
+from spectraledge.tasks import Grouping, Task, grouping, joint_task, named_task, why_not
 
 Float = NDArray[np.float64]
 
@@ -138,9 +138,9 @@ def _heads(run: RecordedRun, step: int, composite: Task, settings: AnalysisConfi
     """The network behind each part's head, over the common domain."""
     pairs_N2 = torch.from_numpy(composite.pairs_N2).to(run.device)
     heads = {}
-    for name in part_names(run.config.task):
+    for of_part in RecordedRun.parts(run.folder, settings.params, device=settings.device):
+        name = of_part.task.name
         known = joint_task([named_task(name, modulus=composite.modulus)]).parts[0]
-        of_part = RecordedRun.open(run.folder, settings.params, part=name, device=settings.device)
         network = Network.at(of_part, step, dtype=torch.float32)
         labels_N = torch.from_numpy(known.labels_N).to(run.device)
         heads[name] = replace(network, inputs_N2=pairs_N2, labels_N=labels_N)

@@ -27,7 +27,6 @@ from spectraledge.observed.labelled_directions import LabelledDirections
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import each_response
 from spectraledge.observed.recorded_run import RecordedRun, Window
-from spectraledge.tasks import part_names
 
 Float = NDArray[np.float64]
 
@@ -48,10 +47,7 @@ def analyze_cousage(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Data
     Cost: about 5 s on one core for 9,409 pairs and 40 directions.
     """
     at = at_chosen_step(folder, settings.residual_view, "edge", "bulk", "random")
-    runs = [
-        RecordedRun.open(folder, settings.params, part=part, device=settings.device)
-        for part in part_names(at.run.config.task)
-    ]
+    runs = RecordedRun.parts(folder, settings.params, device=settings.device)
     networks = {run.task.name: Network.at(run, at.window.step, dtype=at.network.dtype) for run in runs}
     return cousage_tables(at.window, at.directions, networks)
 

@@ -200,9 +200,9 @@ class Basis:
 
     def _inner_here(self, first_ND: Response, second_KND: Response) -> Iterator[tuple[_Inner, _Inner]]:
         """Inner products of one function with each of the others, and of each with itself."""
-        mean_D, centred_nD = self.centred(_array(first_ND))
+        mean_D, centred_nD = self.centred(host(first_ND))
         held_RD = self._held(centred_nD)
-        for second_ND in _array(second_KND):
+        for second_ND in host(second_KND):
             second_mean_D, second_nD = self.centred(second_ND)
             second_RD = self._held(second_nD)
             product = float(mean_D @ second_mean_D), float(np.vdot(centred_nD, second_nD)), (held_RD * second_RD).sum(1)
@@ -228,8 +228,7 @@ class Basis:
         return DeviceBasis.of(self.covered_N, self._groups_Gn, self.coefficients_GR, device)
 
     def _products(self, means: float, total: float, inner_R: Float) -> Float:
-        products_S: Float = np.zeros(len(self.subspaces))
-        products_S += np.bincount(self.subspace_R, weights=inner_R, minlength=len(products_S))
+        products_S = np.bincount(self.subspace_R, weights=inner_R, minlength=len(self.subspaces)).astype(np.float64)
         products_S[0] = self.size * means
         if self.dimensions_S[-1] > 0:
             products_S[-1] = total - inner_R.sum()
@@ -281,7 +280,7 @@ def energies_in(bases: Sequence[Basis], response_KND: Response) -> list[Float]:
 
 def _inner_here(bases: Sequence[Basis], response_KND: Response) -> Iterator[list[_Inner]]:
     """Inner products of each response with itself in bases that cover the same inputs."""
-    for response_ND in _array(response_KND):
+    for response_ND in host(response_KND):
         mean_D, centred_nD = bases[0].centred(response_ND)
         total = _square(centred_nD)
         yield [_with_itself(mean_D, total, basis._held(centred_nD)) for basis in bases]
@@ -306,10 +305,6 @@ def _with_itself(mean_D: Float, total: float, held_RD: Float) -> _Inner:
 
 def _cut(numbers: Float) -> _Inner:
     return float(numbers[0]), float(numbers[1]), numbers[2:]
-
-
-def _array(values: Response) -> NDArray[np.floating]:
-    return host(values) if isinstance(values, Tensor) else values
 
 
 def _is_elsewhere(values: Response) -> bool:

@@ -31,10 +31,9 @@ class Peak:
 
 def field(response_KND: Response) -> Float:
     """Field f_k(x) = ‖R_k(x)‖² (Xu 2026, §2.4), shape (K, N)."""
-    if isinstance(response_KND, Tensor):
-        if response_KND.device.type != "cpu":
-            return np.stack([host(response_ND.double().square().sum(-1)) for response_ND in response_KND])
-        response_KND = host(response_KND)
+    if isinstance(response_KND, Tensor) and response_KND.device.type != "cpu":
+        return np.stack([host(response_ND.double().square().sum(-1)) for response_ND in response_KND])
+    response_KND = host(response_KND)
     values: Float = np.einsum("knd,knd->kn", response_KND, response_KND, dtype=np.float64)
     return values
 

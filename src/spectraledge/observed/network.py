@@ -85,28 +85,11 @@ class Network:
     @classmethod
     def at(cls, run: RecordedRun, step: int, *, dtype: torch.dtype = torch.float64) -> "Network":
         """Read the network of a run at a step that has a snapshot; heads of a joint run cannot be watched."""
-        run.check_heads()
-        stored = read_snapshot(snapshot_path(run.folder, step))
-
-        def on(device: torch.device) -> "Network":
-            architecture, parameters = architecture_of(run.config.model, device=device).part(stored, run.head)
-            return cls(
-                architecture,
-                {name: value.to(device, dtype) for name, value in parameters.items()},
-                run.series.layout,
-                torch.from_numpy(run.task.pairs_N2).to(device),
-                torch.from_numpy(run.task.labels_N).to(device),
-                run.config.loss,
-            )
-
-        network = on(run.device)
-        if run.device != CPU:
-            network.check_against(on(CPU))
-        return network
+        return cls._read([run], step, dtype)
 
     @classmethod
     def with_all_heads(cls, parts: Sequence[RecordedRun], step: int) -> "Network":
-        """Read the network as it is trained, with the heads of all parts of a joint task.
+        """Read the network as it is trained, in double precision, with the heads of all parts of a joint task.
 
         Args:
             parts: The run seen through each of its parts, in order.
@@ -115,17 +98,31 @@ class Network:
         Returns:
             The network, whose loss is the sum of the parts'.
         """
-        first = parts[0]
-        one = cls.at(first, step)
-        if len(parts) == 1:
-            return one
-        stored = read_snapshot(snapshot_path(first.folder, step))
-        return replace(
-            one,
-            architecture=architecture_of(first.config.model, device=one.device),
-            parameters={name: value.to(one.device, one.dtype) for name, value in stored.items()},
-            labels_N=torch.from_numpy(np.stack([part.task.labels_N for part in parts], 1)).to(one.device),
-        )
+        return cls._read(parts, step, torch.float64)
+
+    @classmethod
+    def _read(cls, parts: Sequence[RecordedRun], step: int, dtype: torch.dtype) -> "Network":
+        run, joint = parts[0], len(parts) > 1
+        run.check_heads()
+        stored = read_snapshot(snapshot_path(run.folder, step))
+        labels_N = np.stack([part.task.labels_N for part in parts], 1) if joint else run.task.labels_N
+
+        def on(device: torch.device) -> "Network":
+            whole = architecture_of(run.config.model, device=device)
+            architecture, parameters = (whole, stored) if joint else whole.part(stored, run.head)
+            return cls(
+                architecture,
+                {name: value.to(device, dtype) for name, value in parameters.items()},
+                run.series.layout,
+                torch.from_numpy(run.task.pairs_N2).to(device),
+                torch.from_numpy(labels_N).to(device),
+                run.config.loss,
+            )
+
+        network = on(run.device)
+        if run.device != CPU:
+            network.check_against(on(CPU))
+        return network
 
     def check_against(self, other: "Network") -> None:
         """Refuse a device on which the network is not what it is elsewhere.
@@ -134,10 +131,13 @@ class Network:
             other: The same network on another device.
 
         Raises:
-            DeviceError: if read-outs, or responses along a direction, of some inputs differ by more than rounding.
+            DeviceError: if read-outs, responses along a direction, or the gradient, of some inputs differ by more than
+                rounding.
         """
         chosen = slice(None, None, ceil(len(self.inputs_N2) / _COMPARED))
-        few, same = (replace(one, inputs_N2=one.inputs_N2[chosen]) for one in (self, other))
+        few, same = (
+            replace(one, inputs_N2=one.inputs_N2[chosen], labels_N=one.labels_N[chosen]) for one in (self, other)
+        )
         generator = torch_generator(0, "device")
         vector_1P = torch.randn(1, self.layout.size, dtype=torch.float64, device="cpu", generator=generator)
         for (what, there), (_, here) in zip(few._seen(vector_1P), same._seen(vector_1P), strict=True):
@@ -151,11 +151,16 @@ class Network:
 
     def _seen(self, vector_1P: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Everything that is computed of a network, in words."""
-        for name in self.architecture.readouts:
-            yield f"the {name}", self.readout(name)
-            yield f"responses of the {name}", self.responses(vector_1P, name)
-        if isinstance(self.architecture, HasAttention):
-            yield "responses of heads", self.head_responses(vector_1P)
+        # Towards answers of other inputs: towards its own what is left may be all rounding.
+        yield "the gradient", self.gradient(np.arange(len(self.inputs_N2)), self.labels_N.flip(0))
+        labels_NO = self.labels_N.view(len(self.labels_N), -1)
+        for (architecture, parameters), labels_N in zip(self.heads(self.parameters), labels_NO.T, strict=True):
+            one = replace(self, architecture=architecture, parameters=dict(parameters), labels_N=labels_N)
+            for name in architecture.readouts:
+                yield f"the {name}", one.readout(name)
+                yield f"responses of the {name}", one.responses(vector_1P, name)
+            if isinstance(architecture, HasAttention):
+                yield "responses of heads", one.head_responses(vector_1P)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -118,6 +118,14 @@ class RecordedRun:
         series = Series.open(folder, patterns or config.watched)
         return cls(folder, config, task, names.index(name), is_test, series, place)
 
+    @classmethod
+    def parts(
+        cls, folder: Path, patterns: Sequence[str] | None = None, *, device: str = "cpu"
+    ) -> tuple["RecordedRun", ...]:
+        """Read a run folder through each part of its task, in order; see `open`. Of a single task that is one."""
+        names = part_names(RunConfig.of_run(folder).task)
+        return tuple(cls.open(folder, patterns, part=name, device=device) for name in names)
+
     @property
     def metrics(self) -> pd.DataFrame:
         """Its evaluations, one row per recorded step; of a joint run, accuracies and losses are those of the part."""

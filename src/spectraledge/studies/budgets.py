@@ -12,22 +12,22 @@ from spectraledge.training import RunConfig
 
 
 @dataclass(frozen=True)
-class Small:
-    """What "small" makes of a run, for a test of everything.
+class PaperRuns:
+    """Runs of the published transformer, as large as a budget has them.
 
     Attributes:
-        modulus: Of its task.
-        sizes: Of its network.
-        settings: Those of the run that the budget decides.
+        small_modulus: Modulus of their tasks where the budget is "small", for a test of everything.
+        small_sizes: Sizes of their networks there.
+        small_settings: Settings of the runs that it decides.
     """
 
-    modulus: int = 11
-    sizes: Mapping[str, int] = field(default_factory=lambda: {"width": 16, "heads": 2, "hidden": 32})
-    settings: Mapping[str, Any] = field(default_factory=lambda: {"steps": 160, "every": 20, "batch_size": 64})
+    small_modulus: int = 11
+    small_sizes: Mapping[str, int] = field(default_factory=lambda: {"width": 16, "heads": 2, "hidden": 32})
+    small_settings: Mapping[str, Any] = field(default_factory=lambda: {"steps": 160, "every": 20, "batch_size": 64})
 
     def task(self, name: str, budget: Budget) -> Task | JointTask:
         """Make a task by its name, see `any_task`, as large as the budget has it."""
-        return any_task(name, modulus=self.modulus) if budget == "small" else any_task(name)
+        return any_task(name, modulus=self.small_modulus) if budget == "small" else any_task(name)
 
     def run(self, task: str, seed: int, budget: Budget, **settings: Any) -> RunConfig:
         """Return a run of the published transformer, as the paper draws it.
@@ -41,12 +41,12 @@ class Small:
         Returns:
             The run.
         """
-        sizes = dict(self.sizes) if budget == "small" else None
-        made = settings | dict(self.settings) if budget == "small" else {"engine": "compiled", **settings}
+        sizes = dict(self.small_sizes) if budget == "small" else None
+        made = settings | dict(self.small_settings) if budget == "small" else {"engine": "compiled", **settings}
         return RunConfig.for_task(self.task(task, budget), sizes, protocol="paper", seed=seed, **made)
 
 
-SMALL = Small()
+PAPER_RUNS = PaperRuns()
 """As most studies have it."""
 
 

@@ -2,7 +2,7 @@
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.cause_claims import CHANGES, OTHER, PERMUTED, changed_text
-from spectraledge.studies.budgets import SMALL, refuse_published, window_of
+from spectraledge.studies.budgets import PAPER_RUNS, refuse_published, window_of
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import structure_of
 from spectraledge.training import Intervention, RunConfig
@@ -38,9 +38,9 @@ def causes(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     runs: list[RunConfig] = []
     measured: dict[str, tuple[str, ...]] = {}
     for seed in seeds:
-        plain = SMALL.run(TASK, seed, budget)
+        plain = PAPER_RUNS.run(TASK, seed, budget)
         changes = [Intervention.of(changed_text(name, seed)) for name in CHANGES]
-        changed = [SMALL.run(TASK, seed, budget, interventions=[change]) for change in changes]
+        changed = [PAPER_RUNS.run(TASK, seed, budget, interventions=[change]) for change in changes]
         branches = [
             *(_branch(plain, task, budget) for task in (TASK, PERMUTED, OTHER)),
             *(_branch(plain, TASK, budget, batch_seed=1 + number) for number in range(OTHER_BATCHES)),
@@ -55,7 +55,7 @@ def causes(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
 
 
 def _branch(plain: RunConfig, name: str, budget: Budget, *, batch_seed: int | None = None) -> RunConfig:
-    task, step = SMALL.task(name, budget), FORK_STEP[budget]
+    task, step = PAPER_RUNS.task(name, budget), FORK_STEP[budget]
     changes = {
         "task": task.name,
         "task_digest": task.digest,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.studies.budgets import SMALL, refuse_published, window_of
+from spectraledge.studies.budgets import PAPER_RUNS, refuse_published, window_of
 from spectraledge.studies.paper import CONTROL_STEPS
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.training import RunConfig
@@ -34,8 +34,8 @@ def landscape(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     runs: list[RunConfig] = []
     measured: dict[str, tuple[str, ...]] = {}
     for seed in seeds:
-        controls = [SMALL.run(task, seed, budget, steps=CONTROL_STEPS, **own) for task, own in CONTROLS]
-        runs += [SMALL.run(TASK, seed, budget), *controls]
+        controls = [PAPER_RUNS.run(task, seed, budget, steps=CONTROL_STEPS, **own) for task, own in CONTROLS]
+        runs += [PAPER_RUNS.run(TASK, seed, budget), *controls]
         measured |= {run.run_id: ("curvature",) for run in controls}
     analysis = AnalysisConfig(
         analyses=("gradients", "curvature"),

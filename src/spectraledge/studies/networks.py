@@ -4,7 +4,7 @@ from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.network_claims import CONTROLS, OPTIMIZER, SQUARES
-from spectraledge.studies.budgets import SMALL, refuse_published, window_of
+from spectraledge.studies.budgets import PAPER_RUNS, refuse_published, window_of
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import named_task
 from spectraledge.training import RunConfig
@@ -31,7 +31,7 @@ def networks(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     runs: list[RunConfig] = []
     for seed in seeds:
         runs += [_squares(seed, budget), *(_squares(seed, budget, task, **own) for _, task, own in CONTROLS.values())]
-        runs += [SMALL.run(TASK, seed, budget), SMALL.run(TASK, seed, budget, optimizer=OPTIMIZER)]
+        runs += [PAPER_RUNS.run(TASK, seed, budget), PAPER_RUNS.run(TASK, seed, budget, optimizer=OPTIMIZER)]
     analysis = AnalysisConfig(analyses=("spectrum",), window=window_of(budget), surrogates=0, seed=seeds[0])
     return StudyConfig(name="networks", questions="networks", runs=tuple(runs), analysis=analysis, keep="window")
 
@@ -40,5 +40,5 @@ def _squares(seed: int, budget: Budget, task: str = TASK, *, activation: str = "
     small = budget == "small"
     network = {"kind": "mlp", "hidden": 32 if small else 2048, "activation": activation, "bias": False}
     steps = {"steps": 60 if small else 400, "every": 2 if small else 1, "stop_accuracy": 2.0}
-    made = named_task(task, modulus=SMALL.modulus if small else 71)
+    made = named_task(task, modulus=PAPER_RUNS.small_modulus if small else 71)
     return RunConfig.for_task(made, network, protocol="paper", seed=seed, **{**SQUARES, **steps, **settings})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.studies.budgets import Small
+from spectraledge.studies.budgets import PaperRuns
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import part_names
 from spectraledge.training import RunConfig
@@ -36,11 +36,11 @@ _MEMORISED_STEPS = {"small": 400, "matched": 20_000, "published": 200_000}
 _PERMUTED_STEPS = {"small": 200, "matched": 15_000, "published": 15_000}
 """Pre-training on permuted answers, which no accuracy stops; as long as `DUAL` takes (15,700 steps at seed 42)."""
 
-_SMALL = Small(
-    modulus=17,
-    sizes={"width": 32, "heads": 2, "hidden": 64},
+_RUNS = PaperRuns(
+    small_modulus=17,
+    small_sizes={"width": 32, "heads": 2, "hidden": 64},
     # More pairs to learn from and a higher rate, so that some of them generalise.
-    settings={"batch_size": 64, "every": 20, "train_fraction": 0.8, "learning_rate": 5e-3},
+    small_settings={"batch_size": 64, "every": 20, "train_fraction": 0.8, "learning_rate": 5e-3},
 )
 
 
@@ -57,7 +57,7 @@ def paper(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         `COMPANIONS` and alone; and a² + b² from a trunk that has learned, or memorised, two tasks before.
     """
     single = [
-        _SMALL.run(task, seed, budget, weight_decay=decay, steps=_single_steps(task, decay, budget))
+        _RUNS.run(task, seed, budget, weight_decay=decay, steps=_single_steps(task, decay, budget))
         for decay in (1.0, 0.0)
         for seed in seeds
         for task in (*LEARNED, *CONTROLS)
@@ -107,14 +107,14 @@ def _single_steps(task: str, decay: float, budget: Budget) -> int:
 
 def _joint(seed: int, budget: Budget) -> Iterator[RunConfig]:
     steps = _JOINT_STEPS[budget]
-    dual = _SMALL.run(DUAL, seed, budget, steps=steps)
-    permuted = _SMALL.run(PERMUTED, seed, budget, steps=_PERMUTED_STEPS[budget])
+    dual = _RUNS.run(DUAL, seed, budget, steps=steps)
+    permuted = _RUNS.run(PERMUTED, seed, budget, steps=_PERMUTED_STEPS[budget])
     yield dual
-    yield _SMALL.run(TRI, seed, budget, steps=steps)
-    yield _SMALL.run(ALONE, seed, budget, steps=steps)
+    yield _RUNS.run(TRI, seed, budget, steps=steps)
+    yield _RUNS.run(ALONE, seed, budget, steps=steps)
     for companion in COMPANIONS:
         most = (_MEMORISED_STEPS if companion.startswith("permuted") else _JOINT_STEPS)[budget]
-        yield _SMALL.run(f"{companion}+square_sum", seed, budget, steps=most, required=("square_sum",))
+        yield _RUNS.run(f"{companion}+square_sum", seed, budget, steps=most, required=("square_sum",))
     yield permuted
     for start in (dual, permuted):
-        yield _SMALL.run(ALONE, seed, budget, steps=steps, start=start.hash)
+        yield _RUNS.run(ALONE, seed, budget, steps=steps, start=start.hash)

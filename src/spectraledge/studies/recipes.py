@@ -10,7 +10,7 @@ from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
-from spectraledge.studies.budgets import Small, refuse_published, window_of
+from spectraledge.studies.budgets import PaperRuns, refuse_published, window_of
 from spectraledge.studies.causes import causes
 from spectraledge.studies.groups_study import groups
 from spectraledge.studies.landscape import landscape
@@ -101,7 +101,7 @@ def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
 
 
 def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
-    run = partial(_SMALL.run, seed=seed, budget=budget, engine="eager")
+    run = partial(_RUNS.run, seed=seed, budget=budget, engine="eager")
     controls = [run("cubic", steps=CONTROL_STEPS), run("add", weight_decay=0.0, steps=CONTROL_STEPS)]
     return [*map(run, TASKS), *controls]
 
@@ -136,17 +136,17 @@ def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
 
 
 def _learned(seed: int, budget: Budget) -> list[RunConfig]:
-    return [_SMALL.run(name, seed, budget) for name in TASKS]
+    return [_RUNS.run(name, seed, budget) for name in TASKS]
 
 
 def _untaught(seed: int, budget: Budget, *, few: bool) -> list[RunConfig]:
     tasks = TASKS if few else ()
-    pairs = [_SMALL.run(name, seed, budget, train_fraction=_FEW_PAIRS, steps=CONTROL_STEPS) for name in tasks]
-    return [_SMALL.run("permuted_add", seed, budget, steps=CONTROL_STEPS), *pairs]
+    pairs = [_RUNS.run(name, seed, budget, train_fraction=_FEW_PAIRS, steps=CONTROL_STEPS) for name in tasks]
+    return [_RUNS.run("permuted_add", seed, budget, steps=CONTROL_STEPS), *pairs]
 
 
 _FEW_PAIRS = 0.1
-_SMALL = Small(settings={"steps": 200, "every": 10, "batch_size": 64})
+_RUNS = PaperRuns(small_settings={"steps": 200, "every": 10, "batch_size": 64})
 
 
 RECIPES: dict[str, Recipe] = {
