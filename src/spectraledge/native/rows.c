@@ -31,53 +31,57 @@ void weighted_rows(const double *table, const int64_t *rows, const double *weigh
     }
 }
 
-enum { OUTPUTS = 3, BLOCK = 256 }; /* OUTPUTS blocks of sums stay in the first-level cache. */
+enum { OUTPUTS = 3, ACROSS = WIDE == 8 ? 8 : 4, PIECE = ACROSS * WIDE }; /* Sums of a piece stay in registers. */
+
+static double number(const char *from, int bytes)
+{
+    return bytes == sizeof(double) ? *(const double *)from : *(const float *)from;
+}
 
 /* Sums of all `terms` rows of a table, `outputs` of them by as many rows of weights. Numbers of the table, and of what comes
- * out, have 4 or 8 bytes and are rounded to that once. Of a block every row is read in one piece, as rows whose distance is
- * a power of two share their places in the cache.
+ * out, have 4 or 8 bytes and are rounded to that once. Of every row the next piece is asked for with this one.
  */
 void combined_rows(const char *table, const double *weights, long terms, long outputs, long width, int bytes, char *out)
 {
-    vector sums[OUTPUTS][BLOCK / WIDE];
-    for (long start = 0; start < width; start += BLOCK) {
-        long size = width - start < BLOCK ? width - start : BLOCK, whole = size / WIDE;
+    long whole = width / PIECE * PIECE;
+    for (long start = 0; start < whole; start += PIECE)
         for (long first = 0; first < outputs; first += OUTPUTS) {
             long count = outputs - first < OUTPUTS ? outputs - first : OUTPUTS;
-            double rest[OUTPUTS][WIDE] = {{0}};
-            memset(sums, 0, sizeof sums);
+            /* Where fewer are left, some are summed twice. */
+            const double *by[OUTPUTS];
+            for (long i = 0; i < OUTPUTS; i++)
+                by[i] = weights + (first + (i < count ? i : 0)) * terms;
+            vector sums[OUTPUTS][ACROSS] = {{{0}}};
             for (long k = 0; k < terms; k++) {
                 const char *row = table + (k * width + start) * bytes;
-                double weight[OUTPUTS] = {0};
-                for (long i = 0; i < count; i++)
-                    weight[i] = weights[(first + i) * terms + k];
-                for (long j = 0; j < whole; j++) {
+#pragma GCC unroll 8
+                for (int j = 0; j < ACROSS; j++) {
                     vector part = widened(row + j * WIDE * bytes, bytes);
-                    __builtin_prefetch(row + (width + j * WIDE) * bytes);
+                    __builtin_prefetch(row + (PIECE + j * WIDE) * bytes);
 #pragma GCC unroll 3
                     for (int i = 0; i < OUTPUTS; i++)
-                        sums[i][j] += weight[i] * part;
+                        sums[i][j] += by[i][k] * part;
                 }
-                for (long j = whole * WIDE; j < size; j++)
-                    for (int i = 0; i < OUTPUTS; i++)
-                        rest[i][j - whole * WIDE] +=
-                            weight[i] * (bytes == sizeof(double) ? ((const double *)row)[j] : ((const float *)row)[j]);
             }
             for (long i = 0; i < count; i++) {
                 char *place = out + ((first + i) * width + start) * bytes;
-                for (long j = 0; j < whole; j++) {
+                for (int j = 0; j < ACROSS; j++) {
                     if (bytes == sizeof(double))
                         *(unaligned *)(place + j * WIDE * bytes) = sums[i][j];
                     else
                         *(narrow *)(place + j * WIDE * bytes) = __builtin_convertvector(sums[i][j], narrow);
                 }
-                for (long j = whole * WIDE; j < size; j++) {
-                    if (bytes == sizeof(double))
-                        ((double *)place)[j] = rest[i][j - whole * WIDE];
-                    else
-                        ((float *)place)[j] = rest[i][j - whole * WIDE];
-                }
             }
         }
-    }
+    for (long i = 0; i < outputs; i++)
+        for (long column = whole; column < width; column++) {
+            double sum = 0;
+            for (long k = 0; k < terms; k++)
+                sum += weights[i * terms + k] * number(table + (k * width + column) * bytes, bytes);
+            char *place = out + (i * width + column) * bytes;
+            if (bytes == sizeof(double))
+                *(double *)place = sum;
+            else
+                *(float *)place = sum;
+        }
 }
