@@ -184,6 +184,16 @@ def test_files_with_steps_come_before_folders(tmp_path):
     same_values(tmp_path, [1])
 
 
+@pytest.mark.parametrize("name", ["train.{}.pt", "training-{}.pt", "trainable_{}.pt", "step_{}/train.weights.pt"])
+def test_networks_that_are_trained_are_no_state_of_a_trainer(tmp_path, name):
+    for step in (100, 200):
+        path = tmp_path / name.format(step)
+        path.parent.mkdir(exist_ok=True)
+        torch.save({"weight": torch.ones(2)}, path)
+        torch.save({}, path.parent / "train.pt")
+    assert [snapshot.step for snapshot in find_snapshots(tmp_path)] == [100, 200]
+
+
 def test_files_of_another_kind_beside_the_series_are_named_but_for_copies(tmp_path):
     save(tmp_path / "step_1.pt", weights(1))
     for step in (2, 3):

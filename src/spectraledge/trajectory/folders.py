@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory.formats import FILES
+from spectraledge.trajectory.formats import FILES, stem
 from spectraledge.trajectory.formats.distributed import METADATA
 from spectraledge.trajectory.formats.sharded import INDEX
 
@@ -33,7 +33,7 @@ def is_weights(path: Path) -> bool:
 def is_state(path: Path) -> bool:
     """Tell whether a file or folder is a trainer's state by its name, and not a model's (model_optim_rng.pt is)."""
     words = set(re.split(r"[_.\-]", path.name.lower()))
-    return (bool(words & _STATE) and "model" not in words) or path.name.partition(".")[0] == "train"
+    return (bool(words & _STATE) and "model" not in words) or stem(path.name) == "train"
 
 
 def is_shard(path: Path) -> bool:
