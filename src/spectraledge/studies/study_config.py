@@ -64,7 +64,7 @@ class StudyConfig(BaseModel):
         return self
 
     def checked(self) -> "StudyConfig":
-        """Return the study with all of it checked: `model_copy` checks nothing, and folders are named after names in it.
+        """Return the study with all of it checked: `model_copy` checks nothing, and folders bear names in it.
 
         Returns:
             The same study.
