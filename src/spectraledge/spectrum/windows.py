@@ -10,9 +10,16 @@ from spectraledge.spectrum.gram import update_windows
 _ROUNDING = 8 * torch.finfo(torch.float64).eps
 """Eigenvalues below this multiple of W times the uncentred trace are rounding errors of the Gram itself."""
 
+_LOST = 1e-8
+"""Relative error from which on an eigenvalue of the Gram matrix is taken from the updates instead (our choice)."""
+
 
 def window_eigenvalues(gram_NWW: Tensor, *, center: bool = False, storage_noise: float | Tensor = 0.0) -> Tensor:
     """Eigenvalues of Gram matrices, descending, with what is only rounding set to exactly 0.
+
+    Law: products of updates are rounded, so each value is off by up to about W·2⁻⁵²·trace, however small it is; one
+    just above the floor says little more than its size. `window_spectrum` and `window_directions`, which have the
+    updates, take values from them that would be off by more than 1e-8 of themselves.
 
     Args:
         gram_NWW: Gram matrices of updates, shape (..., W, W).
@@ -30,6 +37,21 @@ def window_eigenvalues(gram_NWW: Tensor, *, center: bool = False, storage_noise:
         storage_noise = storage_noise.to(trace)
     floor = torch.maximum(_ROUNDING * gram.shape[-1] * trace, trace.new_zeros(()) + storage_noise)
     return torch.where(values > floor, values, 0.0)
+
+
+def lost_in_gram(values_NW: Tensor, gram_NWW: Tensor) -> Tensor:
+    """Tell which windows have an eigenvalue above the floor that rounding of their Gram matrix makes inexact.
+
+    Args:
+        values_NW: What `window_eigenvalues` returned, shape (..., W).
+        gram_NWW: Of these Gram matrices.
+
+    Returns:
+        bool tensor (...).
+    """
+    trace = gram_NWW.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
+    least = torch.finfo(torch.float64).eps * gram_NWW.shape[-1] * trace / _LOST
+    return ((values_NW > 0) & (values_NW < least)).any(-1)
 
 
 def center_gram(gram_NWW: Tensor) -> Tensor:
@@ -56,11 +78,20 @@ def window_spectrum(updates_TP: Tensor, *, window: int = 20, center: bool = Fals
     Raises:
         InputError: if window is not in [2, T], shapes differ, or a value is not finite.
 
-    Cost: O(T·W·P) time, O(T·W²) memory beside the input.
+    Cost: O(T·W·P) time, O(T·W²) memory beside the input; O(W²·P) time and a copy of its updates for every window whose
+    small eigenvalues its Gram matrix loses, such as fluctuations under a drift that is a thousand times larger.
     """
     if updates_TP.dim() != 2:
         raise InputError(f"updates must have shape (T, P), got {tuple(updates_TP.shape)}: flatten each update first")
-    return Spectrum(window_eigenvalues(update_windows(updates_TP, window), center=center), window, center)
+    gram_NWW = update_windows(updates_TP, window)
+    values_NW = window_eigenvalues(gram_NWW, center=center)
+    for first in lost_in_gram(values_NW, gram_NWW).nonzero().flatten().tolist():
+        rows_WP = updates_TP[first : first + window].double()
+        triangle = torch.linalg.qr((rows_WP - rows_WP.mean(0) if center else rows_WP).T, mode="r").R
+        squared_K = torch.linalg.svdvals(triangle).square()
+        kept = int((values_NW[first] > 0).sum())
+        values_NW[first, :kept] = squared_K[:kept]
+    return Spectrum(values_NW, window, center)
 
 
 def check_window(window: int, snapshots: int) -> None:
