@@ -52,7 +52,7 @@ def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise
     values, weights = spectral_weights(gram, center=center, storage_noise=storage_noise)
     if center:
         rows = rows - rows.mean(0)
-    if lost_in_gram(values, gram):
+    if lost_in_gram(values, gram, storage_noise=storage_noise):
         basis_PW, triangle_WW = torch.linalg.qr(rows.T)
         left_WW, singular_W, right_WW = torch.linalg.svd(triangle_WW)
         kept = len(values)
