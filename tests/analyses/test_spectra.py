@@ -52,6 +52,22 @@ def test_tables_equal_svd_of_every_window(tmp_path: Path, window: int, center: b
             assert edge["k_star"] == int(np.argmax(drops)) + 1
 
 
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("block", [None, 7])
+def test_fluctuations_under_a_drift_a_million_times_larger(tmp_path: Path, block: int | None, center: bool) -> None:
+    generator = np.random.default_rng(0)
+    updates = 1e6 * generator.standard_normal(20) + generator.standard_normal((7, 20))
+    for step, row in enumerate(np.concatenate([np.zeros((1, 20)), updates.cumsum(0)])):
+        save_file({"weight": torch.from_numpy(row.copy())}, tmp_path / f"step_{step}.safetensors")
+    table = analyze_folder(tmp_path, window=5, center=center, block=block).spectrum
+    read = np.stack([update.update_P.numpy() for update in Series.open(tmp_path).updates()])
+    for step, part in table.groupby("step"):
+        rows = read[step - 5 : step]
+        rows = rows - rows.mean(0) if center else rows
+        expected = np.linalg.svd(rows, compute_uv=False) ** 2
+        np.testing.assert_allclose(part["eigenvalue"][: 5 - center], expected[: 5 - center], rtol=1e-8)
+
+
 def test_planted_rank_is_the_edge(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     planted = rng.standard_normal((25, 3)) @ rng.standard_normal((3, 400)) * 10

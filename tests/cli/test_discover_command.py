@@ -10,6 +10,7 @@ from cli_support import Command
 
 from spectraledge import RunConfig, named_task
 from spectraledge.algebra import named_group
+from spectraledge.devices import CPU
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.tasks import Task
 from spectraledge.training import train_in_folder
@@ -199,6 +200,7 @@ def test_neither_answers_nor_the_name_of_the_task_enter(command: Command, sums, 
         (["--step", 7], "no snapshot at step 7"),
         (["--of", "everything"], "unknown function of pairs 'everything': known are function, change, edge"),
         (["--of", "change", "--window", 99], "window must be in"),
+        (["--device", "cuda:99"], "device 'cuda:99'"),
         (["--labels"], "is a run, in which nothing is named"),
     ],
 )
@@ -214,3 +216,15 @@ def test_a_folder_that_is_no_run_and_a_step_of_a_table_are_refused(command: Comm
     done = command("discover", tmp_path / "t.npy", "--step", 5)
     assert (done.code, done.out) == (2, "")
     assert "a table has no step" in done.err
+
+
+def test_a_run_is_read_where_it_is_asked_for_and_a_table_on_the_cpu(command: Command, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("spectraledge.cli.options.usable_device", str)
+    asked = []
+    monkeypatch.setattr("spectraledge.observed.recorded_run.usable_device", lambda name: asked.append(name) or CPU)
+    command("discover", tiny_run, "--device", "cuda:1")
+    assert asked == ["cuda:1"]
+    np.save(tmp_path / "t.npy", named_group("C3").table_MM)
+    done = command("discover", tmp_path / "t.npy", "--device", "cuda:1")
+    assert (done.code, done.out) == (2, "")
+    assert "t.npy is a table, which is read on the CPU: leave out --device" in done.err

@@ -244,10 +244,47 @@ def moved_in_memory(training):
     return evaluate
 
 
-@pytest.mark.parametrize("make", [averages, perturbed, moved_in_memory])
-def test_what_is_put_back_is_no_move(make):
+def in_another_order(training):
+    def evaluate(step):
+        for part in training.model.parameters():
+            if part.dim() == 2 and step % 4 == 2:
+                part.data = part.data.t().contiguous().t() if step % 8 == 2 else part.data.contiguous()
+
+    return evaluate
+
+
+@pytest.mark.parametrize("make", [averages, perturbed, moved_in_memory, in_another_order])
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_is_put_back_is_no_move(make, every):
     training = Training()
-    tracker, kept = run(training, after=make(training))
+    tracker, kept = run(training, after=make(training), every=every)
+    kept.check(tracker)
+
+
+def test_a_square_that_is_turned_where_it_lies_is_moved():
+    training = Training()
+    training.model.mlp = nn.Linear(6, 6)
+    training.optimizer = torch.optim.SGD(training.model.mlp.parameters(), 0.1)
+
+    def turn(step):
+        if step == 8:
+            training.model.mlp.weight.data = training.model.mlp.weight.data.t()
+
+    training.loss = lambda: training.model(torch.randn(8, 5, generator=training.generator)).square().mean()
+    with pytest.warns(RuntimeWarning, match=ANEW.format(6, 9)):
+        run(training, after=turn, every=3, params="mlp.weight")
+
+
+def test_layers_that_go_channels_last_are_followed():
+    training = Training(network=lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.LazyLinear(2)))
+    training.loss = lambda: training.model(torch.randn(4, 3, 5, 5, generator=training.generator)).square().mean()
+    training.loss()
+
+    def turn(step):
+        if step == 6:
+            training.model.to(memory_format=torch.channels_last)
+
+    tracker, kept = run(training, after=turn)
     kept.check(tracker)
 
 

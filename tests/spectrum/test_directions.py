@@ -156,3 +156,20 @@ def test_a_wrong_shape_is_refused(shape):
 def test_values_that_are_not_finite_are_refused():
     with pytest.raises(InputError, match="updates have values that are not finite"):
         window_directions(torch.tensor([[1.0, 2.0], [float("nan"), 0.0]]))
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_directions_of_fluctuations_under_a_drift_a_million_times_larger(center):
+    generator = torch.Generator().manual_seed(1)
+    drift_P = torch.randn(300, dtype=torch.float64, generator=generator)
+    updates_WP = 1e6 * drift_P + torch.randn(8, 300, dtype=torch.float64, generator=generator)
+    rows_WP = updates_WP - updates_WP.mean(0) if center else updates_WP
+    left_WK, singular_K, right_KP = np.linalg.svd(rows_WP.numpy(), full_matrices=False)
+    found = window_directions(updates_WP, center=center)
+    kept = len(found.eigenvalues_K)
+    assert kept == 8 - center
+    np.testing.assert_allclose(found.eigenvalues_K, singular_K[:kept] ** 2, rtol=1e-9)
+    # The sign is that of the largest weight on updates.
+    weights_WK = left_WK[:, :kept]
+    signs_K = np.sign(weights_WK[np.abs(weights_WK).argmax(0), np.arange(kept)])
+    np.testing.assert_allclose(found.vectors_KP, signs_K[:, None] * right_KP[:kept], atol=1e-7)

@@ -194,3 +194,18 @@ def test_values_that_are_not_finite_are_refused():
     updates_TP[4, 1] = float("nan")
     with pytest.raises(InputError, match="update 5 has values that are not finite"):
         window_spectrum(updates_TP, window=2)
+
+
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("ratio", [1e4, 1e6])
+def test_fluctuations_under_a_drift_a_million_times_larger(center, ratio):
+    generator = torch.Generator().manual_seed(0)
+    drift_P = torch.randn(500, dtype=torch.float64, generator=generator)
+    updates_TP = ratio * drift_P + torch.randn(14, 500, dtype=torch.float64, generator=generator)
+    found_TW = window_spectrum(updates_TP, window=12, center=center).eigenvalues_TW.numpy()
+    for found_W, rows_WP in zip(found_TW, updates_TP.unfold(0, 12, 1).mT.numpy(), strict=True):
+        rows_WP = rows_WP - rows_WP.mean(0) if center else rows_WP
+        expected = np.linalg.svd(rows_WP, compute_uv=False) ** 2
+        kept = np.count_nonzero(found_W)
+        assert kept >= 11 - center
+        np.testing.assert_allclose(found_W[:kept], expected[:kept], rtol=1e-9)

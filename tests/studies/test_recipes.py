@@ -26,6 +26,13 @@ def fails(*, seeds, budget):
 def nothing(*, seeds, budget):
     return None
 
+def elsewhere(*, seeds, budget):
+    return mine(seeds=seeds, budget=budget).model_copy(update={"name": "../x"})
+
+def run_elsewhere(*, seeds, budget):
+    study = mine(seeds=seeds, budget=budget)
+    return study.model_copy(update={"runs": (study.runs[0].model_copy(update={"task": "../x"}),)})
+
 def idle(*, seeds, budget):
     return StudyConfig(name="idle", runs=())
 
@@ -63,6 +70,8 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
     [
         ("{file}:fails", "my_study.py:fails' failed: ZeroDivisionError: no; it is called with seeds="),
         ("{file}:nothing", "must return a StudyConfig, got NoneType"),
+        ("{file}:elsewhere", "study '../x', name: String should match pattern"),
+        ("{file}:run_elsewhere", "runs.0.task: .*the name of a task begins file names: .* got '../x'"),
         ("{file}:idle", "my_study.py:idle' makes no run for seeds 42"),
         ("{file}:of_table", "has a run on a table or function of its own, 'add', and a study makes tasks by"),
         ("{file}:of_function", "has a run on a table or function of its own, 'largest', and a study makes tasks by"),

@@ -67,6 +67,15 @@ def test_words_without_names_are_numbered_by_the_alphabet(tmp_path):
     assert (found.answers, found.named, found.numbered().tolist()) == (WORDS, "none", ADD)
 
 
+@pytest.mark.parametrize("corner", ["", "*", "a\\b"])
+def test_names_that_are_numbers_are_told_from_answers_by_the_corner(tmp_path, corner):
+    rows, columns = [2, 0, 1, 3], [1, 2, 3, 0]
+    body = [[(a + b) % 4 for b in columns] for a in rows]
+    table = [[corner, *columns], *([name, *row] for name, row in zip(rows, body, strict=True))]
+    found = read_table_file(written(tmp_path / "t.csv", table), square=True)
+    assert (found.rows, found.columns, found.cells) == (tuple(rows), tuple(columns), tuple(map(tuple, body)))
+
+
 @pytest.mark.parametrize("corner", ["", "*"])
 def test_words_beside_numbers_are_names(tmp_path, corner):
     both = [[corner, *"abcd"], *([name, *row] for name, row in zip("pqrs", ADD, strict=True))]

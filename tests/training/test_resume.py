@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 import kills
 from spectraledge.errors import DamageError, InputError
@@ -228,6 +229,14 @@ def test_a_state_has_its_weights_from_the_snapshot_and_those_of_earlier_versions
         assert set(file.keys()) == {"first", "second"}
     with pytest.raises(DamageError, match="is not what was written"):
         read_state(place, lambda _: run.layout.join(read_snapshot(snapshot_path(earlier, 20))))
+    # Of the same shape: optimiser's memories that have changed places.
+    swapped = {**state.tensors, "first": state.tensors["second"], "second": state.tensors["first"]}
+    content = place.read_bytes()
+    with safe_open(place, "pt") as file:
+        save_file(swapped, place, file.metadata())
+    with pytest.raises(DamageError, match="is not what was written"):
+        read_state(place)
+    place.write_bytes(content)
     # They listed every file at every interval.
     Inventory.read(earlier).write()
     write_state(place, State(state.tensors, {name: text for name, text in state.text.items() if name != "unlisted"}))

@@ -144,6 +144,24 @@ def test_other_weights_beside_the_usual_file_are_named(tmp_path):
     assert find_series(Path(average)).strangers == ()
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+def test_shards_beside_the_whole_file_are_passed_over_by_name_and_so_is_what_lies_beside_shards(tmp_path, suffix):
+    stem = "model" if suffix == ".safetensors" else "pytorch_model"
+    for step in (1, 2):
+        save_sharded(tmp_path / f"step_{step}", weights(step), suffix, stem)
+        save(tmp_path / f"step_{step}" / f"average{suffix}", weights(10 * step))
+    average = f"average{suffix} (other weights, which the glob '{tmp_path}/*/average{suffix}' reads)"
+    assert find_series(tmp_path).strangers == (average,)
+    same_values(tmp_path, [1, 2])
+    for step in (1, 2):
+        save(tmp_path / f"step_{step}" / f"{stem}{suffix}", weights(5 * step))
+    index = f"{stem}{suffix}.index.json (other weights, which a folder without a whole file reads)"
+    assert find_series(tmp_path).strangers == (average, index)
+    series = Series.open(tmp_path)
+    expected = torch.cat([(weights(10)[name] - weights(5)[name]).flatten() for name in series.layout.shapes])
+    torch.testing.assert_close(next(series.updates()).update_P, expected.double())
+
+
 @pytest.mark.parametrize(
     "names", [("model.safetensors", "model_1.safetensors"), ("pytorch_model.bin", "pytorch_model_1.bin")]
 )
@@ -182,6 +200,16 @@ def test_files_with_steps_come_before_folders(tmp_path):
     save(tmp_path / "step_1.safetensors", weights(1))
     save(tmp_path / "old_7" / "model.safetensors", weights(7))
     same_values(tmp_path, [1])
+
+
+@pytest.mark.parametrize("name", ["train.{}.pt", "training-{}.pt", "trainable_{}.pt", "step_{}/train.weights.pt"])
+def test_networks_that_are_trained_are_no_state_of_a_trainer(tmp_path, name):
+    for step in (100, 200):
+        path = tmp_path / name.format(step)
+        path.parent.mkdir(exist_ok=True)
+        torch.save({"weight": torch.ones(2)}, path)
+        torch.save({}, path.parent / "train.pt")
+    assert [snapshot.step for snapshot in find_snapshots(tmp_path)] == [100, 200]
 
 
 def test_files_of_another_kind_beside_the_series_are_named_but_for_copies(tmp_path):

@@ -26,7 +26,7 @@ from spectraledge.spectrum import (
     noise_floor,
     window_eigenvalues,
 )
-from spectraledge.spectrum.windows import check_window
+from spectraledge.spectrum.windows import check_window, exact_eigenvalues
 from spectraledge.streams import torch_generator
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import (
@@ -75,6 +75,9 @@ def analyze_folder(
     device: str = "cpu",
 ) -> SpectrumTables:
     """Analyse any folder of snapshots; it is read once, as a stream, with one window in memory.
+
+    Snapshots in double precision are read once more for a window whose Gram matrix loses small eigenvalues (see
+    `exact_eigenvalues`).
 
     A run that recorded its own Gram for these tensors is not read at all, unless a noise floor is asked for; that is
     all that can be done with a run whose snapshots were thinned.
@@ -142,8 +145,18 @@ def analyze_folder(
                 )
         gram_NWW = gram.windows()
     noise_N1 = torch.from_numpy(noise).unfold(0, window, 1).sum(-1, keepdim=True)
-    eigenvalues = window_eigenvalues(gram_NWW.to(CPU), center=center, storage_noise=noise_N1)
-    spectrum, ends = Spectrum(eigenvalues, window, center), steps[window - 1 :]
+    gram_NWW = gram_NWW.to(CPU)
+    eigenvalues = window_eigenvalues(gram_NWW, center=center, storage_noise=noise_N1)
+    ends = steps[window - 1 :]
+    if not recorded:
+        eigenvalues = exact_eigenvalues(
+            eigenvalues,
+            gram_NWW,
+            lambda at: _window_blocks(series.until(ends[at]).last(window + 1), block),
+            center=center,
+            storage_noise=noise_N1,
+        )
+    spectrum = Spectrum(eigenvalues, window, center)
     above = [(floor.count, float(floor.ratio_W[0])) for floor in floors]
     floors_N2 = torch.tensor(above, dtype=torch.float64, device="cpu")
     return SpectrumTables(
@@ -165,6 +178,12 @@ def _counting(series: Series, noise_T: NDArray[np.float64], place: torch.device)
     for index, update in enumerate(series.updates()):
         noise_T[index] += update.storage_noise
         yield update.update_P.to(place)
+
+
+def _window_blocks(series: Series, block: int | None) -> Iterator[Tensor]:
+    """Yield all updates of a series, (W, size) of a block of parameters at a time."""
+    for part in series.blocks(block or series.layout.size):
+        yield torch.stack([update.update_P for update in part.updates()])
 
 
 def _measure(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,8 @@ import typer
 from spectraledge.algebra import Discovery, character_table
 from spectraledge.algebra import discover as discovered
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.cli.options import Json, Out, Seed, Window, remark, show
+from spectraledge.cli.options import Device, Json, Out, Seed, Window, remark, show
+from spectraledge.devices import CPU, room_on
 from spectraledge.errors import InputError
 from spectraledge.files import write_json
 from spectraledge.modes import energy_share
@@ -51,18 +52,22 @@ def discover(
     window: Window = 20,
     edge: Annotated[int, typer.Option(min=2, help="Of a run: how many directions count as edge.")] = 3,
     nulls: Annotated[int, typer.Option(min=19, help="Of a run: turned functions that are searched as well.")] = 20,
+    device: Device = "cpu",
 ) -> None:
     """Find the group of a table, whatever its elements are called, or of what a trained network computes."""
     if source.is_dir():
         if labels is not None:
             raise InputError(f"{source} is a run, in which nothing is named: leave out --labels and --no-labels")
-        settings = AnalysisConfig.checked(step=step, window=window, edge=edge, seed=seed)
-        seen = pair_values(source, of, settings.view)
+        settings = AnalysisConfig.checked(step=step, window=window, edge=edge, seed=seed, device=device)
+        with room_on(device):
+            seen = pair_values(source, of, settings.view)
         found = group_of_function(seen.values_MMD, held_out=seen.unseen_MM, nulls=nulls, seed=seed)
         result, said, shown = _of_network(seen, of, found)
     else:
         if step is not None or of != "function":
             raise InputError(f"{source} is no run folder, and a table has no steps: leave out --step and --of")
+        if device != CPU.type:
+            raise InputError(f"{source} is a table, which is read on the CPU: leave out --device")
         file = read_table_file(source, square=True, labels=labels)
         if file.named != "none":
             remark(f"the first of the table's {file.named} holds names; --no-labels reads it as answers")

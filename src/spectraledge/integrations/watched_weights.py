@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,8 +51,8 @@ class WatchedWeights:
         self._counted = dict(counted)
         self._parameters = list(self._counted.values())
         self._shapes = [part.shape for part in self.parts()]
-        self._pointers: list[int] = []
-        self._groups: list[list[Tensor]] = []
+        self._places: list[tuple[int, tuple[int, ...]]] = []
+        self._groups: list[tuple[int, list[Tensor]]] = []
         self._left: list[Tensor] = []
 
     def parts(self) -> list[Tensor]:
@@ -98,15 +99,15 @@ class WatchedWeights:
 
     def sample(self) -> list[Tensor]:
         """Return a copy of up to 16 numbers of every parameter, in a matrix for each type and length."""
-        pointers = [parameter.data_ptr() for parameter in self._parameters]
+        places = [(parameter.data_ptr(), parameter.stride()) for parameter in self._parameters]
         # Those of sharded parameters say nothing of where their shards lie.
-        if pointers != self._pointers or 0 in pointers:
-            groups: dict[str, list[Tensor]] = {}
+        if places != self._places or any(not pointer for pointer, _ in places):
+            groups: dict[str, tuple[int, list[Tensor]]] = {}
             for part in self.parts():
-                if part.numel():
-                    groups.setdefault(f"{part.dtype} {_count(part)}", []).append(_spread(part))
-            self._pointers, self._groups = pointers, [groups[key] for key in sorted(groups)]
-        return [torch.cat(views) for views in self._groups]
+                if count := min(_SAMPLED, part.numel()):
+                    groups.setdefault(f"{part.dtype} {count}", (count, []))[1].extend(_spread(part, count))
+            self._places, self._groups = places, [groups[key] for key in sorted(groups)]
+        return [torch.cat(views).view(-1, count) for count, views in self._groups]
 
     @property
     def left(self) -> Sequence[Tensor]:
@@ -118,16 +119,11 @@ class WatchedWeights:
         self._left = list(sample)
 
 
-def _count(part: Tensor) -> int:
-    """Return how many numbers of a tensor are looked at."""
-    return min(_SAMPLED, part.numel() if part.is_contiguous() else max(part.shape))
-
-
-def _spread(part: Tensor) -> Tensor:
-    """Return a view of numbers all over a tensor, as a row."""
-    count = _count(part)
+def _spread(part: Tensor, count: int) -> list[Tensor]:
+    """Return views of so many numbers all over a tensor, the same in whatever order it lies in memory."""
+    stride, begin = max(1, (part.numel() - 1) // count), part.storage_offset()
     if part.is_contiguous():
-        stride = max(1, (part.numel() - 1) // count)
-    else:
-        stride = sum(size // count * step for size, step in zip(part.shape, part.stride(), strict=True))
-    return part.as_strided((1, count), (0, stride), part.storage_offset())
+        return [part.as_strided((count,), (stride,), begin)]
+    places_DC = np.stack(np.unravel_index(stride * np.arange(count), part.shape))
+    offsets = np.array(part.stride()) @ places_DC
+    return [part.as_strided((1,), (1,), begin + offset) for offset in offsets.tolist()]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.products import multiply
-from spectraledge.spectrum.windows import center_gram, window_eigenvalues
+from spectraledge.spectrum.windows import center_gram, lost_in_gram, window_eigenvalues
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Directions:
 
 
 def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise: float = 0.0) -> Directions:
-    """Right singular vectors of one window's matrix of updates, found through its W×W Gram matrix.
+    """Right singular vectors of one window's matrix of updates, found through its W×W Gram matrix where that is exact.
 
     Definition: v_k of Xu 2026, §2.3. Directions whose eigenvalue cannot be told from rounding are left out, so constant
     updates with `center=True` give none rather than random ones. A direction has no sign; ours has its largest weight
@@ -52,6 +52,12 @@ def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise
     values, weights = spectral_weights(gram, center=center, storage_noise=storage_noise)
     if center:
         rows = rows - rows.mean(0)
+    if lost_in_gram(values, gram, storage_noise=storage_noise):
+        basis_PW, triangle_WW = torch.linalg.qr(rows.T)
+        left_WW, singular_W, right_WW = torch.linalg.svd(triangle_WW)
+        kept = len(values)
+        turned = _signs(right_WW[:kept].T)
+        return Directions((basis_PW @ (left_WW[:, :kept] * turned)).T.contiguous(), singular_W[:kept].square())
     raw_KP = (weights.T @ rows) / values.sqrt()[:, None]
     # One QR pass takes the directions from orthogonal to √eps·(λ_1/λ_k) to orthogonal to eps; R is near the identity.
     orthonormal, triangle = torch.linalg.qr(raw_KP.T)
@@ -73,4 +79,9 @@ def spectral_weights(gram_WW: Tensor, *, center: bool, storage_noise: float) -> 
     kept = int((window_eigenvalues(gram_WW, center=center, storage_noise=storage_noise) > 0).sum())
     values, weights = torch.linalg.eigh(center_gram(gram_WW) if center else gram_WW)
     values, weights = values.flip(0)[:kept], weights.flip(1)[:, :kept]
-    return values, weights * torch.gather(weights, 0, weights.abs().argmax(0, keepdim=True)).sign()
+    return values, weights * _signs(weights)
+
+
+def _signs(weights_WK: Tensor) -> Tensor:
+    """Return the sign of the largest weight of each column."""
+    return torch.gather(weights_WK, 0, weights_WK.abs().argmax(0, keepdim=True)).sign()

@@ -174,7 +174,7 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "match
 
     Raises:
         InputError: if the name is unknown, the study has no such budget, or the function fails, returns something
-            else, or makes no run or one on a table of its own.
+            else, or makes no run, one on a table of its own, or one with a value that is not allowed.
     """
     path, _, function = name.rpartition(":")
     if not path.endswith(".py"):
@@ -192,6 +192,7 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "match
         ) from error
     if not isinstance(made, StudyConfig):
         raise InputError(f"recipe {name!r} must return a StudyConfig, got {type(made).__name__}")
+    made = made.checked()
     if not made.runs:
         raise InputError(f"recipe {name!r} makes no run for seeds {', '.join(map(str, seeds))}: give its study some")
     for run in made.runs:

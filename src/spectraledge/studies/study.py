@@ -92,11 +92,11 @@ def run_study(
             keeps what it had.
 
     Raises:
-        InputError: if the folder holds another study or something else, an analysis is unknown, a run starts from one
-            that is not in the study, or the backend cannot be used.
+        InputError: if the folder holds another study or something else, a value is not allowed, an analysis is
+            unknown, a run starts from one that is not in the study, or the backend cannot be used.
         OSError: if the system refuses to write.
     """
-    backend = backend or Backend(jobs=jobs)
+    config, backend = config.checked(), backend or Backend(jobs=jobs)
     analyses = {
         run.run_id: tuple(sorted(analyses_of(config, run), key=lambda found: found.name != OPENING))
         for run in config.runs

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.registry import ANALYSES
@@ -35,7 +35,7 @@ class StudyConfig(BaseModel):
             which study it is: folders from before it was kept are asked by the name of their recipe.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     runs: tuple[RunConfig, ...]
@@ -62,6 +62,22 @@ class StudyConfig(BaseModel):
         if unknown := set(self.other_analyses) - {run.run_id for run in self.runs}:
             raise ValueError(f"other_analyses names no run of the study: {', '.join(sorted(unknown))}")
         return self
+
+    def checked(self) -> "StudyConfig":
+        """Return the study with all of it checked: `model_copy` checks nothing, and folders bear names in it.
+
+        Returns:
+            The same study.
+
+        Raises:
+            InputError: if a value is not allowed.
+        """
+        try:
+            return type(self).model_validate(self)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise InputError(f"study {self.name!r}, {where}: {first['msg']}, got {first['input']!r}") from error
 
     @property
     def hash(self) -> str:

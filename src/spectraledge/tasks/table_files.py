@@ -189,8 +189,8 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
             return first_row or both, first_column or both
     # An empty corner between equal edges, or beside words any edges; or a word that is nowhere else. Of two rows and
     # columns an empty corner is a missing answer, unless what lies opposite is a name.
-    is_corner = corner is None and (is_words or top == left) and (count > 2 or set(body) <= set(top))
-    is_corner |= is_words and isinstance(corner, str) and corner not in [*top, *left, *body]
+    is_corner = corner is None and (is_words or set(top) == set(left)) and (count > 2 or set(body) <= set(top))
+    is_corner |= isinstance(corner, str) and corner not in [*top, *left, *body]
     if is_corner and _are_names(top) and _are_names(left) and (count != width or _different(body) < count):
         return True, True
     # One row or column too many for a square; of numbers only where they count the lines of a Latin square.

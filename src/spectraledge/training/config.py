@@ -87,7 +87,7 @@ class RunConfig(BaseModel):
         watched: Name patterns of the parameters whose updates are studied; see `Architecture.watched` for the default.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, revalidate_instances="always")
 
     task: str
     task_digest: str

@@ -80,15 +80,18 @@ def read_state(path: Path, weights: Callable[[int], Tensor] | None = None) -> St
             raise
         except (InputError, KeyError, ValueError) as error:
             raise DamageError(f"{path} is not what was written, or its snapshot is not ({error}); {MENDING}") from error
-    if state.text.pop("seal", None) not in (None, _seal(state)):
+    # Seals of earlier versions knew no names.
+    if state.text.pop("seal", None) not in (None, _seal(state), _seal(state, names=False)):
         raise DamageError(f"{path} is not what was written; {MENDING}")
     return state
 
 
-def _seal(state: State) -> str:
-    """Return what tells a state from a damaged one."""
+def _seal(state: State, *, names: bool = True) -> str:
+    """Return what tells a state from a damaged one, or from one whose tensors have changed names or shapes."""
     text = {name: value for name, value in state.text.items() if name != EVALUATIONS}
     crc = zlib.crc32(json.dumps(text, sort_keys=True).encode())
-    for name in sorted(state.tensors):
-        crc = zlib.crc32(state.tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().data, crc)
+    for name, tensor in sorted(state.tensors.items()):
+        if names:
+            crc = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), crc)
+        crc = zlib.crc32(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data, crc)
     return f"{crc:08x}"

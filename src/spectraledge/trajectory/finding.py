@@ -182,7 +182,9 @@ def _inside(snapshots: Iterable[Snapshot]) -> list[str]:
     for snapshot in snapshots:
         for name in other_weights(snapshot.path) if snapshot.path.is_dir() else ():
             found.setdefault(name, snapshot.path.parent)
-    return [f"{name} (other weights, which the glob '{parent}/*/{name}' reads)" for name, parent in found.items()]
+    reads = {name: f"the glob '{parent}/*/{name}'" for name, parent in found.items()}
+    reads |= {name: "a folder without a whole file" for name in found if name.endswith(INDEX)}
+    return [f"{name} (other weights, which {reads[name]} reads)" for name in found]
 
 
 def _shape(name: str) -> str:

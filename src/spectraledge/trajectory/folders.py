@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory.formats import FILES
+from spectraledge.trajectory.formats import FILES, stem
 from spectraledge.trajectory.formats.distributed import METADATA
 from spectraledge.trajectory.formats.sharded import INDEX
 
@@ -33,7 +33,7 @@ def is_weights(path: Path) -> bool:
 def is_state(path: Path) -> bool:
     """Tell whether a file or folder is a trainer's state by its name, and not a model's (model_optim_rng.pt is)."""
     words = set(re.split(r"[_.\-]", path.name.lower()))
-    return (bool(words & _STATE) and "model" not in words) or path.name.partition(".")[0] == "train"
+    return (bool(words & _STATE) and "model" not in words) or stem(path.name) == "train"
 
 
 def is_shard(path: Path) -> bool:
@@ -49,8 +49,8 @@ def is_rank(path: Path) -> bool:
 def weights_in(folder: Path) -> Path | None:
     """Choose the file of weights in the folder of one snapshot, None where there is none.
 
-    In this order: a distributed checkpoint; an index of shards, safetensors before PyTorch; a file that Transformers
-    names so; the only .safetensors file; the only PyTorch file that is no optimiser, scheduler or other state of a
+    First a distributed checkpoint; then, as Transformers does, of safetensors and else of PyTorch's files the one that
+    Transformers names so, an index of shards, or the only one that is no optimiser, scheduler or other state of a
     trainer.
 
     Args:
@@ -69,11 +69,11 @@ def weights_in(folder: Path) -> Path | None:
     _check_parts(folder, weights)
     of_usual_name = [[path for path in weights if path.name == name] for name in _USUAL]
     choices = [
-        [path for path in files if path.name.endswith(f".safetensors{INDEX}")],
         of_usual_name[0],
+        [path for path in files if path.name.endswith(f".safetensors{INDEX}")],
         [path for path in weights if path.suffix == ".safetensors"],
-        [path for path in files if path.name.endswith(f".bin{INDEX}")],
         of_usual_name[1],
+        [path for path in files if path.name.endswith(f".bin{INDEX}")],
         weights,
     ]
     chosen = next((choice for choice in choices if choice), [])
@@ -89,9 +89,9 @@ def weights_in(folder: Path) -> Path | None:
 
 
 def other_weights(folder: Path) -> list[str]:
-    """Name the files of weights that a folder of one snapshot holds beside the one that Transformers would take.
+    """Name the files of weights that a folder of one snapshot holds beside those that Transformers would take.
 
-    Such are an average, or an adapter; a second network of the training is refused, see `weights_in`.
+    Such are an average, an adapter, or shards; a second network of the training is refused, see `weights_in`.
 
     Args:
         folder: The folder.
@@ -100,10 +100,12 @@ def other_weights(folder: Path) -> list[str]:
         Their names; none where the weights are chosen otherwise.
     """
     chosen = weights_in(folder)
-    if chosen is None or chosen.name not in _USUAL:
+    if chosen is None or not chosen.name.endswith((*_USUAL, INDEX)):
         return []
-    every = (path for path in sorted(folder.iterdir()) if path.suffix == chosen.suffix and is_weights(path))
-    return [path.name for path in every if path.name != chosen.name]
+    suffix = Path(chosen.name.removesuffix(INDEX)).suffix
+    every = (path for path in sorted(folder.iterdir()) if path.name.endswith((suffix, f"{suffix}{INDEX}")))
+    whole = (path for path in every if path.name.endswith(INDEX) or (is_weights(path) and not is_shard(path)))
+    return [path.name for path in whole if path != chosen]
 
 
 def snapshots_in(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ _STEP, _CHECKPOINT, _EPOCH, _NO_WORD = range(4)
 """How clearly a name says which number is its step: a name with an epoch and a step means the step."""
 
 _WORDS = {
-    _STEP: r"global[-_ ]?steps?|steps?|iter(ation)?s?|itr|updates?|ba|batch(es)?",
+    _STEP: r"global[-_ ]?steps?|steps?|iter(ation)?s?|itr|its?|upd(ate)?s?|ba|batch(es)?",
     _CHECKPOINT: r"checkpoint|ckpt|chkpt",
     _EPOCH: r"epochs?|ep",
 }
@@ -27,7 +27,7 @@ _APART = re.compile(r"(^|[^a-z])(seed|fold|rank|layer|trial|replica)s?[-_=.: ]*$
 """Words before numbers that tell runs, or parts of one network, apart and are no step."""
 
 _BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) for rank, words in _WORDS.items()}
-_BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|updates?)(?![a-z])", re.IGNORECASE)
+_BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|itr|its?|upd(ate)?s?)(?![a-z])", re.IGNORECASE)
 
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}[_ ,.]\d{3}")
 
