@@ -82,17 +82,10 @@ def ablation(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = tor
     Single functions: the logits f without P_ω f, and without the same values dealt out to other pairs ("permuted", of
     equal energy exactly); and the weights without what Δ has along Jᵀ P_ω f, the direction that moves that function
     most, beside the same for permuted values, at the length that ω has.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Step, window, centring, size of the edge, number of draws of each null, watched parameters and seed.
-        dtype: Precision of passes. Default single (our choice, as for the score).
+    Passes are in single precision by default (our choice, as for the score).
 
     Returns:
         `ABLATION` and `ABLATED_FUNCTIONS` by name.
-
-    Raises:
-        InputError: if the folder is no run, there is no such window, or the weights did not move.
 
     Cost: a forward pass per row, and a pass backwards for each direction of a function: a minute at p = 97.
     """
@@ -176,14 +169,7 @@ def _functions(trained: _Network, moved_P: Tensor, settings: AnalysisConfig) -> 
 
 
 def ablation_sentence(table: pd.DataFrame) -> str:
-    """Say what taking back the edge's move costs, beside directions at random.
-
-    Args:
-        table: See `ABLATION`.
-
-    Returns:
-        A sentence.
-    """
+    """Say what taking back the edge's move costs, beside directions at random."""
     equal = table[table["amount"] == "equal"]
     before, edge = (table[(table["kind"] == kind) & (table["amount"] == "own")].iloc[0] for kind in ("nothing", "edge"))
     parts = [

@@ -97,7 +97,8 @@ class Analysis:
 
     Attributes:
         name: Its name in `ANALYSES`, in configurations and of its stamp.
-        measure: Run folder and settings to tables by name.
+        measure: A run folder that this package wrote, and settings, to tables by name; it raises `InputError` where the
+            folder is no run, or has not the step, window or basis that settings ask for.
         tables: The tables that it makes, always all of them.
         settings: The fields of `AnalysisConfig` that it reads; it is repeated when one of them changes.
         joined: Names of those of its tables that are also written for the whole study.
@@ -116,6 +117,21 @@ class Analysis:
     def hash(self, settings: AnalysisConfig) -> str:
         """Return the hex SHA-256 of all that its tables depend on beside the run."""
         return digest({"analysis": self.name, "version": self.version, "settings": settings.values(*self.settings)})
+
+
+def without(table: pd.DataFrame, reason: str) -> pd.DataFrame:
+    """Note on a table why rows that others have are not there, and return it."""
+    table.attrs["left_out"] = reason
+    return table
+
+
+def reasons(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Return what was left out of some tables and why, each reason once, behind the names of its tables."""
+    found: dict[str, list[str]] = {}
+    for name, table in tables.items():
+        if "left_out" in table.attrs:
+            found.setdefault(table.attrs["left_out"], []).append(name)
+    return tuple(f"{', '.join(names)}: {reason}" for reason, names in found.items())
 
 
 STEP = Column("the snapshot; a window ends there", "step")

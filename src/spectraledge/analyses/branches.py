@@ -40,11 +40,6 @@ def branch_table(
     Null: single isotropic directions, whose own ratios lie between `low` and `high`; and the branch with other batches
     or answers, which the rows beside are for.
 
-    Args:
-        branches: Folder of each branch by its name.
-        groupings: Whose functions are asked for, by name, over the domain of all branches.
-        settings: Watched parameters, number of random directions and seed.
-
     Returns:
         See `BRANCHES`.
 
@@ -63,15 +58,7 @@ def branch_table(
 
 
 def branch_groupings(run: RecordedRun, branches: Mapping[str, Path]) -> dict[str, Grouping]:
-    """Choose the groupings in which branches are read: those of the run's task, and the own one of each other task.
-
-    Args:
-        run: The run that is forked, or its unchanged branch.
-        branches: Folder of each branch by its name.
-
-    Returns:
-        The groupings by name; that of another task's own answers is named after it.
-    """
+    """Choose the groupings in which branches are read: the run's, and the own one of each other task, by its name."""
     own = run.task.structure
     found = {name: grouping(run.task, name) for name in (own, *default_groupings(run.task))}
     for folder in branches.values():
@@ -172,15 +159,7 @@ def _held(energy_1S: Float, basis: Basis) -> float:
 
 
 def branch_sentence(table: pd.DataFrame, own: str) -> str:
-    """Say how much more the unchanged branch moves the task's own functions than the others do.
-
-    Args:
-        table: See `BRANCHES`.
-        own: Grouping of the run's own task.
-
-    Returns:
-        A sentence.
-    """
+    """Say how much more the unchanged branch moves the task's own functions than the others do."""
     last = table["step"].max()
     rows = table[(table["step"] == last) & (table["readout"] == FUNCTION) & (table["basis"] == own)].set_index("branch")
     first = rows.iloc[0]
@@ -222,18 +201,7 @@ BRANCHES = Table(
 
 
 def branch_run(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
-    """Measure which functions the net move of one run lies in, by the Jacobian of its first network.
-
-    Args:
-        folder: A run folder, of a fork or not.
-        settings: Bases, watched parameters, number of random directions and seed.
-
-    Returns:
-        `BRANCHES` by name; the branch is named by its task.
-
-    Raises:
-        InputError: if the folder is no run, or a basis is unknown.
-    """
+    """Measure which functions the net move of one run lies in, by the Jacobian of its first network."""
     run = RecordedRun.open(folder, device=settings.device)
     names = settings.bases or (run.task.structure, *default_groupings(run.task))
     groupings = {name: grouping(run.task, name) for name in names}

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Table
-from spectraledge.analyses.left_out import without
+from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Table, without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import HasTokenTable
 from spectraledge.observed.gradient_batch import DRAWS, GradientBatch
@@ -78,15 +77,7 @@ class CentroidProbe:
         return {form: torch.autograd.grad(picked[form], rows, retain_graph=True)[0] for form in FORMS}
 
     def moves(self, vector_P: Tensor, size: float) -> dict[str, float]:
-        """Return by form the mean over inputs of ‖(μ_x(θ + εv) − μ_x(θ − εv))/2ε‖², v of unit length.
-
-        Args:
-            vector_P: v.
-            size: ε over the norm of the watched weights.
-
-        Returns:
-            Squared units of a centroid over a weight.
-        """
+        """Return by form the mean over inputs of ‖(μ_x(θ + εv) − μ_x(θ − εv))/2ε‖², ‖v‖ = 1, ε = size · ‖θ‖."""
         epsilon = size * float(self.network.weights_P.norm())
         ahead, behind = (self.centroids(sign * epsilon * vector_P) for sign in (1, -1))
         return {
@@ -105,17 +96,10 @@ def centroid_table(
     the updates of the window end; beside it the last gradient alone, a window of 1.
     Null, ours: gradients for permuted answers. Gradient and centroid share the derivative of the network, so that any
     gradient moves centroids; what the right answers do more than permuted ones is theirs.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Step, window, centring, size of the edge, number of draws of each null, watched parameters and seed.
-        dtype: Precision of passes. Default double: a difference of gradients loses half the digits.
+    All in double precision: a difference of gradients loses half the digits.
 
     Returns:
         `CENTROIDS` by name.
-
-    Raises:
-        InputError: if the folder is no run, there is no such window, or the weights did not move.
 
     Cost: four passes and four backwards over 1,024 pairs per direction: about a minute at p = 97.
     """
@@ -160,14 +144,7 @@ def _rows(probe: CentroidProbe, found: list[tuple[str, int, int, Tensor]]) -> It
 
 
 def centroid_sentence(table: pd.DataFrame) -> str:
-    """Say how far the gradient's directions move centroids, beside those of permuted answers and of updates.
-
-    Args:
-        table: See `CENTROIDS`.
-
-    Returns:
-        A sentence.
-    """
+    """Say how far the gradient's directions move centroids, beside those of permuted answers and of updates."""
     chosen = table[(table["form"] == "answer") & (table["size"] == SIZES[0])]
     largest = chosen["window"].max()
 

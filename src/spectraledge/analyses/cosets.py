@@ -8,9 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.algebra import Group
-from spectraledge.analyses.analysis import STEP, Analysis, Column, Table
+from spectraledge.analyses.analysis import STEP, Analysis, Column, Table, without
 from spectraledge.analyses.growth import FUNCTION
-from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.devices import host
 from spectraledge.errors import InputError
@@ -31,15 +30,11 @@ def measure_cosets(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     Null: see `Concentration.turned` and `mixed`. Functions of representations of one dimension stay as they are when
     they are turned.
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Step, number of draws of each null, and seed.
-
     Returns:
         `REPRESENTATIONS` and `COSETS` by name.
 
     Raises:
-        InputError: if the folder is no run, or its task has no group.
+        InputError: if the task has no group.
     """
     run = RecordedRun.open(folder, device=settings.device)
     own = grouping(run.task, controlled_structure(run.task))

@@ -138,15 +138,11 @@ def _single(quantity: str, value: float) -> tuple[object, ...]:
 def change_table(course: pd.DataFrame, grokked_step: int | None, *, block: int, seed: int) -> pd.DataFrame:
     """Find when each quantity of a course changes its level.
 
-    Args:
-        course: See `TABLE`.
-        grokked_step: When test accuracy reached .95, if ever.
-        block: Measured snapshots per block of residuals: as many as one window spans. In a shorter course half of it.
-        seed: Root seed of permutations.
+    Windows overlap, so residuals are permuted in blocks as long as a window, in a short course as half of it: few
+    windows support no change.
 
     Returns:
-        See `CHANGES`. Windows overlap, so residuals are permuted in blocks as long as a window, and a course of few
-        windows supports no change.
+        See `CHANGES`.
     """
     chosen = course[course["kind"].isin(["edge", "window"]) & ~course["quantity"].isin(["selection_p", *MOVED_BY])]
     grokked = np.nan if grokked_step is None else float(grokked_step)

@@ -22,7 +22,7 @@ from spectraledge.controls import (
     tilted,
     train_autoencoder,
 )
-from spectraledge.observed.chosen_step import ChosenStep, at_chosen_step
+from spectraledge.observed.labelled_directions import ChosenStep, at_chosen_step
 from spectraledge.observed.network import DIFFERENCE_SIZE
 from spectraledge.observed.observation import each_response
 from spectraledge.statistics import empirical_p
@@ -45,10 +45,6 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
 
     A move adds to the residual its exact response times ε = 0.005 of the norm of the watched parameters, the size of
     the author's differences (Xu 2026, scripts). Random directions are orthogonal to the window's and to each other.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: How the run is analysed.
 
     Returns:
         `OVERLAPS` and `FIT` by name.

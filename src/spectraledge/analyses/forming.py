@@ -42,16 +42,7 @@ class LastWave:
 
     @classmethod
     def of(cls, values_ND: Float, grouping: Grouping, own: Grouping) -> "LastWave":
-        """Choose the view.
-
-        Args:
-            values_ND: The function at the last snapshot, shape (N, D).
-            grouping: The one that orders inputs.
-            own: The task's own one.
-
-        Returns:
-            The view.
-        """
+        """Choose the view by the function at the last snapshot, (N, D), and the grouping that orders inputs."""
         centred_ND = values_ND - values_ND[grouping.groups_N >= 0].mean(axis=0)
         axis_D = widest_axis(centred_ND, grouping)
         size = float(np.sqrt(np.mean(np.square(centred_ND @ axis_D))))
@@ -92,14 +83,7 @@ FORMING = Table(
 
 
 def own_functions(own: Grouping) -> pd.DataFrame:
-    """Write down the functions of a task's own group: with them a picture divides into theirs.
-
-    Args:
-        own: The grouping.
-
-    Returns:
-        See `FUNCTIONS`.
-    """
+    """Write down the functions of a task's own group, see `FUNCTIONS`: with them a picture divides into theirs."""
     basis = grouping_basis(own)
     elements, columns = basis.coefficients_GR.shape
     return FUNCTIONS.frame(

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable
-from spectraledge.analyses.left_out import without
+from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable, without
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.devices import host
@@ -28,10 +27,6 @@ def frequency_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
     (residues, or discrete logarithms, where a token without one is left out). neurons, logits: energies of the last
     feed-forward layer's activations, and of the logits without their mean, as functions of the grouping. edge, window:
     energies of the responses along the directions, weighted by eigenvalue. random: mean over isotropic directions.
-
-    Args:
-        seen: What was seen at a step.
-        settings: How the run is analysed.
 
     Returns:
         See `FREQUENCIES`; embedding and neurons are missing where the network has none.
@@ -66,10 +61,6 @@ def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
     Null: the pairing of frequencies is arbitrary. A trained network's frequencies agree along random directions too,
     so compare the rows of the edge with those of random directions.
-
-    Args:
-        frequencies: See `frequency_table`.
-        seed: Root seed of the permutations.
 
     Returns:
         See `AGREEMENT`. No rows for pairs of which a side does not vary.

@@ -80,20 +80,7 @@ class AlarmRun:
 
     @classmethod
     def read(cls, folder: Path, *, windows: Sequence[int] = WINDOWS) -> "AlarmRun":
-        """Read a run folder; no snapshot is needed.
-
-        Definition: the series of `gram_series` for every window size, the `BASELINES`, and `CURVATURES`.
-
-        Args:
-            folder: A run folder that this package wrote.
-            windows: Updates per window.
-
-        Returns:
-            The run.
-
-        Raises:
-            InputError: if the folder is no run, or has no Gram of its updates for a window.
-        """
+        """Read a run folder, no snapshot of it: `gram_series` of every window size, `BASELINES` and `CURVATURES`."""
         config = RunConfig.of_run(folder)
         metrics = read_table(whole(folder / "metrics.parquet"))
         series = {(name, 0): _series(metrics, name) for name in BASELINES if name in metrics}
@@ -130,18 +117,7 @@ def _bent(tables: Mapping[str, pd.DataFrame]) -> dict[tuple[str, int], tuple[lis
 
 
 def read_alarm_runs(folders: Iterable[Path], *, windows: Sequence[int] = WINDOWS) -> list[AlarmRun]:
-    """Read the finished runs of single tasks; joint ones and unfinished ones are passed over.
-
-    Args:
-        folders: Run folders.
-        windows: Updates per window.
-
-    Returns:
-        The runs, in the order of their folders.
-
-    Raises:
-        InputError: as `AlarmRun.read`.
-    """
+    """Read the finished runs of single tasks; joint ones and unfinished ones are passed over."""
     chosen = []
     for folder in folders:
         config = RunConfig.of_run(folder)
@@ -160,19 +136,7 @@ def alike(runs: Sequence[AlarmRun]) -> list[AlarmRun]:
 def calibrated_detectors(
     controls: Sequence[AlarmRun], *, share: float = 0.05, consecutive: int = 2
 ) -> dict[tuple[str, int], list[Detector]]:
-    """Set the threshold of every detector on runs that never grok.
-
-    Args:
-        controls: The runs.
-        share: Share of them that may raise an alarm, for each detector.
-        consecutive: Scores in a row that make an alarm.
-
-    Returns:
-        Detectors by quantity and window: one per change that means something of it.
-
-    Raises:
-        InputError: as `calibrated_threshold`, or if a control lacks a quantity that another has.
-    """
+    """Set thresholds on runs that never grok, see `calibrated_threshold`: detectors by quantity and window."""
     keys = list(controls[0].series) if controls else []
     if any(set(run.series) != set(keys) for run in controls):
         raise InputError("every control needs the same quantities: record them with the same lags, and long enough")

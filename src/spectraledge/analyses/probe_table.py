@@ -59,10 +59,6 @@ def probe_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     `energy_kept` of its energy: not R² of the whole response, which in sample is given.
     Null: random features of equal number, and random directions.
 
-    Args:
-        seen: What was seen at a step.
-        settings: The root seed of folds and random features.
-
     Returns:
         See `PROBES`. No rows if the domain is too small to be held out in parts.
     """
@@ -82,16 +78,9 @@ def probe_responses(
 ) -> pd.DataFrame:
     """R² of ridge regressions from waves on a task's pairs to given responses; see `probe_table`.
 
-    Args:
-        task: The task whose domain the responses are over; its answers are the output that is held out.
-        response_KND: Responses over the whole domain, shape (K, N, D).
-        seed: Root seed of folds and random features.
-        held_out: Ways to hold out, of `HELD_OUT`; in sample is always given.
-
     Returns:
         One row per kind of features, way to hold out and response: response (0-based), and the columns of `probe_table`
         from features on.
-
     """
     kept_N, features = _features(task)
     generator = numpy_generator(seed, "probes")

@@ -196,15 +196,9 @@ def white_noise_concentration(run: RunResult) -> float:
 
 
 def selected_frequencies(run: RunResult) -> pd.DataFrame:
-    """Rows of every frequency of the own variable, with a column `selected`.
+    """Return the rows of every frequency of the own variable, in order, with a column `selected`.
 
     Selected are those whose interval lies above 1 and of which the updates' share is more than noise has.
-
-    Args:
-        run: A run whose selection was measured.
-
-    Returns:
-        The rows, in order of frequency.
     """
     table = run.selection
     own = table[(table["basis"] == run.structure) & ~table["part"].astype(bool)].copy()
@@ -213,14 +207,7 @@ def selected_frequencies(run: RunResult) -> pd.DataFrame:
 
 
 def above_shuffled(runs: Runs) -> tuple[int, int]:
-    """Count runs whose edge moves their own functions more than every gradient for shuffled answers does.
-
-    Args:
-        runs: Runs; only those that generalised, and have both kinds of directions, count.
-
-    Returns:
-        How many have two edge directions above all shuffled gradients, and of how many.
-    """
+    """How many runs have two edge directions above all gradients for shuffled answers, of how many that generalised."""
     above, of = 0, 0
     for run in runs:
         edge, shuffled = (

@@ -14,8 +14,8 @@ from spectraledge.analyses.analysis import (
     Analysis,
     Column,
     Table,
+    without,
 )
-from spectraledge.analyses.left_out import without
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import (
@@ -31,7 +31,7 @@ from spectraledge.controls import (
 from spectraledge.devices import host
 from spectraledge.models import HasAttention
 from spectraledge.modes.measures import group_means
-from spectraledge.observed.chosen_step import ChosenStep, at_chosen_step
+from spectraledge.observed.labelled_directions import ChosenStep, at_chosen_step
 from spectraledge.observed.observation import each_response
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import numpy_generator
@@ -41,9 +41,7 @@ from spectraledge.tasks import grouping
 def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Head purity and response ranks of a run's directions, and of random ones in their span and at large.
 
-    Args:
-        folder: A run folder that this package wrote; of a network with attention its matrices are watched.
-        settings: How the run is analysed; the read-out is the residual stream always (Xu 2026, §5).
+    The read-out is the residual stream always (Xu 2026, §5).
 
     Returns:
         `BLOCK_SHARES`, `PURITY` and `RANKS` by name, of directions of kind edge, bulk, span or random; the first two

@@ -75,10 +75,6 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     Null: random directions, in the window's span and isotropic, of the same network; for probes also random features of
     the same number.
 
-    Args:
-        folder: A run folder, of one task or a joint one.
-        settings: Window, centring, size of the edge, number of null directions, and seed.
-
     Returns:
         `REUSE_TABLES` by name. a + b's own functions are those of "sum", a·b's of "dlog_sum", a² + b²'s of "output"
         (and "output_dlog", which lacks only the answer 0). Probes have no rows where one of their two bases does not
@@ -256,14 +252,7 @@ def _probes(probed: Mapping[tuple[str, int], NDArray[np.floating]], composite: T
 
 
 def inclusion_table(spans: Mapping[str, Sequence[Mapping[str, Float]]]) -> pd.DataFrame:
-    """Inclusion of every part's functions in those of all other parts together, for every kind and draw.
-
-    Args:
-        spans: Orthonormal functions by kind, draw and part.
-
-    Returns:
-        The columns of the table "inclusion" of `reuse`, without step and window; no rows where there is only one part.
-    """
+    """Inclusion of every part's functions in those of all others together; no rows where there is only one part."""
     rows = []
     for kind, draws in spans.items():
         for number, parts in enumerate(draws, start=1):

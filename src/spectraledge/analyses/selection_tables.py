@@ -45,10 +45,6 @@ def selection_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
     directions with their eigenvalues against isotropic ones. A subspace holds what it adds to those before it in its
     basis.
 
-    Args:
-        seen: What was seen at a step.
-        settings: The root seed of the permutations.
-
     Returns:
         See `SELECTION`. Bases: every grouping (single frequencies of the task's own only), the pairs in its
         coordinates, and sum before dlog_sum.
@@ -93,19 +89,7 @@ def selection_rows(
     seed: int,
     permutations: int,
 ) -> pd.DataFrame:
-    """Selection ratio of every subspace and part of one basis, from energies.
-
-    Args:
-        window_energies_KS: Energies along the window's directions.
-        eigenvalues_K: Their eigenvalues.
-        random_energies_BS: Energies along isotropic directions.
-        basis: The basis.
-        seed: Root seed of the permutations.
-        permutations: How many.
-
-    Returns:
-        The columns of `selection_table` from `basis` on.
-    """
+    """Selection ratio of every subspace and part of a basis, from energies: `SELECTION` from its column `basis` on."""
     ratio = selection_ratio_of_energies(window_energies_KS, eigenvalues_K, random_energies_BS, basis)
     p_U = selection_p_values(
         window_energies_KS,
@@ -149,14 +133,7 @@ def _described(names: Sequence[str], basis: Basis) -> dict[str, object]:
 
 
 def of_functions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the rest.
-
-    Args:
-        rows: Rows of a score, or of growth, in the basis of one grouping.
-
-    Returns:
-        Those of single subspaces of its functions.
-    """
+    """Leave out the rest: what stays is of single subspaces of a grouping's functions."""
     return rows[rows["subspace"] != REST]
 
 
@@ -166,28 +143,14 @@ def numbered(subspaces: Iterable[str]) -> bool:
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:
-    """Name the subspaces of a table with a column `frequency`.
-
-    Args:
-        table: The table; one of an older version has their numbers only.
-
-    Returns:
-        The same rows, with a column `subspace`.
-    """
+    """Name the subspaces of a table with a column `frequency`; one of an older version has their numbers only."""
     if "subspace" in table or "frequency" not in table:
         return table
     return table.assign(subspace=[f"{WHOLE} {frequency}" if frequency else "" for frequency in table["frequency"]])
 
 
 def described(selection: pd.DataFrame) -> pd.DataFrame:
-    """A selection table with the columns that tell what its subspaces are.
-
-    Args:
-        selection: See `selection_table`; one of an older version has names only, from which they are made up for.
-
-    Returns:
-        The same rows.
-    """
+    """Say what the subspaces of a selection table are where it is of an older version, which has names only."""
     if selection.empty or "family" in selection:
         return selection
     tables = []
@@ -219,10 +182,6 @@ def key_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """Frequencies of the task's own grouping that stand out of the response, for the edge and for random directions.
 
     Null: see `key_frequencies`; it is noise, which no trained network's response is, so compare the two kinds.
-
-    Args:
-        seen: What was seen at a step.
-        settings: The root seed of the permutations.
 
     Returns:
         See `KEYS`.

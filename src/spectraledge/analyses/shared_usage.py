@@ -22,8 +22,7 @@ from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import diagonal_dominance, sharedness, two_sided_p, usage, usage_correlations
 from spectraledge.devices import host
 from spectraledge.errors import InputError
-from spectraledge.observed.chosen_step import at_chosen_step
-from spectraledge.observed.labelled_directions import LabelledDirections
+from spectraledge.observed.labelled_directions import LabelledDirections, at_chosen_step
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import each_response
 from spectraledge.observed.recorded_run import RecordedRun, Window
@@ -36,10 +35,6 @@ GROUPS: dict[str, tuple[str, ...]] = {"window": ("edge", "bulk"), "random": ("ra
 
 def analyze_cousage(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Co-usage of the directions of a run at its chosen step, over its whole domain, through each of its heads.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: How the run is analysed.
 
     Returns:
         The tables of `cousage_tables`.
@@ -59,11 +54,6 @@ def cousage_tables(
 
     Definition: Xu 2026, §7 and App. A; see `controls.usage`. Every statistic stands beside the same of random
     directions. Examples are all pairs of the domain, each once.
-
-    Args:
-        window: The window.
-        directions: Its directions (edge, bulk) and random ones.
-        networks: The network by head; they differ in the head and in the right answers only.
 
     Returns:
         `USAGE`, `CORRELATIONS` and `SHAREDNESS` by name.

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.controls.autoencoder import Autoencoder
-from spectraledge.controls.nulls import two_sided_p
 from spectraledge.errors import InputError
+from spectraledge.statistics import two_sided_p
 
 Float = NDArray[np.float64]
 Bools = NDArray[np.bool_]

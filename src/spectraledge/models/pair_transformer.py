@@ -9,13 +9,12 @@ from torch.nn import functional as F
 
 from spectraledge.models.architecture import READOUTS, Attention, Parameters, ReadOut, ReadoutName, rows_of_their_own
 from spectraledge.models.gradients import loss_and_gradient
-from spectraledge.models.heads import HeadOutputs
 from spectraledge.models.initial_weights import drawn_transformer
 from spectraledge.models.losses import LossName
 from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 from spectraledge.models.readouts import centred_logit_response, normed_response
 from spectraledge.models.tangents import has_tangents, head_tangents, residual_tangents
-from spectraledge.models.transformer import Readout, Transformer, TransformerConfig, empty_transformer
+from spectraledge.models.transformer import HeadOutputs, Readout, Transformer, TransformerConfig, empty_transformer
 from spectraledge.models.whole_tangents import whole_tangents
 
 

@@ -316,16 +316,7 @@ def _square(values_nD: Float) -> float:
 
 
 def part_labels(family: Family, parts: Sequence[str], groupings: Mapping[str, str]) -> dict[str, str]:
-    """Which functions the parts of a basis hold, as a person writes it.
-
-    Args:
-        family: How the basis is made.
-        parts: Names of its parts, in their order.
-        groupings: The grouping whose functions each holds, where it is one.
-
-    Returns:
-        Words by part.
-    """
+    """Which functions the parts of a basis hold, as a person writes it, by part."""
     labels = {"mean": "the mean", "rest": "the rest"}
     earlier: list[str] = []
     for part in parts:

@@ -176,9 +176,6 @@ def reading(
 def weights_left_alone(module: nn.Module) -> Iterator[None]:
     """Refuse a module whose weights are others after a `with` block in which it is called; they are put back.
 
-    Args:
-        module: The module; weights that are spread over processes are not looked at.
-
     Yields:
         Nothing.
 
@@ -201,14 +198,7 @@ def weights_left_alone(module: nn.Module) -> Iterator[None]:
 
 
 def check_inputs(inputs: object) -> None:
-    """Check that inputs are as `Inputs` says.
-
-    Args:
-        inputs: As the user gives them.
-
-    Raises:
-        InputError: if they are not.
-    """
+    """Check that inputs are as `Inputs` says."""
     if not isinstance(inputs, Tensor | Mapping):
         raise InputError(f"inputs must be a tensor, or tensors by argument name, got {type(inputs).__name__}")
     tensors = _tensors(inputs)

@@ -90,18 +90,8 @@ def dual_responses(
 
     For networks that take no batch of directions: those that branch on values, or write into tensors in place.
 
-    Args:
-        readout: The read-out h.
-        parameters: All parameters by name, θ.
-        directions: As in `jvp_responses`.
-        inputs_N: Inputs, first axis N.
-        entries: Inputs per pass.
-
     Returns:
         Tensor (K, N, D), units of the read-out per unit of the parameters.
-
-    Raises:
-        InputError: if a direction names a parameter that the network lacks, or has another shape.
     """
     count = _check(parameters, directions)
     rows = []
@@ -129,18 +119,8 @@ def double_backward_responses(
     Definition: the gradient g(u) of u·h is linear in u, and the gradient of g(u)·v by u is the response along v. For
     networks with operations that have a derivative in reverse mode only.
 
-    Args:
-        readout: The read-out h.
-        parameters: All parameters by name, θ.
-        directions: As in `jvp_responses`.
-        inputs_N: Inputs, first axis N.
-        entries: Inputs per pass.
-
     Returns:
         Tensor (K, N, D), units of the read-out per unit of the parameters.
-
-    Raises:
-        InputError: if a direction names a parameter that the network lacks, or has another shape.
     """
     count = _check(parameters, directions)
     parts = []
@@ -186,9 +166,6 @@ def difference_responses(
 
     Returns:
         Tensor (K, N, D), units of the read-out.
-
-    Raises:
-        InputError: if a direction names a parameter that the network lacks, or has another shape.
     """
     count = _check(parameters, directions)
     rows = []

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra import character_shares, without_rounding
-from spectraledge.modes.coset_order import ElementOrder, coset_order
-from spectraledge.modes.divisor_order import divisor_order
+from spectraledge.modes.coset_order import ElementOrder, coset_order, divisor_order
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
 
@@ -133,15 +132,7 @@ def _share(values_N: Float, grouping: Grouping, frequency: int) -> float:
 
 
 def widest_axis(values_ND: Float, grouping: Grouping) -> Float:
-    """The unit vector of the read-out along which a function's group means vary most, shape (D,).
-
-    Args:
-        values_ND: A function of every input, shape (N, D).
-        grouping: The groups; inputs in none do not count.
-
-    Returns:
-        The first right singular vector of the group means, each as often as its group has inputs, mean removed.
-    """
+    """The unit vector, (D,), along which a function's group means, each as often as it has inputs, vary most."""
     inside = grouping.groups_N >= 0
     means_DM = group_means(values_ND.T, grouping)
     filled = np.unique(grouping.groups_N[inside])

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -65,17 +67,7 @@ def collect_directions(
     *,
     kinds: Collection[str] = KINDS,
 ) -> LabelledDirections:
-    """Collect directions of every kind at the step at which a window ends.
-
-    Args:
-        run: The run.
-        window: The window.
-        network: The network at its last step.
-        view: How many directions count as edge, how many there are of each null, and the root seed of the random ones.
-        kinds: Which kinds.
-
-    Returns:
-        The directions.
+    """Return directions of some kinds at the step at which a window ends.
 
     Cost: for run_span one pass over all snapshots up to the step, with `view.nulls` vectors in memory.
     """
@@ -133,3 +125,34 @@ def _shuffled(run: RecordedRun, network: Network, count: int, seed: int) -> Tens
         rows.append(network.gradient(~run.test_N, labels).double())
     nothing = torch.empty(0, run.series.layout.size, dtype=torch.float64, device="cpu")
     return F.normalize(torch.stack(rows), dim=1) if rows else nothing
+
+
+class ChosenStep(NamedTuple):
+    """A run at a step.
+
+    Attributes:
+        run: The run.
+        window: The window of updates that ends there.
+        network: The network there.
+        directions: Its directions of the kinds asked for.
+    """
+
+    run: RecordedRun
+    window: Window
+    network: Network
+    directions: LabelledDirections
+
+    @property
+    def labels(self) -> list[tuple[int, str, int]]:
+        """Step, kind and number of every direction."""
+        kinds, numbers = self.directions.kinds, self.directions.numbers
+        return [(self.window.step, kind, number) for kind, number in zip(kinds, numbers, strict=True)]
+
+
+def at_chosen_step(folder: Path, view: View, *kinds: str) -> ChosenStep:
+    """Read a run at a step, with directions of some of `labelled_directions.KINDS`."""
+    run = RecordedRun.open(folder, view.params, device=view.device)
+    step = run.chosen_step(view.step)
+    window = run.window(step, window=view.window, center=view.center)
+    network = Network.at(run, step, dtype=view.dtype)
+    return ChosenStep(run, window, network, collect_directions(run, window, network, view, kinds=kinds))

@@ -50,19 +50,11 @@ class Commutator(NamedTuple):
 
 
 def commutator(network: Network, first_n: NDArray[np.int64], second_n: NDArray[np.int64]) -> Commutator:
-    """Take two steps θ ← θ − η·gradient on two batches, in both orders.
+    """Return what two steps θ ← θ − η·gradient on two batches differ by between their two orders.
 
     Definition: Xu, arXiv 2602.16746, scripts: θ_AB is where a step on A and then one on B leads, with all parameters
     moving. The published single precision leaves the difference to rounding where gradients are small: compute in
     double precision.
-
-    Args:
-        network: The network.
-        first_n: Places in the domain of batch A; they may repeat.
-        second_n: Those of batch B.
-
-    Returns:
-        What the two orders differ by.
     """
     network = network.whole
     first_P, second_P = network.gradient(first_n), network.gradient(second_n)
@@ -135,15 +127,7 @@ class LossCurvature:
         return self._back(self._logits_NOC, bent_NOC)
 
     def leading(self, name: MatrixName, count: int, generator: np.random.Generator) -> Leading:
-        """Find the largest eigenvalues by Lanczos' method (ARPACK).
-
-        Args:
-            name: Of which matrix.
-            count: How many.
-            generator: Source of the first vector.
-
-        Returns:
-            The eigenvalues and their vectors.
+        """Return a matrix' largest eigenvalues and their vectors, by Lanczos' method (ARPACK).
 
         Raises:
             InputError: if there are not more parameters than vectors asked for, or the matrix is zero.

@@ -104,18 +104,7 @@ def observe(
     readout: ReadoutName = "residual",
     names: Sequence[str],
 ) -> Observation:
-    """Take the response along every direction once and keep what the tables need.
-
-    Args:
-        run: The run.
-        window: The window.
-        network: The network at its last step.
-        directions: The directions.
-        readout: What responds.
-        names: Names of groupings.
-
-    Returns:
-        What was seen.
+    """Return what tables need of the response along every direction, each taken once.
 
     Cost: a response per direction, and a few hundredths of a second for its energies in all bases; the responses of
     the edge and of random directions stay in memory.
@@ -153,13 +142,9 @@ def observe(
 def make_bases(
     run: RecordedRun, groupings: Mapping[str, Grouping], kept_N: NDArray[np.bool_] | None = None
 ) -> dict[str, Basis]:
-    """Make the bases in which energies are taken.
+    """Make the bases in which energies are taken, over all pairs or some of them.
 
-    Args:
-        run: The run.
-        groupings: Groupings by name.
-        kept_N: Which pairs of the domain to cover at most. Subspaces of a part of the domain are what each adds there
-            to those before it. Default: all.
+    Subspaces of a part of the domain are what each adds there to those before it.
 
     Returns:
         A basis for each grouping, the task's own and that of waves included, one of the pairs in the task's own
@@ -185,11 +170,6 @@ def each_response(
     """Take responses a few directions at a time.
 
     Responses are linear in the direction: those of directions in a window's span are mixed from the window's.
-
-    Args:
-        network: The network.
-        directions: The directions.
-        readout: What responds.
 
     Yields:
         Rows of the directions, and their responses, shape (rows, N, D), on the network's device.
@@ -236,14 +216,7 @@ def _check_memory(run: RecordedRun, view: View, readout: ReadoutName) -> None:
 
 
 def observe_run(folder: Path, view: View) -> Observation:
-    """Take the responses of a recorded run at one step along directions of every kind.
-
-    Args:
-        folder: A run folder that this package wrote.
-        view: Where and how to look.
-
-    Returns:
-        What every table of the step is made from.
+    """Return what every table of a step is made from: responses of a recorded run along directions of every kind.
 
     Raises:
         InputError: if the folder is no run, the step has no snapshot or too few before it, a basis or read-out is

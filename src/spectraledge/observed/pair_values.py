@@ -68,16 +68,9 @@ PAIR_FUNCTIONS: dict[str, tuple[str, Callable[[RecordedRun, Network, View], Floa
 
 
 def pair_values(folder: Path, what: str, view: View) -> PairValues:
-    """Read what a network computes of all its pairs.
+    """Return what a network computes of all its pairs; a joint run is seen through its last head.
 
-    Args:
-        folder: A run folder that this package wrote; a joint run is seen through its last head.
-        what: One of `PAIR_FUNCTIONS`.
-        view: The step (default: the last snapshot, since accuracy tells of answers), window, centring, number of
-            leading directions and watched parameters.
-
-    Returns:
-        The values, and which pairs were not trained on.
+    The step is by default the last snapshot, since accuracy tells of answers.
 
     Raises:
         InputError: if the folder is no run, there is no such function or step, or the window is not there.

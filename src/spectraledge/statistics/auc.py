@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from spectraledge.errors import InputError
 from spectraledge.statistics.p_values import empirical_p
 from spectraledge.statistics.permutation import Alternative, centred_ranks
-from spectraledge.statistics.seeds import seed_values
+from spectraledge.statistics.seed_estimates import seed_values
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]

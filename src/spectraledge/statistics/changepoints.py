@@ -108,11 +108,6 @@ def _changes(residual_BT: Float, kind: Kind, shortest: int) -> tuple[Float, Floa
     With the level or line removed from both, the best multiple of a change's shape is ⟨shape, residual⟩ / ‖shape‖². All
     products are sums of the residuals from the end on, and sums of those; the norms are sums of powers.
 
-    Args:
-        residual_BT: Series without their level or line, shape (..., T).
-        kind: What changes.
-        shortest: The first position, and the last as counted from the end.
-
     Returns:
         Shares of squared residuals that the change removes, and its sizes, both (..., C).
     """

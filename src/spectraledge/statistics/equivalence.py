@@ -8,7 +8,7 @@ import scipy.stats
 from numpy.typing import ArrayLike
 
 from spectraledge.errors import InputError
-from spectraledge.statistics.seeds import seed_values
+from spectraledge.statistics.seed_estimates import seed_values
 
 Verdict = Literal["different", "equivalent", "inconclusive"]
 

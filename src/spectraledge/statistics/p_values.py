@@ -30,6 +30,22 @@ def empirical_p(observed: float, null_B: ArrayLike) -> float:
     return (1 + int(np.count_nonzero(null >= observed))) / (1 + len(null))
 
 
+def two_sided_p(observed: float, null_B: ArrayLike) -> float:
+    """Two-sided rank of an observed value among B null values: twice the smaller tail, at most 1.
+
+    Null: the observed value is one more draw of the same kind. Law: the sign of the statistic does not matter; with B
+    draws no p below 2/(1 + B) can be claimed.
+
+    Args:
+        observed: The statistic.
+        null_B: The same statistic under the null.
+
+    Returns:
+        The p-value.
+    """
+    return min(1.0, 2 * min(empirical_p(observed, null_B), empirical_p(-observed, -np.asarray(null_B))))
+
+
 def at_least(count: int, of: int, p: float) -> float:
     """Probability that at least `count` of `of` independent draws do what one does with probability `p`.
 

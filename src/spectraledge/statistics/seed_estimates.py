@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spectraledge.errors import InputError
-from spectraledge.statistics.seeds import seed_values
 
 
 @dataclass(frozen=True)
@@ -103,3 +102,15 @@ def rate_estimate(successes: int, count: int, *, null: float = 0.5, level: float
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise InputError(f"the level of an interval lies strictly between 0 and 1, got {level}")
+
+
+def seed_values(values_S: ArrayLike, what: str) -> NDArray[np.float64]:
+    """Check one condition's values, a finite one for each of at least two seeds; `what` is the subject of errors."""
+    values = np.asarray(values_S, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2:
+        raise InputError(f"{what} must hold one value for each of at least two seeds, got shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"{what} must hold finite numbers, got NaN or infinity: leave out seeds that were not measured"
+        )
+    return values

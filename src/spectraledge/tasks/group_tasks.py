@@ -48,17 +48,7 @@ GROUP_OPERATIONS = {
 
 
 def parsed(member: str) -> tuple[Group, GroupOperation]:
-    """The group and the operation of "S5" or "S5:ab^-1".
-
-    Args:
-        member: The name of a group, and behind a colon a key of `GROUP_OPERATIONS` or its word. Default: ab.
-
-    Returns:
-        Both.
-
-    Raises:
-        InputError: if there is no such group or operation.
-    """
+    """The group and the operation of "S5" or "S5:ab^-1": a key of `GROUP_OPERATIONS` or its word, by default ab."""
     name, _, chosen = member.partition(":")
     by_word = {operation.word: operation for operation in GROUP_OPERATIONS.values()}
     operation = (GROUP_OPERATIONS | by_word).get(chosen or "ab")
@@ -121,18 +111,7 @@ def latin_task(kind: str, number: str, *, modulus: int) -> Task:
 
 
 def task_of_name(name: str, *, modulus: int) -> Task | None:
-    """Make the task again that `group_task` or `latin_task` gave a name.
-
-    Args:
-        name: "S5", "S5-quotient", "latin-0", …
-        modulus: Number of residues of a Latin square.
-
-    Returns:
-        The task; None if neither gives such a name.
-
-    Raises:
-        InputError: as they do.
-    """
+    """Make the task again that `group_task` or `latin_task` gave a name; None if neither gives such a name."""
     base, _, number = name.partition("-")
     if base in LATIN_KINDS and number.isdecimal():
         return latin_task(base, number, modulus=modulus)
