@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, STEP, Analysis, Column, Drawing, Table
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import CPU, host
 from spectraledge.models import ANY_LOSS, answer_losses
 from spectraledge.modes import Basis, grouping_basis, shares
@@ -22,8 +22,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.spectrum import orthonormal_rows
 from spectraledge.streams import numpy_generator, torch_generator
 from spectraledge.tasks import grouping
-
-Float = NDArray[np.float64]
 
 LEADING = 3
 """Frequencies of the task's own functions that are taken out one by one: those with most energy (our choice)."""
@@ -43,7 +41,7 @@ class _Network:
     """A trained network whose weights are taken back or whose function is changed, and how well it then answers."""
 
     network: Network
-    test_N: NDArray[np.bool_]
+    test_N: Bools
     own: Basis
 
     def without(self, removed_P: Tensor) -> Float:

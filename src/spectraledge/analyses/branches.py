@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.models import ReadoutName
 from spectraledge.modes import Basis, grouping_basis, growth
@@ -22,8 +22,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import empirical_p, random_directions
 from spectraledge.streams import torch_generator
 from spectraledge.tasks import Grouping, default_groupings, grouping, grouping_rule
-
-Float = NDArray[np.float64]
 
 READOUTS: tuple[ReadoutName, ...] = (FUNCTION, "residual")
 

@@ -86,9 +86,7 @@ class CentroidProbe:
         }
 
 
-def centroid_table(
-    folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = torch.float64
-) -> dict[str, pd.DataFrame]:
+def centroid_table(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Measure how far directions at a step move the centroids of inputs, over isotropic ones.
 
     Definition (arXiv 2604.25143): R of a direction, its `CentroidProbe.moves` over their median for isotropic ones.
@@ -106,7 +104,7 @@ def centroid_table(
     run = RecordedRun.open(folder, settings.params, device=settings.device)
     step = run.chosen_step(settings.step)
     window = run.window(step, window=settings.window, center=settings.center_modes)
-    network = Network.at(run, step, dtype=dtype)
+    network = Network.at(run, step)
     generator = numpy_generator(settings.seed, "centroids")
     kept = generator.permutation(len(run.task))[:PAIRS]
     probe = CentroidProbe.of(network, torch.from_numpy(np.sort(kept)))
@@ -114,7 +112,7 @@ def centroid_table(
         return {CENTROIDS.name: without(CENTROIDS.frame(), "the network has no vectors for its tokens")}
     batch = GradientBatch.draw(run, generator)
     steps = [snapshot.step for snapshot in window.series.snapshots[1:]]
-    networks = [Network.at(run, one, dtype=dtype) for one in steps]
+    networks = [Network.at(run, one) for one in steps]
     edge, center = settings.edge, settings.center_modes
     found: list[tuple[str, int, int, Tensor]] = [("update", 0, len(steps), window.directions.vectors_KP[:edge])]
     for draw in range(DRAWS + 1):

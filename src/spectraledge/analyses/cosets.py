@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Group
 from spectraledge.analyses.analysis import STEP, Analysis, Column, Table, without
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes import grouping_basis, shares
@@ -20,8 +20,6 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping, controlled_structure, grouping
-
-Float = NDArray[np.float64]
 
 
 def measure_cosets(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
@@ -74,7 +72,7 @@ def _beside_nulls(
             yield kind, draw, null(own_FM, generator)
 
 
-def _representations(network: Network, own: Grouping, test_N: NDArray[np.bool_], step: int) -> pd.DataFrame:
+def _representations(network: Network, own: Grouping, test_N: Bools, step: int) -> pd.DataFrame:
     basis = grouping_basis(own.covering(test_N))
     found = shares(basis.energies(network.readout(FUNCTION)[None]), basis)
     names = basis.subspaces[1:-1]

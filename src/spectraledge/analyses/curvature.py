@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.stats
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Drawing, Table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.models import ANY_LOSS
 from spectraledge.modes import random_frames
 from spectraledge.observed.gradient_batch import BATCH, GradientBatch
@@ -19,8 +19,6 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.spectrum.windows import check_window
 from spectraledge.streams import numpy_generator
-
-Float = NDArray[np.float64]
 
 BATCHES = 5
 """Pairs of batches of which the median defect is taken (Xu, arXiv 2602.16746, scripts)."""
@@ -41,8 +39,8 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
     parameters moving, as published. The defect divides by gradients' lengths twice and multiplies once, so that it
     grows as gradients shrink, whatever the curvature does: gradient and curvature, whose quotient it is, stand beside.
     Leading directions: of the loss, of a joint run the sum of its parts', on one batch of 512 training pairs in the
-    watched parameters, see `LossCurvature.leading`. Overlap: the squared length of a unit vector's part along v_k, or in
-    the edge.
+    watched parameters, see `LossCurvature.leading`. Overlap: the squared length of a unit vector's part along v_k, or
+    in the edge.
     Null: as many directions at random in the span of the window's, drawn, and isotropic ones, whose overlap follows a
     beta distribution with mean k/P.
 

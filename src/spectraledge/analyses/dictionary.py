@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.controls import (
     MOVED,
     Autoencoder,
@@ -27,8 +27,6 @@ from spectraledge.observed.network import DIFFERENCE_SIZE
 from spectraledge.observed.observation import each_response
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import torch_generator
-
-Float = NDArray[np.float64]
 
 DICTIONARY = 512
 """Features of the autoencoder (Xu 2026, §5)."""

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import Column, Table
+from spectraledge.arrays import Float, Ints
 from spectraledge.modes import grouping_basis
 from spectraledge.modes.waves import wave, widest_axis
 from spectraledge.tasks import Grouping
-
-Float = NDArray[np.float64]
 
 ORDERS = {
     f"order_{axis}": Column(
@@ -36,8 +34,8 @@ class LastWave:
 
     axis_D: Float
     size: float
-    elements_N: NDArray[np.int64]
-    places_N2: NDArray[np.int64]
+    elements_N: Ints
+    places_N2: Ints
     orders: tuple[str, ...]
 
     @classmethod

@@ -2,19 +2,17 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable, without
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.devices import host
 from spectraledge.models import HasTokenTable
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import rank_agreement
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping, grouping
-
-Float = NDArray[np.float64]
 
 WEIGHT_SIDES = ("embedding", "neurons", "logits")
 MOVING_SIDES = ("edge", "window", "random")

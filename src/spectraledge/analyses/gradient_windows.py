@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, READOUT, STEP, Analysis, Column, Drawing, Table
@@ -16,6 +15,7 @@ from spectraledge.analyses.move_table import recorded_moves
 from spectraledge.analyses.selection_tables import WHOLE, selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES
+from spectraledge.arrays import Float
 from spectraledge.devices import host
 from spectraledge.models import ReadoutName, architecture_of
 from spectraledge.modes import Basis, carried_growth, grouping_basis, shares, span_cosines
@@ -30,8 +30,6 @@ from spectraledge.tasks import grouping
 from spectraledge.training.saved_state import read_state, state_path
 from spectraledge.training.step_rules import ADAM_EPSILON
 from spectraledge.trajectory import Layout, edge_table, spectrum_table, whole
-
-Float = NDArray[np.float64]
 
 SOURCES = {
     "update": "updates between snapshots",
@@ -314,8 +312,5 @@ SELECTED = Table(
 )
 _TABLES = (SPECTRA, EDGES, SELECTED)
 COMPARING_GRADIENTS = Analysis(
-    "gradients",
-    gradient_windows,
-    _TABLES,
-    settings=(*DIRECTION_SETTINGS, "readout", "precision", "stride"),
+    "gradients", gradient_windows, _TABLES, settings=(*DIRECTION_SETTINGS, "readout", "precision", "stride")
 )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, Column, Table
@@ -29,8 +28,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.spectrum import window_directions
 from spectraledge.streams import numpy_generator
 from spectraledge.trajectory import Series
-
-Float = NDArray[np.float64]
 
 FUNCTION: ReadoutName = "logits"
 """What growth is of: the logits without their mean over classes, which are all that answers depend on."""

@@ -9,29 +9,21 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.curvature import CURVATURE, DEFECTS, LEADERS
 from spectraledge.analyses.edge_decline import TABLE_WINDOW, recorded_gram
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.stamps import read_tables
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
-from spectraledge.spectrum import (
-    Change,
-    Detector,
-    calibrated_threshold,
-    change_score,
-    gram_series,
-)
+from spectraledge.spectrum import Change, Detector, calibrated_threshold, change_score, gram_series
 from spectraledge.statistics import SeedEstimate, blocked_folds, rate_estimate
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, whole
-
-Float = NDArray[np.float64]
 
 WINDOWS = (TABLE_WINDOW, 20)
 """Updates per window: those of Table 1 and of §2.3 (Xu 2026)."""
@@ -45,11 +37,7 @@ OUTCOMES = ("test_accuracy", "test_loss")
 CURVATURES = ("defect", "gradient", "curvature", "hessian")
 """What bends the loss, where the analysis of that name was carried out: of `DEFECTS`, and the largest eigenvalue."""
 
-_CHANGES: dict[str, tuple[Change, ...]] = {
-    "k_star": ("shift",),
-    "overlap": ("high",),
-    "hessian": ("high", "low"),
-}
+_CHANGES: dict[str, tuple[Change, ...]] = {"k_star": ("shift",), "overlap": ("high",), "hessian": ("high", "low")}
 """Changes that mean something of a position, of a cosine and of what may be negative."""
 
 _OF_SIZES: tuple[Change, ...] = ("high", "low", "rise", "collapse", "plateau")

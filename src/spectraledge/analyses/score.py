@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table, without
 from spectraledge.analyses.forming import FORMING, FUNCTIONS, LastWave, own_functions
 from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, carrier_rows, growth_tables
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.devices import host
 from spectraledge.models import ReadoutName
 from spectraledge.modes import Shares, energies_in, shares
@@ -19,8 +19,6 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.observation import make_bases
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.tasks import Grouping, default_groupings, grouping
-
-Float = NDArray[np.float64]
 
 WATCHED = "function"
 """Name of what is read of a model that is watched while it trains."""
@@ -94,12 +92,9 @@ def state_of_control(folder: Path, learned: RecordedRun) -> pd.DataFrame:
         See `SCORE`, of that basis.
     """
     run, own = RecordedRun.open(folder, device=str(learned.device)), learned.task.structure
+    networks = (Network.at(run, step, dtype=torch.float32) for step in run.steps)
     is_of_table = own == "group" and np.array_equal(run.task.pairs_N2, learned.task.pairs_N2)
-    return _states(run, {own: grouping(learned.task if is_of_table else run.task, own)}, _networks(run))
-
-
-def _networks(run: RecordedRun) -> Iterator[Network]:
-    return (Network.at(run, step, dtype=torch.float32) for step in run.steps)
+    return _states(run, {own: grouping(learned.task if is_of_table else run.task, own)}, networks)
 
 
 def _groupings(run: RecordedRun, names: Sequence[str] | None) -> dict[str, Grouping]:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.algebra import FREQUENCY
 from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.modes import (
     Basis,
     isotropy_p_values,
@@ -20,8 +20,6 @@ from spectraledge.modes.basis import Family, part_labels
 from spectraledge.modes.decompositions import line_groupings
 from spectraledge.observed.observation import Observation
 from spectraledge.streams import numpy_generator
-
-Float = NDArray[np.float64]
 
 KEY_DIRECTIONS = 3
 """Directions of the edge, and at random, whose key frequencies are sought (Xu 2026, §3, tells of v_1 to v_3)."""

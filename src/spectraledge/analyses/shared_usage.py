@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import (
     DIRECTION,
@@ -19,6 +18,7 @@ from spectraledge.analyses.analysis import (
     Table,
 )
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.controls import diagonal_dominance, sharedness, two_sided_p, usage, usage_correlations
 from spectraledge.devices import host
 from spectraledge.errors import InputError
@@ -26,8 +26,6 @@ from spectraledge.observed.labelled_directions import LabelledDirections, at_cho
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import each_response
 from spectraledge.observed.recorded_run import RecordedRun, Window
-
-Float = NDArray[np.float64]
 
 GROUPS: dict[str, tuple[str, ...]] = {"window": ("edge", "bulk"), "random": ("random",)}
 """Directions that are correlated with each other: those of the window in order of eigenvalue, and random ones."""

@@ -76,12 +76,8 @@ def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     if not isinstance(architecture, HasAttention):
         table = without(table, "the network has no W_Q and W_K, so that nothing is said of its weights")
     changes = _changes(table, grokked, settings)
-    agreement = pd.DataFrame([_agreement(table, changes, window, grokked, settings.seed) for window in windows])
-    return {
-        "decompositions": table,
-        "decomposition_changes": changes,
-        "decomposition_agreement": agreement,
-    }
+    agreement = AGREEMENT.frame(_agreement(table, changes, window, grokked, settings.seed) for window in windows)
+    return {"decompositions": table, "decomposition_changes": changes, "decomposition_agreement": agreement}
 
 
 def _of_updates(recorded: RecordedGram, window: int, center: bool) -> Iterator[_Row]:
@@ -159,7 +155,9 @@ def _changes(table: pd.DataFrame, grokked: int | None, settings: AnalysisConfig)
 
 def _agreement(
     table: pd.DataFrame, changes: pd.DataFrame, window: int, grokked: int | None, seed: int
-) -> dict[str, float]:
+) -> tuple[float, ...]:
+    """A row of `AGREEMENT`."""
+
     def chief(part: pd.DataFrame, decomposition: str) -> pd.DataFrame:
         of_window = window if decomposition == "updates" else 0
         chosen = (part["decomposition"] == decomposition) & (part["quantity"] == CHIEF[decomposition])
@@ -167,10 +165,8 @@ def _agreement(
 
     found = {decomposition: chief(changes, decomposition) for decomposition in CHIEF}
     steps = {name: float(change["step"].iloc[0]) if len(change) else np.nan for name, change in found.items()}
-    nulls = {
-        f"{name}_null": float(found[name]["null_step"].iloc[0]) if len(found[name]) else np.nan
-        for name in ("updates", "displacement")
-    }
+    with_null = (found[name] for name in ("updates", "displacement"))
+    nulls = [float(change["null_step"].iloc[0]) if len(change) else np.nan for change in with_null]
     spread, null_spread, p = float(np.ptp(list(steps.values()))), np.nan, np.nan
     if np.isfinite(spread):
         generator = numpy_generator(seed, "agreement", window)
@@ -179,15 +175,7 @@ def _agreement(
         null_spreads = np.ptp(drawn, axis=0)
         null_spread, p = float(np.median(null_spreads)), empirical_p(-spread, -null_spreads)
     grokked_step = np.nan if grokked is None else float(grokked)
-    return {
-        "window": window,
-        "grokked_step": grokked_step,
-        **steps,
-        **nulls,
-        "spread": spread,
-        "null_spread": null_spread,
-        "p": p,
-    }
+    return window, grokked_step, *steps.values(), *nulls, spread, null_spread, p
 
 
 _WINDOW = Column("updates in it; 0 for all but updates")

@@ -13,11 +13,7 @@ from spectraledge.models.module_tensors import normal_embedding
 
 ActivationName = Literal["relu", "gelu", "square"]
 
-ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "square": torch.square,
-}
+ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "square": torch.square}
 
 
 class MLPConfig(BaseModel):

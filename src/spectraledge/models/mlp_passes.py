@@ -196,11 +196,7 @@ class _Moved:
 
     @classmethod
     def of(
-        cls,
-        config: MLPConfig,
-        parameters: Mapping[str, Tensor],
-        direction: Mapping[str, Tensor],
-        answers: slice,
+        cls, config: MLPConfig, parameters: Mapping[str, Tensor], direction: Mapping[str, Tensor], answers: slice
     ) -> "_Moved":
         """Make it for a direction by parameter name; `parameters` are those of one network, stacked."""
         first, vectors = (direction.get(name) for name in ("layers.0.weight", "embedding.weight"))

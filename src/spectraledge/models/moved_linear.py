@@ -33,9 +33,7 @@ class MovedLinear:
         return cls(
             sum_of(None if weight is None else weight * scale, None if moved_scale is None else matrix * moved_scale),
             sum_of(
-                bias,
-                None if weight is None else weight @ shift,
-                None if moved_shift is None else matrix @ moved_shift,
+                bias, None if weight is None else weight @ shift, None if moved_shift is None else matrix @ moved_shift
             ),
         )
 

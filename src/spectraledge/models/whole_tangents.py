@@ -120,12 +120,7 @@ def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) 
 
 
 def _read(
-    readout: ReadoutName,
-    weights: Weights,
-    scale: Tensor,
-    trace: Trace,
-    moved: _Moved,
-    stream: Tensor | None,
+    readout: ReadoutName, weights: Weights, scale: Tensor, trace: Trace, moved: _Moved, stream: Tensor | None
 ) -> Tensor | None:
     """Tangent of a read-out, from that of the residual, if it moves."""
     if readout == "residual":

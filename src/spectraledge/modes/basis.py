@@ -11,13 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes.device_basis import DeviceBasis
 from spectraledge.tasks import basis_formula
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 Response = NDArray[np.floating] | Tensor
 """Values over a domain; of a tensor on a GPU what is large is computed there."""
@@ -55,7 +53,7 @@ class Basis:
 
     name: str
     family: Family
-    covered_N: NDArray[np.bool_]
+    covered_N: Bools
     subspaces: tuple[str, ...]
     parts: tuple[str, ...]
     groupings: Mapping[str, str]
@@ -250,6 +248,14 @@ class Basis:
                 f"basis {self.name!r} is over {len(self.covered_N)} inputs, got responses of {count}: "
                 "take responses over the whole domain"
             )
+
+
+def added_functions(raw_NF: Float, before_NR: Float, *, rounding: float = 0.0) -> Float:
+    """What functions add to orthonormal ones, as orthonormal columns; lengths up to `rounding` are nothing."""
+    new_NF = raw_NF - before_NR @ (before_NR.T @ raw_NF)
+    new_NF -= before_NR @ (before_NR.T @ new_NF)  # Once leaves rounding over what remains; twice is enough.
+    left_NF, lengths_F, _ = np.linalg.svd(new_NF, full_matrices=False)
+    return left_NF[:, lengths_F > max(rounding, VANISHES * np.linalg.norm(raw_NF))]
 
 
 def energies_in(bases: Sequence[Basis], response_KND: Response) -> list[Float]:

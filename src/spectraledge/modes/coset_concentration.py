@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Group, IsotypicParts, double_cosets, isotypic_parts, subgroups, with_conjugates
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from spectraledge.arrays import Float, Ints
 
 
 @dataclass(frozen=True, eq=False)

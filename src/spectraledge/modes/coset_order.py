@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Group, double_cosets, identify, subgroup, subgroups, unit_turns, with_conjugates
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from spectraledge.arrays import Bools, Float, Ints
 
 _DIGITS = 9
 """To which shares are compared, so that rounding does not choose between equal ones."""
@@ -106,19 +103,15 @@ def _cosets(group: Group, elements: Ints, identity: Ints, side: str) -> Ints:
     return double_cosets(group, elements, identity) if side == "right" else double_cosets(group, identity, elements)
 
 
-def _inside(inside_SM: NDArray[np.bool_], current_M: NDArray[np.bool_]) -> list[int]:
+def _inside(inside_SM: Bools, current_M: Bools) -> list[int]:
     """The subgroups inside one, itself left out."""
     size_S = inside_SM.sum(axis=1)
     return np.flatnonzero(~(inside_SM & ~current_M).any(axis=1) & (size_S < current_M.sum())).tolist()
 
 
-def _maximal(inside_SM: NDArray[np.bool_], within: list[int]) -> list[int]:
+def _maximal(inside_SM: Bools, within: list[int]) -> list[int]:
     """Those of some subgroups that lie in no other of them."""
-    return [s for s in within if not any(_contains(inside_SM[t], inside_SM[s]) for t in within if t != s)]
-
-
-def _contains(outer_M: NDArray[np.bool_], inner_M: NDArray[np.bool_]) -> bool:
-    return not (inner_M & ~outer_M).any()
+    return [s for s in within if all((inside_SM[s] & ~inside_SM[t]).any() for t in within if t != s)]
 
 
 def constant_share(centred_MR: Float, cosets_M: Ints) -> float:

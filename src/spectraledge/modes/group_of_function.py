@@ -3,21 +3,18 @@
 from dataclasses import astuple, dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import linear_sum_assignment
 
 from spectraledge.algebra import Discovery, discover, irreducible_characters
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.errors import InputError
 from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.modes.shares import Shares, shares
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping
-
-Bools = NDArray[np.bool_]
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 FOLDS = 5
 """Parts of the held-out pairs, each of which one search does not see (our choice)."""
@@ -96,7 +93,7 @@ class FunctionGroup:
 
 
 def group_of_function(
-    values: ArrayLike, *, held_out: NDArray[np.bool_] | None = None, nulls: int = 20, seed: int = 42
+    values: ArrayLike, *, held_out: Bools | None = None, nulls: int = 20, seed: int = 42
 ) -> FunctionGroup:
     """Find the group that a function of pairs is of, whatever its rows, columns and channels are called.
 

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import character_shares, without_rounding
+from spectraledge.arrays import Float, Ints
 from spectraledge.modes.coset_order import ElementOrder, coset_order, divisor_order
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Wave:
         return self.grouping.functions.name(self.frequency)
 
     @property
-    def phases_N2(self) -> NDArray[np.int64]:
+    def phases_N2(self) -> Ints:
         """Position of a and of b on the wave, ω·coordinate mod M, in 0..M − 1; −1 for a pair outside the basis.
 
         Sorting rows and columns by it is re-ordering by the inverse of ω wherever ω has one. With `orders` they are
@@ -57,7 +55,7 @@ class Wave:
         return np.where(covered_N1, phases_N2, -1)
 
     @property
-    def places_N2(self) -> NDArray[np.int64]:
+    def places_N2(self) -> Ints:
         """Rank of a and of b among all by their position on the wave; −1 for a pair outside the basis."""
         phases_N2, coordinates_N2 = self.phases_N2, self.grouping.coordinates_N2
         if self.orders:

@@ -14,12 +14,7 @@ from torch.nn import functional as F
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
-from spectraledge.statistics import (
-    block_matched_directions,
-    label_permutation,
-    random_directions,
-    span_directions,
-)
+from spectraledge.statistics import block_matched_directions, label_permutation, random_directions, span_directions
 from spectraledge.streams import numpy_generator, torch_generator
 from spectraledge.tasks import grouping_rule
 
@@ -60,12 +55,7 @@ class LabelledDirections:
 
 
 def collect_directions(
-    run: RecordedRun,
-    window: Window,
-    network: Network,
-    view: View,
-    *,
-    kinds: Collection[str] = KINDS,
+    run: RecordedRun, window: Window, network: Network, view: View, *, kinds: Collection[str] = KINDS
 ) -> LabelledDirections:
     """Return directions of some kinds at the step at which a window ends.
 

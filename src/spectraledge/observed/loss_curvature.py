@@ -4,16 +4,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.models.losses import answer_losses
 from spectraledge.observed.network import Network
-
-Float = NDArray[np.float64]
 
 MatrixName = Literal["hessian", "gauss-newton"]
 
@@ -49,7 +47,7 @@ class Commutator(NamedTuple):
     cosine: float
 
 
-def commutator(network: Network, first_n: NDArray[np.int64], second_n: NDArray[np.int64]) -> Commutator:
+def commutator(network: Network, first_n: Ints, second_n: Ints) -> Commutator:
     """Return what two steps θ ← θ − η·gradient on two batches differ by between their two orders.
 
     Definition: Xu, arXiv 2602.16746, scripts: θ_AB is where a step on A and then one on B leads, with all parameters
@@ -92,7 +90,7 @@ class LossCurvature:
         kept_N: Which pairs of the domain.
     """
 
-    def __init__(self, network: Network, kept_N: NDArray[np.bool_]) -> None:
+    def __init__(self, network: Network, kept_N: Bools) -> None:
         kept = torch.from_numpy(kept_N).to(network.device)
         self._layout = network.layout
         self._watched = {name: network.parameters[name].detach().requires_grad_() for name in self._layout.shapes}

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Ints
 from spectraledge.devices import CPU
 from spectraledge.errors import DeviceError, InputError
 from spectraledge.models import (
@@ -222,7 +223,7 @@ class Network:
             found_P += self.layout.join(parts)
         return found_P.to(CPU)
 
-    def gradient(self, kept_N: NDArray[np.bool_] | NDArray[np.int64], labels_N: Tensor | None = None) -> Tensor:
+    def gradient(self, kept_N: Bools | Ints, labels_N: Tensor | None = None) -> Tensor:
         """Gradient of the mean loss over some pairs, summed over answers, with respect to the watched parameters.
 
         Args:
@@ -269,7 +270,7 @@ class Network:
         shape = (*flat_KNX.shape[:2], len(attention.qkv), attention.heads, attention.width)
         return flat_KNX.reshape(shape).permute(2, 3, 0, 1, 4)
 
-    def differences(self, vectors_KP: Tensor, kept_N: NDArray[np.bool_]) -> Tensor:
+    def differences(self, vectors_KP: Tensor, kept_N: Bools) -> Tensor:
         """Published responses of the residual, by a one-sided finite difference, on some pairs (Xu 2026, scripts)."""
         inputs = self.inputs_N2[torch.from_numpy(kept_N).to(self.device)]
         size = DIFFERENCE_SIZE * float(self.weights_P.norm())

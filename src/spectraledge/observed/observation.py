@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import check_room, host
 from spectraledge.memory import check_memory
 from spectraledge.models import ReadoutName
@@ -29,8 +30,6 @@ from spectraledge.observed.network import Network, check_readout
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
 from spectraledge.tasks import Grouping, default_groupings, grouping, why_not
-
-Float = NDArray[np.float64]
 
 KEPT_KINDS = ("edge", "random")
 """Kinds whose responses are kept for the tables that need more of them than energies."""
@@ -139,9 +138,7 @@ def observe(
     )
 
 
-def make_bases(
-    run: RecordedRun, groupings: Mapping[str, Grouping], kept_N: NDArray[np.bool_] | None = None
-) -> dict[str, Basis]:
+def make_bases(run: RecordedRun, groupings: Mapping[str, Grouping], kept_N: Bools | None = None) -> dict[str, Basis]:
     """Make the bases in which energies are taken, over all pairs or some of them.
 
     Subspaces of a part of the domain are what each adds there to those before it.

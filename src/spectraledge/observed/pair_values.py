@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
-
-Float = NDArray[np.float64]
 
 
 class PairValues(NamedTuple):
@@ -30,7 +28,7 @@ class PairValues(NamedTuple):
     run: RecordedRun
     step: int
     values_MMD: Float
-    unseen_MM: NDArray[np.bool_]
+    unseen_MM: Bools
 
     def over_pairs(self) -> Float:
         """The values as a function on the domain, shape (N, channels)."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools
 from spectraledge.devices import CPU, usable_device
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
@@ -70,7 +70,7 @@ class RecordedRun:
     config: RunConfig
     task: Task
     head: int
-    test_N: NDArray[np.bool_]
+    test_N: Bools
     series: Series
     device: torch.device = CPU
 

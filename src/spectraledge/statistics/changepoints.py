@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Float, Ints
 from spectraledge.errors import InputError
 from spectraledge.statistics.p_values import empirical_p
 
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Kind = Literal["mean", "slope"]
 
 _ROUNDING = 1e-12

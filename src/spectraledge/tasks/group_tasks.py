@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Group, group_labels, named_group, random_latin_square
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.operations import all_pairs
 from spectraledge.tasks.task import Task
-
-Ints = NDArray[np.int64]
 
 LATIN_KINDS = ("latin", "loop")
 """Tables without a group that `latin_task` makes."""
