@@ -162,8 +162,7 @@ def _functions(trained: _Network, moved_P: Tensor, settings: AnalysisConfig) -> 
             unit_P = torch.nn.functional.normalize(pulled_P, dim=0)
             along = float(unit_P @ moved_P)
             length = length if draw else abs(along)
-            size = length if draw else abs(along)
-            yield row(name, kind, draw, "move", energy, size, trained.without(np.sign(along) * size * unit_P))
+            yield row(name, kind, draw, "move", energy, length, trained.without(np.sign(along) * length * unit_P))
 
 
 def ablation_sentence(table: pd.DataFrame) -> str:

@@ -82,11 +82,7 @@ class Table:
 
 @dataclass(frozen=True)
 class StepTable(Table):
-    """A table that is made of what was seen at a step.
-
-    Attributes:
-        make: Makes it.
-    """
+    """A table that is made of what was seen at a step, by `make`."""
 
     make: Callable[[Observation, AnalysisConfig], pd.DataFrame] = lambda seen, settings: pd.DataFrame()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
 from spectraledge.analyses.growth import FUNCTION
+from spectraledge.analyses.score import READOUTS
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.arrays import Float
@@ -22,8 +23,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import empirical_p, random_directions
 from spectraledge.streams import torch_generator
 from spectraledge.tasks import Grouping, default_groupings, grouping, grouping_rule
-
-READOUTS: tuple[ReadoutName, ...] = (FUNCTION, "residual")
 
 
 def branch_table(

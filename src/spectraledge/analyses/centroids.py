@@ -41,15 +41,10 @@ KINDS = {
 
 @dataclass(frozen=True)
 class CentroidProbe:
-    """The centroids of some inputs, as a function of the watched weights.
+    """The centroids of some inputs with their answers, as a function of the watched weights.
 
     Definition (arXiv 2604.25143): μ_x, the gradient of the logit of x's own answer with respect to x's two embeddings;
     or, in the form "all", of the sum of x's logits, Jᵀ·1.
-
-    Attributes:
-        network: The network, of a kind that has a vector for every token.
-        pairs_n2: The inputs.
-        labels_n: Their answers.
     """
 
     network: Network

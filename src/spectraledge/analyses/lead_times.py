@@ -52,9 +52,6 @@ class AlarmRun:
 
     Attributes:
         name: Of its folder.
-        task: Its task.
-        weight_decay: Of its optimiser.
-        seed: Its root seed.
         grokked_step: First recorded step with test accuracy of at least .95; None for a control.
         series: Steps and values of each quantity, by its name and window.
     """

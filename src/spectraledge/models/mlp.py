@@ -57,11 +57,7 @@ class MLPConfig(BaseModel):
 
 
 class MLP(nn.Module):
-    """Hidden layers on two tokens side by side, and a linear head.
-
-    Args:
-        config: Sizes.
-    """
+    """Hidden layers on two tokens side by side, and a linear head."""
 
     def __init__(self, config: MLPConfig) -> None:
         super().__init__()

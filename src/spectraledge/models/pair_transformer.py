@@ -20,11 +20,7 @@ from spectraledge.models.whole_tangents import whole_tangents
 
 @dataclass(frozen=True)
 class PairTransformer:
-    """Transformers of one size; see `Architecture`.
-
-    Attributes:
-        config: The sizes.
-    """
+    """Transformers of one size; see `Architecture`."""
 
     config: TransformerConfig
 

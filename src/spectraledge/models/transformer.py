@@ -152,11 +152,7 @@ class Transformer(nn.Module):
 
 
 class HeadOutputs(Transformer):
-    """The same network, read out head by head; parameters have the same names.
-
-    Args:
-        config: Sizes.
-    """
+    """The same network, read out head by head; parameters have the same names."""
 
     def forward(self, tokens_NL: Tensor) -> Tensor:  # type: ignore[override]
         """Read out N inputs.

@@ -83,12 +83,7 @@ class Moved:
 
 
 class Ladder:
-    """Central differences along one direction at several sizes, each made when it is asked for.
-
-    Args:
-        moved: The module.
-        direction: By the module's own names.
-    """
+    """Central differences along one direction at several sizes, each made when it is asked for."""
 
     def __init__(self, moved: Moved, direction: Mapping[str, Tensor]) -> None:
         self._moved = moved

@@ -13,8 +13,6 @@ class Concentration:
     """What is asked of functions on one group.
 
     Attributes:
-        group: The group.
-        parts: Its isotypic parts.
         cosets: Every partition of it into left or right cosets of a subgroup, other than of itself and of the identity.
     """
 

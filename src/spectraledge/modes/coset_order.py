@@ -120,13 +120,14 @@ def constant_share(centred_MR: Float, cosets_M: Ints) -> float:
     total, chance = float(np.square(centred_MR).sum()), (len(count_C) - 1) / max(len(cosets_M) - 1, 1)
     if total == 0.0 or chance == 1.0:
         return 0.0
-    means_CR = _means(centred_MR, cosets_M, len(count_C))
+    means_CR = part_means(centred_MR, cosets_M, len(count_C))
     return float((np.square(means_CR).sum(axis=1) @ count_C / total - chance) / (1 - chance))
 
 
-def _means(values_MR: Float, cosets_M: Ints, count: int) -> Float:
-    member_CM = np.arange(count)[:, None] == cosets_M
-    means_CR: Float = member_CM @ values_MR / member_CM.sum(axis=1, keepdims=True)
+def part_means(values_MR: Float, parts_M: Ints, count: int) -> Float:
+    """Means of rows by the number of their part; 0 of a part without any."""
+    member_CM = np.arange(count)[:, None] == parts_M
+    means_CR: Float = member_CM @ values_MR / np.maximum(member_CM.sum(axis=1, keepdims=True), 1)
     return means_CR
 
 
@@ -134,7 +135,7 @@ def _sorted(centred_MR: Float, elements: Ints, chain: list[Ints]) -> Ints:
     if len(elements) == 1 or not chain:
         return elements
     numbers, place = np.unique(chain[0][elements], return_inverse=True)
-    around = _around(_means(centred_MR[elements], place, len(numbers)))
+    around = _around(part_means(centred_MR[elements], place, len(numbers)))
     return np.concatenate([_sorted(centred_MR, elements[place == child], chain[1:]) for child in around])
 
 

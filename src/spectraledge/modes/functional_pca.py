@@ -159,9 +159,6 @@ def component_test(
     Returns:
         Shares, ratios and one-sided p-values, in [1/(1 + permutations), 1].
 
-    Raises:
-        InputError: as `functional_components` and `held_shares` do.
-
     Cost: permutations times that of `functional_components`.
     """
     pooled_END = np.concatenate([window_response_KND, random_response_BND])

@@ -101,18 +101,7 @@ class Reading:
             return _matrix(output, self.select(output), len(self.index_N) / max(len(index_n), 1))
 
     def rows(self, *, directions: int = 1) -> Tensor:
-        """Read out all inputs at the module's own parameters, pass by pass.
-
-        Args:
-            directions: As many inputs are in a pass as fit beside so many directions.
-
-        Returns:
-            The read-out of all inputs.
-
-        Raises:
-            InputError: if the read-out is no real matrix.
-            ModuleFailedError: if the module fails.
-        """
+        """Read out all inputs at the module's own parameters, as many in a pass as fit beside so many directions."""
         try:
             with torch.no_grad():
                 passes = torch.split(self.index_N, self.batch(directions))

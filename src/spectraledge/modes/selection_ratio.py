@@ -110,9 +110,6 @@ def selection_p_values(
     Returns:
         p-values in the order of `SelectionRatio.subspaces`, in [1/(1 + permutations), 1]; NaN where no direction
         reaches the subspace.
-
-    Raises:
-        InputError: as `selection_ratio_of_energies` does.
     """
     _, belongs_SU = _members(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions)
     pooled_ES = np.vstack([window_energies_KS, random_energies_BS])
@@ -154,9 +151,6 @@ def isotropy_p_values(
     Returns:
         p-values in the order of `SelectionRatio.subspaces`, in [0, 1]; NaN where no random direction reaches the
         subspace.
-
-    Raises:
-        InputError: as `selection_ratio_of_energies` does.
     """
     ratio = selection_ratio_of_energies(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions=unions)
     _, belongs_SU = _members(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions)

@@ -118,14 +118,7 @@ def _shuffled(run: RecordedRun, network: Network, count: int, seed: int) -> Tens
 
 
 class ChosenStep(NamedTuple):
-    """A run at a step.
-
-    Attributes:
-        run: The run.
-        window: The window of updates that ends there.
-        network: The network there.
-        directions: Its directions of the kinds asked for.
-    """
+    """A run at a step: the window of updates that ends there, the network, and directions of the kinds asked for."""
 
     run: RecordedRun
     window: Window

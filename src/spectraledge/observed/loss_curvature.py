@@ -85,9 +85,7 @@ class Leading(NamedTuple):
 class LossCurvature:
     """Exact second derivatives of a network's mean loss on some pairs, in its watched parameters.
 
-    Args:
-        network: The network; with all heads of a joint task, the loss is the sum of theirs.
-        kept_N: Which pairs of the domain.
+    With all heads of a joint task, the loss is the sum of theirs.
     """
 
     def __init__(self, network: Network, kept_N: Bools) -> None:

@@ -178,11 +178,7 @@ class Network:
 
     @property
     def residual_ND(self) -> Tensor:
-        """The residual on the whole domain.
-
-        Raises:
-            InputError: if the network has none.
-        """
+        """The residual on the whole domain; `InputError` where the network has none."""
         if "residual" not in self.still:
             self.architecture.read("residual")  # Says why, and what to do.
         return self.still["residual"]

@@ -16,11 +16,9 @@ from spectraledge.observed.view import View
 
 
 class PairValues(NamedTuple):
-    """Values over pairs.
+    """Values over the pairs of a run at a snapshot.
 
     Attributes:
-        run: The run.
-        step: The snapshot.
         values_MMD: The read-out, or what moves it, at (a, b), shape (tokens, tokens, channels); NaN outside the domain.
         unseen_MM: Which pairs of the domain were not trained on.
     """

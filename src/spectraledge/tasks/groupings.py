@@ -163,13 +163,7 @@ def register_grouping(rule: GroupingRule) -> None:
 
 
 def grouping_rule(name: str) -> GroupingRule:
-    """The rule of a grouping by name.
-
-    Args:
-        name: A key of `GROUPINGS`, or one of `FAMILIES` with a member behind a colon.
-
-    Returns:
-        The rule.
+    """Return the rule of a grouping by name, a key of `GROUPINGS`, or one of `FAMILIES` with a member behind a colon.
 
     Raises:
         InputError: if the name is unknown.
