@@ -136,5 +136,11 @@ DIRECTION = Column("1-based number within the window (edge and bulk numbered thr
 BASIS = Column("name of the grouping, see Bases")
 READOUT = Column("what responds: residual, normed, logits")
 EIGENVALUE = Column("of the window's Gram", "weight²")
+OF_DIRECTION: Mapping[str, Column] = {"step": STEP, "kind": KIND, "direction": DIRECTION}
+"""Columns of tables with a row for every direction."""
+
+OF_BASIS: Mapping[str, Column] = {"step": STEP, "readout": READOUT, "basis": BASIS}
+"""Columns of tables that are read in a basis."""
+
 DIRECTION_SETTINGS = ("window", "center_modes", "edge", "nulls", "seed", "step", "params")
 """What the directions of a run and their nulls depend on."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable, without
+from spectraledge.analyses.analysis import OF_BASIS, Column, StepTable, without
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.arrays import Float
@@ -100,9 +100,7 @@ FREQUENCIES = StepTable(
     "frequencies",
     "frequency of the run's wave basis",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "frequency": Column("ω, from 1; of representations their number"),
         "subspace": SUBSPACE,
         "embedding": Column(f"energy that the token embedding holds, {_OF_ALL}", "share"),
@@ -118,9 +116,7 @@ AGREEMENT = StepTable(
     "agreement",
     "pair of what the weights hold and what moves",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "weights": Column("embedding, neurons or logits"),
         "moving": Column("edge, window or random"),
         "frequencies": Column("their number"),

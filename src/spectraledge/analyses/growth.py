@@ -184,8 +184,7 @@ def carrier_rows(interval: Interval, own: Basis, settings: AnalysisConfig) -> It
         nulls = {
             "span": carried_growth(found @ gradient_P, found @ update_P, in_span),
             "random": carried_growth(
-                *in_their_plane(gradient_P, update_P),
-                random_frames_in_plane(len(gradient_P), count, draws, generator),
+                *in_their_plane(gradient_P, update_P), random_frames_in_plane(len(gradient_P), count, draws, generator)
             ),
         }
         for kind, curve_BK in nulls.items():

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, OF_DIRECTION, READOUT, Column, StepTable
 from spectraledge.analyses.forming import ORDERS
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
@@ -108,9 +108,7 @@ MODES = StepTable(
     "modes",
     "direction, basis and method",
     {
-        "step": STEP,
-        "kind": KIND,
-        "direction": DIRECTION,
+        **OF_DIRECTION,
         "basis": BASIS,
         "frequency": Column("ω of the largest power of the field ‖R‖² in the basis, 1..⌊M/2⌋"),
         "subspace": SUBSPACE,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spectraledge.algebra import FREQUENCY
-from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.analysis import DIRECTION, KIND, OF_BASIS, Column, StepTable
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.arrays import Float
 from spectraledge.modes import (
@@ -214,9 +214,7 @@ SELECTION = StepTable(
     "selection",
     "basis and subspace",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "subspace": Column("what it adds to those before it in its basis: frequency is all functions of a grouping"),
         "part": Column("whether it is a whole part of the basis"),
         "frequency": Column("ω, from 1, of representations their number; 0 where it is no single one", optional=True),
@@ -245,9 +243,7 @@ KEYS = StepTable(
     "keys",
     "direction (edge, random) and frequency of the task's own grouping",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "kind": KIND,
         "direction": DIRECTION,
         "frequency": Column("ω, from 1; of representations their number"),

@@ -12,6 +12,7 @@ from spectraledge.analyses.analysis import (
     DIRECTION_SETTINGS,
     EIGENVALUE,
     KIND,
+    OF_DIRECTION,
     STEP,
     Analysis,
     Column,
@@ -163,9 +164,7 @@ SHAREDNESS = Table(
     "sharedness",
     "direction",
     {
-        "step": STEP,
-        "kind": KIND,
-        "direction": DIRECTION,
+        **OF_DIRECTION,
         "heads": Column("their number"),
         "sharedness": Column("S_k, how evenly the heads use the direction: from floor to 1", "index"),
         "floor": Column("one over the number of heads", "index"),
