@@ -10,8 +10,8 @@ import torch
 from spectraledge.devices import host
 from spectraledge.errors import DeviceError
 from spectraledge.models import READOUTS, Parameters, Transformer
-from spectraledge.models.heads import HeadOutputs
 from spectraledge.models.pair_transformer import PairTransformer
+from spectraledge.models.transformer import HeadOutputs
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 

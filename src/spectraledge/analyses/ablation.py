@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, STEP, Analysis, Column, Drawing, Table
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import CPU, host
 from spectraledge.models import ANY_LOSS, answer_losses
 from spectraledge.modes import Basis, grouping_basis, shares
@@ -22,8 +22,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.spectrum import orthonormal_rows
 from spectraledge.streams import numpy_generator, torch_generator
 from spectraledge.tasks import grouping
-
-Float = NDArray[np.float64]
 
 LEADING = 3
 """Frequencies of the task's own functions that are taken out one by one: those with most energy (our choice)."""
@@ -43,7 +41,7 @@ class _Network:
     """A trained network whose weights are taken back or whose function is changed, and how well it then answers."""
 
     network: Network
-    test_N: NDArray[np.bool_]
+    test_N: Bools
     own: Basis
 
     def without(self, removed_P: Tensor) -> Float:
@@ -82,17 +80,10 @@ def ablation(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = tor
     Single functions: the logits f without P_ω f, and without the same values dealt out to other pairs ("permuted", of
     equal energy exactly); and the weights without what Δ has along Jᵀ P_ω f, the direction that moves that function
     most, beside the same for permuted values, at the length that ω has.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Step, window, centring, size of the edge, number of draws of each null, watched parameters and seed.
-        dtype: Precision of passes. Default single (our choice, as for the score).
+    Passes are in single precision by default (our choice, as for the score).
 
     Returns:
         `ABLATION` and `ABLATED_FUNCTIONS` by name.
-
-    Raises:
-        InputError: if the folder is no run, there is no such window, or the weights did not move.
 
     Cost: a forward pass per row, and a pass backwards for each direction of a function: a minute at p = 97.
     """
@@ -171,19 +162,11 @@ def _functions(trained: _Network, moved_P: Tensor, settings: AnalysisConfig) -> 
             unit_P = torch.nn.functional.normalize(pulled_P, dim=0)
             along = float(unit_P @ moved_P)
             length = length if draw else abs(along)
-            size = length if draw else abs(along)
-            yield row(name, kind, draw, "move", energy, size, trained.without(np.sign(along) * size * unit_P))
+            yield row(name, kind, draw, "move", energy, length, trained.without(np.sign(along) * length * unit_P))
 
 
 def ablation_sentence(table: pd.DataFrame) -> str:
-    """Say what taking back the edge's move costs, beside directions at random.
-
-    Args:
-        table: See `ABLATION`.
-
-    Returns:
-        A sentence.
-    """
+    """Say what taking back the edge's move costs, beside directions at random."""
     equal = table[table["amount"] == "equal"]
     before, edge = (table[(table["kind"] == kind) & (table["amount"] == "own")].iloc[0] for kind in ("nothing", "edge"))
     parts = [

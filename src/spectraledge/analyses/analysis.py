@@ -82,11 +82,7 @@ class Table:
 
 @dataclass(frozen=True)
 class StepTable(Table):
-    """A table that is made of what was seen at a step.
-
-    Attributes:
-        make: Makes it.
-    """
+    """A table that is made of what was seen at a step, by `make`."""
 
     make: Callable[[Observation, AnalysisConfig], pd.DataFrame] = lambda seen, settings: pd.DataFrame()
 
@@ -97,7 +93,8 @@ class Analysis:
 
     Attributes:
         name: Its name in `ANALYSES`, in configurations and of its stamp.
-        measure: Run folder and settings to tables by name.
+        measure: A run folder that this package wrote, and settings, to tables by name; it raises `InputError` where the
+            folder is no run, or has not the step, window or basis that settings ask for.
         tables: The tables that it makes, always all of them.
         settings: The fields of `AnalysisConfig` that it reads; it is repeated when one of them changes.
         joined: Names of those of its tables that are also written for the whole study.
@@ -118,11 +115,32 @@ class Analysis:
         return digest({"analysis": self.name, "version": self.version, "settings": settings.values(*self.settings)})
 
 
+def without(table: pd.DataFrame, reason: str) -> pd.DataFrame:
+    """Note on a table why rows that others have are not there, and return it."""
+    table.attrs["left_out"] = reason
+    return table
+
+
+def reasons(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Return what was left out of some tables and why, each reason once, behind the names of its tables."""
+    found: dict[str, list[str]] = {}
+    for name, table in tables.items():
+        if "left_out" in table.attrs:
+            found.setdefault(table.attrs["left_out"], []).append(name)
+    return tuple(f"{', '.join(names)}: {reason}" for reason, names in found.items())
+
+
 STEP = Column("the snapshot; a window ends there", "step")
 KIND = Column("of the direction, see Kinds of directions")
 DIRECTION = Column("1-based number within the window (edge and bulk numbered through) or within its kind")
 BASIS = Column("name of the grouping, see Bases")
 READOUT = Column("what responds: residual, normed, logits")
 EIGENVALUE = Column("of the window's Gram", "weight²")
+OF_DIRECTION: Mapping[str, Column] = {"step": STEP, "kind": KIND, "direction": DIRECTION}
+"""Columns of tables with a row for every direction."""
+
+OF_BASIS: Mapping[str, Column] = {"step": STEP, "readout": READOUT, "basis": BASIS}
+"""Columns of tables that are read in a basis."""
+
 DIRECTION_SETTINGS = ("window", "center_modes", "edge", "nulls", "seed", "step", "params")
 """What the directions of a run and their nulls depend on."""

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
 from spectraledge.analyses.growth import FUNCTION
+from spectraledge.analyses.score import READOUTS
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.models import ReadoutName
 from spectraledge.modes import Basis, grouping_basis, growth
@@ -22,10 +23,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import empirical_p, random_directions
 from spectraledge.streams import torch_generator
 from spectraledge.tasks import Grouping, default_groupings, grouping, grouping_rule
-
-Float = NDArray[np.float64]
-
-READOUTS: tuple[ReadoutName, ...] = (FUNCTION, "residual")
 
 
 def branch_table(
@@ -39,11 +36,6 @@ def branch_table(
     branches, so that only what the branches learn can make a difference.
     Null: single isotropic directions, whose own ratios lie between `low` and `high`; and the branch with other batches
     or answers, which the rows beside are for.
-
-    Args:
-        branches: Folder of each branch by its name.
-        groupings: Whose functions are asked for, by name, over the domain of all branches.
-        settings: Watched parameters, number of random directions and seed.
 
     Returns:
         See `BRANCHES`.
@@ -63,15 +55,7 @@ def branch_table(
 
 
 def branch_groupings(run: RecordedRun, branches: Mapping[str, Path]) -> dict[str, Grouping]:
-    """Choose the groupings in which branches are read: those of the run's task, and the own one of each other task.
-
-    Args:
-        run: The run that is forked, or its unchanged branch.
-        branches: Folder of each branch by its name.
-
-    Returns:
-        The groupings by name; that of another task's own answers is named after it.
-    """
+    """Choose the groupings in which branches are read: the run's, and the own one of each other task, by its name."""
     own = run.task.structure
     found = {name: grouping(run.task, name) for name in (own, *default_groupings(run.task))}
     for folder in branches.values():
@@ -172,15 +156,7 @@ def _held(energy_1S: Float, basis: Basis) -> float:
 
 
 def branch_sentence(table: pd.DataFrame, own: str) -> str:
-    """Say how much more the unchanged branch moves the task's own functions than the others do.
-
-    Args:
-        table: See `BRANCHES`.
-        own: Grouping of the run's own task.
-
-    Returns:
-        A sentence.
-    """
+    """Say how much more the unchanged branch moves the task's own functions than the others do."""
     last = table["step"].max()
     rows = table[(table["step"] == last) & (table["readout"] == FUNCTION) & (table["basis"] == own)].set_index("branch")
     first = rows.iloc[0]
@@ -222,18 +198,7 @@ BRANCHES = Table(
 
 
 def branch_run(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
-    """Measure which functions the net move of one run lies in, by the Jacobian of its first network.
-
-    Args:
-        folder: A run folder, of a fork or not.
-        settings: Bases, watched parameters, number of random directions and seed.
-
-    Returns:
-        `BRANCHES` by name; the branch is named by its task.
-
-    Raises:
-        InputError: if the folder is no run, or a basis is unknown.
-    """
+    """Measure which functions the net move of one run lies in, by the Jacobian of its first network."""
     run = RecordedRun.open(folder, device=settings.device)
     names = settings.bases or (run.task.structure, *default_groupings(run.task))
     groupings = {name: grouping(run.task, name) for name in names}

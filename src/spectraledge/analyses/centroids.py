@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Table
-from spectraledge.analyses.left_out import without
+from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Table, without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import HasTokenTable
 from spectraledge.observed.gradient_batch import DRAWS, GradientBatch
@@ -42,15 +41,10 @@ KINDS = {
 
 @dataclass(frozen=True)
 class CentroidProbe:
-    """The centroids of some inputs, as a function of the watched weights.
+    """The centroids of some inputs with their answers, as a function of the watched weights.
 
     Definition (arXiv 2604.25143): μ_x, the gradient of the logit of x's own answer with respect to x's two embeddings;
     or, in the form "all", of the sum of x's logits, Jᵀ·1.
-
-    Attributes:
-        network: The network, of a kind that has a vector for every token.
-        pairs_n2: The inputs.
-        labels_n: Their answers.
     """
 
     network: Network
@@ -78,15 +72,7 @@ class CentroidProbe:
         return {form: torch.autograd.grad(picked[form], rows, retain_graph=True)[0] for form in FORMS}
 
     def moves(self, vector_P: Tensor, size: float) -> dict[str, float]:
-        """Return by form the mean over inputs of ‖(μ_x(θ + εv) − μ_x(θ − εv))/2ε‖², v of unit length.
-
-        Args:
-            vector_P: v.
-            size: ε over the norm of the watched weights.
-
-        Returns:
-            Squared units of a centroid over a weight.
-        """
+        """Return by form the mean over inputs of ‖(μ_x(θ + εv) − μ_x(θ − εv))/2ε‖², ‖v‖ = 1, ε = size · ‖θ‖."""
         epsilon = size * float(self.network.weights_P.norm())
         ahead, behind = (self.centroids(sign * epsilon * vector_P) for sign in (1, -1))
         return {
@@ -95,9 +81,7 @@ class CentroidProbe:
         }
 
 
-def centroid_table(
-    folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = torch.float64
-) -> dict[str, pd.DataFrame]:
+def centroid_table(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Measure how far directions at a step move the centroids of inputs, over isotropic ones.
 
     Definition (arXiv 2604.25143): R of a direction, its `CentroidProbe.moves` over their median for isotropic ones.
@@ -105,24 +89,17 @@ def centroid_table(
     the updates of the window end; beside it the last gradient alone, a window of 1.
     Null, ours: gradients for permuted answers. Gradient and centroid share the derivative of the network, so that any
     gradient moves centroids; what the right answers do more than permuted ones is theirs.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Step, window, centring, size of the edge, number of draws of each null, watched parameters and seed.
-        dtype: Precision of passes. Default double: a difference of gradients loses half the digits.
+    All in double precision: a difference of gradients loses half the digits.
 
     Returns:
         `CENTROIDS` by name.
-
-    Raises:
-        InputError: if the folder is no run, there is no such window, or the weights did not move.
 
     Cost: four passes and four backwards over 1,024 pairs per direction: about a minute at p = 97.
     """
     run = RecordedRun.open(folder, settings.params, device=settings.device)
     step = run.chosen_step(settings.step)
     window = run.window(step, window=settings.window, center=settings.center_modes)
-    network = Network.at(run, step, dtype=dtype)
+    network = Network.at(run, step)
     generator = numpy_generator(settings.seed, "centroids")
     kept = generator.permutation(len(run.task))[:PAIRS]
     probe = CentroidProbe.of(network, torch.from_numpy(np.sort(kept)))
@@ -130,7 +107,7 @@ def centroid_table(
         return {CENTROIDS.name: without(CENTROIDS.frame(), "the network has no vectors for its tokens")}
     batch = GradientBatch.draw(run, generator)
     steps = [snapshot.step for snapshot in window.series.snapshots[1:]]
-    networks = [Network.at(run, one, dtype=dtype) for one in steps]
+    networks = [Network.at(run, one) for one in steps]
     edge, center = settings.edge, settings.center_modes
     found: list[tuple[str, int, int, Tensor]] = [("update", 0, len(steps), window.directions.vectors_KP[:edge])]
     for draw in range(DRAWS + 1):
@@ -160,14 +137,7 @@ def _rows(probe: CentroidProbe, found: list[tuple[str, int, int, Tensor]]) -> It
 
 
 def centroid_sentence(table: pd.DataFrame) -> str:
-    """Say how far the gradient's directions move centroids, beside those of permuted answers and of updates.
-
-    Args:
-        table: See `CENTROIDS`.
-
-    Returns:
-        A sentence.
-    """
+    """Say how far the gradient's directions move centroids, beside those of permuted answers and of updates."""
     chosen = table[(table["form"] == "answer") & (table["size"] == SIZES[0])]
     largest = chosen["window"].max()
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column, StepTable
-from spectraledge.analyses.left_out import without
+from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column, StepTable, without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.devices import host
 from spectraledge.models import HasAttention
@@ -22,10 +21,6 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
 
     On a half of the grid grouping is no orthogonal projection: functions of other variables leak into the own one. The
     correction for chance is that of noise only, so compare halves with each other, not with the whole.
-
-    Args:
-        seen: What was seen at a step.
-        settings: How the run is analysed.
 
     Returns:
         See `CONTRASTS`; of the read-outs those that the network has, of the halves those of which not every pair is a

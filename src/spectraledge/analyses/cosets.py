@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Group
-from spectraledge.analyses.analysis import STEP, Analysis, Column, Table
+from spectraledge.analyses.analysis import STEP, Analysis, Column, Table, without
 from spectraledge.analyses.growth import FUNCTION
-from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes import grouping_basis, shares
@@ -22,8 +21,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping, controlled_structure, grouping
 
-Float = NDArray[np.float64]
-
 
 def measure_cosets(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Read the network of a run on a group, or of its control with permuted answers, at one step.
@@ -31,15 +28,11 @@ def measure_cosets(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     Null: see `Concentration.turned` and `mixed`. Functions of representations of one dimension stay as they are when
     they are turned.
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Step, number of draws of each null, and seed.
-
     Returns:
         `REPRESENTATIONS` and `COSETS` by name.
 
     Raises:
-        InputError: if the folder is no run, or its task has no group.
+        InputError: if the task has no group.
     """
     run = RecordedRun.open(folder, device=settings.device)
     own = grouping(run.task, controlled_structure(run.task))
@@ -79,7 +72,7 @@ def _beside_nulls(
             yield kind, draw, null(own_FM, generator)
 
 
-def _representations(network: Network, own: Grouping, test_N: NDArray[np.bool_], step: int) -> pd.DataFrame:
+def _representations(network: Network, own: Grouping, test_N: Bools, step: int) -> pd.DataFrame:
     basis = grouping_basis(own.covering(test_N))
     found = shares(basis.energies(network.readout(FUNCTION)[None]), basis)
     names = basis.subspaces[1:-1]

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import DIRECTION, Analysis, Column, Table
 from spectraledge.analyses.move_table import move_table
 from spectraledge.analyses.selection_tables import WHOLE, selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.modes import grouping_basis, shares, span_cosines
 from spectraledge.observed.labelled_directions import collect_directions
 from spectraledge.observed.network import Network
@@ -138,22 +138,18 @@ def _single(quantity: str, value: float) -> tuple[object, ...]:
 def change_table(course: pd.DataFrame, grokked_step: int | None, *, block: int, seed: int) -> pd.DataFrame:
     """Find when each quantity of a course changes its level.
 
-    Args:
-        course: See `TABLE`.
-        grokked_step: When test accuracy reached .95, if ever.
-        block: Measured snapshots per block of residuals: as many as one window spans. In a shorter course half of it.
-        seed: Root seed of permutations.
+    Windows overlap, so residuals are permuted in blocks as long as a window, in a short course as half of it: few
+    windows support no change.
 
     Returns:
-        See `CHANGES`. Windows overlap, so residuals are permuted in blocks as long as a window, and a course of few
-        windows supports no change.
+        See `CHANGES`.
     """
     chosen = course[course["kind"].isin(["edge", "window"]) & ~course["quantity"].isin(["selection_p", *MOVED_BY])]
     grokked = np.nan if grokked_step is None else float(grokked_step)
     rows = []
     for _, part in chosen.groupby(["quantity", "direction"], sort=False):
         quantity, direction = str(part["quantity"].iloc[0]), int(part["direction"].iloc[0])
-        series_T: NDArray[np.float64] = part["value"].to_numpy(np.float64)
+        series_T: Float = part["value"].to_numpy(np.float64)
         if quantity in LOGARITHMIC:
             series_T = np.log(np.where(series_T > 0, series_T, np.nan))
         if len(series_T) < 4 or not np.isfinite(series_T).all() or np.ptp(series_T) <= 1e-12 * np.abs(series_T).max():

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.stats
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Drawing, Table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.models import ANY_LOSS
 from spectraledge.modes import random_frames
 from spectraledge.observed.gradient_batch import BATCH, GradientBatch
@@ -19,8 +19,6 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.spectrum.windows import check_window
 from spectraledge.streams import numpy_generator
-
-Float = NDArray[np.float64]
 
 BATCHES = 5
 """Pairs of batches of which the median defect is taken (Xu, arXiv 2602.16746, scripts)."""
@@ -40,21 +38,14 @@ def measure_curvature(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Da
     Definition: see `commutator`, on `BATCHES` pairs of batches of 512 training pairs drawn with replacement, all
     parameters moving, as published. The defect divides by gradients' lengths twice and multiplies once, so that it
     grows as gradients shrink, whatever the curvature does: gradient and curvature, whose quotient it is, stand beside.
-    Leading directions: of the loss on one batch of 512 training pairs in the watched parameters, see
-    `LossCurvature.leading`. Overlap: the squared length of a unit vector's part along v_k, or in the edge.
+    Leading directions: of the loss, of a joint run the sum of its parts', on one batch of 512 training pairs in the
+    watched parameters, see `LossCurvature.leading`. Overlap: the squared length of a unit vector's part along v_k, or
+    in the edge.
     Null: as many directions at random in the span of the window's, drawn, and isotropic ones, whose overlap follows a
     beta distribution with mean k/P.
 
-    Args:
-        folder: A run folder that this package wrote; the loss of a joint run is the sum of its parts'.
-        settings: Window, centring, size of the edge, draws in the span, seed, watched parameters; a step, or snapshots
-            from one whose leading directions are sought to the next, so that there are about 12 by default.
-
     Returns:
         `DEFECTS` and `LEADERS` by name.
-
-    Raises:
-        InputError: if the folder is no run, has no such window or too few parameters, or the weights did not move.
 
     Cost: two seconds per snapshot, and half a minute for leading directions, at p = 97.
     """
@@ -129,15 +120,7 @@ def _overlaps(
 
 
 def curvature_sentence(defects: pd.DataFrame, leaders: pd.DataFrame) -> str:
-    """Say how the defect goes over the run, and whether the loss bends most along the edge.
-
-    Args:
-        defects: See `DEFECTS`.
-        leaders: See `LEADERS`.
-
-    Returns:
-        A sentence.
-    """
+    """Say how the defect goes over the run, and whether the loss bends most along the edge."""
     by_size = defects.sort_values("defect")
     least, most = by_size.iloc[0], by_size.iloc[-1]
     one = leaders[(leaders["step"] == leaders["step"].max()) & (leaders["direction"] == 0)]

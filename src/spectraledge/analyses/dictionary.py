@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.controls import (
     MOVED,
     Autoencoder,
@@ -22,13 +22,11 @@ from spectraledge.controls import (
     tilted,
     train_autoencoder,
 )
-from spectraledge.observed.chosen_step import ChosenStep, at_chosen_step
+from spectraledge.observed.labelled_directions import ChosenStep, at_chosen_step
 from spectraledge.observed.network import DIFFERENCE_SIZE
 from spectraledge.observed.observation import each_response
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import torch_generator
-
-Float = NDArray[np.float64]
 
 DICTIONARY = 512
 """Features of the autoencoder (Xu 2026, §5)."""
@@ -45,10 +43,6 @@ def analyze_autoencoder(folder: Path, settings: AnalysisConfig) -> dict[str, pd.
 
     A move adds to the residual its exact response times ε = 0.005 of the norm of the watched parameters, the size of
     the author's differences (Xu 2026, scripts). Random directions are orthogonal to the window's and to each other.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: How the run is analysed.
 
     Returns:
         `OVERLAPS` and `FIT` by name.

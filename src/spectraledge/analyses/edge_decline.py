@@ -49,21 +49,12 @@ def declines(folder: Path, settings: AnalysisConfig, *, step: int | None = None)
     Null: updates of the same lengths at right angles, so that only their sizes are left (see `orthogonal_gram`); for
     the weight norm, weight decay alone; for above_floor, its rate of false alarms; for floor_ratio, the floor.
 
-    Args:
-        folder: A run folder that this package wrote; snapshots are read for noise floors alone.
-        settings: Window, surrogates and seed; both centred and uncentred windows are measured, and those of 10 updates
-            beside the window's own where the run has as many.
-        step: The step that is marked. Default: the first with test accuracy of at least .95, else the last.
-
     Returns:
         `TABLE` by name.
         Values are finite; for eigenvalues that rounding hides, as large as can be told. There is no row where the
-        window is not yet full. above_floor and floor_ratio are of centred windows, at the marked step, at every tenth
-        snapshot (every 20th, 40th, ... of runs of 70 and more) and at the last, where the window's snapshots are still
-        there.
-
-    Raises:
-        InputError: if the folder is no run, has no Gram of its updates for the window, or no snapshot at the step.
+        window is not yet full. above_floor and floor_ratio are of centred windows, at the marked step (by default the
+        first with test accuracy of at least .95, else the last), at every tenth snapshot (every 20th, 40th, ... of runs
+        of 70 and more) and at the last, where the window's snapshots are still there.
 
     Cost: some hundredths of a second, and a second per noise floor (131,072 watched parameters, 39 surrogates).
     """
@@ -82,14 +73,7 @@ def declines(folder: Path, settings: AnalysisConfig, *, step: int | None = None)
 
 
 def recorded_gram(folder: Path, window: int) -> RecordedGram:
-    """Read a run's Gram matrix and check that it has windows of a size.
-
-    Args:
-        folder: The run folder.
-        window: Updates per window.
-
-    Returns:
-        The Gram.
+    """Return a run's Gram matrix, if it has windows of a size.
 
     Raises:
         InputError: if there is none, it is behind the snapshots of an unfinished run, the run is too short, the window
@@ -116,11 +100,6 @@ def recorded_gram(folder: Path, window: int) -> RecordedGram:
 
 def window_spectra(recorded: RecordedGram, window: int, *, center: bool) -> tuple[Spectrum, Spectrum, Tensor]:
     """Spectrum of every full window of a recorded run, and that of updates of the same lengths at right angles.
-
-    Args:
-        recorded: The run's Gram.
-        window: Updates per window.
-        center: Whether to remove each window's mean update.
 
     Returns:
         The spectrum, its null, and the largest squared length that storage can give each window, shape (windows,).

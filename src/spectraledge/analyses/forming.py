@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import Column, Table
+from spectraledge.arrays import Float, Ints
 from spectraledge.modes import grouping_basis
 from spectraledge.modes.waves import wave, widest_axis
 from spectraledge.tasks import Grouping
-
-Float = NDArray[np.float64]
 
 ORDERS = {
     f"order_{axis}": Column(
@@ -36,22 +34,13 @@ class LastWave:
 
     axis_D: Float
     size: float
-    elements_N: NDArray[np.int64]
-    places_N2: NDArray[np.int64]
+    elements_N: Ints
+    places_N2: Ints
     orders: tuple[str, ...]
 
     @classmethod
     def of(cls, values_ND: Float, grouping: Grouping, own: Grouping) -> "LastWave":
-        """Choose the view.
-
-        Args:
-            values_ND: The function at the last snapshot, shape (N, D).
-            grouping: The one that orders inputs.
-            own: The task's own one.
-
-        Returns:
-            The view.
-        """
+        """Choose the view by the function at the last snapshot, (N, D), and the grouping that orders inputs."""
         centred_ND = values_ND - values_ND[grouping.groups_N >= 0].mean(axis=0)
         axis_D = widest_axis(centred_ND, grouping)
         size = float(np.sqrt(np.mean(np.square(centred_ND @ axis_D))))
@@ -92,14 +81,7 @@ FORMING = Table(
 
 
 def own_functions(own: Grouping) -> pd.DataFrame:
-    """Write down the functions of a task's own group: with them a picture divides into theirs.
-
-    Args:
-        own: The grouping.
-
-    Returns:
-        See `FUNCTIONS`.
-    """
+    """Write down the functions of a task's own group, see `FUNCTIONS`: with them a picture divides into theirs."""
     basis = grouping_basis(own)
     elements, columns = basis.coefficients_GR.shape
     return FUNCTIONS.frame(

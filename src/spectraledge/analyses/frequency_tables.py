@@ -2,20 +2,17 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from spectraledge.analyses.analysis import BASIS, READOUT, STEP, Column, StepTable
-from spectraledge.analyses.left_out import without
+from spectraledge.analyses.analysis import OF_BASIS, Column, StepTable, without
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.devices import host
 from spectraledge.models import HasTokenTable
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import rank_agreement
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping, grouping
-
-Float = NDArray[np.float64]
 
 WEIGHT_SIDES = ("embedding", "neurons", "logits")
 MOVING_SIDES = ("edge", "window", "random")
@@ -28,10 +25,6 @@ def frequency_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
     (residues, or discrete logarithms, where a token without one is left out). neurons, logits: energies of the last
     feed-forward layer's activations, and of the logits without their mean, as functions of the grouping. edge, window:
     energies of the responses along the directions, weighted by eigenvalue. random: mean over isotropic directions.
-
-    Args:
-        seen: What was seen at a step.
-        settings: How the run is analysed.
 
     Returns:
         See `FREQUENCIES`; embedding and neurons are missing where the network has none.
@@ -66,10 +59,6 @@ def agreement_table(frequencies: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
     Null: the pairing of frequencies is arbitrary. A trained network's frequencies agree along random directions too,
     so compare the rows of the edge with those of random directions.
-
-    Args:
-        frequencies: See `frequency_table`.
-        seed: Root seed of the permutations.
 
     Returns:
         See `AGREEMENT`. No rows for pairs of which a side does not vary.
@@ -111,9 +100,7 @@ FREQUENCIES = StepTable(
     "frequencies",
     "frequency of the run's wave basis",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "frequency": Column("ω, from 1; of representations their number"),
         "subspace": SUBSPACE,
         "embedding": Column(f"energy that the token embedding holds, {_OF_ALL}", "share"),
@@ -129,9 +116,7 @@ AGREEMENT = StepTable(
     "agreement",
     "pair of what the weights hold and what moves",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "weights": Column("embedding, neurons or logits"),
         "moving": Column("edge, window or random"),
         "frequencies": Column("their number"),

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spectraledge.analyses.selection_tables import selection_rows
+from spectraledge.arrays import Float
 from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models import ModuleTensors
@@ -72,8 +72,8 @@ class FunctionalModes(Displayed):
     score: pd.DataFrame
     growth: pd.DataFrame
     functions: FunctionalComponents
-    response_KND: NDArray[np.float64]
-    eigenvalues_K: NDArray[np.float64]
+    response_KND: Float
+    eigenvalues_K: Float
     watched: tuple[str, ...]
     unmoved: tuple[str, ...]
     derivative: Method
@@ -226,7 +226,7 @@ def functional_modes(
     )
 
 
-def _state(before_ND: NDArray[np.float64], after_ND: NDArray[np.float64], basis: Basis) -> pd.DataFrame:
+def _state(before_ND: Float, after_ND: Float, basis: Basis) -> pd.DataFrame:
     """Shares of the read-out itself in the subspaces of a basis, at both ends of the window."""
     divided = shares(basis.energies(np.stack([before_ND, after_ND])), basis)
     count = len(basis.subspaces) - 1
@@ -241,7 +241,7 @@ def _state(before_ND: NDArray[np.float64], after_ND: NDArray[np.float64], basis:
     )
 
 
-def _change(before_ND: NDArray[np.float64], after_ND: NDArray[np.float64], basis: Basis) -> pd.DataFrame:
+def _change(before_ND: Float, after_ND: Float, basis: Basis) -> pd.DataFrame:
     """What the read-out gained over the window in the subspaces of a basis."""
     divided = shares(basis.energies((after_ND - before_ND)[None]), basis)
     had = float(basis.energies(before_ND[None])[0, 1:].sum())
@@ -256,7 +256,7 @@ def _change(before_ND: NDArray[np.float64], after_ND: NDArray[np.float64], basis
     )
 
 
-def _part_shares(energies_KS: NDArray[np.float64], basis: Basis, kinds: pd.DataFrame) -> pd.DataFrame:
+def _part_shares(energies_KS: Float, basis: Basis, kinds: pd.DataFrame) -> pd.DataFrame:
     """Shares of every direction in the parts of a basis, one row each."""
     divided = shares(energies_KS, basis)
     share_KS, chance_S = divided.share_KS, divided.chance_S
@@ -284,10 +284,10 @@ def _component_shares(functions: FunctionalComponents, basis: Basis) -> pd.DataF
 
 
 def _components(
-    window_KND: NDArray[np.float64],
-    random_BND: NDArray[np.float64],
-    span_BND: NDArray[np.float64],
-    eigenvalues_K: NDArray[np.float64],
+    window_KND: Float,
+    random_BND: Float,
+    span_BND: Float,
+    eigenvalues_K: Float,
     functions: FunctionalComponents,
     permutations: int,
     seed: int,

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, READOUT, STEP, Analysis, Column, Drawing, Table
@@ -16,6 +15,7 @@ from spectraledge.analyses.move_table import recorded_moves
 from spectraledge.analyses.selection_tables import WHOLE, selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES
+from spectraledge.arrays import Float
 from spectraledge.devices import host
 from spectraledge.models import ReadoutName, architecture_of
 from spectraledge.modes import Basis, carried_growth, grouping_basis, shares, span_cosines
@@ -30,8 +30,6 @@ from spectraledge.tasks import grouping
 from spectraledge.training.saved_state import read_state, state_path
 from spectraledge.training.step_rules import ADAM_EPSILON
 from spectraledge.trajectory import Layout, edge_table, spectrum_table, whole
-
-Float = NDArray[np.float64]
 
 SOURCES = {
     "update": "updates between snapshots",
@@ -80,16 +78,8 @@ def gradient_windows(folder: Path, settings: AnalysisConfig) -> dict[str, pd.Dat
     Null: permuted answers; of selection ratios isotropic directions; K directions of P at random carry K/P of a growth
     and have a mean squared cosine of K/P with others.
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Step, or with a stride every so many snapshots; window, centring, size of the edge, isotropic
-            directions, read-out, precision, watched parameters and seed.
-
     Returns:
         `SPECTRA`, `EDGES` and `SELECTED` by name.
-
-    Raises:
-        InputError: if the folder is no run, there is no such window or read-out, or the weights did not move.
 
     Cost: per step of a single task about 160 responses and 80 gradients: three minutes at p = 97, half with
     single precision.
@@ -225,16 +215,9 @@ def _sources(
 def adam_memory(run: RecordedRun, step: int) -> tuple[Tensor, Tensor] | None:
     """Read what Adam remembers of the watched parameters' gradients at a snapshot.
 
-    Args:
-        run: The run.
-        step: The snapshot.
-
     Returns:
         Running means of the gradients and of their squares, both without the bias of having begun with 0, float64,
         shape (P,) each; None where the run kept no state there, its optimizer is not Adam, or has taken no step.
-
-    Raises:
-        DamageError: if the state is not what was written.
     """
     config, path = run.config, state_path(run.folder, step)
     if config.optimizer not in ("adam", "adamw") or not path.is_file():
@@ -252,14 +235,7 @@ def adam_memory(run: RecordedRun, step: int) -> tuple[Tensor, Tensor] | None:
 
 
 def gradient_sentence(selected: pd.DataFrame) -> str:
-    """Say which windows select the task's own functions, beside gradients for permuted answers.
-
-    Args:
-        selected: See `SELECTED`.
-
-    Returns:
-        A sentence, of the last step and of the gradients of all parts together.
-    """
+    """Say which windows select the task's own functions at the last step, beside gradients for permuted answers."""
     last = selected[(selected["step"] == selected["step"].max()) & (selected["part"] == "")]
     last = last[last["functions"] == last["functions"].iloc[-1]]
 
@@ -336,8 +312,5 @@ SELECTED = Table(
 )
 _TABLES = (SPECTRA, EDGES, SELECTED)
 COMPARING_GRADIENTS = Analysis(
-    "gradients",
-    gradient_windows,
-    _TABLES,
-    settings=(*DIRECTION_SETTINGS, "readout", "precision", "stride"),
+    "gradients", gradient_windows, _TABLES, settings=(*DIRECTION_SETTINGS, "readout", "precision", "stride")
 )

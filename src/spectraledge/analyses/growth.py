@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import BASIS, Column, Table
@@ -29,8 +28,6 @@ from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.spectrum import window_directions
 from spectraledge.streams import numpy_generator
 from spectraledge.trajectory import Series
-
-Float = NDArray[np.float64]
 
 FUNCTION: ReadoutName = "logits"
 """What growth is of: the logits without their mean over classes, which are all that answers depend on."""
@@ -68,18 +65,7 @@ class Interval:
 
     @classmethod
     def of(cls, run: RecordedRun, place: int, before: Network, after: Network, window: int) -> "Interval":
-        """Read the interval that ends at a snapshot.
-
-        Args:
-            run: The run.
-            place: Number of that snapshot in the run, at least 1.
-            before: The network one snapshot earlier.
-            after: The network there.
-            window: Updates per window.
-
-        Returns:
-            The interval.
-        """
+        """Read the interval that ends at a snapshot of a run, by its number there, and begins one before."""
         series = run.series.until(run.steps[place]).last(window + 2)
         updates = list(series.updates())
         mean = None
@@ -131,15 +117,7 @@ class Interval:
 
 
 def growth_tables(interval: Interval, bases: Mapping[str, Basis]) -> Iterator[pd.DataFrame]:
-    """Split what the function gained in every subspace over an interval.
-
-    Args:
-        interval: The interval.
-        bases: Bases by name.
-
-    Yields:
-        Rows of `GROWTH`.
-    """
+    """Split what the function gained in every subspace over an interval: rows of `GROWTH`."""
     labels, part_KND = interval.parts()
     before_ND, after_ND, middle_ND = (
         network.readout(FUNCTION) for network in (interval.before, interval.after, interval.middle)
@@ -170,16 +148,7 @@ def growth_tables(interval: Interval, bases: Mapping[str, Basis]) -> Iterator[pd
 
 
 def carrier_rows(interval: Interval, own: Basis, settings: AnalysisConfig) -> Iterator[tuple[object, ...]]:
-    """Ask which directions carry the growth of the task's own functions over an interval.
-
-    Args:
-        interval: The interval.
-        own: The basis of the task's own variable.
-        settings: Window, centring, size of the edge, nulls and seed.
-
-    Yields:
-        Rows of `CARRIERS`, of the window that ends where the interval begins and of that which ends with it.
-    """
+    """Ask which directions carry the growth of the task's own functions over an interval: rows of `CARRIERS`."""
     window, center, edge = settings.window, settings.center_modes, settings.edge
     function_ND = interval.middle.readout(FUNCTION)
     had = own.energies(interval.before.readout(FUNCTION)[None])[0, 1:].sum()
@@ -215,8 +184,7 @@ def carrier_rows(interval: Interval, own: Basis, settings: AnalysisConfig) -> It
         nulls = {
             "span": carried_growth(found @ gradient_P, found @ update_P, in_span),
             "random": carried_growth(
-                *in_their_plane(gradient_P, update_P),
-                random_frames_in_plane(len(gradient_P), count, draws, generator),
+                *in_their_plane(gradient_P, update_P), random_frames_in_plane(len(gradient_P), count, draws, generator)
             ),
         }
         for kind, curve_BK in nulls.items():

@@ -9,29 +9,21 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.curvature import CURVATURE, DEFECTS, LEADERS
 from spectraledge.analyses.edge_decline import TABLE_WINDOW, recorded_gram
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.stamps import read_tables
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
-from spectraledge.spectrum import (
-    Change,
-    Detector,
-    calibrated_threshold,
-    change_score,
-    gram_series,
-)
+from spectraledge.spectrum import Change, Detector, calibrated_threshold, change_score, gram_series
 from spectraledge.statistics import SeedEstimate, blocked_folds, rate_estimate
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest, whole
-
-Float = NDArray[np.float64]
 
 WINDOWS = (TABLE_WINDOW, 20)
 """Updates per window: those of Table 1 and of §2.3 (Xu 2026)."""
@@ -45,11 +37,7 @@ OUTCOMES = ("test_accuracy", "test_loss")
 CURVATURES = ("defect", "gradient", "curvature", "hessian")
 """What bends the loss, where the analysis of that name was carried out: of `DEFECTS`, and the largest eigenvalue."""
 
-_CHANGES: dict[str, tuple[Change, ...]] = {
-    "k_star": ("shift",),
-    "overlap": ("high",),
-    "hessian": ("high", "low"),
-}
+_CHANGES: dict[str, tuple[Change, ...]] = {"k_star": ("shift",), "overlap": ("high",), "hessian": ("high", "low")}
 """Changes that mean something of a position, of a cosine and of what may be negative."""
 
 _OF_SIZES: tuple[Change, ...] = ("high", "low", "rise", "collapse", "plateau")
@@ -64,9 +52,6 @@ class AlarmRun:
 
     Attributes:
         name: Of its folder.
-        task: Its task.
-        weight_decay: Of its optimiser.
-        seed: Its root seed.
         grokked_step: First recorded step with test accuracy of at least .95; None for a control.
         series: Steps and values of each quantity, by its name and window.
     """
@@ -80,20 +65,7 @@ class AlarmRun:
 
     @classmethod
     def read(cls, folder: Path, *, windows: Sequence[int] = WINDOWS) -> "AlarmRun":
-        """Read a run folder; no snapshot is needed.
-
-        Definition: the series of `gram_series` for every window size, the `BASELINES`, and `CURVATURES`.
-
-        Args:
-            folder: A run folder that this package wrote.
-            windows: Updates per window.
-
-        Returns:
-            The run.
-
-        Raises:
-            InputError: if the folder is no run, or has no Gram of its updates for a window.
-        """
+        """Read a run folder, no snapshot of it: `gram_series` of every window size, `BASELINES` and `CURVATURES`."""
         config = RunConfig.of_run(folder)
         metrics = read_table(whole(folder / "metrics.parquet"))
         series = {(name, 0): _series(metrics, name) for name in BASELINES if name in metrics}
@@ -130,18 +102,7 @@ def _bent(tables: Mapping[str, pd.DataFrame]) -> dict[tuple[str, int], tuple[lis
 
 
 def read_alarm_runs(folders: Iterable[Path], *, windows: Sequence[int] = WINDOWS) -> list[AlarmRun]:
-    """Read the finished runs of single tasks; joint ones and unfinished ones are passed over.
-
-    Args:
-        folders: Run folders.
-        windows: Updates per window.
-
-    Returns:
-        The runs, in the order of their folders.
-
-    Raises:
-        InputError: as `AlarmRun.read`.
-    """
+    """Read the finished runs of single tasks; joint ones and unfinished ones are passed over."""
     chosen = []
     for folder in folders:
         config = RunConfig.of_run(folder)
@@ -160,19 +121,7 @@ def alike(runs: Sequence[AlarmRun]) -> list[AlarmRun]:
 def calibrated_detectors(
     controls: Sequence[AlarmRun], *, share: float = 0.05, consecutive: int = 2
 ) -> dict[tuple[str, int], list[Detector]]:
-    """Set the threshold of every detector on runs that never grok.
-
-    Args:
-        controls: The runs.
-        share: Share of them that may raise an alarm, for each detector.
-        consecutive: Scores in a row that make an alarm.
-
-    Returns:
-        Detectors by quantity and window: one per change that means something of it.
-
-    Raises:
-        InputError: as `calibrated_threshold`, or if a control lacks a quantity that another has.
-    """
+    """Set thresholds on runs that never grok, see `calibrated_threshold`: detectors by quantity and window."""
     keys = list(controls[0].series) if controls else []
     if any(set(run.series) != set(keys) for run in controls):
         raise InputError("every control needs the same quantities: record them with the same lags, and long enough")

@@ -1,13 +1,12 @@
 """What directions of every kind do to every input, as tables: modes in every basis, pictures, and their characters."""
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, OF_DIRECTION, READOUT, Column, StepTable
 from spectraledge.analyses.forming import ORDERS
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.modes import Wave, chance_share, energy_share, field, peak, shares
 from spectraledge.observed.observation import Observation
 from spectraledge.tasks import Grouping
@@ -21,8 +20,11 @@ PICTURED = 2
 
 def mode_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """Peaks of ‖R‖² and energy shares of every direction in every basis, exactly and by the published difference."""
-    labels = _labels(seen)
-    rows = [_exact_rows(seen, group, labels) for group in seen.groupings.values()]
+    labels, rows = _labels(seen), []
+    for name, group in seen.groupings.items():
+        basis = seen.bases[name]
+        share_K = shares(seen.energies[name], basis).corrected(*basis.subspaces[1:-1])
+        rows.append(_rows(seen.field_KN, share_K, group, labels, "jvp"))
     if seen.readout == "residual":
         places = seen.directions.places(*DIFFERENCE_KINDS)
         moved_KND = seen.network.differences(seen.directions.vectors_KP[places], seen.run.test_N)
@@ -83,19 +85,7 @@ def _labels(seen: Observation) -> list[tuple[str, int]]:
     return list(zip(seen.directions.kinds, seen.directions.numbers, strict=True))
 
 
-def _exact_rows(seen: Observation, group: Grouping, labels: list[tuple[str, int]]) -> pd.DataFrame:
-    basis = seen.bases[group.name]
-    share_K = shares(seen.energies[group.name], basis).corrected(*basis.subspaces[1:-1])
-    return _rows(seen.field_KN, share_K, group, labels, "jvp")
-
-
-def _rows(
-    field_KN: NDArray[np.float64],
-    share_K: NDArray[np.float64],
-    group: Grouping,
-    labels: list[tuple[str, int]],
-    method: str,
-) -> pd.DataFrame:
+def _rows(field_KN: Float, share_K: Float, group: Grouping, labels: list[tuple[str, int]], method: str) -> pd.DataFrame:
     peaks = peak(field_KN, group)
     return pd.DataFrame(
         {
@@ -118,9 +108,7 @@ MODES = StepTable(
     "modes",
     "direction, basis and method",
     {
-        "step": STEP,
-        "kind": KIND,
-        "direction": DIRECTION,
+        **OF_DIRECTION,
         "basis": BASIS,
         "frequency": Column("ω of the largest power of the field ‖R‖² in the basis, 1..⌊M/2⌋"),
         "subspace": SUBSPACE,
@@ -146,8 +134,7 @@ WAVES = StepTable(
         "a": Column("first input"),
         "b": Column("second input"),
         "value": Column(
-            "response projected on the read-out direction along which its group means vary most",
-            "its root mean square",
+            "response projected on the read-out direction along which its group means vary most", "its root mean square"
         ),
         "phase_a": Column("position of a on the wave, or its place in the order; −1 outside the basis"),
         "phase_b": Column("position of b on the wave; −1 outside the basis"),

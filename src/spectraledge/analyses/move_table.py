@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.analyses.analysis import EIGENVALUE, STEP, Column, StepTable
-from spectraledge.analyses.left_out import without
+from spectraledge.analyses.analysis import EIGENVALUE, STEP, Column, StepTable, without
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.trajectory import Series, moves_path, read_snapshot
 
@@ -28,15 +27,7 @@ class Moves(NamedTuple):
 
 
 def recorded_moves(run: RecordedRun, series: Series) -> Moves | None:
-    """Read what moved the weights between the snapshots of a part of a run.
-
-    Args:
-        run: The run.
-        series: The snapshots, and the parameters that are watched.
-
-    Returns:
-        One row per update; None if the run does not say, or says it of other parameters.
-    """
+    """Read what moved the weights between snapshots, by update; None if that was not recorded of these parameters."""
     files = [moves_path(run.folder, snapshot.step) for snapshot in series.snapshots[1:]]
     layout, recorded = series.layout, Series.open(run.folder, run.config.watched).layout
     if not all(file.is_file() for file in files) or not set(layout.shapes) <= set(recorded.shapes):
@@ -58,10 +49,6 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
     two parts, both without their means if the window was centred. Δ_decay is what was recorded, Δ_adam the rest.
     Cosines are between Σ_t w_t Δ_adam,t and −Σ_t w_t g_t, with g the interval's summed gradients as they came, or as
     clipped: they do not depend on the direction's sign. 1 would be plain gradient descent.
-
-    Args:
-        run: The run.
-        window: The window.
 
     Returns:
         See `MOVES`. No rows if the run does not say what moved it, or says it of other parameters.

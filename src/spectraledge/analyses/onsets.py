@@ -41,14 +41,6 @@ def onset_table(
     A further control alarms with probability at most `rate`. Shares are corrected for chance (as `Shares.corrected`),
     which depends on how many pairs a half has.
 
-    Args:
-        score: The run's `SCORE`.
-        controls: The same of its controls.
-        basis: The basis that is dated.
-        grokked_step: When the run's test accuracy reached .95, if ever.
-        share: Share of the controls that may alarm.
-        consecutive: Snapshots in a row.
-
     Returns:
         See `ONSETS`.
 
@@ -84,11 +76,6 @@ def onset_table(
 def check_control(own: RunConfig, other: RunConfig, *, grokked: bool) -> None:
     """Check that a control differs from a run in its answers alone, or in how many pairs it is trained on.
 
-    Args:
-        own: Configuration of the run.
-        other: That of the control.
-        grokked: Whether the control has generalised.
-
     Raises:
         InputError: if they differ in a setting of the network or its training, or in neither of both, or if the control
             has generalised.
@@ -112,20 +99,12 @@ def check_control(own: RunConfig, other: RunConfig, *, grokked: bool) -> None:
 
 
 def score_alarm_runs(runs: Runs, basis: str) -> list[AlarmRun]:
-    """Take runs that have a score as what detectors see, for `first_alarms` and `lead_times`.
+    """Return runs with a score in a basis as what detectors see, but those that generalise in another one.
 
     Definition: "score" is the share of the logits' energy in all frequencies of the basis, corrected for chance (0
     where it is below that), and "score_test" the same on test pairs alone; "strongest" and "strongest_test" are the
     largest of one frequency. Beside them what sees no function, and what tells generalisation itself; see
     `AlarmRun.of`.
-
-    Args:
-        runs: Runs on tasks of this basis, and controls; those that generalise in another basis are left out, and those
-            without a score in this one.
-        basis: The basis.
-
-    Returns:
-        The runs, in their order.
     """
     found = []
     for run in runs:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spectraledge.algebra import real_characters
 from spectraledge.analyses.analysis import DIRECTION, KIND, READOUT, STEP, Column, StepTable
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import (
     Fold,
@@ -20,8 +21,6 @@ from spectraledge.statistics import (
 )
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping, Task, grouping, why_not
-
-Float = NDArray[np.float64]
 
 FEATURES = {"additive": "sum", "multiplicative": "dlog_sum"}
 """The grouping whose waves are features, by what those are called (Xu 2026, §6.6)."""
@@ -59,10 +58,6 @@ def probe_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     `energy_kept` of its energy: not R² of the whole response, which in sample is given.
     Null: random features of equal number, and random directions.
 
-    Args:
-        seen: What was seen at a step.
-        settings: The root seed of folds and random features.
-
     Returns:
         See `PROBES`. No rows if the domain is too small to be held out in parts.
     """
@@ -82,16 +77,9 @@ def probe_responses(
 ) -> pd.DataFrame:
     """R² of ridge regressions from waves on a task's pairs to given responses; see `probe_table`.
 
-    Args:
-        task: The task whose domain the responses are over; its answers are the output that is held out.
-        response_KND: Responses over the whole domain, shape (K, N, D).
-        seed: Root seed of folds and random features.
-        held_out: Ways to hold out, of `HELD_OUT`; in sample is always given.
-
     Returns:
         One row per kind of features, way to hold out and response: response (0-based), and the columns of `probe_table`
         from features on.
-
     """
     kept_N, features = _features(task)
     generator = numpy_generator(seed, "probes")
@@ -117,7 +105,7 @@ def probe_responses(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def _features(task: Task) -> tuple[NDArray[np.bool_], dict[str, Float]]:
+def _features(task: Task) -> tuple[Bools, dict[str, Float]]:
     """The pairs that all groupings cover, and features by name at those, all of unit mean square."""
     groups = {features: grouping(task, name) for features, name in FEATURES.items() if not why_not(task, name)}
     covered = [group.groups_N >= 0 for group in groups.values()]
@@ -138,16 +126,11 @@ def _waves(group: Grouping) -> Float:
     return waves
 
 
-def _folds(
-    labels_n: NDArray[np.int64], pairs_n2: NDArray[np.int64], generator: np.random.Generator
-) -> Mapping[str, list[Fold]]:
+def _folds(labels_n: Ints, pairs_n2: Ints, generator: np.random.Generator) -> Mapping[str, list[Fold]]:
     count = min(FOLDS, *(len(np.unique(values)) for values in (labels_n, *pairs_n2.T)))
     if count < 3:
         return {}
-    return {
-        "output": blocked_folds(labels_n, count, generator),
-        "rows": row_column_folds(pairs_n2, count, generator),
-    }
+    return {"output": blocked_folds(labels_n, count, generator), "rows": row_column_folds(pairs_n2, count, generator)}
 
 
 def _leading(response_KnD: Float) -> tuple[Float, Float]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.analyses.forming import ORDERS
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.run_result import RunResult, Runs
 from spectraledge.analyses.selection_tables import of_functions
+from spectraledge.arrays import Float, Ints
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Picture:
     character: tuple[int, int]
     share: float
     random: Band | None
-    raw: NDArray[np.float64]
-    ordered: NDArray[np.float64]
+    raw: Float
+    ordered: Float
     orders: tuple[str, ...] = ()
 
 
@@ -59,9 +59,9 @@ class Parts:
         ends_S: Where in them the functions of each own subspace end, in the order of the score.
     """
 
-    elements_MM: NDArray[np.int64]
-    functions_EK: NDArray[np.float64]
-    ends_S: NDArray[np.int64]
+    elements_MM: Ints
+    functions_EK: Float
+    ends_S: Ints
 
 
 @dataclass(frozen=True)
@@ -81,18 +81,18 @@ class OwnScore:
         orders: How a and b are ordered there where it is not by the wave, in words; else none.
     """
 
-    steps_T: NDArray[np.int64]
+    steps_T: Ints
     labels: tuple[str, ...]
-    share_ST: NDArray[np.float64]
+    share_ST: Float
     chance: float
-    waves_TMM: NDArray[np.float64] | None
+    waves_TMM: Float | None
     parts: Parts | None = None
     orders: tuple[str, ...] = ()
 
     @property
-    def own_T(self) -> NDArray[np.float64]:
+    def own_T(self) -> Float:
         """Share in all own functions together."""
-        whole_T: NDArray[np.float64] = self.share_ST.sum(axis=0)
+        whole_T: Float = self.share_ST.sum(axis=0)
         return whole_T
 
 
@@ -152,7 +152,7 @@ def own_score(run: RunResult) -> OwnScore | None:
     )
 
 
-def _waves(run: RunResult) -> NDArray[np.float64] | None:
+def _waves(run: RunResult) -> Float | None:
     forming = run.table("forming")
     if forming.empty:
         return None
@@ -196,15 +196,9 @@ def white_noise_concentration(run: RunResult) -> float:
 
 
 def selected_frequencies(run: RunResult) -> pd.DataFrame:
-    """Rows of every frequency of the own variable, with a column `selected`.
+    """Return the rows of every frequency of the own variable, in order, with a column `selected`.
 
     Selected are those whose interval lies above 1 and of which the updates' share is more than noise has.
-
-    Args:
-        run: A run whose selection was measured.
-
-    Returns:
-        The rows, in order of frequency.
     """
     table = run.selection
     own = table[(table["basis"] == run.structure) & ~table["part"].astype(bool)].copy()
@@ -213,14 +207,7 @@ def selected_frequencies(run: RunResult) -> pd.DataFrame:
 
 
 def above_shuffled(runs: Runs) -> tuple[int, int]:
-    """Count runs whose edge moves their own functions more than every gradient for shuffled answers does.
-
-    Args:
-        runs: Runs; only those that generalised, and have both kinds of directions, count.
-
-    Returns:
-        How many have two edge directions above all shuffled gradients, and of how many.
-    """
+    """How many runs have two edge directions above all gradients for shuffled answers, of how many that generalised."""
     above, of = 0, 0
     for run in runs:
         edge, shuffled = (

@@ -5,17 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spectraledge.analyses.analysis import (
-    BASIS,
-    DIRECTION,
-    DIRECTION_SETTINGS,
-    KIND,
-    STEP,
-    Analysis,
-    Column,
-    Table,
-)
-from spectraledge.analyses.left_out import without
+from spectraledge.analyses.analysis import BASIS, DIRECTION_SETTINGS, OF_DIRECTION, Analysis, Column, Table, without
 from spectraledge.analyses.selection_tables import SUBSPACE
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.controls import (
@@ -31,7 +21,7 @@ from spectraledge.controls import (
 from spectraledge.devices import host
 from spectraledge.models import HasAttention
 from spectraledge.modes.measures import group_means
-from spectraledge.observed.chosen_step import ChosenStep, at_chosen_step
+from spectraledge.observed.labelled_directions import ChosenStep, at_chosen_step
 from spectraledge.observed.observation import each_response
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import numpy_generator
@@ -41,9 +31,7 @@ from spectraledge.tasks import grouping
 def analyze_representation(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Head purity and response ranks of a run's directions, and of random ones in their span and at large.
 
-    Args:
-        folder: A run folder that this package wrote; of a network with attention its matrices are watched.
-        settings: How the run is analysed; the read-out is the residual stream always (Xu 2026, §5).
+    The read-out is the residual stream always (Xu 2026, §5).
 
     Returns:
         `BLOCK_SHARES`, `PURITY` and `RANKS` by name, of directions of kind edge, bulk, span or random; the first two
@@ -122,36 +110,26 @@ def _rank_table(at: ChosenStep) -> pd.DataFrame:
     return table
 
 
-_LAYER = Column("0-based; −1 where blocks do not tell it apart")
-_HEAD = Column("0-based; −1 where blocks do not tell it apart")
-_MATRIX = Column("query, key, value or output; empty where blocks do not tell it apart")
+_BLOCK = {
+    "layer": Column("0-based; −1 where blocks do not tell it apart"),
+    "head": Column("0-based; −1 where blocks do not tell it apart"),
+    "matrix": Column("query, key, value or output; empty where blocks do not tell it apart"),
+}
 
 BLOCK_SHARES = Table(
     "block_shares",
     "direction (edge, bulk, span, random) and block of the attention",
-    {
-        "step": STEP,
-        "kind": KIND,
-        "direction": DIRECTION,
-        "layer": _LAYER,
-        "head": _HEAD,
-        "matrix": _MATRIX,
-        "share": Column("of ‖v‖² in the block", "share"),
-    },
+    {**OF_DIRECTION, **_BLOCK, "share": Column("of ‖v‖² in the block", "share")},
 )
 PURITY = Table(
     "purity",
     "direction and grain of blocks",
     {
-        "step": STEP,
-        "kind": KIND,
-        "direction": DIRECTION,
+        **OF_DIRECTION,
         "grain": Column("head, head_matrix or matrix"),
         "blocks": Column("their number"),
         "purity": Column("of ‖v‖² in the block that holds most", "share"),
-        "layer": _LAYER,
-        "head": _HEAD,
-        "matrix": _MATRIX,
+        **_BLOCK,
         "null_mean": Column("of isotropic directions", "share"),
         "null_high": Column("95 % point of isotropic directions", "share"),
         "p": Column("one-sided, that large for an isotropic direction"),
@@ -161,9 +139,7 @@ RANKS = Table(
     "ranks",
     "direction, for the response as it is (published) and without its mean over inputs",
     {
-        "step": STEP,
-        "kind": KIND,
-        "direction": DIRECTION,
+        **OF_DIRECTION,
         "centered": Column("whether the mean over inputs is removed"),
         "effective_rank": Column("exp of the entropy of the response's squared singular values", "dimensions"),
         "basis": BASIS,

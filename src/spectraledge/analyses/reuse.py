@@ -13,19 +13,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from spectraledge.analyses.analysis import (
-    BASIS,
-    DIRECTION,
-    DIRECTION_SETTINGS,
-    KIND,
-    STEP,
-    Analysis,
-    Column,
-    Table,
-)
+from spectraledge.analyses.analysis import BASIS, DIRECTION, DIRECTION_SETTINGS, KIND, STEP, Analysis, Column, Table
 from spectraledge.analyses.probe_table import FEATURES, PROBED, probe_responses
 from spectraledge.analyses.selection_tables import selection_rows
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.devices import host
 from spectraledge.modes import (
     Basis,
@@ -40,9 +32,7 @@ from spectraledge.modes import (
 from spectraledge.observed.labelled_directions import LabelledDirections, collect_directions
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
-from spectraledge.tasks import Grouping, Task, grouping, joint_task, named_task, why_not
-
-Float = NDArray[np.float64]
+from spectraledge.tasks import Task, grouping, joint_task, named_task, why_not
 
 COMPOSITE = "square_sum"
 """The task whose structure is in question (Xu 2026, §6.5); its answers are the output."""
@@ -74,10 +64,6 @@ def reuse(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     choice over leaving it out; `window` says so, and directions of shorter windows are noisier).
     Null: random directions, in the window's span and isotropic, of the same network; for probes also random features of
     the same number.
-
-    Args:
-        folder: A run folder, of one task or a joint one.
-        settings: Window, centring, size of the edge, number of null directions, and seed.
 
     Returns:
         `REUSE_TABLES` by name. a + b's own functions are those of "sum", a·b's of "dlog_sum", a² + b²'s of "output"
@@ -165,21 +151,28 @@ def _see(heads: Mapping[str, Network], directions: LabelledDirections, composite
             numbers = [directions.numbers[place] for place in drawn]
             for readout, single_KND in read.items():
                 response_KND = single_KND.double()
-                of_basis = {name: basis.energies(response_KND) for name, basis in bases.items()}
-                for name, energy_KS in of_basis.items():
+                field_KN = field(response_KND)
+                for name, basis in bases.items():
+                    energy_KS, peaks = basis.energies(response_KND), peak(field_KN, groupings[name])
                     energies.setdefault((readout, name), []).append(energy_KS)
-                rows.append(_rows(response_KND, of_basis, bases, groupings).assign(readout=readout, kind=kind))
-                rows[-1]["direction"] = np.tile(numbers, len(bases))
+                    columns = {
+                        "readout": readout,
+                        "kind": kind,
+                        "direction": numbers,
+                        "basis": name,
+                        "frequency": peaks.frequency_K,
+                        "concentration": peaks.concentration_K,
+                        "energy_share": shares(energy_KS, basis).corrected("frequency"),
+                    }
+                    rows.append(pd.DataFrame(columns))
             if len(drawn) == draw:
                 ranks = {part: span.shape[1] for part, span in spans["edge"][0].items()} if spans["edge"] else {}
                 spans[kind].append({part: _span(host(read[part]), ranks.get(part)) for part in heads})
             if kind in ("edge", "random"):
                 pairs = zip(numbers, host(residual_KND), strict=True)
                 probed |= {(kind, number): response for number, response in pairs if number <= PROBED}
-    table = pd.concat(rows, ignore_index=True)
-    columns = ["readout", "kind", "direction", "basis", "frequency", "concentration", "energy_share"]
     joined = {key: np.vstack(parts) for key, parts in energies.items()}
-    return _Seen(bases, table[columns], joined, spans, probed)
+    return _Seen(bases, pd.concat(rows, ignore_index=True), joined, spans, probed)
 
 
 def _logits(
@@ -191,29 +184,6 @@ def _logits(
         part: torch.stack([network.later(response_ND, vector_P[None], "logits") for response_ND, vector_P in pairs])
         for part, network in heads.items()
     }
-
-
-def _rows(
-    response_KND: torch.Tensor,
-    energies: Mapping[str, Float],
-    bases: Mapping[str, Basis],
-    groupings: Mapping[str, Grouping],
-) -> pd.DataFrame:
-    field_KN = field(response_KND)
-    tables = []
-    for name, basis in bases.items():
-        peaks = peak(field_KN, groupings[name])
-        tables.append(
-            pd.DataFrame(
-                {
-                    "basis": name,
-                    "frequency": peaks.frequency_K,
-                    "concentration": peaks.concentration_K,
-                    "energy_share": shares(energies[name], basis).corrected("frequency"),
-                }
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
 
 
 def _span(response_KND: NDArray[np.floating], rank: int | None) -> Float:
@@ -256,28 +226,16 @@ def _probes(probed: Mapping[tuple[str, int], NDArray[np.floating]], composite: T
 
 
 def inclusion_table(spans: Mapping[str, Sequence[Mapping[str, Float]]]) -> pd.DataFrame:
-    """Inclusion of every part's functions in those of all other parts together, for every kind and draw.
-
-    Args:
-        spans: Orthonormal functions by kind, draw and part.
-
-    Returns:
-        The columns of the table "inclusion" of `reuse`, without step and window; no rows where there is only one part.
-    """
+    """Inclusion of every part's functions in those of all others together; no rows where there is only one part."""
     rows = []
     for kind, draws in spans.items():
         for number, parts in enumerate(draws, start=1):
             for target, target_Nr in parts.items() if len(parts) > 1 else ():
                 others = {name: span for name, span in parts.items() if name != target}
-                rows.append((target, "+".join(others), kind, number, *_included(target_Nr, list(others.values()))))
-    columns = ["target", "others", "kind", "draw", "target_rank", "others_rank", "inclusion", "chance"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _included(target_Nr: Float, others: Sequence[Float]) -> tuple[int, int, float, float]:
-    """Rank of the target and of the others together, inclusion, and its chance level."""
-    rank = int(np.linalg.matrix_rank(np.hstack(others)))
-    return target_Nr.shape[1], rank, inclusion(target_Nr, *others), rank / (len(target_Nr) - 1)
+                rank = int(np.linalg.matrix_rank(np.hstack(list(others.values()))))
+                held, chance = inclusion(target_Nr, *others.values()), rank / (len(target_Nr) - 1)
+                rows.append((target, "+".join(others), kind, number, target_Nr.shape[1], rank, held, chance))
+    return pd.DataFrame(rows, columns=list(INCLUSION.columns)[2:])
 
 
 def _functions(composite: Task, spans: Mapping[str, Float]) -> pd.DataFrame:

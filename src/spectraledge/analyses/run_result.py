@@ -144,16 +144,7 @@ class RunResult(Displayed):
 
 
 def run_title(config: RunConfig, formula: str, structure: str) -> str:
-    """Say in a few words which run it is.
-
-    Args:
-        config: Its configuration.
-        formula: The operation as a person writes it.
-        structure: Name of the task's own basis.
-
-    Returns:
-        Its task and weight decay, then what it has of its own: other pairs, another model, interventions, a fork.
-    """
+    """Say in a few words which run it is: its task and weight decay, then what it has of its own."""
     model, pairs = config.model, config.train_fraction
     parts = [
         task_title(formula, structure, model.tokens),

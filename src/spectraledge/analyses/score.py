@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
-from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table
+from spectraledge.analyses.analysis import BASIS, READOUT, Analysis, Column, Table, without
 from spectraledge.analyses.forming import FORMING, FUNCTIONS, LastWave, own_functions
 from spectraledge.analyses.growth import CARRIERS, FUNCTION, GROWTH, Interval, carrier_rows, growth_tables
-from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.devices import host
 from spectraledge.models import ReadoutName
 from spectraledge.modes import Shares, energies_in, shares
@@ -20,8 +19,6 @@ from spectraledge.observed.network import Network
 from spectraledge.observed.observation import make_bases
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.tasks import Grouping, default_groupings, grouping
-
-Float = NDArray[np.float64]
 
 WATCHED = "function"
 """Name of what is read of a model that is watched while it trains."""
@@ -36,16 +33,10 @@ STRIDE = 4
 def score_run(folder: Path, settings: AnalysisConfig, *, dtype: torch.dtype = torch.float32) -> dict[str, pd.DataFrame]:
     """Measure the score of a run, and its function as a picture at every snapshot.
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Bases.
-        dtype: Precision of passes. Default single (our choice: shares agree with those of double precision to 1e-5).
+    In single precision by default: shares agree with those of double precision to 1e-5 (our choice).
 
     Returns:
         `SCORE`, `FORMING` and `FUNCTIONS` by name.
-
-    Raises:
-        InputError: if the folder is no run, or a basis is unknown.
 
     Cost: a forward pass per snapshot.
     """
@@ -70,16 +61,8 @@ def growth_run(
 ) -> dict[str, pd.DataFrame]:
     """Measure what the functions of a run grow by, and which directions carry the growth of its own ones.
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Bases, stride, watched parameters, window, its centring, size of the edge, number of nulls and seed.
-        dtype: Precision of passes. Default single (our choice, as for the score).
-
     Returns:
         `GROWTH` and `CARRIERS` by name.
-
-    Raises:
-        InputError: if the folder is no run, or a basis is unknown.
 
     Cost: about ten derivatives per measured interval.
     """
@@ -105,23 +88,13 @@ def state_of_control(folder: Path, learned: RecordedRun) -> pd.DataFrame:
 
     The group of a table is that of the run's own answers; those of the control are no group's.
 
-    Args:
-        folder: The control's run folder.
-        learned: The run; networks compute where its own do.
-
     Returns:
         See `SCORE`, of that basis.
-
-    Raises:
-        InputError: if the folder is no run, or the basis does not apply to its task.
     """
     run, own = RecordedRun.open(folder, device=str(learned.device)), learned.task.structure
+    networks = (Network.at(run, step, dtype=torch.float32) for step in run.steps)
     is_of_table = own == "group" and np.array_equal(run.task.pairs_N2, learned.task.pairs_N2)
-    return _states(run, {own: grouping(learned.task if is_of_table else run.task, own)}, _networks(run))
-
-
-def _networks(run: RecordedRun) -> Iterator[Network]:
-    return (Network.at(run, step, dtype=torch.float32) for step in run.steps)
+    return _states(run, {own: grouping(learned.task if is_of_table else run.task, own)}, networks)
 
 
 def _groupings(run: RecordedRun, names: Sequence[str] | None) -> dict[str, Grouping]:
@@ -145,15 +118,7 @@ def _states(run: RecordedRun, asked: Mapping[str, Grouping], networks: Iterable[
 
 
 def score_table(steps: Sequence[int], states: Iterable[tuple[str, str, Shares]]) -> pd.DataFrame:
-    """Make the table of a score.
-
-    Args:
-        steps: Steps of the snapshots, T of them.
-        states: Name of a read-out, which inputs it is taken on, and its shares at every snapshot, (T, S).
-
-    Returns:
-        See `SCORE`.
-    """
+    """Make the table `SCORE` of read-outs, on which inputs each is taken, and its shares at every snapshot, (T, S)."""
     tables = [SCORE.frame()]
     for readout, half, found in states:
         subspaces, count = found.basis.subspaces[1:], len(steps)

@@ -67,26 +67,13 @@ class WatchedCourse:
 
 
 def own_course(score: pd.DataFrame, basis: str, *, half: str, readout: str = FUNCTION) -> pd.DataFrame:
-    """Share of the energy in all frequencies of a basis at every snapshot.
-
-    Args:
-        score: See `SCORE`.
-        basis: The basis.
-        half: Which pairs.
-        readout: Of what.
-
-    Returns:
-        Columns share and chance, by step.
-    """
+    """Share of the energy in all frequencies of a basis, and its chance, at every snapshot."""
     rows = score[(score["basis"] == basis) & (score["half"] == half) & (score["readout"] == readout)]
     return of_functions(rows).groupby("step")[["share", "chance"]].sum()
 
 
 def carried(carriers: pd.DataFrame) -> pd.DataFrame:
     """Sum what directions carry over all measured intervals in which both windows are full, signed.
-
-    Args:
-        carriers: See `CARRIERS`.
 
     Returns:
         A row per window, kind and k that all those intervals have: growth, and share of what all watched parameters
@@ -106,15 +93,7 @@ def carried(carriers: pd.DataFrame) -> pd.DataFrame:
 
 
 def carried_sentence(carriers: pd.DataFrame, *, edge: int) -> str:
-    """Say how much of the growth the leading directions carry.
-
-    Args:
-        carriers: See `CARRIERS`.
-        edge: How many directions count as edge.
-
-    Returns:
-        A sentence; "" where no interval was measured.
-    """
+    """Say how much of the growth the leading directions carry; "" where no interval was measured."""
     summed = carried(carriers)
     whole = summed.loc[summed["kind"] == "all", "growth"]
     if whole.empty:
@@ -133,17 +112,7 @@ def carried_sentence(carriers: pd.DataFrame, *, edge: int) -> str:
 
 
 def score_sentence(own: str, score: pd.DataFrame, metrics: pd.DataFrame, onsets: pd.DataFrame) -> str:
-    """Say what a network learned, when, and how one knows.
-
-    Args:
-        own: Basis of the task's own variable.
-        score: See `SCORE`.
-        metrics: The run's evaluations.
-        onsets: See `ONSETS`; without rows where no controls were given.
-
-    Returns:
-        One or two sentences.
-    """
+    """Say what a network learned, when, and how one knows; `onsets` has no rows where no controls were given."""
     course = own_course(score, own, half="test")
     last = int(course.index[-1])
     good = metrics.loc[metrics["test_accuracy"] >= 0.95, "step"]

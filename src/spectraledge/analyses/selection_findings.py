@@ -19,9 +19,6 @@ def selected(rows: pd.DataFrame) -> pd.DataFrame:
     Rule: the interval of S lies above 1, the updates' share is more than noise has, and q ≤ .05, where q adjusts p for
     all rows together (Benjamini–Hochberg).
 
-    Args:
-        rows: Rows of a table of selection, see `SELECTION`.
-
     Returns:
         The rows with columns `q` and `selected`, those with the highest lower end of the interval first.
     """
@@ -32,40 +29,19 @@ def selected(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def finest(selection: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a table of selection that are not split further by others: single subspaces, and parts that are one.
-
-    Args:
-        selection: See `SELECTION`.
-
-    Returns:
-        Those rows.
-    """
+    """Rows of a table of selection that are not split further by others: single subspaces, and parts that are one."""
     part = selection["part"].astype(bool)
     of = pd.MultiIndex.from_frame(selection[["basis", "functions"]])
     return selection[~part | ~of.isin(of[~part])]
 
 
 def leading(selection: pd.DataFrame) -> pd.DataFrame:
-    """Take the rows that tell of each kind of functions once, judged together; see `finest` and `selected`.
-
-    Args:
-        selection: The table of selection of `FunctionalModes`.
-
-    Returns:
-        The rows, the clearest first.
-    """
+    """Take the rows that tell of each kind of functions once, judged together; see `finest` and `selected`."""
     return selected(finest(selection))
 
 
 def selection_sentence(selection: pd.DataFrame) -> str:
-    """Say which functions the updates select, where none was named before.
-
-    Args:
-        selection: The table of selection of `FunctionalModes`, with at least one row.
-
-    Returns:
-        A sentence.
-    """
+    """Say which functions the updates select, where none was named before."""
     judged = leading(selection)
     chosen, first = judged[judged["selected"]], judged.iloc[0]
     of = f"{len(judged)} kinds of functions" if len(judged) > 1 else "one kind of functions"
@@ -85,10 +61,6 @@ def selection_sentence(selection: pd.DataFrame) -> str:
 
 def own_sentence(selection: pd.DataFrame, own: str) -> str:
     """Say whether the updates select the functions of the task's own variable, named before anything was measured.
-
-    Args:
-        selection: See `SELECTION`.
-        own: Basis of the task's own variable.
 
     Returns:
         A sentence; of the rows in other bases if the own one was not measured, "" without any.
@@ -112,15 +84,7 @@ def own_sentence(selection: pd.DataFrame, own: str) -> str:
 
 
 def whole_rows(selection: pd.DataFrame, own: str) -> pd.DataFrame:
-    """Take all functions of each grouping together, those of the own one first, then by the lower end of the interval.
-
-    Args:
-        selection: See `SELECTION`.
-        own: Basis of the task's own variable.
-
-    Returns:
-        One row per grouping.
-    """
+    """Take the functions of each grouping together, the own one first, then by the lower end of the interval."""
     rows = selection[selection["subspace"] == WHOLE].sort_values("low", ascending=False, kind="stable")
     return rows.sort_values("basis", key=lambda names: names != own, kind="stable")
 

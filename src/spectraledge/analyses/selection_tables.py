@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.algebra import FREQUENCY
-from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, READOUT, STEP, Column, StepTable
+from spectraledge.analyses.analysis import DIRECTION, KIND, OF_BASIS, Column, StepTable
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.modes import (
     Basis,
     isotropy_p_values,
@@ -20,8 +20,6 @@ from spectraledge.modes.basis import Family, part_labels
 from spectraledge.modes.decompositions import line_groupings
 from spectraledge.observed.observation import Observation
 from spectraledge.streams import numpy_generator
-
-Float = NDArray[np.float64]
 
 KEY_DIRECTIONS = 3
 """Directions of the edge, and at random, whose key frequencies are sought (Xu 2026, §3, tells of v_1 to v_3)."""
@@ -44,10 +42,6 @@ def selection_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame
     Definition and null: see `selection_ratio_of_energies`, `isotropy_p_values` and `selection_p_values`; the window's
     directions with their eigenvalues against isotropic ones. A subspace holds what it adds to those before it in its
     basis.
-
-    Args:
-        seen: What was seen at a step.
-        settings: The root seed of the permutations.
 
     Returns:
         See `SELECTION`. Bases: every grouping (single frequencies of the task's own only), the pairs in its
@@ -93,19 +87,7 @@ def selection_rows(
     seed: int,
     permutations: int,
 ) -> pd.DataFrame:
-    """Selection ratio of every subspace and part of one basis, from energies.
-
-    Args:
-        window_energies_KS: Energies along the window's directions.
-        eigenvalues_K: Their eigenvalues.
-        random_energies_BS: Energies along isotropic directions.
-        basis: The basis.
-        seed: Root seed of the permutations.
-        permutations: How many.
-
-    Returns:
-        The columns of `selection_table` from `basis` on.
-    """
+    """Selection ratio of every subspace and part of a basis, from energies: `SELECTION` from its column `basis` on."""
     ratio = selection_ratio_of_energies(window_energies_KS, eigenvalues_K, random_energies_BS, basis)
     p_U = selection_p_values(
         window_energies_KS,
@@ -149,14 +131,7 @@ def _described(names: Sequence[str], basis: Basis) -> dict[str, object]:
 
 
 def of_functions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the rest.
-
-    Args:
-        rows: Rows of a score, or of growth, in the basis of one grouping.
-
-    Returns:
-        Those of single subspaces of its functions.
-    """
+    """Leave out the rest: what stays is of single subspaces of a grouping's functions."""
     return rows[rows["subspace"] != REST]
 
 
@@ -166,28 +141,14 @@ def numbered(subspaces: Iterable[str]) -> bool:
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:
-    """Name the subspaces of a table with a column `frequency`.
-
-    Args:
-        table: The table; one of an older version has their numbers only.
-
-    Returns:
-        The same rows, with a column `subspace`.
-    """
+    """Name the subspaces of a table with a column `frequency`; one of an older version has their numbers only."""
     if "subspace" in table or "frequency" not in table:
         return table
     return table.assign(subspace=[f"{WHOLE} {frequency}" if frequency else "" for frequency in table["frequency"]])
 
 
 def described(selection: pd.DataFrame) -> pd.DataFrame:
-    """A selection table with the columns that tell what its subspaces are.
-
-    Args:
-        selection: See `selection_table`; one of an older version has names only, from which they are made up for.
-
-    Returns:
-        The same rows.
-    """
+    """Say what the subspaces of a selection table are where it is of an older version, which has names only."""
     if selection.empty or "family" in selection:
         return selection
     tables = []
@@ -219,10 +180,6 @@ def key_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
     """Frequencies of the task's own grouping that stand out of the response, for the edge and for random directions.
 
     Null: see `key_frequencies`; it is noise, which no trained network's response is, so compare the two kinds.
-
-    Args:
-        seen: What was seen at a step.
-        settings: The root seed of the permutations.
 
     Returns:
         See `KEYS`.
@@ -257,9 +214,7 @@ SELECTION = StepTable(
     "selection",
     "basis and subspace",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "subspace": Column("what it adds to those before it in its basis: frequency is all functions of a grouping"),
         "part": Column("whether it is a whole part of the basis"),
         "frequency": Column("ω, from 1, of representations their number; 0 where it is no single one", optional=True),
@@ -288,9 +243,7 @@ KEYS = StepTable(
     "keys",
     "direction (edge, random) and frequency of the task's own grouping",
     {
-        "step": STEP,
-        "readout": READOUT,
-        "basis": BASIS,
+        **OF_BASIS,
         "kind": KIND,
         "direction": DIRECTION,
         "frequency": Column("ω, from 1; of representations their number"),

@@ -67,17 +67,7 @@ class AnalysisConfig(BaseModel):
 
     @classmethod
     def checked(cls, **values: object) -> "AnalysisConfig":
-        """Make settings of what a person gave.
-
-        Args:
-            **values: Settings by name.
-
-        Returns:
-            The settings.
-
-        Raises:
-            InputError: if one is not allowed.
-        """
+        """Make settings of what a person gave, by name; raise `InputError` for one that is not allowed."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:

@@ -6,29 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.analyses.analysis import (
     DIRECTION,
     DIRECTION_SETTINGS,
     EIGENVALUE,
     KIND,
+    OF_DIRECTION,
     STEP,
     Analysis,
     Column,
     Table,
 )
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.controls import diagonal_dominance, sharedness, two_sided_p, usage, usage_correlations
 from spectraledge.devices import host
 from spectraledge.errors import InputError
-from spectraledge.observed.chosen_step import at_chosen_step
-from spectraledge.observed.labelled_directions import LabelledDirections
+from spectraledge.observed.labelled_directions import LabelledDirections, at_chosen_step
 from spectraledge.observed.network import Network
 from spectraledge.observed.observation import each_response
 from spectraledge.observed.recorded_run import RecordedRun, Window
-
-Float = NDArray[np.float64]
 
 GROUPS: dict[str, tuple[str, ...]] = {"window": ("edge", "bulk"), "random": ("random",)}
 """Directions that are correlated with each other: those of the window in order of eigenvalue, and random ones."""
@@ -36,10 +34,6 @@ GROUPS: dict[str, tuple[str, ...]] = {"window": ("edge", "bulk"), "random": ("ra
 
 def analyze_cousage(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Co-usage of the directions of a run at its chosen step, over its whole domain, through each of its heads.
-
-    Args:
-        folder: A run folder that this package wrote.
-        settings: How the run is analysed.
 
     Returns:
         The tables of `cousage_tables`.
@@ -59,11 +53,6 @@ def cousage_tables(
 
     Definition: Xu 2026, §7 and App. A; see `controls.usage`. Every statistic stands beside the same of random
     directions. Examples are all pairs of the domain, each once.
-
-    Args:
-        window: The window.
-        directions: Its directions (edge, bulk) and random ones.
-        networks: The network by head; they differ in the head and in the right answers only.
 
     Returns:
         `USAGE`, `CORRELATIONS` and `SHAREDNESS` by name.
@@ -175,9 +164,7 @@ SHAREDNESS = Table(
     "sharedness",
     "direction",
     {
-        "step": STEP,
-        "kind": KIND,
-        "direction": DIRECTION,
+        **OF_DIRECTION,
         "heads": Column("their number"),
         "sharedness": Column("S_k, how evenly the heads use the direction: from floor to 1", "index"),
         "floor": Column("one over the number of heads", "index"),

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.analyses.analysis import Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.arrays import Float
 from spectraledge.devices import CPU, check_room, usable_device
 from spectraledge.display import Displayed
 from spectraledge.errors import InputError
@@ -173,7 +173,7 @@ def _recorded(folder: Path, series: Series, steps: list[int], window: int) -> Re
     return recorded if recorded.steps == steps and set(watched.matched) == set(series.selection.matched) else None
 
 
-def _counting(series: Series, noise_T: NDArray[np.float64], place: torch.device) -> Iterator[Tensor]:
+def _counting(series: Series, noise_T: Float, place: torch.device) -> Iterator[Tensor]:
     """Yield the updates of one block of parameters, adding up their storage noise."""
     for index, update in enumerate(series.updates()):
         noise_T[index] += update.storage_noise

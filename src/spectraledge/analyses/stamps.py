@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spectraledge.analyses.analysis import Analysis
-from spectraledge.analyses.left_out import reasons
+from spectraledge.analyses.analysis import Analysis, reasons
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.devices import device_name, room_on
 from spectraledge.errors import DamageError, DeviceError, InputError
@@ -49,19 +48,7 @@ def stamp_path(folder: Path, name: str) -> Path:
 
 
 def read_stamp(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Stamp | None:
-    """Read an analysis' stamp.
-
-    Args:
-        folder: The run folder.
-        analysis: The analysis.
-        settings: Its settings.
-
-    Returns:
-        The stamp; None where there is none, or one of other settings, of another version or of a shorter run.
-
-    Raises:
-        DamageError: if the file is no stamp, or not what was written.
-    """
+    """Read an analysis' stamp; None where there is none of these settings, this version and as long a run."""
     stamp = _read(folder, analysis)
     if stamp is None or stamp.hash != analysis.hash(settings):
         return None
@@ -71,21 +58,7 @@ def read_stamp(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> St
 def measure(
     folder: Path, analysis: Analysis, settings: AnalysisConfig, *, into: Path | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Analyse a run, and keep its tables.
-
-    Args:
-        folder: The run folder.
-        analysis: The analysis.
-        settings: Its settings.
-        into: Folder to write to. Default: the run's own.
-
-    Returns:
-        The tables by name.
-
-    Raises:
-        InputError: if the run cannot be analysed so.
-        DeviceError: if the device is not here, or its memory does not do.
-    """
+    """Analyse a run, and keep its tables, by default in its own folder."""
     began, thinned = time.monotonic(), Manifest.read(folder).thinned
     if thinned and not analysis.thinned:
         raise InputError(
@@ -107,16 +80,7 @@ def keep(
     into: Path | None = None,
     seconds: float = 0.0,
 ) -> None:
-    """Write the tables of an analysis and then its stamp: the two are never of different settings.
-
-    Args:
-        folder: The run folder.
-        analysis: The analysis.
-        settings: With which it was carried out.
-        tables: What it made.
-        into: Folder to write to. Default: the run's own.
-        seconds: How long it took.
-    """
+    """Write the tables of an analysis and then its stamp: the two are never of different settings."""
     place = folder if into is None else into
     stamp_path(place, analysis.name).unlink(missing_ok=True)
     written = {}
@@ -141,11 +105,6 @@ def keep(
 
 def carry_out(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> Stamp:
     """Analyse a run, unless that is done and its tables are whole; what the user must mend is kept in the stamp.
-
-    Args:
-        folder: The run folder, trained to its end.
-        analysis: The analysis.
-        settings: Its settings.
 
     Returns:
         The stamp; the tables are in the folder where it has no error.
@@ -181,15 +140,7 @@ def is_unlisted(folder: Path, analysis: Analysis) -> bool:
 
 
 def misfits(folder: Path, analysis: Analysis) -> list[str]:
-    """Find which tables of an analysis are not those that its stamp is of.
-
-    Args:
-        folder: The run folder.
-        analysis: The analysis.
-
-    Returns:
-        What is wrong with each, or with the stamp; nothing where there is no stamp, or one of a failure.
-    """
+    """Find what is wrong with tables or stamp of an analysis; nothing where there is no stamp, or one of a failure."""
     try:
         stamp = _read(folder, analysis)
         if stamp is None or stamp.error:
@@ -210,15 +161,7 @@ def misfits(folder: Path, analysis: Analysis) -> list[str]:
 
 
 def read_tables(folder: Path, analysis: Analysis, *names: str) -> dict[str, pd.DataFrame]:
-    """Read the tables that an analysis wrote.
-
-    Args:
-        folder: The run folder.
-        analysis: The analysis; its stamp is there.
-        names: Of the tables. Default all.
-
-    Returns:
-        The tables by name.
+    """Return the tables that an analysis wrote, or some of them, by name.
 
     Raises:
         DamageError: if one is missing, cannot be read, has other columns than declared or is not what was written.

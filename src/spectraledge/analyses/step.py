@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spectraledge.analyses.analysis import Analysis, StepTable
+from spectraledge.analyses.analysis import DIRECTION_SETTINGS, Analysis, StepTable
 from spectraledge.analyses.contrast_table import CONTRASTS
 from spectraledge.analyses.frequency_tables import AGREEMENT, FREQUENCIES
 from spectraledge.analyses.mode_tables import CHARACTERS, MODES, WAVES
@@ -33,12 +33,8 @@ STEP_TABLES: tuple[StepTable, ...] = (
 def analyze_step(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Measure which functions the updates up to a step select, and all that goes with it.
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: See `AnalysisConfig.view`; names in `leave_out` are not made, to save their time: no rows then.
-
     Returns:
-        `STEP_TABLES` by name.
+        `STEP_TABLES` by name; those that `leave_out` names are not made, to save their time: no rows then.
 
     Raises:
         InputError: as `observe_run` and `selection_table` do, or if what is left out is no table.
@@ -59,18 +55,6 @@ STEP = Analysis(
     "step",
     analyze_step,
     STEP_TABLES,
-    settings=(
-        "window",
-        "center_modes",
-        "edge",
-        "nulls",
-        "readout",
-        "precision",
-        "leave_out",
-        "seed",
-        "step",
-        "bases",
-        "params",
-    ),
+    settings=(*DIRECTION_SETTINGS, "readout", "precision", "leave_out", "bases"),
     joined=("modes", "selection"),
 )

@@ -15,8 +15,7 @@ KEPT_BYTES = 1 << 30
 class StoredTables(Mapping[str, pd.DataFrame]):
     """Tables by name, of which a process keeps those used last, `KEPT_BYTES` of them and at least one.
 
-    Args:
-        readers: By name, what reads a table; it may be called again.
+    What reads a table, given by its name, may be called again.
     """
 
     def __init__(self, readers: Mapping[str, Callable[[], pd.DataFrame]]) -> None:

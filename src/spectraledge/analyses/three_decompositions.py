@@ -9,10 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from spectraledge.analyses.analysis import Analysis, Column, Table
+from spectraledge.analyses.analysis import Analysis, Column, Table, without
 from spectraledge.analyses.course import CHANGE_COLUMNS, change_table
 from spectraledge.analyses.edge_decline import TABLE_WINDOW, recorded_gram, window_spectra
-from spectraledge.analyses.left_out import without
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.models import Attention, HasAttention, architecture_of
 from spectraledge.spectrum import (
@@ -45,7 +44,8 @@ _Row = tuple[str, str, int, int, int, float, float, float]
 def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Follow the Gram of updates, the components of the path and the singular values of W_Q and W_K over a run.
 
-    Definition: Xu 2026, §4.2. "updates": the spectrum of trailing windows. "displacement": principal components of
+    Definition: Xu 2026, §4.2. "updates": the spectrum of trailing windows, those of 10 updates (Xu 2026,
+    Table 1) beside the window's own where the run has as many. "displacement": principal components of
     θ_0..θ_t of the watched parameters, so that the window grows. "weights": singular values of all heads' W_Q and W_K
     together, of each layer; left out where a network has none, and then nothing is said of agreement.
     Null: of updates, updates of the same lengths at right angles; of the path, a random walk with those steps, which
@@ -56,16 +56,8 @@ def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     from one end to the other changes best near its middle, so changes agree about as well where nothing happens:
     compare with `null_step`, with runs that never grok, and with `null_spread`, that of three changes anywhere.
 
-    Args:
-        folder: A run folder that this package wrote.
-        settings: Window, centring of the spectrum, and seed; windows of 10 updates (Xu 2026, Table 1) are followed too
-            where the run has as many.
-
     Returns:
         `COURSES`, `CHANGES` and `AGREEMENT` by name.
-
-    Raises:
-        InputError: if the folder is no run, or has no Gram of its updates for the window.
 
     Cost: O(T²·P + T⁴) time for T snapshots: about a second for 50 of 131,072 watched parameters.
     """
@@ -84,12 +76,8 @@ def decompositions(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     if not isinstance(architecture, HasAttention):
         table = without(table, "the network has no W_Q and W_K, so that nothing is said of its weights")
     changes = _changes(table, grokked, settings)
-    agreement = pd.DataFrame([_agreement(table, changes, window, grokked, settings.seed) for window in windows])
-    return {
-        "decompositions": table,
-        "decomposition_changes": changes,
-        "decomposition_agreement": agreement,
-    }
+    agreement = AGREEMENT.frame(_agreement(table, changes, window, grokked, settings.seed) for window in windows)
+    return {"decompositions": table, "decomposition_changes": changes, "decomposition_agreement": agreement}
 
 
 def _of_updates(recorded: RecordedGram, window: int, center: bool) -> Iterator[_Row]:
@@ -167,7 +155,9 @@ def _changes(table: pd.DataFrame, grokked: int | None, settings: AnalysisConfig)
 
 def _agreement(
     table: pd.DataFrame, changes: pd.DataFrame, window: int, grokked: int | None, seed: int
-) -> dict[str, float]:
+) -> tuple[float, ...]:
+    """A row of `AGREEMENT`."""
+
     def chief(part: pd.DataFrame, decomposition: str) -> pd.DataFrame:
         of_window = window if decomposition == "updates" else 0
         chosen = (part["decomposition"] == decomposition) & (part["quantity"] == CHIEF[decomposition])
@@ -175,10 +165,8 @@ def _agreement(
 
     found = {decomposition: chief(changes, decomposition) for decomposition in CHIEF}
     steps = {name: float(change["step"].iloc[0]) if len(change) else np.nan for name, change in found.items()}
-    nulls = {
-        f"{name}_null": float(found[name]["null_step"].iloc[0]) if len(found[name]) else np.nan
-        for name in ("updates", "displacement")
-    }
+    with_null = (found[name] for name in ("updates", "displacement"))
+    nulls = [float(change["null_step"].iloc[0]) if len(change) else np.nan for change in with_null]
     spread, null_spread, p = float(np.ptp(list(steps.values()))), np.nan, np.nan
     if np.isfinite(spread):
         generator = numpy_generator(seed, "agreement", window)
@@ -187,15 +175,7 @@ def _agreement(
         null_spreads = np.ptp(drawn, axis=0)
         null_spread, p = float(np.median(null_spreads)), empirical_p(-spread, -null_spreads)
     grokked_step = np.nan if grokked is None else float(grokked)
-    return {
-        "window": window,
-        "grokked_step": grokked_step,
-        **steps,
-        **nulls,
-        "spread": spread,
-        "null_spread": null_spread,
-        "p": p,
-    }
+    return window, grokked_step, *steps.values(), *nulls, spread, null_spread, p
 
 
 _WINDOW = Column("updates in it; 0 for all but updates")

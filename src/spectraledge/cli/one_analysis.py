@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from spectraledge.analyses.analysis import Analysis
-from spectraledge.analyses.left_out import reasons
+from spectraledge.analyses.analysis import Analysis, reasons
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import measure
 from spectraledge.cli.options import (

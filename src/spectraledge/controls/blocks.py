@@ -5,14 +5,12 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.models import Attention
 from spectraledge.trajectory import Layout
-
-Float = NDArray[np.float64]
 
 MATRICES = ("query", "key", "value", "output")
 """The four matrices of an attention head."""
@@ -50,9 +48,6 @@ class BlockShares:
 
         Definition: Xu 2026, §5. Null: see `isotropic_purity`; a random direction's is a little above one over the
         number of blocks. Law: 1 for a direction within one block.
-
-        Args:
-            grain: How finely the weights are cut.
 
         Returns:
             Shape (K,).

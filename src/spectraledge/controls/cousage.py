@@ -5,10 +5,9 @@ import scipy.special
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from spectraledge.arrays import Float, Ints
 from spectraledge.errors import InputError
 from spectraledge.models import LossName, losses_and_slopes
-
-Float = NDArray[np.float64]
 
 REACH = 2
 """Neighbours on either side that diagonal dominance looks at (our choice, see `diagonal_dominance`)."""
@@ -17,7 +16,7 @@ REACH = 2
 def usage(
     logits_NC: NDArray[np.floating],
     response_KNC: NDArray[np.floating],
-    labels_N: NDArray[np.int64],
+    labels_N: Ints,
     *,
     loss: LossName = "cross-entropy",
 ) -> Float:
@@ -52,9 +51,6 @@ def usage_correlations(usage_KN: Float) -> Float:
     """M_ij: correlation of the usage of two directions over the examples (Xu 2026, §7), shape (K, K).
 
     Null: for uncorrelated usage ±1/√N; the same of random directions, which share the network's Jacobian.
-
-    Args:
-        usage_KN: Usage, shape (K, N).
 
     Returns:
         The correlations.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from spectraledge.arrays import Float, Ints
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Peakedness:
         peakedness_K: Its power over the mean power, from 1 to the number of frequencies; 0 for a constant function.
     """
 
-    frequency_K: NDArray[np.int64]
+    frequency_K: Ints
     peakedness_K: Float
 
 

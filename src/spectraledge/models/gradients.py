@@ -26,13 +26,6 @@ def loss_and_gradient(
 
     Law: equal to autograd through `Transformer` and `answer_losses`, up to rounding.
 
-    Args:
-        config: Sizes of the networks; pairs of tokens.
-        parameters: All parameters by name, shapes (S, *parameter shape).
-        row_of: The inputs; see `pairs.rows_of`.
-        labels_SNO: Right answers, int64.
-        loss: See `answer_losses`.
-
     Returns:
         Losses, shape (S,), and the gradients by name, shapes as the parameters.
     """

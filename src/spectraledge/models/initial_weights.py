@@ -26,17 +26,10 @@ _ENCODER_NAMES = {
 
 
 def drawn_transformer(config: TransformerConfig, seed: int, *, shared_layers: bool) -> Transformer:
-    """Make a network with weights drawn from PyTorch's stream, which is as before afterwards.
+    """Return a network with weights drawn from PyTorch's stream, which is as before afterwards.
 
-    The order is that of the author's constructor: embeddings, encoder layer, head (Xu 2026, scripts).
-
-    Args:
-        config: Sizes.
-        seed: Of the stream.
-        shared_layers: Draw one encoder layer and copy it, as `nn.TransformerEncoder` does; else each for itself.
-
-    Returns:
-        The network.
+    The order is that of the author's constructor: embeddings, encoder layer, head (Xu 2026, scripts). Layers share one
+    drawing, as in `nn.TransformerEncoder`, or each has its own.
     """
     with seeded_torch(seed):
         model = Transformer(config)

@@ -13,11 +13,7 @@ from spectraledge.models.module_tensors import normal_embedding
 
 ActivationName = Literal["relu", "gelu", "square"]
 
-ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "square": torch.square,
-}
+ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "square": torch.square}
 
 
 class MLPConfig(BaseModel):
@@ -61,11 +57,7 @@ class MLPConfig(BaseModel):
 
 
 class MLP(nn.Module):
-    """Hidden layers on two tokens side by side, and a linear head.
-
-    Args:
-        config: Sizes.
-    """
+    """Hidden layers on two tokens side by side, and a linear head."""
 
     def __init__(self, config: MLPConfig) -> None:
         super().__init__()

@@ -48,16 +48,7 @@ class Passes:
 
     @classmethod
     def of(cls, config: MLPConfig, parameters: Mapping[str, Tensor], chosen: int = -1) -> "Passes":
-        """Prepare networks.
-
-        Args:
-            config: Sizes.
-            parameters: By name, stacked.
-            chosen: The only answer that is looked at; −1 for all.
-
-        Returns:
-            The networks.
-        """
+        """Prepare networks, with all their answers or only the chosen one."""
         table_SPVH = _added_by_tokens(config, parameters["layers.0.weight"], parameters.get("embedding.weight"))
         if config.bias:
             table_SPVH[:, 0] += parameters["layers.0.bias"].unsqueeze(1)
@@ -94,16 +85,7 @@ class Passes:
         return losses_S, gradient
 
     def tangents(self, directions: Mapping[str, Tensor], rows_2N: Tensor, logits: bool) -> Tensor:
-        """Derivative of what one network says of every input along every direction.
-
-        Args:
-            directions: By parameter name, shapes (K, *parameter shape).
-            rows_2N: The inputs.
-            logits: Whether the logits respond, without each answer's mean over classes, or else the last neurons.
-
-        Returns:
-            Shape (K, N, O·V) or (K, N, H).
-        """
+        """Derivative along directions of the centred logits, (K, N, O·V), or of the last neurons, (K, N, H)."""
         config = self.config
         moved = [_Moved.of(config, self.parameters, one, self.answers) for one in each_direction(directions)]
         size = self.parameters["head.weight"][0, self.answers].shape[0] if logits else config.hidden
@@ -214,11 +196,7 @@ class _Moved:
 
     @classmethod
     def of(
-        cls,
-        config: MLPConfig,
-        parameters: Mapping[str, Tensor],
-        direction: Mapping[str, Tensor],
-        answers: slice,
+        cls, config: MLPConfig, parameters: Mapping[str, Tensor], direction: Mapping[str, Tensor], answers: slice
     ) -> "_Moved":
         """Make it for a direction by parameter name; `parameters` are those of one network, stacked."""
         first, vectors = (direction.get(name) for name in ("layers.0.weight", "embedding.weight"))

@@ -138,14 +138,7 @@ class ModuleTensors:
 
 @contextmanager
 def attributes_kept(module: nn.Module) -> Iterator[None]:
-    """Put every attribute of every part of a module back after a `with` block, whatever was done or raised inside.
-
-    Args:
-        module: The module.
-
-    Yields:
-        Nothing.
-    """
+    """Put every attribute of every part of a module back after a `with` block, whatever was done or raised inside."""
     attributes = [(held, dict(held)) for part in module.modules() for held in _holders(part)]
     try:
         yield
@@ -161,10 +154,6 @@ def substituted(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[Non
     """Put other tensors in the place of parameters and buffers inside a `with` block, tied ones in all their uses.
 
     In place of `torch.func.functional_call`, which leaves the other tensors behind in a part that is registered twice.
-
-    Args:
-        module: The module.
-        values: By the module's own names.
 
     Yields:
         Nothing.
@@ -221,17 +210,9 @@ def in_precision(value: Tensor, dtype: torch.dtype, device: torch.device) -> Ten
 
 
 def normal_table(rows: int, width: int, *, over: float = 1.0) -> Tensor:
-    """Draw a table of normal numbers; on the device "meta" only its shape.
+    """Return a table (rows, width) of normal numbers over `over`; on the device "meta" only its shape.
 
     There is nothing to draw there, and PyTorch loads its compiler for it, which takes longer than most networks do.
-
-    Args:
-        rows: Its rows.
-        width: Its columns.
-        over: By what standard normal numbers are divided.
-
-    Returns:
-        Shape (rows, width), of the usual type and on the usual device.
     """
     table = torch.empty(rows, width)
     return table if table.is_meta else table.normal_().div_(over)

@@ -33,9 +33,7 @@ class MovedLinear:
         return cls(
             sum_of(None if weight is None else weight * scale, None if moved_scale is None else matrix * moved_scale),
             sum_of(
-                bias,
-                None if weight is None else weight @ shift,
-                None if moved_shift is None else matrix @ moved_shift,
+                bias, None if weight is None else weight @ shift, None if moved_shift is None else matrix @ moved_shift
             ),
         )
 
@@ -50,13 +48,7 @@ class MovedLinear:
         return MovedLinear(weight, bias)
 
     def through(self, still: Tensor, matrix: Tensor, moved: Tensor | None) -> Tensor | None:
-        """Return the tangent of its output, if there is any: its input's, by its matrix, and its own at that input.
-
-        Args:
-            still: The layer's input, (rows, in).
-            matrix: The layer's weight, (out, in).
-            moved: Tangent of the input, if any.
-        """
+        """Return the tangent of its output, if there is any: its input's, by its matrix, and its own at that input."""
         total = None if moved is None else multiply(moved, matrix)
         if self.weight is not None:
             total = multiply_into(total, still, self.weight)

@@ -16,11 +16,7 @@ from spectraledge.models.modules import ModuleArchitecture
 
 @dataclass(frozen=True)
 class MLPArchitecture(ModuleArchitecture):
-    """Perceptrons of one size; what the head reads are the neurons of the last hidden layer.
-
-    Attributes:
-        config: The sizes.
-    """
+    """Perceptrons of one size; what the head reads are the neurons of the last hidden layer."""
 
     config: MLPConfig = field(kw_only=True)
 

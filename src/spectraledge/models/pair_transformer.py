@@ -9,23 +9,18 @@ from torch.nn import functional as F
 
 from spectraledge.models.architecture import READOUTS, Attention, Parameters, ReadOut, ReadoutName, rows_of_their_own
 from spectraledge.models.gradients import loss_and_gradient
-from spectraledge.models.heads import HeadOutputs
 from spectraledge.models.initial_weights import drawn_transformer
 from spectraledge.models.losses import LossName
 from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 from spectraledge.models.readouts import centred_logit_response, normed_response
 from spectraledge.models.tangents import has_tangents, head_tangents, residual_tangents
-from spectraledge.models.transformer import Readout, Transformer, TransformerConfig, empty_transformer
+from spectraledge.models.transformer import HeadOutputs, Readout, Transformer, TransformerConfig, empty_transformer
 from spectraledge.models.whole_tangents import whole_tangents
 
 
 @dataclass(frozen=True)
 class PairTransformer:
-    """Transformers of one size; see `Architecture`.
-
-    Attributes:
-        config: The sizes.
-    """
+    """Transformers of one size; see `Architecture`."""
 
     config: TransformerConfig
 
@@ -92,11 +87,7 @@ class PairTransformer:
         """Evaluate one network of one head."""
         weights = Weights.of(self.config, {name: value.unsqueeze(0) for name, value in parameters.items()})
         trace = forward_pairs(weights, rows_of(self.config, pairs_N2[None]))
-        return {
-            "residual": trace.norm.x[0],
-            "neurons": trace.layers[-1].active[0],
-            "logits": trace.logits[0, :, 0],
-        }
+        return {"residual": trace.norm.x[0], "neurons": trace.layers[-1].active[0], "logits": trace.logits[0, :, 0]}
 
     def read(self, readout: ReadoutName) -> ReadOut:
         """Return a read-out."""

@@ -186,15 +186,7 @@ def rows_of(config: TransformerConfig, tokens_SNL: Tensor) -> Tensor:
 
 
 def forward_pairs(weights: Weights, row_of: Tensor) -> Trace:
-    """Evaluate S networks on n pairs each.
-
-    Args:
-        weights: The prepared weights.
-        row_of: See `rows_of`.
-
-    Returns:
-        The trace, logits included.
-    """
+    """Evaluate S networks on n pairs each, given as in `rows_of`."""
     config, stacks = weights.config, len(weights.table)
     width, heads = config.width, config.heads
     count = len(row_of) // (2 * stacks)

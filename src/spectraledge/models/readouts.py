@@ -13,12 +13,6 @@ def normed_response(residual_ND: Tensor, response_KND: Tensor, weight_D: Tensor,
     Definition: w ∘ (r − mean r − z·mean(z∘r))/√(var + eps), z the normed residual, means over the width.
     Law: a response that only shifts all coordinates alike gives 0, and nearly so one along the centred residual.
 
-    Args:
-        residual_ND: The residual stream before the LayerNorm, shape (N, D).
-        response_KND: Its responses, shape (K, N, D).
-        weight_D: The LayerNorm's scale. Its shift has no influence.
-        eps: The LayerNorm's. Default PyTorch's.
-
     Returns:
         Shape (K, N, D), units of the normed stream per unit of the parameters.
     """
@@ -30,13 +24,5 @@ def normed_response(residual_ND: Tensor, response_KND: Tensor, weight_D: Tensor,
 
 
 def centred_logit_response(normed_response_KND: Tensor, head_weight_CD: Tensor) -> Tensor:
-    """Response of the logits with their mean over classes removed: what the softmax can see of it.
-
-    Args:
-        normed_response_KND: Responses after the final LayerNorm, shape (K, N, D).
-        head_weight_CD: The linear head's weight, shape (C, D). Its bias has no influence.
-
-    Returns:
-        Shape (K, N, C), logits per unit of the parameters; sums to 0 over classes.
-    """
+    """Response of the logits without their mean over classes, (K, N, C): what the softmax can see of it."""
     return torch.einsum("knd,cd->knc", normed_response_KND, head_weight_CD - head_weight_CD.mean(0))

@@ -30,16 +30,7 @@ def has_tangents(config: TransformerConfig, names: Iterable[str]) -> bool:
 def residual_tangents(
     config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
 ) -> Tensor:
-    """Derivative of the residual stream at position 0 along every direction, for every input.
-
-    Args:
-        config: Sizes of the network; see `has_tangents`.
-        parameters: All its parameters by name.
-        directions: Directions by parameter name, shapes (K, *parameter shape); attention matrices only.
-        tokens_NL: Inputs, int64 (N, 2).
-
-    Returns:
-        Tensor (K, N, D), of the parameters' type and on their device.
+    """Return the derivative of the residual stream at position 0 along every direction, (K, N, D); see `has_tangents`.
 
     Cost: beside the result memory for 2·heads·(V² + 2·V·D) numbers per direction, where one moves the first layer.
     """
@@ -49,17 +40,7 @@ def residual_tangents(
 def head_tangents(
     config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
 ) -> Tensor:
-    """Derivative of what every attention head adds to the stream at position 0, along every direction.
-
-    Args:
-        config: Sizes of the network; see `has_tangents`.
-        parameters: All its parameters by name.
-        directions: As in `residual_tangents`.
-        tokens_NL: Inputs, int64 (N, 2).
-
-    Returns:
-        Tensor (K, N, depth·heads·D), layers first: derivatives of `HeadOutputs`.
-    """
+    """Return the derivative of `HeadOutputs` along every direction, (K, N, depth·heads·D), layers first."""
     size = config.depth * config.heads * config.width
     return _each_along(config, parameters, directions, tokens_NL, _heads_along, size)
 

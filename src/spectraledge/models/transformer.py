@@ -151,6 +151,34 @@ class Transformer(nn.Module):
         return Readout(affine(self.norm(residual_ND), self.head.weight, self.head.bias), residual_ND)
 
 
+class HeadOutputs(Transformer):
+    """The same network, read out head by head; parameters have the same names."""
+
+    def forward(self, tokens_NL: Tensor) -> Tensor:  # type: ignore[override]
+        """Read out N inputs.
+
+        Definition: head h of a layer adds W_O^h m_h(x) at position 0, W_O^h the columns of the output projection that
+        belong to the head and m_h its mixed values. Law: over a layer's heads they sum, with the projection's bias, to
+        what attention adds to the stream.
+
+        Returns:
+            Shape (N, depth · heads · width): one vector of the stream per layer and head, layers first.
+        """
+        heads, width = self.config.heads, self.config.width
+        stream = self.token_embedding(tokens_NL) + self.position_embedding
+        outputs = []
+        for layer in self.layers:
+            assert isinstance(layer, Layer)
+            attention = layer.attention
+            query, key, value = affine(layer.norm1(stream), attention.qkv.weight, attention.qkv.bias).chunk(3, dim=-1)
+            mixed = attention.mix(query, key, value)
+            columns_HED = attention.output.weight.t().reshape(heads, width // heads, width)
+            mixed_HNE = mixed[:, 0].reshape(-1, heads, width // heads).transpose(0, 1)
+            outputs.append((mixed_HNE @ columns_HED).transpose(0, 1))
+            stream = layer.finish(stream, mixed)
+        return torch.stack(outputs, dim=1).flatten(1)
+
+
 def empty_transformer(config: TransformerConfig) -> Transformer:
     """Return a network without weights, drawing no random number; load or assign them, or give them at each call."""
     with torch.device("meta"):
@@ -158,16 +186,7 @@ def empty_transformer(config: TransformerConfig) -> Transformer:
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return x Wᵀ + b on the last axis.
-
-    Args:
-        x: Shape (..., in).
-        weight: Shape (out, in).
-        bias: Shape (out,).
-
-    Returns:
-        Shape (..., out). Equal to `torch.nn.functional.linear` up to rounding.
-    """
+    """Return x Wᵀ + b on the last axis: `torch.nn.functional.linear` up to rounding."""
     # Two axes always: on more, `F.linear` copies its input once per direction under `vmap(jvp)`: 2.5 times as slow.
     rows = torch.addmm(bias, x.reshape(-1, x.shape[-1]), weight.t())
     return rows.view(*x.shape[:-1], rows.shape[-1])

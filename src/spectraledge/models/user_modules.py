@@ -77,24 +77,14 @@ def _source(config: ModuleConfig) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Return the hex SHA-256 of a file with a function.
-
-    Raises:
-        InputError: if there is no such file.
-    """
+    """Return the hex SHA-256 of a file with a function."""
     if not path.is_file():
         raise InputError(f"no Python file at {path}: give module.py:function")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def user_architecture(config: ModuleConfig) -> ModuleArchitecture:
-    """Load a user's function and try its network on a few pairs.
-
-    Args:
-        config: Where it is.
-
-    Returns:
-        The architecture.
+    """Return the architecture of a user's function, its network tried on a few pairs.
 
     Raises:
         InputError: if the file has changed, the function fails, or its network cannot be trained and analysed rightly.

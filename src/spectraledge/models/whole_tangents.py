@@ -28,19 +28,7 @@ def whole_tangents(
     tokens_NL: Tensor,
     readout: ReadoutName,
 ) -> Tensor:
-    """Derivative of what the network says of every input along every direction.
-
-    Args:
-        config: Sizes of the network; inputs are pairs.
-        parameters: All its parameters by name.
-        directions: Directions by parameter name, shapes (K, *parameter shape).
-        tokens_NL: Inputs, int64 (N, 2).
-        readout: What responds: the stream at position 0, that behind the final LayerNorm, or the logits without their
-            mean over classes.
-
-    Returns:
-        Tensor (K, N, D), or (K, N, answers·tokens) of the logits, of the parameters' type and on their device.
-    """
+    """Return a read-out's derivative along every direction, (K, N, D), or (K, N, answers·tokens) of the logits."""
     moving = each_direction(directions)
     size = config.answers * config.tokens if readout == "logits" else config.width
     found_KND = parameters["norm.weight"].new_zeros(len(moving), len(tokens_NL), size)
@@ -132,12 +120,7 @@ def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) 
 
 
 def _read(
-    readout: ReadoutName,
-    weights: Weights,
-    scale: Tensor,
-    trace: Trace,
-    moved: _Moved,
-    stream: Tensor | None,
+    readout: ReadoutName, weights: Weights, scale: Tensor, trace: Trace, moved: _Moved, stream: Tensor | None
 ) -> Tensor | None:
     """Tangent of a read-out, from that of the residual, if it moves."""
     if readout == "residual":

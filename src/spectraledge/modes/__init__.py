@@ -41,12 +41,7 @@ from spectraledge.modes.selection_ratio import (
     selection_ratio_of_energies,
 )
 from spectraledge.modes.shares import KeyFrequencies, Shares, key_frequencies, shares
-from spectraledge.modes.subspaces import (
-    functions_holding,
-    inclusion,
-    leading_functions,
-    span_cosines,
-)
+from spectraledge.modes.subspaces import functions_holding, inclusion, leading_functions, span_cosines
 from spectraledge.modes.waves import Wave, wave
 
 __all__ = [

@@ -11,13 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes.device_basis import DeviceBasis
 from spectraledge.tasks import basis_formula
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 Response = NDArray[np.floating] | Tensor
 """Values over a domain; of a tensor on a GPU what is large is computed there."""
@@ -55,7 +53,7 @@ class Basis:
 
     name: str
     family: Family
-    covered_N: NDArray[np.bool_]
+    covered_N: Bools
     subspaces: tuple[str, ...]
     parts: tuple[str, ...]
     groupings: Mapping[str, str]
@@ -252,12 +250,16 @@ class Basis:
             )
 
 
+def added_functions(raw_NF: Float, before_NR: Float, *, rounding: float = 0.0) -> Float:
+    """What functions add to orthonormal ones, as orthonormal columns; lengths up to `rounding` are nothing."""
+    new_NF = raw_NF - before_NR @ (before_NR.T @ raw_NF)
+    new_NF -= before_NR @ (before_NR.T @ new_NF)  # Once leaves rounding over what remains; twice is enough.
+    left_NF, lengths_F, _ = np.linalg.svd(new_NF, full_matrices=False)
+    return left_NF[:, lengths_F > max(rounding, VANISHES * np.linalg.norm(raw_NF))]
+
+
 def energies_in(bases: Sequence[Basis], response_KND: Response) -> list[Float]:
     """Take `Basis.energies` in several bases: what varies about the mean is taken once for all that cover the same.
-
-    Args:
-        bases: The bases, over one domain.
-        response_KND: Responses over the domain, shape (K, N, D), of any precision.
 
     Returns:
         The energies in each, (K, S), in their order.
@@ -316,16 +318,7 @@ def _square(values_nD: Float) -> float:
 
 
 def part_labels(family: Family, parts: Sequence[str], groupings: Mapping[str, str]) -> dict[str, str]:
-    """Which functions the parts of a basis hold, as a person writes it.
-
-    Args:
-        family: How the basis is made.
-        parts: Names of its parts, in their order.
-        groupings: The grouping whose functions each holds, where it is one.
-
-    Returns:
-        Words by part.
-    """
+    """Which functions the parts of a basis hold, as a person writes it, by part."""
     labels = {"mean": "the mean", "rest": "the rest"}
     earlier: list[str] = []
     for part in parts:

@@ -63,14 +63,7 @@ class Moved:
                 parameter.data.copy_(self.still[name])
 
     def rounded(self, direction: Mapping[str, Tensor]) -> torch.dtype | None:
-        """Find where the module rounds what depends on the watched parameters to a lower precision than theirs.
-
-        Args:
-            direction: By the module's own names.
-
-        Returns:
-            The lower precision, None if there is none.
-        """
+        """Find the lower precision to which the module rounds what depends on the watched parameters; None for none."""
         few = self.reading if self.reading.together else self.reading.first(FEW)
         dtype = next(iter(self.still.values())).dtype
         seen: list[list[tuple[torch.dtype, Tensor]]] = []
@@ -82,15 +75,7 @@ class Moved:
         return next((coarse for (coarse, still), (_, gone) in pairs if not torch.equal(still, gone)), None)
 
     def difference(self, direction: Mapping[str, Tensor], size: float) -> tuple[Tensor, Tensor]:
-        """Central difference along a direction, and the length of the second difference in each row.
-
-        Args:
-            direction: By the module's own names.
-            size: Step, over the norm of the parameters.
-
-        Returns:
-            Per unit of the parameters: the central difference (N, D), and (N,).
-        """
+        """Central difference along a direction, (N, D), and the length of the second difference in each row, (N,)."""
         step = size * self.norm
         forth_ND, back_ND = self.rows(direction, step), self.rows(direction, -step)
         bent_ND = (forth_ND - 2 * self.still_ND + back_ND) / step
@@ -98,12 +83,7 @@ class Moved:
 
 
 class Ladder:
-    """Central differences along one direction at several sizes, each made when it is asked for.
-
-    Args:
-        moved: The module.
-        direction: By the module's own names.
-    """
+    """Central differences along one direction at several sizes, each made when it is asked for."""
 
     def __init__(self, moved: Moved, direction: Mapping[str, Tensor]) -> None:
         self._moved = moved
@@ -121,9 +101,6 @@ class Ladder:
 
         Each row counts at the size that agrees best with it, since kinks and rounding want different ones. What differs
         no more than central differences do among each other is not too far.
-
-        Args:
-            response_ND: The derivative along this direction.
 
         Returns:
             The distance over the largest row; None if it is too far to be right.

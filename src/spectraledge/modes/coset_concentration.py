@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Group, IsotypicParts, double_cosets, isotypic_parts, subgroups, with_conjugates
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from spectraledge.arrays import Float, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,8 +13,6 @@ class Concentration:
     """What is asked of functions on one group.
 
     Attributes:
-        group: The group.
-        parts: Its isotypic parts.
         cosets: Every partition of it into left or right cosets of a subgroup, other than of itself and of the identity.
     """
 
@@ -41,9 +36,6 @@ class Concentration:
         (0 as much as values at random have, 1 all of it); the mean of these, weighted by energy (after Stander et al.,
         arXiv 2312.06581).
 
-        Args:
-            functions_FM: A function of the element in each row.
-
         Returns:
             The share; 0 where nothing varies or there are no such subgroups.
         """
@@ -58,32 +50,18 @@ class Concentration:
         return float(best_F.sum() / energy_F.sum()) if self.cosets and energy_F.any() else 0.0
 
     def of_one_representation(self, functions_FM: Float) -> float:
-        """Share of functions that is of one irreducible representation, the strongest of each, by energy.
-
-        Args:
-            functions_FM: A function of the element in each row.
-
-        Returns:
-            The share, of all but the constants; 0 where nothing varies.
-        """
+        """Share of functions without mean in one irreducible representation, the strongest of each, by energy."""
         centred_FM = functions_FM - functions_FM.mean(axis=1, keepdims=True)
         energy_RF = np.square(self.parts.split(centred_FM.T)[1:]).sum(axis=1)
         return float(energy_RF.max(axis=0).sum() / energy_RF.sum()) if energy_RF.any() else 0.0
 
     def turned(self, functions_FM: Float, generator: np.random.Generator) -> Float:
-        """Other functions of the same rank in every representation, with the same energy there.
+        """Return other functions of the same rank in every representation, with the same energy there.
 
         Definition (ours): f ↦ u∗f∗v, with orthogonal elements u and v of the real group algebra, each the polar factor
         of a Gaussian one: in a representation ρ they turn the coefficients f̂(ρ) from both sides. A function on cosets
         has coefficients with a fixed vector, which turning moves away.
         Law: energies of isotypic parts and inner products of functions stay.
-
-        Args:
-            functions_FM: A function of the element in each row.
-            generator: Source of u and v.
-
-        Returns:
-            The functions, in the same order.
         """
         group = self.group
         left_M, right_M = generator.normal(size=(2, len(group)))
@@ -94,15 +72,7 @@ class Concentration:
 
 
 def mixed(functions_FM: Float, generator: np.random.Generator) -> Float:
-    """Functions that span the same, each a combination of all: turned among each other at random.
-
-    Args:
-        functions_FM: A function in each row.
-        generator: Source of the turn.
-
-    Returns:
-        As many functions, of the same energy in all.
-    """
+    """Functions that span the same, each a combination of all: turned among each other at random."""
     turned_FM: Float = _orthogonal(generator.normal(size=(len(functions_FM),) * 2)) @ functions_FM
     return turned_FM
 

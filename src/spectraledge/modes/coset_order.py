@@ -1,14 +1,11 @@
-"""An order of a group's elements in which a picture shows its cosets: nested ones of a chain of subgroups."""
+"""Orders of elements in which a picture shows its cosets, nested ones of a chain of subgroups, or its divisors."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spectraledge.algebra import Group, double_cosets, identify, subgroup, subgroups, with_conjugates
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from spectraledge.algebra import Group, double_cosets, identify, subgroup, subgroups, unit_turns, with_conjugates
+from spectraledge.arrays import Bools, Float, Ints
 
 _DIGITS = 9
 """To which shares are compared, so that rounding does not choose between equal ones."""
@@ -55,7 +52,7 @@ class ElementOrder:
 
 
 def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
-    """Sort the elements along one axis of a picture by nested cosets, of subgroups that the picture chooses.
+    """Return the elements along one axis of a picture in the order of nested cosets, of subgroups that it chooses.
 
     Definition (ours): from the whole group down, the next subgroup is that maximal one of the last, on whose cosets the
     picture is constant for the largest share of its energy (`Level.share`). Where none reaches `_LEAST` it is any
@@ -65,13 +62,6 @@ def coset_order(picture_MR: Float, group: Group) -> ElementOrder:
     from that with the smallest element on.
     Law: a picture of any function of cosets of a maximal subgroup, or of a smaller one if it has no share on cosets of
     maximal ones, right ones for f(a·b) along a and left ones along b, is made of solid blocks.
-
-    Args:
-        picture_MR: A row for every element; what it holds is compared between rows.
-        group: The group.
-
-    Returns:
-        The order.
 
     Cost: O(M·R) for each subgroup that is tried.
     """
@@ -113,42 +103,31 @@ def _cosets(group: Group, elements: Ints, identity: Ints, side: str) -> Ints:
     return double_cosets(group, elements, identity) if side == "right" else double_cosets(group, identity, elements)
 
 
-def _inside(inside_SM: NDArray[np.bool_], current_M: NDArray[np.bool_]) -> list[int]:
+def _inside(inside_SM: Bools, current_M: Bools) -> list[int]:
     """The subgroups inside one, itself left out."""
     size_S = inside_SM.sum(axis=1)
     return np.flatnonzero(~(inside_SM & ~current_M).any(axis=1) & (size_S < current_M.sum())).tolist()
 
 
-def _maximal(inside_SM: NDArray[np.bool_], within: list[int]) -> list[int]:
+def _maximal(inside_SM: Bools, within: list[int]) -> list[int]:
     """Those of some subgroups that lie in no other of them."""
-    return [s for s in within if not any(_contains(inside_SM[t], inside_SM[s]) for t in within if t != s)]
-
-
-def _contains(outer_M: NDArray[np.bool_], inner_M: NDArray[np.bool_]) -> bool:
-    return not (inner_M & ~outer_M).any()
+    return [s for s in within if all((inside_SM[s] & ~inside_SM[t]).any() for t in within if t != s)]
 
 
 def constant_share(centred_MR: Float, cosets_M: Ints) -> float:
-    """Share of the energy of rows in functions that are constant on cosets, or other parts, as of `Level`.
-
-    Args:
-        centred_MR: A row for every element, their mean removed.
-        cosets_M: The number of the coset that each lies in, from 0.
-
-    Returns:
-        The share, corrected for chance; 0 of rows that do not vary, or where every element is a part of its own.
-    """
+    """Share of the energy of centred rows in functions that are constant on cosets, or other parts, as of `Level`."""
     count_C = np.bincount(cosets_M)
     total, chance = float(np.square(centred_MR).sum()), (len(count_C) - 1) / max(len(cosets_M) - 1, 1)
     if total == 0.0 or chance == 1.0:
         return 0.0
-    means_CR = _means(centred_MR, cosets_M, len(count_C))
+    means_CR = part_means(centred_MR, cosets_M, len(count_C))
     return float((np.square(means_CR).sum(axis=1) @ count_C / total - chance) / (1 - chance))
 
 
-def _means(values_MR: Float, cosets_M: Ints, count: int) -> Float:
-    member_CM = np.arange(count)[:, None] == cosets_M
-    means_CR: Float = member_CM @ values_MR / member_CM.sum(axis=1, keepdims=True)
+def part_means(values_MR: Float, parts_M: Ints, count: int) -> Float:
+    """Means of rows by the number of their part; 0 of a part without any."""
+    member_CM = np.arange(count)[:, None] == parts_M
+    means_CR: Float = member_CM @ values_MR / np.maximum(member_CM.sum(axis=1, keepdims=True), 1)
     return means_CR
 
 
@@ -156,7 +135,7 @@ def _sorted(centred_MR: Float, elements: Ints, chain: list[Ints]) -> Ints:
     if len(elements) == 1 or not chain:
         return elements
     numbers, place = np.unique(chain[0][elements], return_inverse=True)
-    around = _around(_means(centred_MR[elements], place, len(numbers)))
+    around = _around(part_means(centred_MR[elements], place, len(numbers)))
     return np.concatenate([_sorted(centred_MR, elements[place == child], chain[1:]) for child in around])
 
 
@@ -177,3 +156,21 @@ def _around(rows_CR: Float) -> list[int]:
 def _name(group: Group, elements: Ints) -> str:
     found = identify(subgroup(group, elements))
     return found.group.name if found.is_named else f"a subgroup of order {len(elements)}"
+
+
+def divisor_order(picture_MR: Float, frequency: int) -> ElementOrder:
+    """Return residues along one axis of a picture in the order of divisors, within them along a character of the units.
+
+    Definition (ours): by greatest common divisor with the modulus, ascending, so that 0 is the last; those of one
+    divisor by `unit_turns`, then ascending. Rows that are not in the domain are NaN throughout.
+    Law: of a function of a·b in the subspace of one character, the block of two divisors depends on the sum of both
+    turns alone: a stripe for a character of high order, solid blocks for one of order 2, one block for the divisors'.
+    """
+    modulus = len(picture_MR)
+    residues_M = np.arange(modulus)
+    divisors_M = np.gcd(residues_M, modulus)
+    kept_M = ~np.isnan(picture_MR).all(axis=1)
+    rows_mR = np.nan_to_num(picture_MR[kept_M])
+    share = constant_share(rows_mR - rows_mR.mean(axis=0), np.unique(divisors_M[kept_M], return_inverse=True)[1])
+    order_M = np.lexsort((residues_M, unit_turns(modulus, frequency), divisors_M))
+    return ElementOrder(np.argsort(order_M), (Level(f"greatest common divisors with {modulus}", share),))

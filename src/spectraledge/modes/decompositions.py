@@ -9,15 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from spectraledge.algebra import FREQUENCY, Characters, cyclic_characters
+from spectraledge.arrays import Bools, Ints
 from spectraledge.errors import InputError
-from spectraledge.modes.basis import VANISHES, Basis, Family
+from spectraledge.modes.basis import Basis, Family, added_functions
 from spectraledge.tasks import GROUPINGS, Grouping
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _UNUSED = 1e-10
 """Squared length over the largest, below which a sum of functions of the maps is 0 on the inputs, up to rounding."""
@@ -124,14 +121,12 @@ def joint_basis(groupings: Sequence[Grouping]) -> Basis:
     return _ordered(" then ".join(names), "joint", covered_N, maps, {name: name for name in names})
 
 
-def _require_cover(covered_N: NDArray[np.bool_], what: str) -> None:
+def _require_cover(covered_N: Bools, what: str) -> None:
     if not covered_N.any():
         raise InputError(f"the {what} cover no pair: choose others")
 
 
-def _ordered(
-    name: str, family: Family, covered_N: NDArray[np.bool_], maps: Sequence[_Map], groupings: Mapping[str, str]
-) -> Basis:
+def _ordered(name: str, family: Family, covered_N: Bools, maps: Sequence[_Map], groupings: Mapping[str, str]) -> Basis:
     """Make a basis of maps by Gram–Schmidt in the order given."""
     size = int(covered_N.sum())
     starts = np.cumsum([0, *(len(each.functions.frequency_M) for each in maps)])
@@ -154,14 +149,9 @@ def _ordered(
         characters_UM = scale_UG[:, start : start + len(frequency_M)] @ functions_MM
         for frequency in range(1, int(frequency_M[-1]) + 1):
             raw_UC = characters_UM[:, slice(*np.searchsorted(frequency_M, (frequency, frequency + 1)))]
-            before_UR = functions_UR[:, : len(subspace_R)]
-            new_UC = raw_UC - before_UR @ (before_UR.T @ raw_UC)
-            new_UC -= before_UR @ (before_UR.T @ new_UC)  # Once leaves rounding over what remains; twice is enough.
-            left_UC, lengths, _ = np.linalg.svd(new_UC, full_matrices=False)
-            kept = lengths > VANISHES * np.linalg.norm(raw_UC)
-            place, count = len(subspace_R), int(kept.sum())
-            functions_UR[:, place : place + count] = left_UC[:, kept]
-            subspace_R += [len(subspaces)] * count
+            kept_UC = added_functions(raw_UC, functions_UR[:, : len(subspace_R)])
+            functions_UR[:, len(subspace_R) : len(subspace_R) + kept_UC.shape[1]] = kept_UC
+            subspace_R += [len(subspaces)] * kept_UC.shape[1]
             subspaces.append(each.subspace(frequency))
             parts.append(each.part)
             frequencies.append(frequency)

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-Float = NDArray[np.float64]
+from spectraledge.arrays import Bools, Float
 
 
 class Taken(NamedTuple):
@@ -50,11 +49,7 @@ class DeviceBasis:
 
     @classmethod
     def of(
-        cls,
-        covered_N: NDArray[np.bool_],
-        groups_Gn: scipy.sparse.csr_array,
-        coefficients_GR: Float,
-        device: torch.device,
+        cls, covered_N: Bools, groups_Gn: scipy.sparse.csr_array, coefficients_GR: Float, device: torch.device
     ) -> "DeviceBasis":
         """Put the parts of a basis on a device."""
         covered_n = None if covered_N.all() else torch.from_numpy(np.flatnonzero(covered_N)).to(device)

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spectraledge.algebra import parity, subsets
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
-from spectraledge.modes.basis import VANISHES, Basis
-
-Float = NDArray[np.float64]
+from spectraledge.modes.basis import Basis, added_functions
 
 
 def feature_basis(name: str, features: Mapping[str, ArrayLike | Tensor], *, parts: Sequence[str] = ()) -> Basis:
@@ -49,11 +48,7 @@ def feature_basis(name: str, features: Mapping[str, ArrayLike | Tensor], *, part
     functions_NR[:, 0] = 1 / np.sqrt(size)
     subspace_R = [0]
     for place, (raw_NF, rounding) in enumerate(columns.values(), start=1):
-        before_NR = functions_NR[:, : len(subspace_R)]
-        new_NF = raw_NF - before_NR @ (before_NR.T @ raw_NF)
-        new_NF -= before_NR @ (before_NR.T @ new_NF)  # Once leaves rounding over what remains; twice is enough.
-        left_NF, lengths_F, _ = np.linalg.svd(new_NF, full_matrices=False)
-        kept_NF = left_NF[:, lengths_F > max(rounding, VANISHES * np.linalg.norm(raw_NF))]
+        kept_NF = added_functions(raw_NF, functions_NR[:, : len(subspace_R)], rounding=rounding)
         functions_NR[:, len(subspace_R) : len(subspace_R) + kept_NF.shape[1]] = kept_NF
         subspace_R += [place] * kept_NF.shape[1]
     dimensions_S = np.bincount(subspace_R, minlength=len(features) + 2)

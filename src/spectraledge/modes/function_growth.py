@@ -7,12 +7,10 @@ Here is what its changes are made of. Our own definitions; the windows that are 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Float
 from spectraledge.modes.basis import Basis, Response
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,6 @@ def growth(before_ND: Response, after_ND: Response, basis: Basis) -> Growth:
     """Split what a function gained in energy by subspace.
 
     Law: E_ρ(after) − E_ρ(before) = 2⟨P_ρ h, P_ρ d⟩ + ‖P_ρ d‖² with d = after − before.
-
-    Args:
-        before_ND: The read-out of every input before, shape (N, D).
-        after_ND: The same after.
-        basis: The basis.
 
     Returns:
         Both terms, squared units of the read-out.
@@ -90,17 +83,7 @@ def needed(carried_K: Float, whole: float, share: float) -> int | None:
 
 
 def random_frames(dimension: int, count: int, draws: int, generator: np.random.Generator) -> Float:
-    """Random orthonormal frames of a space, isotropic.
-
-    Args:
-        dimension: Of the space.
-        count: Vectors of a frame, at most the dimension.
-        draws: Frames, B.
-        generator: Source of randomness.
-
-    Returns:
-        Shape (B, count, dimension), orthonormal rows.
-    """
+    """Random orthonormal frames of a space, isotropic: rows, shape (draws, count, dimension)."""
     return np.linalg.qr(generator.standard_normal((draws, dimension, count)))[0].transpose(0, 2, 1)
 
 
@@ -110,12 +93,6 @@ def random_frames_in_plane(size: int, count: int, draws: int, generator: np.rand
     Definition: rows of a Gaussian matrix are Gaussian in the plane, and the Gram matrix of the rest of them is
     Wishart with size − 2 degrees of freedom, drawn by its Bartlett decomposition; orthonormalised, the first k rows
     span what k isotropic directions do. Nothing of the size of the space is drawn.
-
-    Args:
-        size: Dimension of the space, P.
-        count: Vectors of a frame, W.
-        draws: Frames, B.
-        generator: Source of randomness.
 
     Returns:
         Shape (B, count, 2).
@@ -128,15 +105,7 @@ def random_frames_in_plane(size: int, count: int, draws: int, generator: np.rand
 
 
 def in_their_plane(first_P: Float, second_P: Float) -> tuple[Float, Float]:
-    """Coordinates of two vectors in the plane that they span, for `random_frames_in_plane`.
-
-    Args:
-        first_P: A vector.
-        second_P: Another.
-
-    Returns:
-        Their two coordinates each.
-    """
+    """Two coordinates each of two vectors in the plane that they span, for `random_frames_in_plane`."""
     length = float(np.linalg.norm(first_P))
     along = float(first_P @ second_P) / length if length else 0.0
     across = float(np.sqrt(max(float(second_P @ second_P) - along**2, 0.0)))

@@ -3,21 +3,19 @@
 from dataclasses import astuple, dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import linear_sum_assignment
 
 from spectraledge.algebra import Discovery, discover, irreducible_characters
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.errors import InputError
+from spectraledge.modes.coset_order import part_means
 from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.modes.shares import Shares, shares
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks import Grouping
-
-Bools = NDArray[np.bool_]
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 FOLDS = 5
 """Parts of the held-out pairs, each of which one search does not see (our choice)."""
@@ -96,7 +94,7 @@ class FunctionGroup:
 
 
 def group_of_function(
-    values: ArrayLike, *, held_out: NDArray[np.bool_] | None = None, nulls: int = 20, seed: int = 42
+    values: ArrayLike, *, held_out: Bools | None = None, nulls: int = 20, seed: int = 42
 ) -> FunctionGroup:
     """Find the group that a function of pairs is of, whatever its rows, columns and channels are called.
 
@@ -221,7 +219,7 @@ def _search(values_MMD: Float, seen_MM: Bools) -> Discovery:
     points_ND = (values_MMD - _additive(values_MMD, seen_MM))[seen]
     some = np.unique(np.linspace(0, len(points_ND) - 1, min(_CLUSTERED, len(points_ND))).round().astype(int))
     first_n = fcluster(linkage(points_ND[some], "ward"), order, "maxclust").astype(np.int64) - 1
-    centres_MD = _means(points_ND[some], first_n, order)
+    centres_MD = part_means(points_ND[some], first_n, order)
     cluster_N = np.full(len(points_ND), -1)
     for turn in range(_ROUNDS):
         before_N, cluster_N = cluster_N, _dealt(points_ND, centres_MD, seen[turn % 2])
@@ -229,18 +227,12 @@ def _search(values_MMD: Float, seen_MM: Bools) -> Discovery:
             break
         # What a and b add alone is told better once it is known what the pair adds.
         pair_MMD = np.zeros_like(values_MMD)
-        pair_MMD[seen] = _means(points_ND, cluster_N, order)[cluster_N]
+        pair_MMD[seen] = part_means(points_ND, cluster_N, order)[cluster_N]
         points_ND = (values_MMD - _additive(values_MMD - pair_MMD, seen_MM))[seen]
-        centres_MD = _means(points_ND, cluster_N, order)
+        centres_MD = part_means(points_ND, cluster_N, order)
     table_MM = np.full((order, order), -1)
     table_MM[seen] = cluster_N
     return discover(table_MM, work=_WORK)
-
-
-def _means(points_ND: Float, cluster_N: Ints, order: int) -> Float:
-    member_MN = np.arange(order)[:, None] == cluster_N
-    means_MD: Float = member_MN @ points_ND / np.maximum(member_MN.sum(axis=1), 1)[:, None]
-    return means_MD
 
 
 def _dealt(points_ND: Float, centres_MD: Float, line_N: Ints) -> Ints:
@@ -275,7 +267,7 @@ class _Unseen:
 def _unseen(values_MMD: Float, seen_MM: Bools, part_MM: Bools, others_MM: Bools, found: Discovery) -> _Unseen:
     element_MM = _elements(found)
     centred_MMD = values_MMD - values_MMD[seen_MM].mean(axis=0)
-    function_MD = _means(centred_MMD[seen_MM], element_MM[seen_MM], len(values_MMD))
+    function_MD = part_means(centred_MMD[seen_MM], element_MM[seen_MM], len(values_MMD))
     said_MMD = function_MD[element_MM]
     rest_MMD = centred_MMD.copy()
     for some_MM in (others_MM, seen_MM & ~others_MM):

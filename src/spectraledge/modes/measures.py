@@ -3,17 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Float, Ints
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes.basis import Response
 from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.modes.shares import shares
 from spectraledge.tasks import Grouping
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Peak:
         concentration_K: F, its share of the power over all frequencies; 0 for a field without variation.
     """
 
-    frequency_K: NDArray[np.int64]
+    frequency_K: Ints
     concentration_K: Float
 
 
@@ -74,9 +72,6 @@ def peak(field_KN: Float, grouping: Grouping) -> Peak:
 
 def chance_share(grouping: Grouping) -> float:
     """Share of energy that a function of the group takes from noise: (non-empty groups − 1) / (pairs − 1).
-
-    Args:
-        grouping: The basis.
 
     Returns:
         The expected share of a response whose values are permuted among the pairs.

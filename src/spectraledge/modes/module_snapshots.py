@@ -33,12 +33,7 @@ class ModuleWindow:
 
     @classmethod
     def of(
-        cls,
-        snapshots: Sequence[Mapping[str, Tensor]],
-        tensors: ModuleTensors,
-        *,
-        patterns: Sequence[str],
-        window: int,
+        cls, snapshots: Sequence[Mapping[str, Tensor]], tensors: ModuleTensors, *, patterns: Sequence[str], window: int
     ) -> "ModuleWindow":
         """Read a window of updates.
 
@@ -75,7 +70,11 @@ class ModuleWindow:
             if missing := [name for name in snapshot if name not in state]:
                 raise InputError(f"the last snapshot lacks {listed(missing)}, which snapshot {first + i} has")
         for name in watched:
-            _check_kind(name, state[name])
+            if not state[name].is_floating_point():
+                raise InputError(
+                    f"parameter {name!r} is {state[name].dtype}: only real floating-point parameters can be watched; "
+                    "choose others with params="
+                )
         remarks = _of_another_moment(tensors, state)
         moving = [name for name in watched if _moves([snapshot[name] for snapshot in read])]
         shared = [name for name in watched if _share_memory([snapshot[name] for snapshot in read])]
@@ -89,13 +88,10 @@ class ModuleWindow:
             raise InputError("the watched parameters do not move in the window: choose others, or an earlier window")
         layout = Layout({name: tuple(state[name].shape) for name in moving})
         device = state[moving[0]].device
-        theta_TP = torch.stack([_joined(layout, snapshot, device) for snapshot in read])
+        moved = [{name: one[name].detach().to(device, torch.float64) for name in moving} for one in read]
+        theta_TP = torch.stack([layout.join(values) for values in moved])
         unmoved = tuple(name for name in watched if name not in moving)
         return cls(layout, theta_TP.diff(dim=0), state, read[0], unmoved, remarks)
-
-
-def _joined(layout: Layout, snapshot: Mapping[str, Tensor], device: torch.device) -> Tensor:
-    return layout.join({name: snapshot[name].detach().to(device, torch.float64) for name in layout.shapes})
 
 
 def _read(snapshot: Mapping[str, Tensor], tensors: ModuleTensors, place: int) -> dict[str, Tensor]:
@@ -131,14 +127,6 @@ def _read(snapshot: Mapping[str, Tensor], tensors: ModuleTensors, place: int) ->
             "trained, or leave them out of the snapshots"
         )
     return found
-
-
-def _check_kind(name: str, value: Tensor) -> None:
-    if not value.is_floating_point():
-        raise InputError(
-            f"parameter {name!r} is {value.dtype}: only real floating-point parameters can be watched; choose others "
-            "with params="
-        )
 
 
 def _of_another_moment(tensors: ModuleTensors, state: Mapping[str, Tensor]) -> tuple[str, ...]:

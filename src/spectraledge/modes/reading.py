@@ -101,18 +101,7 @@ class Reading:
             return _matrix(output, self.select(output), len(self.index_N) / max(len(index_n), 1))
 
     def rows(self, *, directions: int = 1) -> Tensor:
-        """Read out all inputs at the module's own parameters, pass by pass.
-
-        Args:
-            directions: As many inputs are in a pass as fit beside so many directions.
-
-        Returns:
-            The read-out of all inputs.
-
-        Raises:
-            InputError: if the read-out is no real matrix.
-            ModuleFailedError: if the module fails.
-        """
+        """Read out all inputs at the module's own parameters, as many in a pass as fit beside so many directions."""
         try:
             with torch.no_grad():
                 passes = torch.split(self.index_N, self.batch(directions))
@@ -176,9 +165,6 @@ def reading(
 def weights_left_alone(module: nn.Module) -> Iterator[None]:
     """Refuse a module whose weights are others after a `with` block in which it is called; they are put back.
 
-    Args:
-        module: The module; weights that are spread over processes are not looked at.
-
     Yields:
         Nothing.
 
@@ -201,14 +187,7 @@ def weights_left_alone(module: nn.Module) -> Iterator[None]:
 
 
 def check_inputs(inputs: object) -> None:
-    """Check that inputs are as `Inputs` says.
-
-    Args:
-        inputs: As the user gives them.
-
-    Raises:
-        InputError: if they are not.
-    """
+    """Check that inputs are as `Inputs` says."""
     if not isinstance(inputs, Tensor | Mapping):
         raise InputError(f"inputs must be a tensor, or tensors by argument name, got {type(inputs).__name__}")
     tensors = _tensors(inputs)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.modes.basis import Basis
-
-Float = NDArray[np.float64]
 
 _TOGETHER = 16
 """Permutations whose sums are taken in one product."""
@@ -63,15 +62,7 @@ class Shares:
 
 
 def shares(energies_KS: Float, basis: Basis) -> Shares:
-    """Divide the energies of every response by their sum without the mean.
-
-    Args:
-        energies_KS: Energies in the subspaces of the basis (`Basis.energies`), shape (K, S).
-        basis: The basis.
-
-    Returns:
-        The shares.
-    """
+    """Divide the energies of every response, as `Basis.energies` gives them, by their sum without the mean."""
     varying_KS = energies_KS.copy()
     varying_KS[:, 0] = 0.0
     total_K1 = varying_KS.sum(axis=1, keepdims=True)

@@ -6,9 +6,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
-
-Float = NDArray[np.float64]
 
 
 def leading_functions(response_KND: NDArray[np.floating], rank: int) -> Float:

@@ -26,11 +26,7 @@ class Sizes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Roundings(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """What operations round from one precision to a lower one, in their order: `seen`, the lower one and the input.
-
-    Args:
-        dtype: The higher precision.
-    """
+    """What operations round from one precision to a lower one, in their order: `seen`, the lower one and the input."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

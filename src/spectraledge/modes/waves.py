@@ -4,15 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import character_shares, without_rounding
-from spectraledge.modes.coset_order import ElementOrder, coset_order
-from spectraledge.modes.divisor_order import divisor_order
+from spectraledge.arrays import Float, Ints
+from spectraledge.modes.coset_order import ElementOrder, coset_order, divisor_order
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Wave:
         return self.grouping.functions.name(self.frequency)
 
     @property
-    def phases_N2(self) -> NDArray[np.int64]:
+    def phases_N2(self) -> Ints:
         """Position of a and of b on the wave, ω·coordinate mod M, in 0..M − 1; −1 for a pair outside the basis.
 
         Sorting rows and columns by it is re-ordering by the inverse of ω wherever ω has one. With `orders` they are
@@ -58,7 +55,7 @@ class Wave:
         return np.where(covered_N1, phases_N2, -1)
 
     @property
-    def places_N2(self) -> NDArray[np.int64]:
+    def places_N2(self) -> Ints:
         """Rank of a and of b among all by their position on the wave; −1 for a pair outside the basis."""
         phases_N2, coordinates_N2 = self.phases_N2, self.grouping.coordinates_N2
         if self.orders:
@@ -133,15 +130,7 @@ def _share(values_N: Float, grouping: Grouping, frequency: int) -> float:
 
 
 def widest_axis(values_ND: Float, grouping: Grouping) -> Float:
-    """The unit vector of the read-out along which a function's group means vary most, shape (D,).
-
-    Args:
-        values_ND: A function of every input, shape (N, D).
-        grouping: The groups; inputs in none do not count.
-
-    Returns:
-        The first right singular vector of the group means, each as often as its group has inputs, mean removed.
-    """
+    """The unit vector, (D,), along which a function's group means, each as often as it has inputs, vary most."""
     inside = grouping.groups_N >= 0
     means_DM = group_means(values_ND.T, grouping)
     filled = np.unique(grouping.groups_N[inside])

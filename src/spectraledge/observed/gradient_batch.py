@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Ints
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 
@@ -30,8 +30,8 @@ class GradientBatch:
             own, the others permutations within the batch, so that every class keeps its size.
     """
 
-    kept_N: NDArray[np.bool_]
-    answers_Bn: NDArray[np.int64]
+    kept_N: Bools
+    answers_Bn: Ints
 
     @classmethod
     def draw(cls, run: RecordedRun, generator: np.random.Generator) -> "GradientBatch":

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +14,7 @@ from torch.nn import functional as F
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
-from spectraledge.statistics import (
-    block_matched_directions,
-    label_permutation,
-    random_directions,
-    span_directions,
-)
+from spectraledge.statistics import block_matched_directions, label_permutation, random_directions, span_directions
 from spectraledge.streams import numpy_generator, torch_generator
 from spectraledge.tasks import grouping_rule
 
@@ -58,24 +55,9 @@ class LabelledDirections:
 
 
 def collect_directions(
-    run: RecordedRun,
-    window: Window,
-    network: Network,
-    view: View,
-    *,
-    kinds: Collection[str] = KINDS,
+    run: RecordedRun, window: Window, network: Network, view: View, *, kinds: Collection[str] = KINDS
 ) -> LabelledDirections:
-    """Collect directions of every kind at the step at which a window ends.
-
-    Args:
-        run: The run.
-        window: The window.
-        network: The network at its last step.
-        view: How many directions count as edge, how many there are of each null, and the root seed of the random ones.
-        kinds: Which kinds.
-
-    Returns:
-        The directions.
+    """Return directions of some kinds at the step at which a window ends.
 
     Cost: for run_span one pass over all snapshots up to the step, with `view.nulls` vectors in memory.
     """
@@ -133,3 +115,27 @@ def _shuffled(run: RecordedRun, network: Network, count: int, seed: int) -> Tens
         rows.append(network.gradient(~run.test_N, labels).double())
     nothing = torch.empty(0, run.series.layout.size, dtype=torch.float64, device="cpu")
     return F.normalize(torch.stack(rows), dim=1) if rows else nothing
+
+
+class ChosenStep(NamedTuple):
+    """A run at a step: the window of updates that ends there, the network, and directions of the kinds asked for."""
+
+    run: RecordedRun
+    window: Window
+    network: Network
+    directions: LabelledDirections
+
+    @property
+    def labels(self) -> list[tuple[int, str, int]]:
+        """Step, kind and number of every direction."""
+        kinds, numbers = self.directions.kinds, self.directions.numbers
+        return [(self.window.step, kind, number) for kind, number in zip(kinds, numbers, strict=True)]
+
+
+def at_chosen_step(folder: Path, view: View, *kinds: str) -> ChosenStep:
+    """Read a run at a step, with directions of some of `labelled_directions.KINDS`."""
+    run = RecordedRun.open(folder, view.params, device=view.device)
+    step = run.chosen_step(view.step)
+    window = run.window(step, window=view.window, center=view.center)
+    network = Network.at(run, step, dtype=view.dtype)
+    return ChosenStep(run, window, network, collect_directions(run, window, network, view, kinds=kinds))

@@ -4,16 +4,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.models.losses import answer_losses
 from spectraledge.observed.network import Network
-
-Float = NDArray[np.float64]
 
 MatrixName = Literal["hessian", "gauss-newton"]
 
@@ -49,20 +47,12 @@ class Commutator(NamedTuple):
     cosine: float
 
 
-def commutator(network: Network, first_n: NDArray[np.int64], second_n: NDArray[np.int64]) -> Commutator:
-    """Take two steps θ ← θ − η·gradient on two batches, in both orders.
+def commutator(network: Network, first_n: Ints, second_n: Ints) -> Commutator:
+    """Return what two steps θ ← θ − η·gradient on two batches differ by between their two orders.
 
     Definition: Xu, arXiv 2602.16746, scripts: θ_AB is where a step on A and then one on B leads, with all parameters
     moving. The published single precision leaves the difference to rounding where gradients are small: compute in
     double precision.
-
-    Args:
-        network: The network.
-        first_n: Places in the domain of batch A; they may repeat.
-        second_n: Those of batch B.
-
-    Returns:
-        What the two orders differ by.
     """
     network = network.whole
     first_P, second_P = network.gradient(first_n), network.gradient(second_n)
@@ -95,12 +85,10 @@ class Leading(NamedTuple):
 class LossCurvature:
     """Exact second derivatives of a network's mean loss on some pairs, in its watched parameters.
 
-    Args:
-        network: The network; with all heads of a joint task, the loss is the sum of theirs.
-        kept_N: Which pairs of the domain.
+    With all heads of a joint task, the loss is the sum of theirs.
     """
 
-    def __init__(self, network: Network, kept_N: NDArray[np.bool_]) -> None:
+    def __init__(self, network: Network, kept_N: Bools) -> None:
         kept = torch.from_numpy(kept_N).to(network.device)
         self._layout = network.layout
         self._watched = {name: network.parameters[name].detach().requires_grad_() for name in self._layout.shapes}
@@ -135,15 +123,7 @@ class LossCurvature:
         return self._back(self._logits_NOC, bent_NOC)
 
     def leading(self, name: MatrixName, count: int, generator: np.random.Generator) -> Leading:
-        """Find the largest eigenvalues by Lanczos' method (ARPACK).
-
-        Args:
-            name: Of which matrix.
-            count: How many.
-            generator: Source of the first vector.
-
-        Returns:
-            The eigenvalues and their vectors.
+        """Return a matrix' largest eigenvalues and their vectors, by Lanczos' method (ARPACK).
 
         Raises:
             InputError: if there are not more parameters than vectors asked for, or the matrix is zero.

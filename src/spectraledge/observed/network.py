@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Ints
 from spectraledge.devices import CPU
 from spectraledge.errors import DeviceError, InputError
 from spectraledge.models import (
@@ -41,17 +42,7 @@ DIFFERENCE_SIZE = 0.005
 
 
 def check_readout(name: str) -> ReadoutName:
-    """Check the name of a read-out.
-
-    Args:
-        name: The name.
-
-    Returns:
-        The same.
-
-    Raises:
-        InputError: if it is unknown.
-    """
+    """Check the name of a read-out."""
     for known in READOUTS:
         if name == known:
             return known
@@ -89,15 +80,7 @@ class Network:
 
     @classmethod
     def with_all_heads(cls, parts: Sequence[RecordedRun], step: int) -> "Network":
-        """Read the network as it is trained, in double precision, with the heads of all parts of a joint task.
-
-        Args:
-            parts: The run seen through each of its parts, in order.
-            step: A step that has a snapshot.
-
-        Returns:
-            The network, whose loss is the sum of the parts'.
-        """
+        """Read the network with the heads of all parts, in double precision; its loss is the sum of theirs."""
         return cls._read(parts, step, torch.float64)
 
     @classmethod
@@ -126,9 +109,6 @@ class Network:
 
     def check_against(self, other: "Network") -> None:
         """Refuse a device on which the network is not what it is elsewhere.
-
-        Args:
-            other: The same network on another device.
 
         Raises:
             DeviceError: if read-outs, responses along a direction, or the gradient, of some inputs differ by more than
@@ -198,11 +178,7 @@ class Network:
 
     @property
     def residual_ND(self) -> Tensor:
-        """The residual on the whole domain.
-
-        Raises:
-            InputError: if the network has none.
-        """
+        """The residual on the whole domain; `InputError` where the network has none."""
         if "residual" not in self.still:
             self.architecture.read("residual")  # Says why, and what to do.
         return self.still["residual"]
@@ -243,7 +219,7 @@ class Network:
             found_P += self.layout.join(parts)
         return found_P.to(CPU)
 
-    def gradient(self, kept_N: NDArray[np.bool_] | NDArray[np.int64], labels_N: Tensor | None = None) -> Tensor:
+    def gradient(self, kept_N: Bools | Ints, labels_N: Tensor | None = None) -> Tensor:
         """Gradient of the mean loss over some pairs, summed over answers, with respect to the watched parameters.
 
         Args:
@@ -263,18 +239,7 @@ class Network:
         return self.layout.join_rows(gradients)[0].to(CPU)
 
     def responses(self, vectors_KP: Tensor, readout: ReadoutName = "residual") -> Tensor:
-        """Exact responses of every input along directions.
-
-        Args:
-            vectors_KP: The directions.
-            readout: What responds.
-
-        Returns:
-            Shape (K, N, D), or (K, N, classes) of the logits.
-
-        Raises:
-            InputError: if the network has no such read-out.
-        """
+        """Return exact responses of every input along directions, (K, N, D), or (K, N, classes) of the logits."""
         directions = self._split(vectors_KP)
         if isinstance(self.architecture, HasTangents):
             if self._follows:
@@ -285,16 +250,7 @@ class Network:
         return jvp_responses(read, self.parameters, directions, self.inputs_N2)
 
     def later(self, residual_ND: Tensor, vector_1P: Tensor, readout: ReadoutName) -> Tensor:
-        """Response of a later read-out where the residual's is known: by the chain rule where that is exact.
-
-        Args:
-            residual_ND: Response of the residual along a direction.
-            vector_1P: The direction.
-            readout: What responds.
-
-        Returns:
-            Its response, shape (N, D).
-        """
+        """Response of a later read-out, (N, D), from the residual's: by the chain rule where that is exact."""
         if self._follows:
             return self._following(residual_ND[None].to(self.device), readout)[0]
         return self.responses(vector_1P, readout)[0]
@@ -310,7 +266,7 @@ class Network:
         shape = (*flat_KNX.shape[:2], len(attention.qkv), attention.heads, attention.width)
         return flat_KNX.reshape(shape).permute(2, 3, 0, 1, 4)
 
-    def differences(self, vectors_KP: Tensor, kept_N: NDArray[np.bool_]) -> Tensor:
+    def differences(self, vectors_KP: Tensor, kept_N: Bools) -> Tensor:
         """Published responses of the residual, by a one-sided finite difference, on some pairs (Xu 2026, scripts)."""
         inputs = self.inputs_N2[torch.from_numpy(kept_N).to(self.device)]
         size = DIFFERENCE_SIZE * float(self.weights_P.norm())

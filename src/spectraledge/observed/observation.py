@@ -1,6 +1,6 @@
 """One pass over all directions at a step: responses are taken once, and what every table needs is read off them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import check_room, host
 from spectraledge.memory import check_memory
 from spectraledge.models import ReadoutName
@@ -29,8 +30,6 @@ from spectraledge.observed.network import Network, check_readout
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
 from spectraledge.tasks import Grouping, default_groupings, grouping, why_not
-
-Float = NDArray[np.float64]
 
 KEPT_KINDS = ("edge", "random")
 """Kinds whose responses are kept for the tables that need more of them than energies."""
@@ -95,71 +94,10 @@ class Observation:
         return np.stack([self.kept[row] for row in self.directions.places(kind)[:count]])
 
 
-def observe(
-    run: RecordedRun,
-    window: Window,
-    network: Network,
-    directions: LabelledDirections,
-    *,
-    readout: ReadoutName = "residual",
-    names: Sequence[str],
-) -> Observation:
-    """Take the response along every direction once and keep what the tables need.
+def make_bases(run: RecordedRun, groupings: Mapping[str, Grouping], kept_N: Bools | None = None) -> dict[str, Basis]:
+    """Make the bases in which energies are taken, over all pairs or some of them.
 
-    Args:
-        run: The run.
-        window: The window.
-        network: The network at its last step.
-        directions: The directions.
-        readout: What responds.
-        names: Names of groupings.
-
-    Returns:
-        What was seen.
-
-    Cost: a response per direction, and a few hundredths of a second for its energies in all bases; the responses of
-    the edge and of random directions stay in memory.
-    """
-    groupings = {name: grouping(run.task, name) for name in names}
-    bases = make_bases(run, groupings)
-    wave_grouping = grouping(run.task, run.wave_basis)
-    energies: dict[str, list[Float]] = {name: [] for name in bases}
-    fields: list[Float] = []
-    waves: list[Wave] = []
-    kept: dict[int, NDArray[np.floating]] = {}
-    kept_rows = set(directions.places(*KEPT_KINDS))
-    for rows, response_KND in each_response(network, directions, readout):
-        for name, found in zip(bases, energies_in(list(bases.values()), response_KND), strict=True):
-            energies[name].append(found)
-        fields.append(field(response_KND))
-        here_KND = host(response_KND)
-        waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in here_KND]
-        kept |= {row: response_ND for row, response_ND in zip(rows, here_KND, strict=True) if row in kept_rows}
-    return Observation(
-        run,
-        window,
-        network,
-        directions,
-        readout,
-        groupings,
-        bases,
-        {name: np.vstack(parts) for name, parts in energies.items()},
-        np.vstack(fields),
-        tuple(waves),
-        kept,
-    )
-
-
-def make_bases(
-    run: RecordedRun, groupings: Mapping[str, Grouping], kept_N: NDArray[np.bool_] | None = None
-) -> dict[str, Basis]:
-    """Make the bases in which energies are taken.
-
-    Args:
-        run: The run.
-        groupings: Groupings by name.
-        kept_N: Which pairs of the domain to cover at most. Subspaces of a part of the domain are what each adds there
-            to those before it. Default: all.
+    Subspaces of a part of the domain are what each adds there to those before it.
 
     Returns:
         A basis for each grouping, the task's own and that of waves included, one of the pairs in the task's own
@@ -185,11 +123,6 @@ def each_response(
     """Take responses a few directions at a time.
 
     Responses are linear in the direction: those of directions in a window's span are mixed from the window's.
-
-    Args:
-        network: The network.
-        directions: The directions.
-        readout: What responds.
 
     Yields:
         Rows of the directions, and their responses, shape (rows, N, D), on the network's device.
@@ -236,26 +169,49 @@ def _check_memory(run: RecordedRun, view: View, readout: ReadoutName) -> None:
 
 
 def observe_run(folder: Path, view: View) -> Observation:
-    """Take the responses of a recorded run at one step along directions of every kind.
-
-    Args:
-        folder: A run folder that this package wrote.
-        view: Where and how to look.
-
-    Returns:
-        What every table of the step is made from.
+    """Return what every table of a step is made from: responses of a recorded run along directions of every kind.
 
     Raises:
         InputError: if the folder is no run, the step has no snapshot or too few before it, a basis or read-out is
             unknown, or the weights did not move.
+
+    Cost: a response per direction, and a few hundredths of a second for its energies in all bases; the responses of the
+    edge and of random directions stay in memory.
     """
     readout = check_readout(view.readout)
     run = RecordedRun.open(folder, view.params, device=view.device)
-    names = list(view.bases or default_groupings(run.task))
-    for name in names:
-        chance_share(grouping(run.task, name))  # Refuses what cannot be tested, before anything is computed.
+    groupings = {name: grouping(run.task, name) for name in view.bases or default_groupings(run.task)}
+    for group in groupings.values():
+        chance_share(group)  # Refuses what cannot be tested, before anything is computed.
     _check_memory(run, view, readout)
     step = run.chosen_step(view.step)
     window = run.window(step, window=view.window, center=view.center)
     network = Network.at(run, step, dtype=view.dtype)
-    return observe(run, window, network, collect_directions(run, window, network, view), readout=readout, names=names)
+    directions = collect_directions(run, window, network, view)
+    bases = make_bases(run, groupings)
+    wave_grouping = grouping(run.task, run.wave_basis)
+    energies: dict[str, list[Float]] = {name: [] for name in bases}
+    fields: list[Float] = []
+    waves: list[Wave] = []
+    kept: dict[int, NDArray[np.floating]] = {}
+    kept_rows = set(directions.places(*KEPT_KINDS))
+    for rows, response_KND in each_response(network, directions, readout):
+        for name, found in zip(bases, energies_in(list(bases.values()), response_KND), strict=True):
+            energies[name].append(found)
+        fields.append(field(response_KND))
+        here_KND = host(response_KND)
+        waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in here_KND]
+        kept |= {row: response_ND for row, response_ND in zip(rows, here_KND, strict=True) if row in kept_rows}
+    return Observation(
+        run,
+        window,
+        network,
+        directions,
+        readout,
+        groupings,
+        bases,
+        {name: np.vstack(parts) for name, parts in energies.items()},
+        np.vstack(fields),
+        tuple(waves),
+        kept,
+    )

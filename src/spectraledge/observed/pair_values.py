@@ -6,23 +6,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Bools, Float
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun, Window
 from spectraledge.observed.view import View
 
-Float = NDArray[np.float64]
-
 
 class PairValues(NamedTuple):
-    """Values over pairs.
+    """Values over the pairs of a run at a snapshot.
 
     Attributes:
-        run: The run.
-        step: The snapshot.
         values_MMD: The read-out, or what moves it, at (a, b), shape (tokens, tokens, channels); NaN outside the domain.
         unseen_MM: Which pairs of the domain were not trained on.
     """
@@ -30,7 +26,7 @@ class PairValues(NamedTuple):
     run: RecordedRun
     step: int
     values_MMD: Float
-    unseen_MM: NDArray[np.bool_]
+    unseen_MM: Bools
 
     def over_pairs(self) -> Float:
         """The values as a function on the domain, shape (N, channels)."""
@@ -68,16 +64,9 @@ PAIR_FUNCTIONS: dict[str, tuple[str, Callable[[RecordedRun, Network, View], Floa
 
 
 def pair_values(folder: Path, what: str, view: View) -> PairValues:
-    """Read what a network computes of all its pairs.
+    """Return what a network computes of all its pairs; a joint run is seen through its last head.
 
-    Args:
-        folder: A run folder that this package wrote; a joint run is seen through its last head.
-        what: One of `PAIR_FUNCTIONS`.
-        view: The step (default: the last snapshot, since accuracy tells of answers), window, centring, number of
-            leading directions and watched parameters.
-
-    Returns:
-        The values, and which pairs were not trained on.
+    The step is by default the last snapshot, since accuracy tells of answers.
 
     Raises:
         InputError: if the folder is no run, there is no such function or step, or the window is not there.

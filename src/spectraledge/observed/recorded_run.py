@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools
 from spectraledge.devices import CPU, usable_device
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
@@ -70,7 +70,7 @@ class RecordedRun:
     config: RunConfig
     task: Task
     head: int
-    test_N: NDArray[np.bool_]
+    test_N: Bools
     series: Series
     device: torch.device = CPU
 
@@ -152,17 +152,7 @@ class RecordedRun:
         return grouping_rule(self.task.structure).grid
 
     def chosen_step(self, step: int | None = None) -> int:
-        """Choose a snapshot.
-
-        Args:
-            step: The step asked for. Default: the last one with test accuracy above 0.95, else the last.
-
-        Returns:
-            A step that has a snapshot.
-
-        Raises:
-            InputError: if the step asked for has none.
-        """
+        """Choose a snapshot: the step asked for, or the last with test accuracy above 0.95, else the last."""
         if step is not None:
             if step not in self.steps:
                 nearest = min(self.steps, key=lambda known: abs(known - step))
@@ -173,11 +163,7 @@ class RecordedRun:
         return int(good.max()) if len(good) else max(self.steps)
 
     def check_heads(self) -> None:
-        """Check that what is watched can be moved in the network of one head.
-
-        Raises:
-            InputError: if the heads of a joint run are watched.
-        """
+        """Refuse watched heads of a joint run, which is seen through one of them."""
         model = self.config.model
         if heads := sorted(architecture_of(model).head & set(self.series.layout.shapes)) if model.answers > 1 else []:
             raise InputError(
@@ -185,15 +171,7 @@ class RecordedRun:
             )
 
     def window(self, step: int, *, window: int, center: bool) -> Window:
-        """Read the window of updates that ends at a step.
-
-        Args:
-            step: A step that has a snapshot.
-            window: Updates in it.
-            center: Whether to remove the window's mean update before directions are taken.
-
-        Returns:
-            The window.
+        """Return the window of updates that ends at a step; directions are taken without its mean if `center`.
 
         Raises:
             InputError: if there are too few snapshots before the step, some of them were thinned, the weights did not

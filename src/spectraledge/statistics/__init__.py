@@ -7,7 +7,7 @@ from spectraledge.statistics.equivalence import Comparison, compare, equivalence
 from spectraledge.statistics.folds import Fold, blocked_folds, row_column_folds
 from spectraledge.statistics.labels import Symmetry, label_permutation
 from spectraledge.statistics.null_directions import block_matched_directions, random_directions, span_directions
-from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate
+from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate, two_sided_p
 from spectraledge.statistics.permutation import PermutationTest, rank_agreement
 from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
 from spectraledge.statistics.seed_estimates import SeedEstimate, mean_estimate, rate_estimate
@@ -41,4 +41,5 @@ __all__ = [
     "rate_estimate",
     "row_column_folds",
     "span_directions",
+    "two_sided_p",
 ]

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.optimize
 import scipy.stats
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Float, Ints
 from spectraledge.errors import InputError
 from spectraledge.statistics.p_values import empirical_p
 from spectraledge.statistics.permutation import Alternative, centred_ranks
-from spectraledge.statistics.seeds import seed_values
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from spectraledge.statistics.seed_estimates import seed_values
 
 _ENTRIES = 1 << 20
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
-
-Float = NDArray[np.float64]
 
 _FEWEST_BLOCKS = 8
 _SMOOTH = 0.98

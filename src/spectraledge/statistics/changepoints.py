@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Float, Ints
 from spectraledge.errors import InputError
 from spectraledge.statistics.p_values import empirical_p
 
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Kind = Literal["mean", "slope"]
 
 _ROUNDING = 1e-12
@@ -107,11 +106,6 @@ def _changes(residual_BT: Float, kind: Kind, shortest: int) -> tuple[Float, Floa
 
     With the level or line removed from both, the best multiple of a change's shape is ⟨shape, residual⟩ / ‖shape‖². All
     products are sums of the residuals from the end on, and sums of those; the norms are sums of powers.
-
-    Args:
-        residual_BT: Series without their level or line, shape (..., T).
-        kind: What changes.
-        shortest: The first position, and the last as counted from the end.
 
     Returns:
         Shares of squared residuals that the change removes, and its sizes, both (..., C).

@@ -1,11 +1,11 @@
 """Folds for cross-validation that keep what must not leak on one side: a class, or a row and a column of the table."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 
-Ints = NDArray[np.int64]
 Fold = tuple[Ints, Ints]
 """Indices to train on and indices to test on, as scikit-learn's splitters give them."""
 

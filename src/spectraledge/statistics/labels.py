@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 
-Ints = NDArray[np.int64]
 Symmetry = Literal["affine", "power"]
 
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import scipy.stats
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 
 
@@ -30,16 +31,23 @@ def empirical_p(observed: float, null_B: ArrayLike) -> float:
     return (1 + int(np.count_nonzero(null >= observed))) / (1 + len(null))
 
 
+def two_sided_p(observed: float, null_B: ArrayLike) -> float:
+    """Two-sided rank of an observed value among B null values: twice the smaller tail, at most 1.
+
+    Null: the observed value is one more draw of the same kind. Law: the sign of the statistic does not matter; with B
+    draws no p below 2/(1 + B) can be claimed.
+
+    Returns:
+        The p-value.
+    """
+    return min(1.0, 2 * min(empirical_p(observed, null_B), empirical_p(-observed, -np.asarray(null_B))))
+
+
 def at_least(count: int, of: int, p: float) -> float:
     """Probability that at least `count` of `of` independent draws do what one does with probability `p`.
 
     Null: each of the `of` directions of a window is one more draw from the null. Used with the `empirical_p` of the
     `count`-th largest value, it is the p-value of that many directions standing above the null at once.
-
-    Args:
-        count: How many at least.
-        of: Number of draws.
-        p: Probability for one draw.
 
     Returns:
         The binomial tail probability.
@@ -47,7 +55,7 @@ def at_least(count: int, of: int, p: float) -> float:
     return float(scipy.stats.binom.sf(count - 1, of, p))
 
 
-def false_discovery_rate(p_values: ArrayLike) -> NDArray[np.float64]:
+def false_discovery_rate(p_values: ArrayLike) -> Float:
     """Benjamini–Hochberg adjusted p-values ("q-values") of one family; missing p-values stay missing and do not count.
 
     Args:

@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 import scipy.stats
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.statistics.p_values import empirical_p
 
-Float = NDArray[np.float64]
 Alternative = Literal["greater", "two-sided"]
 
 _ROUNDING = 100 * np.finfo(np.float64).eps

@@ -7,14 +7,12 @@ from itertools import combinations, compress
 from operator import add
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 
+from spectraledge.arrays import Bools, Float
 from spectraledge.errors import InputError
 from spectraledge.statistics.folds import Fold
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ALPHAS = (1e-2, 1e0, 1e2, 1e4, 1e6)
 """Ridge penalties to choose from. Our choice: features of unit variance on 10² to 10⁴ inputs have Gram eigenvalues of
@@ -75,12 +73,12 @@ class _Inputs:
 
     def in_all(self, *places: int) -> _Moments:
         """Sums over the inputs that are in all of some parts, 2·fold + 0 to train on and + 1 to test on."""
-        chosen_C: NDArray[np.bool_] = np.all(self.member_CP[:, places], axis=1)
+        chosen_C: Bools = np.all(self.member_CP[:, places], axis=1)
         if self.cells is None or not chosen_C.any():
             return self._of(chosen_C[self.cell_N])
         return reduce(add, compress(self.cells, chosen_C))
 
-    def _of(self, kept_N: NDArray[np.bool_]) -> _Moments:
+    def _of(self, kept_N: Bools) -> _Moments:
         return _Moments.of(self.features_NF[kept_N], self.targets_NC[kept_N])
 
 
@@ -173,16 +171,8 @@ def in_sample_r2(features_NF: ArrayLike, responses_KND: ArrayLike, *, alpha: flo
     Null: not 0. Noise gives Σ_i (1 − (α/(λ_i + α))²)/(N − 1) over the eigenvalues λ_i of the Gram of the centred
     features, about F/(N − 1) for a small penalty: .06 for 592 features on all 97² pairs, .13 on half of them.
 
-    Args:
-        features_NF: Features of every input.
-        responses_KND: K responses of D columns.
-        alpha: Ridge penalty, positive. Default 1 (Xu 2026, §6.6).
-
     Returns:
         R² of every response, shape (K,); 0 for a response that does not vary.
-
-    Raises:
-        InputError: if shapes do not fit, a value is missing, or the penalty is not positive.
     """
     features, targets, responses = _checked(features_NF, responses_KND, [alpha])
     everything = np.arange(len(features))

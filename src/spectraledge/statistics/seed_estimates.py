@@ -6,8 +6,8 @@ import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
-from spectraledge.statistics.seeds import seed_values
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,6 @@ def mean_estimate(values_S: ArrayLike, *, null: float = 0.0, level: float = 0.95
     Law: shifting or scaling values and null does the same to value and ends, and leaves p-values as they are.
     Values without any spread tell nothing of the spread over other seeds (a ceiling, or rounding): the interval is
     unbounded and both p-values are 1, as in `equivalence_p`.
-
-    Args:
-        values_S: One value per seed.
-        null: What the mean is compared with.
-        level: Coverage.
 
     Returns:
         The mean, its interval and p-values.
@@ -103,3 +98,15 @@ def rate_estimate(successes: int, count: int, *, null: float = 0.5, level: float
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise InputError(f"the level of an interval lies strictly between 0 and 1, got {level}")
+
+
+def seed_values(values_S: ArrayLike, what: str) -> Float:
+    """Check one condition's values, a finite one for each of at least two seeds; `what` is the subject of errors."""
+    values = np.asarray(values_S, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2:
+        raise InputError(f"{what} must hold one value for each of at least two seeds, got shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"{what} must hold finite numbers, got NaN or infinity: leave out seeds that were not measured"
+        )
+    return values

@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Group, group_labels, named_group, random_latin_square
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.operations import all_pairs
 from spectraledge.tasks.task import Task
-
-Ints = NDArray[np.int64]
 
 LATIN_KINDS = ("latin", "loop")
 """Tables without a group that `latin_task` makes."""
@@ -48,17 +46,7 @@ GROUP_OPERATIONS = {
 
 
 def parsed(member: str) -> tuple[Group, GroupOperation]:
-    """The group and the operation of "S5" or "S5:ab^-1".
-
-    Args:
-        member: The name of a group, and behind a colon a key of `GROUP_OPERATIONS` or its word. Default: ab.
-
-    Returns:
-        Both.
-
-    Raises:
-        InputError: if there is no such group or operation.
-    """
+    """The group and the operation of "S5" or "S5:ab^-1": a key of `GROUP_OPERATIONS` or its word, by default ab."""
     name, _, chosen = member.partition(":")
     by_word = {operation.word: operation for operation in GROUP_OPERATIONS.values()}
     operation = (GROUP_OPERATIONS | by_word).get(chosen or "ab")
@@ -121,18 +109,7 @@ def latin_task(kind: str, number: str, *, modulus: int) -> Task:
 
 
 def task_of_name(name: str, *, modulus: int) -> Task | None:
-    """Make the task again that `group_task` or `latin_task` gave a name.
-
-    Args:
-        name: "S5", "S5-quotient", "latin-0", …
-        modulus: Number of residues of a Latin square.
-
-    Returns:
-        The task; None if neither gives such a name.
-
-    Raises:
-        InputError: as they do.
-    """
+    """Make the task again that `group_task` or `latin_task` gave a name; None if neither gives such a name."""
     base, _, number = name.partition("-")
     if base in LATIN_KINDS and number.isdecimal():
         return latin_task(base, number, modulus=modulus)

@@ -8,15 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import Characters, Group, cyclic_characters, irreducible_characters, spectrum_of_means
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.errors import InputError
 from spectraledge.statistics import Symmetry
 from spectraledge.tasks.task import Task
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -75,12 +72,12 @@ class Grouping:
         """
         return spectrum_of_means(means_KM) if self.characters is None else self.characters.power(means_KM)
 
-    def covering(self, kept_N: NDArray[np.bool_]) -> "Grouping":
+    def covering(self, kept_N: Bools) -> "Grouping":
         """The same map on all pairs, of which only some are in a group."""
         groups_N = np.where(kept_N, self.groups_N, -1)
         return replace(self, groups_N=groups_N, coordinates_N2=np.where(kept_N[:, None], self.coordinates_N2, -1))
 
-    def restricted(self, kept_N: NDArray[np.bool_]) -> "Grouping":
+    def restricted(self, kept_N: Bools) -> "Grouping":
         """The same map on some of the pairs."""
         return replace(self, groups_N=self.groups_N[kept_N], coordinates_N2=self.coordinates_N2[kept_N])
 
@@ -159,27 +156,14 @@ def _combination(axes: Axes, signs: tuple[int, int]) -> str:
 
 
 def register_grouping(rule: GroupingRule) -> None:
-    """Make a grouping known by its name.
-
-    Args:
-        rule: How to make it for a task.
-
-    Raises:
-        InputError: if there is one of this name.
-    """
+    """Make a grouping known by its name, which no other may have."""
     if rule.name in GROUPINGS:
         raise InputError(f"there is a basis {rule.name!r} already: choose another name")
     GROUPINGS[rule.name] = rule
 
 
 def grouping_rule(name: str) -> GroupingRule:
-    """The rule of a grouping by name.
-
-    Args:
-        name: A key of `GROUPINGS`, or one of `FAMILIES` with a member behind a colon.
-
-    Returns:
-        The rule.
+    """Return the rule of a grouping by name, a key of `GROUPINGS`, or one of `FAMILIES` with a member behind a colon.
 
     Raises:
         InputError: if the name is unknown.
@@ -207,14 +191,7 @@ def task_title(formula: str, structure: str, modulus: int) -> str:
 
 
 def grouping(task: Task, name: str) -> Grouping:
-    """Group the pairs of a task by one of the known variables.
-
-    Args:
-        task: The task whose domain is grouped.
-        name: See `grouping_rule`.
-
-    Returns:
-        The grouping.
+    """Return the grouping of a task's pairs by one of the known variables, see `grouping_rule`.
 
     Raises:
         InputError: if the name is unknown, or the grouping does not apply to the task: it needs logarithms and the
@@ -236,15 +213,7 @@ def grouping(task: Task, name: str) -> Grouping:
 
 
 def why_not(task: Task, name: str) -> str:
-    """Why functions on the pairs of a task cannot be read in a basis; "" if they can.
-
-    Args:
-        task: The task.
-        name: See `grouping_rule`.
-
-    Returns:
-        What to tell a person.
-    """
+    """Why functions on the pairs of a task cannot be read in a basis, as a person is told; "" if they can."""
     try:
         found = grouping(task, name)
     except InputError as error:
@@ -254,9 +223,6 @@ def why_not(task: Task, name: str) -> str:
 
 def default_groupings(task: Task) -> list[str]:
     """Tell in which bases a task is read when none are chosen.
-
-    Args:
-        task: The task.
 
     Returns:
         Names of the usual ones that apply to it, and its own; of a task whose group nobody has told also that of the

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 from spectraledge.files import digest
 from spectraledge.tasks.group_tasks import member_of_name, task_of_name
@@ -51,12 +51,12 @@ class JointTask:
         return self.parts[0].modulus
 
     @property
-    def pairs_N2(self) -> NDArray[np.int64]:
+    def pairs_N2(self) -> Ints:
         """The domain, int64 (N, 2)."""
         return self.parts[0].pairs_N2
 
     @property
-    def answers_NO(self) -> NDArray[np.int64]:
+    def answers_NO(self) -> Ints:
         """The answer of every part, int64 (N, O)."""
         return np.column_stack([part.labels_N for part in self.parts])
 

@@ -4,15 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import is_prime, require_prime
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 from spectraledge.memory import check_memory
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import Task
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,7 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def register_operation(operation: Operation) -> None:
-    """Make an operation known by its name.
-
-    Args:
-        operation: The operation.
-
-    Raises:
-        InputError: if there is one of this name.
-    """
+    """Make an operation known by its name, which no other may have."""
     if operation.name in OPERATIONS:
         raise InputError(f"there is a task {operation.name!r} already: choose another name")
     OPERATIONS[operation.name] = operation

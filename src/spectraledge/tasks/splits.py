@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 from spectraledge.streams import numpy_generator
 
@@ -19,8 +19,8 @@ class Split:
         test_T: Indices of the test pairs, int64.
     """
 
-    train_T: NDArray[np.int64]
-    test_T: NDArray[np.int64]
+    train_T: Ints
+    test_T: Ints
 
 
 def paper_split(count: int, *, fraction: float, seed: int) -> Split:
@@ -43,23 +43,11 @@ def paper_split(count: int, *, fraction: float, seed: int) -> Split:
 
 
 def default_split(count: int, *, fraction: float, seed: int) -> Split:
-    """Split by the named stream "split" of the root seed.
-
-    Args:
-        count: Number of pairs, N.
-        fraction: Share that trains; ⌊fraction·N⌋ pairs.
-        seed: Root seed of the run.
-
-    Returns:
-        The split.
-
-    Raises:
-        InputError: if either part would be empty.
-    """
+    """Split by the named stream "split" of the root seed, in the parts of `paper_split`."""
     return _cut(numpy_generator(seed, "split").permutation(count), fraction)
 
 
-def _cut(order: NDArray[np.int64], fraction: float) -> Split:
+def _cut(order: Ints, fraction: float) -> Split:
     trained = int(len(order) * fraction)
     if not 0 < trained < len(order):
         raise InputError(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 
 Cell = int | float | str | None
@@ -56,7 +56,7 @@ class TableFile:
                 return names
         return tuple(sorted(found, key=lambda cell: (isinstance(cell, str), cell)))
 
-    def numbered(self) -> NDArray[np.int64]:
+    def numbered(self) -> Ints:
         """The table with every answer as its place in `answers`, −1 where there is none, int64 (A, B)."""
         place: dict[Cell, int] = {answer: number for number, answer in enumerate(self.answers)}
         return np.array([[place.get(cell, -1) for cell in row] for row in self.cells], dtype=np.int64)

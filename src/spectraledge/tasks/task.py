@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 
 JOIN = "+"
@@ -29,8 +29,8 @@ class Task:
     name: str
     formula: str
     modulus: int
-    pairs_N2: NDArray[np.int64]
-    labels_N: NDArray[np.int64]
+    pairs_N2: Ints
+    labels_N: Ints
     structure: str = "output"
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Task:
         return (self,)
 
     @property
-    def answers_NO(self) -> NDArray[np.int64]:
+    def answers_NO(self) -> Ints:
         """The answers as one column, int64 (N, 1)."""
         return self.labels_N[:, None]
 

@@ -2,13 +2,6 @@
 
 from importlib import import_module
 
-MODULES = (
-    "additive",
-    "multiplicative",
-    "squares",
-    "answers",
-    "groups",
-    "controls",
-)
+MODULES = ("additive", "multiplicative", "squares", "answers", "groups", "controls")
 for name in MODULES:
     import_module(f"{__name__}.{name}")

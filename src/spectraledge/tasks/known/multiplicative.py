@@ -8,14 +8,12 @@ with a zero are outside the basis, as in Xu 2026, §2.5: they all have q = 0.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import discrete_logarithms, unit_characters
+from spectraledge.arrays import Ints
 from spectraledge.tasks.groupings import Axes, GroupingRule, register_grouping
 from spectraledge.tasks.operations import Operation, register_operation
 from spectraledge.tasks.task import Task
-
-Ints = NDArray[np.int64]
 
 
 def _quotient(a: Ints, b: Ints, modulus: int) -> Ints:

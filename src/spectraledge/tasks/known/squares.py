@@ -5,15 +5,15 @@ pairs with a² + b² = 0.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra import discrete_logarithms, root_of_minus_one
+from spectraledge.arrays import Ints
 from spectraledge.tasks.groupings import Axes, GroupingRule, register_grouping
 from spectraledge.tasks.operations import Operation, register_operation
 from spectraledge.tasks.task import Task
 
 
-def _gaussian(task: Task) -> tuple[NDArray[np.int64], int]:
+def _gaussian(task: Task) -> tuple[Ints, int]:
     root = root_of_minus_one(task.modulus)
     factors = task.pairs_N2 @ np.array([[1, 1], [root, -root]]) % task.modulus
     return discrete_logarithms(task.modulus)[factors], task.modulus - 1
