@@ -18,9 +18,6 @@ from spectraledge.statistics import mean_estimate
 def whole_growth(run: RunResult) -> float:
     """Sum what all parameters make a run's own functions grow by, over the intervals that `carried` sums over.
 
-    Args:
-        run: A run with growth and carriers.
-
     Returns:
         The first-order growth, in units of the function's energy before each interval; missing without such intervals.
     """
@@ -36,9 +33,6 @@ def whole_growth(run: RunResult) -> float:
 
 def carrier_curves(runs: Runs) -> pd.DataFrame:
     """Summarise what directions carry over seeds; of a seed its runs' mean counts.
-
-    Args:
-        runs: Runs of which some have carriers.
 
     Returns:
         A row per window, kind and k (see `CARRIERS`): window, kind, k, seeds, growth (mean over seeds of what they

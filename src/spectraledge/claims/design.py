@@ -103,14 +103,7 @@ class Condition:
     whole: bool = True
 
     def holds(self, effects: pd.DataFrame) -> NDArray[np.bool_]:
-        """Tell which rows are of its runs.
-
-        Args:
-            effects: Rows of runs, see `measure`.
-
-        Returns:
-            Whether each is.
-        """
+        """Tell which rows are of its runs."""
         chosen = effects["task"].isin(self.tasks) & (effects["after"] == self.after)
         if self.weight_decay is not None:
             chosen &= effects["weight_decay"] == self.weight_decay
@@ -120,9 +113,6 @@ class Condition:
 
     def whole_seeds(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Leave out seeds that do not count.
-
-        Args:
-            rows: Rows of an effect in its runs.
 
         Returns:
             Those of whole seeds where these are asked for.
@@ -218,10 +208,6 @@ def learned(task: str) -> str:
 
 def arm_words(task: str, after: str) -> str:
     """Say what a joint run learns.
-
-    Args:
-        task: Its task.
-        after: Task of the run whose trunk it starts from.
 
     Returns:
         The arm it belongs to, or else its formula.

@@ -72,12 +72,7 @@ class RunReader:
     """
 
     def __init__(self, run: RunResult, runs: Runs) -> None:
-        """Read from a run.
-
-        Args:
-            run: The run.
-            runs: All finished runs of the study.
-        """
+        """Read from a run."""
         self.run, self.runs = run, runs
         self._columns: dict[tuple[str, str], NDArray[Any]] = {}
         self._masks: dict[tuple[str, str, object], Mask] = {}
@@ -149,10 +144,6 @@ class Effect:
 
 def measure(effects: Iterable[Effect], runs: Runs) -> pd.DataFrame:
     """Measure effects in every run that has what they need.
-
-    Args:
-        effects: The effects.
-        runs: The finished runs.
 
     Returns:
         One row per effect and run: effect_id, run, task, weight_decay, after (task of the run that it starts from, or

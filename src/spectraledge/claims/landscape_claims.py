@@ -47,14 +47,7 @@ _EDGE = AnalysisConfig().edge
 
 
 def rule_step(defects: pd.DataFrame) -> float:
-    """Return the first step at which the published alarm on the commutator defect sounds; NaN where it never does.
-
-    Args:
-        defects: See `DEFECTS`, one row per snapshot.
-
-    Returns:
-        The step.
-    """
+    """Return the first step at which the published alarm on the commutator defect sounds; NaN where it never does."""
     values, (times, least) = defects["defect"].to_numpy(np.float64), RULE
     over = values > max(times * float(np.median(values[:3])), least)
     return float(defects["step"].iloc[int(over.argmax())]) if over.any() else np.nan
@@ -235,9 +228,6 @@ and 137 had been seen, with these controls or those without weight decay."""
 
 def evaluate_landscape(runs: Runs) -> Verdicts:
     """Measure every effect on gradients and curvature in a study's runs, and evaluate every claim over its seeds.
-
-    Args:
-        runs: The finished runs, whatever was measured of them.
 
     Returns:
         The verdicts; claims whose runs or tables are missing are "not measured".

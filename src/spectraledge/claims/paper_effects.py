@@ -14,9 +14,6 @@ PAPER_EFFECTS = {effect.id: effect for effect in (*TRAINING_EFFECTS, *DIRECTION_
 def measure_paper(runs: Runs) -> MeasuredEffects:
     """Measure every effect of the paper in every run.
 
-    Args:
-        runs: The finished runs, whatever was measured of them.
-
     Returns:
         The effects.
 

@@ -148,15 +148,7 @@ VALUES = (
 
 
 def published(section: str, quantity: str) -> str:
-    """Say what is published of a quantity.
-
-    Args:
-        section: Where it stands.
-        quantity: What it is.
-
-    Returns:
-        Every value, as text.
-    """
+    """Say what is published of a quantity."""
     found = [value.text for value in VALUES if (value.section, value.quantity) == (section, quantity)]
     assert found, f"nothing is published of {quantity} in {section}"
     return "; ".join(found)
@@ -164,11 +156,6 @@ def published(section: str, quantity: str) -> str:
 
 def published_number(section: str, quantity: str, of: str) -> str:
     """Say which number is published of a quantity of one thing.
-
-    Args:
-        section: Where it stands.
-        quantity: What it is.
-        of: How what it is of begins.
 
     Returns:
         The number, as text; "" where none is published.
@@ -180,11 +167,6 @@ def published_number(section: str, quantity: str, of: str) -> str:
 
 def published_modes(section: str, task: str, basis: str) -> str:
     """Say which F are published of a task in a basis.
-
-    Args:
-        section: Where they stand.
-        task: Task name.
-        basis: Grouping name.
 
     Returns:
         F and its place of every direction that has one, as text.

@@ -230,12 +230,5 @@ SCORE_EFFECTS = {
 
 
 def measure_score(runs: Runs) -> MeasuredEffects:
-    """Measure every effect of the function in every run.
-
-    Args:
-        runs: The finished runs.
-
-    Returns:
-        The effects.
-    """
+    """Measure every effect of the function in every run."""
     return MeasuredEffects(SCORE_EFFECTS, measure(SCORE_EFFECTS.values(), _prepared(runs)))

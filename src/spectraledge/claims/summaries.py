@@ -104,15 +104,7 @@ class MeasuredEffects:
         return {}
 
     def of(self, effect: str, condition: str) -> pd.DataFrame:
-        """Return the rows of an effect in the runs of a condition.
-
-        Args:
-            effect: Its id.
-            condition: A key of `CONDITIONS`.
-
-        Returns:
-            One row per run.
-        """
+        """Return the rows of an effect in the runs of a condition."""
         assert effect in self.declared, f"{effect} is no declared effect"
         known = self._known
         if (key := (effect, condition)) not in known:
@@ -148,12 +140,6 @@ class MeasuredEffects:
     def summary(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> Summary:
         """Summarise an effect over seeds.
 
-        Args:
-            effect: Its id.
-            of: A key of `CONDITIONS`.
-            against: Another, or "".
-            within: What the runs of a seed say together.
-
         Returns:
             The summary; without seeds where nothing was measured.
         """
@@ -162,10 +148,6 @@ class MeasuredEffects:
 
     def extent(self, effect: str, of: str) -> Extent:
         """Tell between which values an effect lies in the runs of a condition.
-
-        Args:
-            effect: Its id.
-            of: A key of `CONDITIONS`.
 
         Returns:
             The extent; missing ends where nothing was measured.

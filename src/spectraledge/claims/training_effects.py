@@ -22,14 +22,7 @@ _UPDATES = "updates of the same lengths at right angles"
 
 
 def grokked_step(run: RunResult) -> float:
-    """First step at which a run has learned its task, of several a² + b²; NaN if it never has.
-
-    Args:
-        run: The run.
-
-    Returns:
-        The step.
-    """
+    """First step at which a run has learned its task, of several a² + b²; NaN if it never has."""
     parts = run.table(Path(PARTS_FILE).stem)
     if len(parts) and COMPOSITE in set(parts["part"]):
         there = parts[(parts["part"] == COMPOSITE) & (parts["test_accuracy"] >= GROKKED)]
@@ -41,9 +34,6 @@ def steps_to_learn(run: RunResult) -> float:
     """First step at which a run has learned its task; its last one where it never has.
 
     Ratios to runs of like budgets are then closer to 1 than they are.
-
-    Args:
-        run: The run.
 
     Returns:
         The step.
@@ -85,11 +75,6 @@ def alarm_leads(table: str, first: Sign, second: Sign | None = None, **where: ob
 def false_alarms(table: str, sign: Sign, null: float = np.nan) -> Read:
     """Read the share of a control's rows in a table of first alarms that have one.
 
-    Args:
-        table: Its name.
-        sign: What alarms.
-        null: What the share is compared with.
-
     Returns:
         How a run that did not generalise is read.
     """
@@ -126,10 +111,6 @@ def read_at(run: RunResult, runs: Runs) -> float:
     """Return the step at which a single-task run is compared with others; updates shrink with training.
 
     Definition: the first step with test accuracy of .95; of a run without one, the median of those steps in its seed.
-
-    Args:
-        run: The run.
-        runs: The study's runs.
 
     Returns:
         The step; NaN in a seed without a single-task run that groks.

@@ -156,10 +156,6 @@ def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
     The seed is the unit: whatever a claim measures within one is first averaged. q adjusts for all claims together.
     Law: where no claim is true and effects of seeds are normal, a claim replicates with probability at most .025.
 
-    Args:
-        claims: The claims.
-        effects: What was measured.
-
     Returns:
         The verdicts; a claim that cannot be measured in any seed is "not measured" and stays in the table.
     """
@@ -197,11 +193,6 @@ def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
 
 def evaluate(claims: Sequence[SeedClaim], effects: Mapping[str, Effect], runs: Runs) -> Verdicts:
     """Measure effects in a study's runs, and evaluate claims over its seeds; see `judge`.
-
-    Args:
-        claims: The claims.
-        effects: All that is measured, by id.
-        runs: The finished runs, whatever was measured of them.
 
     Returns:
         The verdicts; claims whose runs or tables are missing are "not measured".

@@ -99,13 +99,7 @@ def remark(text: str) -> None:
 
 
 def remark_names(what: str, names: Sequence[str], *, verbose: bool) -> None:
-    """Say names; many of them are counted unless they are asked for.
-
-    Args:
-        what: Of what they are the names, with their number.
-        names: The names; nothing is said without any.
-        verbose: Whether all of them are asked for.
-    """
+    """Say names; many of them are counted unless they are asked for."""
     if names:
         few = verbose or len(names) <= _LISTED
         remark(f"{what}: {', '.join(names)}" if few else f"{what}; --verbose lists them")

@@ -162,11 +162,6 @@ def moved_functions(config: LanguageConfig, text: SourceText, folder: Path) -> t
 
     The read-out is the logits of the next byte without their mean.
 
-    Args:
-        config: The example's.
-        text: Contexts are drawn from its held-out files.
-        folder: Where the checkpoints are.
-
     Returns:
         See `FUNCTIONS` and `COMPONENTS`.
     """
@@ -210,11 +205,6 @@ def shared_functions(config: LanguageConfig, text: SourceText, folder: Path) -> 
     All layers act through those above them, so that any weights of theirs move similar functions: the null is what
     as many isotropic directions of every layer share.
 
-    Args:
-        config: The example's.
-        text: Contexts are drawn from its held-out files.
-        folder: Where the checkpoints are.
-
     Returns:
         See `SHARED`.
     """
@@ -238,11 +228,6 @@ def loss_links(config: LanguageConfig, spectra: pd.DataFrame, course: pd.DataFra
     """Test which quantities of the spectra move with the validation loss beyond the trends of both.
 
     Loss and window are taken at the same step; every window ends in a validation.
-
-    Args:
-        config: The example's.
-        spectra: See `SPECTRA`.
-        course: See `COURSE`.
 
     Returns:
         See `LINKS`.

@@ -125,9 +125,6 @@ def checkpoints_of(folder: Path) -> Path:
 def new_model(config: LanguageConfig) -> nn.Module:
     """Make the network: Transformers' GPT2LMHeadModel as it comes, but for sizes and without dropout.
 
-    Args:
-        config: Its sizes, and the seed of its weights.
-
     Returns:
         The network, in evaluation mode: without dropout training has no other.
 
@@ -165,12 +162,6 @@ def train_language_model(
     """Train, unless that is done: checkpoints, the trackers' results and the course of the loss lie in the folder.
 
     A training that was stopped goes on from its last state, one in 40 checkpoints, and ends with the same numbers.
-
-    Args:
-        config: How.
-        text: On what.
-        folder: Where to. It holds one training.
-        on_progress: Called with the step after every checkpoint.
 
     Returns:
         See `COURSE`: step, training_loss, validation_loss.

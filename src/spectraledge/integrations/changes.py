@@ -32,10 +32,6 @@ class Changes:
     def since(self, moved: Mapping[int, Tensor], step: int) -> list[Row]:
         """Return a row for every parameter that is trained now and was not, or was and is not.
 
-        Args:
-            moved: Parameters of the optimisers by identity, now.
-            step: Recorded beside each.
-
         Returns:
             What has changed since the last call; a watched one that is back has no reason.
         """

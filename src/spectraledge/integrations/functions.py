@@ -103,9 +103,6 @@ class WatchedFunction(Displayed):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another one was.
 
-        Args:
-            state: From `state_dict`.
-
         Raises:
             InputError: if it is of other bases.
         """

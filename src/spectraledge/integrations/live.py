@@ -98,11 +98,7 @@ class LiveDisplay:
         self._broken = False
 
     def update(self, lines: Callable[[], Sequence[str]]) -> None:
-        """Draw lines, unless it was done a moment ago.
-
-        Args:
-            lines: Makes them, if it is time.
-        """
+        """Draw lines, unless it was done a moment ago."""
         self._made = lines
         if time.monotonic() >= self._not_before:
             self._try(lines)

@@ -132,15 +132,7 @@ class Record:
         )
 
     def results(self, selection: pd.DataFrame, overhead: Overhead) -> TrackerResults:
-        """Return tables of all windows; without a full window they are empty.
-
-        Args:
-            selection: Goes into the results.
-            overhead: Goes into the results.
-
-        Returns:
-            The results.
-        """
+        """Return tables of all windows; without a full window they are empty."""
         products = self._products()
         spectrum = spectrum_of(products, self._window, center=self._center)
         cosines_NK = rotation_of(products, self._window, top=self._top, center=self._center)

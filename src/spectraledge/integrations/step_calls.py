@@ -22,9 +22,6 @@ def present_call() -> FrameType | None:
 def is_running(call: FrameType | None) -> bool:
     """Tell whether a call of `step` is still going on, in any thread.
 
-    Args:
-        call: As `present_call` has returned it.
-
     Returns:
         Whether it has neither returned nor ended in an exception.
     """

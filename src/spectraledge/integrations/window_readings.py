@@ -53,10 +53,6 @@ class Readings:
 
         It does not where that is a habit: it has happened twice before a window was full.
 
-        Args:
-            since: Step at which the update begins.
-            step: Step at which it ends.
-
         Returns:
             Whether the update is dropped.
         """
@@ -76,13 +72,7 @@ class Readings:
         return True
 
     def append(self, step: int, taken: Taken, held: Callable[[], Tensor]) -> None:
-        """Count an update.
-
-        Args:
-            step: At which it ends.
-            taken: The update.
-            held: Returns the updates of the last window.
-        """
+        """Count an update."""
         window, record = self._settings.window, self.last
         record.append(step, taken.band_V, taken.noise)
         self.still = 0 if taken.band_V[0] else self.still + 1

@@ -19,9 +19,6 @@ _FRAME, _REST = 110, 1800
 def clip(stage: Stage) -> bytes:
     """Draw the run that a report opens with, beside its control.
 
-    Args:
-        stage: The stage.
-
     Returns:
         An animated WebP that loops; a frame for each step.
     """

@@ -185,15 +185,7 @@ def spectrum_marks(edge: pd.DataFrame) -> tuple[Mark, ...]:
 
 
 def spectrum_figure(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Figure:
-    """Draw the spectrum of every window of one training.
-
-    Args:
-        spectrum: See `EIGENVALUES`.
-        edge: See `EDGE`.
-
-    Returns:
-        The figure.
-    """
+    """Draw the spectrum of every window of one training."""
     return Figure(
         key="eigenvalues",
         title="Eigenvalues of the window of updates, and the edge position k*",

@@ -28,15 +28,7 @@ _RUNS = 5
 
 
 def glance(kind: str, result: Any) -> Glance:
-    """Take a result at a glance.
-
-    Args:
-        kind: One of `KINDS`.
-        result: A result of that kind.
-
-    Returns:
-        The glance.
-    """
+    """Take a result at a glance."""
     return KINDS[kind](result)
 
 

@@ -27,12 +27,7 @@ class InterimReport:
         self._thread: threading.Thread | None = None
 
     def update(self, shown: int, of: int) -> None:
-        """Begin to write the report if it is time.
-
-        Args:
-            shown: Runs of which it has something to show.
-            of: All runs of the study.
-        """
+        """Begin to write the report if it is time."""
         at_work = self._thread is not None and self._thread.is_alive()
         if at_work or shown <= self._shown or time.monotonic() < self._not_before:
             return

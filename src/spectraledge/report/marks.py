@@ -55,9 +55,6 @@ def shape(direction: int) -> str:
 def symbol(mark: Mark) -> tuple[int, str]:
     """Draw a mark for a key.
 
-    Args:
-        mark: The mark.
-
     Returns:
         Its width in pixels, and SVG elements in a box of that width and 16 pixels height.
     """

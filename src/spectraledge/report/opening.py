@@ -25,9 +25,6 @@ def opening(study: StudyResult) -> Stage | None:
 
     Its control is a run that did not generalise: of the same task if there is one, else any.
 
-    Args:
-        study: The finished runs.
-
     Returns:
         The stage; None where no run that generalised has a score.
     """

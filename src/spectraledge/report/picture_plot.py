@@ -66,16 +66,7 @@ def picture_plot(
 
 
 def colour_scale(words: str, *, width: int = 300, colours: Colours = SIGNED) -> Chart:
-    """Draw the colours of pictures beside their values.
-
-    Args:
-        words: Their unit.
-        width: In pixels.
-        colours: As of `picture_plot`.
-
-    Returns:
-        The chart.
-    """
+    """Draw the colours of pictures beside their values."""
     shades = np.arange(_SHADES, dtype=np.uint8)[None]
     scale, axis = {"domain": [-LIMIT, LIMIT], "nice": False}, {"tickCount": 5, "grid": False}
     ends = {"x": channel("value", title=words, scale=scale, axis=axis)}
@@ -101,15 +92,7 @@ def image_address(part: NDArray[np.float64], colours: Colours) -> str:
 
 
 def image_layer(address: str, **place: Any) -> Layer:
-    """Draw an image.
-
-    Args:
-        address: What `image_address` returned.
-        **place: Where, in pixels.
-
-    Returns:
-        The layer.
-    """
+    """Draw an image."""
     encoding = {"url": channel("url", "nominal")}
     return layer(pd.DataFrame({"url": [address]}), "image", encoding=encoding, aspect=False, **place)
 

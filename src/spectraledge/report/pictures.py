@@ -61,14 +61,7 @@ def _found(picture: Picture) -> str:
 
 
 def ordered_words(orders: tuple[str, ...]) -> str:
-    """Say how rows and columns of a picture are ordered that has no wave.
-
-    Args:
-        orders: Of a and of b.
-
-    Returns:
-        A sentence.
-    """
+    """Say how rows and columns of a picture are ordered that has no wave."""
     a, b = orders
     return (
         f"Order: a by {a}; b by {b}. In brackets: share of what varies along that axis that is constant on these "

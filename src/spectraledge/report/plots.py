@@ -34,10 +34,6 @@ _DIGITS = 6
 def log_ticks(low: float, high: float) -> list[float]:
     """Ticks of a log axis: powers of ten; where there are few of them, more of each; within less than one, even steps.
 
-    Args:
-        low: The smallest value.
-        high: The largest.
-
     Returns:
         The ticks, from one at or below the smallest value to one at or above the largest.
     """
@@ -120,16 +116,7 @@ def number_form(*, percent: bool) -> str:
 
 
 def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | None = None) -> list[Layer]:
-    """What is said where one points.
-
-    Args:
-        names: Titles by column of values.
-        form: How values are written.
-        places: Titles by column of whole numbers.
-
-    Returns:
-        The parts, `name` first.
-    """
+    """What is said where one points."""
     return [
         channel("name", "nominal", title="of"),
         *(channel(column, title=title, format=form) for column, title in names.items()),
@@ -138,16 +125,7 @@ def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | 
 
 
 def channel(field: str, type: str = "quantitative", **properties: Any) -> Layer:
-    """How a column is encoded.
-
-    Args:
-        field: The column.
-        type: What its values are: quantitative, nominal or ordinal.
-        **properties: Scale, axis, title and so on.
-
-    Returns:
-        The channel.
-    """
+    """How a column is encoded."""
     return {"field": field, "type": type, **properties}
 
 
@@ -175,14 +153,7 @@ def _plain(value: Any) -> Any:
 
 
 def marked(marks: Mapping[str, Mark]) -> Layer:
-    """Colours by the column `mark`.
-
-    Args:
-        marks: The marks by name.
-
-    Returns:
-        The channel.
-    """
+    """Colours by the column `mark`."""
     return _by_mark(marks, [mark.colour for mark in marks.values()])
 
 
@@ -196,17 +167,7 @@ def _by_mark(marks: Mapping[str, Mark], looks: list[str]) -> Layer:
 
 
 def points(table: pd.DataFrame, marks: Mapping[str, Mark], *, size: float = _SIZE, **channels: Any) -> list[Layer]:
-    """Layers of points, filled ones, outlines and ticks apart.
-
-    Args:
-        table: One row per point, with a column `mark`.
-        marks: How the points of each mark are drawn.
-        size: Area of a point, in square pixels.
-        **channels: Where they stand and what is said of them.
-
-    Returns:
-        The layers; none without points.
-    """
+    """Layers of points, filled ones, outlines and ticks apart."""
     layers = []
     for hollow in (True, False):
         kinds = [name for name, mark in marks.items() if (mark.hollow or mark.shape == TICK) == hollow]
@@ -234,15 +195,7 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def specification(layers: Sequence[Layer], *, height: float) -> dict[str, Any]:
-    """Layers as Vega-Lite without a width and without an outside address; rows that several draw are there once.
-
-    Args:
-        layers: Bottom to top.
-        height: Of the plot in pixels, without its axes.
-
-    Returns:
-        The specification.
-    """
+    """Layers as Vega-Lite without a width and without an outside address; rows that several draw are there once."""
     named, datasets = [], {}
     for one in layers:
         name = f"data-{hashlib.md5(json.dumps(one['data']).encode(), usedforsecurity=False).hexdigest()}"

@@ -58,9 +58,6 @@ class Drawn:
 def draw_charts(figure: Figure) -> dict[str, Drawn]:
     """Draw every chart of a figure once, as wide as its files have room for.
 
-    Args:
-        figure: The figure.
-
     Returns:
         The charts by their names on the page.
     """
@@ -72,15 +69,7 @@ def draw_charts(figure: Figure) -> dict[str, Drawn]:
 
 
 def sheet(figure: Figure, drawn: Mapping[str, Drawn]) -> str:
-    """Lay a figure out.
-
-    Args:
-        figure: The figure.
-        drawn: Its charts.
-
-    Returns:
-        A file of SVG.
-    """
+    """Lay a figure out."""
     inside = _width(figure) - 2 * _MARGIN
     parts, top = [], float(_MARGIN)
     if not figure.for_paper:
@@ -113,15 +102,7 @@ def sheet(figure: Figure, drawn: Mapping[str, Drawn]) -> str:
 
 
 def encoded(svg: str, form: Format) -> bytes:
-    """Encode a sheet as the content of a file, the same for the same sheet.
-
-    Args:
-        svg: What `sheet` returned.
-        form: The format.
-
-    Returns:
-        The content.
-    """
+    """Encode a sheet as the content of a file, the same for the same sheet."""
     if form == "svg":
         return svg.encode()
     if form == "png":

@@ -19,42 +19,18 @@ Drawings = Mapping[str, Mapping[str, Drawn]]
 
 
 def write_page(page: Page, folder: Path) -> Path:
-    """Write a report as a page, with every figure beside it in all formats.
-
-    Args:
-        page: The report.
-        folder: Folder to write into.
-
-    Returns:
-        Path of the page.
-    """
+    """Write a report as a page, with every figure beside it in all formats."""
     return _write_page(page, folder, _drawings(page))
 
 
 def write_text(page: Page, folder: Path) -> Path:
-    """Write the part of a report that is small enough for a repository: its text, tables as CSV and figures as PNG.
-
-    Args:
-        page: The report.
-        folder: Folder to write into.
-
-    Returns:
-        Path of the text.
-    """
+    """Write the part of a report that is small enough for a repository: its text, tables as CSV and figures as PNG."""
     _write_figures(page, folder, _drawings(page), ("png",))
     return _write_text(page, folder)
 
 
 def write_page_and_text(page: Page, folder: Path) -> Path:
-    """Write all that `write_page` and `write_text` write.
-
-    Args:
-        page: The report.
-        folder: Folder to write into.
-
-    Returns:
-        Path of the page.
-    """
+    """Write all that `write_page` and `write_text` write."""
     _write_text(page, folder)
     return _write_page(page, folder, _drawings(page))
 

@@ -58,16 +58,7 @@ class Scored:
 
 
 def score_figure(runs: Sequence[Scored], basis: str, *, key: str = "score") -> Figure:
-    """Draw the score of runs in one basis and on one scale, a learned task's beside its controls'.
-
-    Args:
-        runs: The runs; all have a score in the basis.
-        basis: The basis.
-        key: Anchor of the figure.
-
-    Returns:
-        The figure.
-    """
+    """Draw the score of runs in one basis and on one scale, a learned task's beside its controls'."""
     lines = [_lines(run.score, basis) for run in runs]
     by_number = numbered(lines[0].index)
     rows = "a frequency ω of {}" if by_number else "an irreducible representation, functions of {} of that kind"

@@ -16,9 +16,6 @@ _FADE = 0.05
 def sound(act: Act) -> bytes:
     """Play a run: the same tones that the page plays.
 
-    Args:
-        act: The run.
-
     Returns:
         A WAV file, mono, 16 bits; loudness of a tone is `LOUDEST` times the root of its share, joined linearly
         between snapshots.

@@ -58,10 +58,6 @@ def window_of(budget: Budget) -> int:
 def refuse_published(name: str, budget: Budget) -> None:
     """Refuse the published budget for a study that has none.
 
-    Args:
-        name: The study's.
-        budget: The one that was asked for.
-
     Raises:
         InputError: if it is the published one.
     """

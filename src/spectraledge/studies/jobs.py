@@ -111,9 +111,6 @@ def complete(job: Job) -> str:
     A run whose loss is no longer finite and analyses that fail are marked in the run folder. Whatever else ends the job
     is left as `Trouble`; only errors of the system (no space, no permission) are raised, as they will meet all jobs.
 
-    Args:
-        job: The job.
-
     Returns:
         "" when it is over, `BUSY` where another process is at the run and the job does not wait, or why nothing could
         be done here.
@@ -149,9 +146,6 @@ def complete(job: Job) -> str:
 
 def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
     """Sort runs into waves: each comes after the run that it starts from, and long ones first within a wave.
-
-    Args:
-        runs: The runs of a study.
 
     Returns:
         The waves. A run of equal length as another keeps its place behind it.

@@ -63,11 +63,6 @@ def seeds_through(seeds: Iterable[int]) -> tuple[int, ...]:
 def made_of_seeds(name: str, every: tuple[int, ...], kept: Iterable[int]) -> Iterator[tuple[Budget, StudyConfig]]:
     """Make a known recipe's study of some of its seeds, for every budget that it has.
 
-    Args:
-        name: Its name; of any other none is made.
-        every: The seeds that the recipe is given.
-        kept: Those whose runs the study has.
-
     Yields:
         A budget, and the study.
     """

@@ -133,11 +133,6 @@ class RunProgress:
 def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgress:
     """Read how far a run has come from its folder alone.
 
-    Args:
-        study: The study.
-        folder: The study's folder.
-        run: One of its runs.
-
     Returns:
         The progress.
 

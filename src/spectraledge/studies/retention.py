@@ -35,10 +35,6 @@ def thin(folder: Path, *, window: int) -> tuple[int, ...]:
     least 0.95 stay whole; so do the Gram of all updates, the metrics and every table. What moved the weights goes with
     the update that it explains. A thinned run is never trained again, and nothing is removed from it a second time.
 
-    Args:
-        folder: A run folder, trained to its end.
-        window: Updates per window.
-
     Returns:
         The steps whose snapshots are gone.
     """

@@ -26,11 +26,6 @@ def several_runs(
 ) -> StudyResult:
     """Analyse runs where that is not done at these settings, and take them together.
 
-    Args:
-        folders: Run folders that this package wrote, at least one.
-        settings: Which analyses, and their settings.
-        on_analysis: Called before each with the folder and its name.
-
     Returns:
         A study of these runs, in this order; analyses that failed are named.
 

@@ -91,10 +91,6 @@ class StudyConfig(BaseModel):
 def analyses_of(study: StudyConfig, run: RunConfig) -> list[Analysis]:
     """Return the analyses of one run of a study, in order.
 
-    Args:
-        study: The study.
-        run: One of its runs.
-
     Returns:
         The analyses.
 

@@ -12,15 +12,7 @@ from spectraledge.studies.results import StudyResult
 
 
 def claims_section(verdicts: Verdicts, targets: Mapping[str, str]) -> Section:
-    """Every claim with its verdict.
-
-    Args:
-        verdicts: What seeds say of the claims.
-        targets: The section of the report by claim.
-
-    Returns:
-        The section.
-    """
+    """Every claim with its verdict."""
     if verdicts.claims.empty:
         return Section("claims", "Claims", (NOT_MEASURED,), short="Claims")
     lead = (

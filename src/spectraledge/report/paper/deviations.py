@@ -99,14 +99,7 @@ _PUBLISHED_STEPS = 50_000
 
 
 def deviations(study: StudyResult) -> tuple[Deviation, ...]:
-    """What a study does otherwise than the paper, as its configuration tells.
-
-    Args:
-        study: The study.
-
-    Returns:
-        The differences, the most important first.
-    """
+    """What a study does otherwise than the paper, as its configuration tells."""
     runs = study.config.runs
     single, joint = (len({run.seed for run in runs if (JOIN in run.task) == together}) for together in (False, True))
     short = () if any(run.steps >= _PUBLISHED_STEPS for run in runs) else (SHORT_CONTROLS,)
