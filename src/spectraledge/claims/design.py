@@ -112,11 +112,7 @@ class Condition:
         return chosen.to_numpy(np.bool_)
 
     def whole_seeds(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Leave out seeds that do not count.
-
-        Returns:
-            Those of whole seeds where these are asked for.
-        """
+        """Leave out seeds that do not count."""
         if not self.whole or len(self.tasks) == 1:
             return rows
         return rows[rows.groupby("seed")["task"].transform("nunique") == len(self.tasks)]
@@ -207,11 +203,7 @@ def learned(task: str) -> str:
 
 
 def arm_words(task: str, after: str) -> str:
-    """Say what a joint run learns.
-
-    Returns:
-        The arm it belongs to, or else its formula.
-    """
+    """Say what a joint run learns."""
     found = [arm.words for arm in ARMS.values() if (arm.tasks, arm.after) == ((task,), after)]
     return found[0] if found else formula_of(task)
 

@@ -155,11 +155,7 @@ def published(section: str, quantity: str) -> str:
 
 
 def published_number(section: str, quantity: str, of: str) -> str:
-    """Say which number is published of a quantity of one thing.
-
-    Returns:
-        The number, as text; "" where none is published.
-    """
+    """Say which number is published of a quantity of one thing."""
     where = (section, quantity)
     found = [value.number for value in VALUES if (value.section, value.quantity) == where and value.of.startswith(of)]
     return found[0] if found else ""

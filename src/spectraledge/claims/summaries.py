@@ -138,20 +138,12 @@ class MeasuredEffects:
         return known[key]
 
     def summary(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> Summary:
-        """Summarise an effect over seeds.
-
-        Returns:
-            The summary; without seeds where nothing was measured.
-        """
+        """Summarise an effect over seeds."""
         table = self.by_seed(effect, of, against=against, within=within)
         return summarise(table, self.declared[effect].scale, compared=self._has_null(effect, against))
 
     def extent(self, effect: str, of: str) -> Extent:
-        """Tell between which values an effect lies in the runs of a condition.
-
-        Returns:
-            The extent; missing ends where nothing was measured.
-        """
+        """Tell between which values an effect lies in the runs of a condition."""
         rows = self.of(effect, of)
         values = rows["value"]
         return Extent(len(rows), int(rows["learned"].sum()), float(values.min()), float(values.max()))

@@ -73,11 +73,7 @@ def alarm_leads(table: str, first: Sign, second: Sign | None = None, **where: ob
 
 
 def false_alarms(table: str, sign: Sign, null: float = np.nan) -> Read:
-    """Read the share of a control's rows in a table of first alarms that have one.
-
-    Returns:
-        How a run that did not generalise is read.
-    """
+    """Read the share of a control's rows in a table of first alarms that have one."""
 
     def read(reader: RunReader) -> Reading | None:
         rows = reader.rows(table, quantity=sign[0], change=sign[1])

@@ -117,12 +117,7 @@ REPORTED = {"seed": 42, "window": 20, "nulls": 20}
 
 
 def remark_page(*places: Path, **settings: int) -> None:
-    """Say which command writes the page of what was made.
-
-    Args:
-        places: What the page is of.
-        settings: Those that a run was measured with, by the names in `REPORTED`.
-    """
+    """Say which command writes the page of what was made."""
     other = [f"--{name}={value}" for name, value in settings.items() if value != REPORTED[name]]
     remark(f"its page: spectraledge report {shlex.join([*map(str, places), *other])}")
 

@@ -290,17 +290,7 @@ def _free(folder: Path) -> int:
 
 
 def estimate_text(left: Estimate, *, jobs: int, timed: bool = False, free: int | None = None) -> str:
-    """Say in a line what is left of a study.
-
-    Args:
-        left: The estimate.
-        jobs: Jobs at a time.
-        timed: Whether it rests on a few steps timed now, instead of recorded speeds.
-        free: Bytes free on disk, if they are to be told.
-
-    Returns:
-        The line.
-    """
+    """Say in a line what is left of a study."""
     source = "timed now" if timed else "as recorded"
     hours = f"{_hours(left.wall_seconds)} at {jobs} at a time" + (f" ({source})" if left.steps else "")
     # Runs that generalise stop before their budget; nobody knows by how much before one has.

@@ -8,14 +8,7 @@ _HEAD = b"%PDF-1.7\n%\x80\x80\x80\x80\n\n"
 
 
 def canonical(pdf: bytes) -> bytes:
-    """Number the objects of a PDF file anew, in the order in which they are first named from its catalogue.
-
-    Args:
-        pdf: A file with a plain table of its objects, all of generation 0.
-
-    Returns:
-        The same document.
-    """
+    """Number the objects of a PDF file anew, in the order in which they are first named from its catalogue."""
     start = int(re.findall(rb"startxref\s+(\d+)", pdf)[-1])
     lines = re.findall(rb"^(\d{10}) \d{5} ([nf])", pdf[start:], re.MULTILINE)
     places = {number: int(place) for number, (place, kind) in enumerate(lines) if kind == b"n"}

@@ -145,16 +145,7 @@ def _course(run: RunResult, quantity: str) -> Chart:
 
 
 def spectrum_charts(spectrum: pd.DataFrame, edge: pd.DataFrame, mark: int | None = None) -> tuple[Chart, ...]:
-    """Draw the eigenvalues of every window, and below them k* and how many stand above the noise floor.
-
-    Args:
-        spectrum: Columns step, k and eigenvalue.
-        edge: Columns step, and k_star and above_floor as far as they are known.
-        mark: Step at which test accuracy reached 0.95, if it did.
-
-    Returns:
-        One chart, or two.
-    """
+    """Draw the eigenvalues of every window, and below them k* and how many stand above the noise floor."""
     numbers = spectrum["k"].astype(str)
     table = pd.DataFrame(
         {

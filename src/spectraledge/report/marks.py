@@ -82,14 +82,7 @@ def symbol(mark: Mark) -> tuple[int, str]:
 
 
 def chart_config(font: str) -> dict[str, Any]:
-    """How every chart looks.
-
-    Args:
-        font: Families of its text, the first that is there is taken.
-
-    Returns:
-        A configuration of Vega-Lite.
-    """
+    """How every chart looks."""
     return {
         "font": font,
         "background": None,

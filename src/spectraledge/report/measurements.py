@@ -133,17 +133,7 @@ def measurements(study: StudyResult) -> list[Table]:
 def run_groups(
     study: StudyResult, table: str, rows: Callable[[RunResult], Rows], *, stepped: bool = True
 ) -> tuple[Rows, ...]:
-    """Rows of every run that has a table.
-
-    Args:
-        study: The study.
-        table: The table's name.
-        rows: Makes a run's rows; their heading is filled in here.
-        stepped: Whether the heading says at which step modes were measured.
-
-    Returns:
-        The rows, run by run.
-    """
+    """Rows of every run that has a table."""
     named = titles(study)
     return tuple(
         replace(rows(run), heading=named[run.run_id] + (f", {step_word(run.modes_step)}" if stepped else ""))

@@ -121,14 +121,7 @@ def _selection(rows: pd.DataFrame) -> Figure:
 
 
 def selection_rows_table(rows: pd.DataFrame) -> Table:
-    """Make the table of kinds of functions.
-
-    Args:
-        rows: Rows of a table of selection as `selected` gives them.
-
-    Returns:
-        A row for each.
-    """
+    """Make the table of kinds of functions."""
     cells = (
         (
             name,

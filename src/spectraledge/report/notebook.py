@@ -99,15 +99,7 @@ def plot(kind: str, result: Any) -> FigurePlot:
 
 
 def html(kind: str, result: Any) -> str:
-    """Show a result: what was found, its picture, and the rows to read first.
-
-    Args:
-        kind: What kind of result it is, a key of `KINDS`.
-        result: The result.
-
-    Returns:
-        HTML without scripts or outside addresses.
-    """
+    """Show a result: what was found, its picture, and the rows to read first."""
     seen = glance(kind, result)
     first, *more = seen.found
     parts = [f"<p><strong>{_words(first)}</strong></p>", *(f"<p>{_words(sentence)}</p>" for sentence in more)]

@@ -78,15 +78,7 @@ def colour_scale(words: str, *, width: int = 300, colours: Colours = SIGNED) -> 
 
 
 def image_address(part: NDArray[np.float64], colours: Colours) -> str:
-    """Draw numbers as an image inside an address.
-
-    Args:
-        part: Between 0 and 1, the first row at the top.
-        colours: What 0 and 1 are, and evenly spaced numbers between them.
-
-    Returns:
-        The address.
-    """
+    """Draw numbers as an image inside an address."""
     shades = (np.clip(part, 0, 1) * (_SHADES - 1)).round().astype(np.uint8)
     return _address(shades, _palette(colours), pixels=1)
 

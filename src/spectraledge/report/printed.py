@@ -56,11 +56,7 @@ class Drawn:
 
 
 def draw_charts(figure: Figure) -> dict[str, Drawn]:
-    """Draw every chart of a figure once, as wide as its files have room for.
-
-    Returns:
-        The charts by their names on the page.
-    """
+    """Draw every chart of a figure once, as wide as its files have room for."""
     drawn = {}
     for name, panel, chart in figure.charts:
         room = _cell(_cell(_width(figure) - 2 * _MARGIN, figure.across), panel.across)

@@ -29,11 +29,7 @@ def scored(folder: Path, score: pd.DataFrame) -> Scored:
 
 
 def score_sections(study: StudyResult) -> tuple[Section, ...]:
-    """Show the score of every task of a study that a run has learned, beside its controls (see `check_control`).
-
-    Returns:
-        One section; none where no run has a score.
-    """
+    """Show the score of every task of a study that a run has learned, beside its controls (see `check_control`)."""
     named = titles(study)
     runs = [run for run in study.runs if len(run.table("score")) and run.config.model.answers == 1]
     blocks: list[Block] = []

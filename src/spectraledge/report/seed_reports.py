@@ -30,17 +30,7 @@ COMPOSERS: dict[str, Callable[[StudyResult, Verdicts], Page]] = {
 
 
 def write_seed_report(study: StudyResult, verdicts: Verdicts, *, out: Path | None = None, progress: str = "") -> Path:
-    """Write the report of a study with claims over seeds, and what `write_results` writes.
-
-    Args:
-        study: The finished runs; any table may be missing.
-        verdicts: What was measured in them, and what their seeds say of the claims.
-        out: Folder to write into. Default: the study's own.
-        progress: What it says of how far the study is; see `InterimReport`.
-
-    Returns:
-        Path of the page.
-    """
+    """Write the report of a study with claims over seeds, and what `write_results` writes."""
     folder = study.folder if out is None else out
     return write_page_and_text(replace(_composed(study, verdicts, folder), progress=progress), folder)
 

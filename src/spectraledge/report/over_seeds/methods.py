@@ -15,14 +15,7 @@ from spectraledge.training import RunConfig
 
 
 def method_rows(study: StudyResult) -> list[tuple[str, str]]:
-    """Settings of the study, as terms and words.
-
-    Args:
-        study: The study; runs that did not finish count too, since they are configured.
-
-    Returns:
-        Pairs of a term and what it is.
-    """
+    """Settings of the study, as terms and words."""
     runs, analysis = study.config.runs, study.config.analysis
     floor = f"{analysis.surrogates} surrogates of each window" if analysis.surrogates else "not measured"
     return [

@@ -42,15 +42,7 @@ class SeedPage:
     files: Callable[[StudyResult], Mapping[str, pd.DataFrame]] = lambda study: {}
 
     def compose(self, study: StudyResult, verdicts: Verdicts) -> Page:
-        """Compose the report.
-
-        Args:
-            study: The finished runs; it may hold none, and any table may be missing.
-            verdicts: What was measured in them, and what their seeds say of the claims.
-
-        Returns:
-            The report.
-        """
+        """Compose the report."""
         source = Source(study, verdicts)
         return Page(
             study=study.config.name,
