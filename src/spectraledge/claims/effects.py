@@ -64,12 +64,7 @@ class Reading:
 
 
 class RunReader:
-    """Reads numbers from a run's tables; what effects of one run ask for alike is looked up once.
-
-    Attributes:
-        run: The run.
-        runs: All finished runs of the study.
-    """
+    """Reads numbers from a run's tables; what effects of one run ask for alike is looked up once."""
 
     def __init__(self, run: RunResult, runs: Runs) -> None:
         """Read from a run."""

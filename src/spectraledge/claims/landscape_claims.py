@@ -227,9 +227,5 @@ and 137 had been seen, with these controls or those without weight decay."""
 
 
 def evaluate_landscape(runs: Runs) -> Verdicts:
-    """Measure every effect on gradients and curvature in a study's runs, and evaluate every claim over its seeds.
-
-    Returns:
-        The verdicts; claims whose runs or tables are missing are "not measured".
-    """
+    """Give runs their first alarms, measure every effect on gradients and curvature, and evaluate every claim."""
     return evaluate(LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, _with_alarms(runs))

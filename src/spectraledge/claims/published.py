@@ -162,11 +162,7 @@ def published_number(section: str, quantity: str, of: str) -> str:
 
 
 def published_modes(section: str, task: str, basis: str) -> str:
-    """Say which F are published of a task in a basis.
-
-    Returns:
-        F and its place of every direction that has one, as text.
-    """
+    """Say which F, and where, are published of a task's directions in a basis."""
     found = [mode.text for mode in MODES if (mode.section, mode.task, mode.basis) == (section, task, basis)]
     assert found, f"no mode of {task} in {basis} is published in {section}"
     return "; ".join(found)

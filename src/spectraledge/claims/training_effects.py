@@ -31,13 +31,7 @@ def grokked_step(run: RunResult) -> float:
 
 
 def steps_to_learn(run: RunResult) -> float:
-    """First step at which a run has learned its task; its last one where it never has.
-
-    Ratios to runs of like budgets are then closer to 1 than they are.
-
-    Returns:
-        The step.
-    """
+    """First step at which a run has learned its task, else its last one: ratios are then closer to 1 than they are."""
     step = grokked_step(run)
     return float(run.manifest.step) if np.isnan(step) else step
 
@@ -47,17 +41,7 @@ Sign = tuple[str, str]
 
 
 def alarm_leads(table: str, first: Sign, second: Sign | None = None, **where: object) -> Read:
-    """Read the steps by which an alarm precedes generalisation; one that never comes counts as at the run's end.
-
-    Args:
-        table: Name of a run's table of first alarms, see `first_alarms`.
-        first: What alarms.
-        second: What it stands beside. Default: 0.
-        **where: Values of other columns.
-
-    Returns:
-        How a run that generalised is read, in steps.
-    """
+    """Steps by which an alarm precedes generalisation, beside another's; one that never comes is at the run's end."""
 
     def lead(reader: RunReader, sign: Sign) -> float:
         row = reader.rows(table, quantity=sign[0], change=sign[1], **where).iloc[0]
@@ -104,13 +88,7 @@ def _selection(reader: RunReader) -> Reading | None:
 
 
 def read_at(run: RunResult, runs: Runs) -> float:
-    """Return the step at which a single-task run is compared with others; updates shrink with training.
-
-    Definition: the first step with test accuracy of .95; of a run without one, the median of those steps in its seed.
-
-    Returns:
-        The step; NaN in a seed without a single-task run that groks.
-    """
+    """Step at which single-task runs are compared: the first with accuracy .95, else its median in the seed, or NaN."""
     if run.manifest.grokked_step is not None:
         return float(run.manifest.grokked_step)
     seed = run.config.seed

@@ -45,13 +45,13 @@ def edge_command(
     step: str = LAST_STEP,
     stride: bool = False,
 ) -> Callable[..., None]:
-    """Make the command that carries an analysis of a run's edge out.
+    """Make the command that carries an analysis of a run's edge out; words are its help and that of its options.
 
     Args:
         name: The command's.
         analysis: The analysis.
         tell: Says what the tables of a run folder hold; it may refuse them.
-        words: What the command does, for its help.
+        words: What the command does.
         edge: What the option --edge is.
         nulls: What the option --nulls is.
         step: What the option --step is.

@@ -38,11 +38,7 @@ _LOSSES = {
 
 
 def sentences(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Say what was found, and what was not, under the name of the table that it rests on.
-
-    Returns:
-        A few sentences on each; alarms are at a level of 5 %, corrected for the number of rows.
-    """
+    """Say what was found, and what was not, by table; alarms at 5 %, corrected for the number of rows."""
     course, agreed = tables["course"], tables["agreement"]
     first, last = course["validation_loss"].iloc[0], course["validation_loss"].iloc[-1]
     differing = int(agreed["k_star_differs"].sum())

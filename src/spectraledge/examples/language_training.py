@@ -123,14 +123,7 @@ def checkpoints_of(folder: Path) -> Path:
 
 
 def new_model(config: LanguageConfig) -> nn.Module:
-    """Make the network: Transformers' GPT2LMHeadModel as it comes, but for sizes and without dropout.
-
-    Returns:
-        The network, in evaluation mode: without dropout training has no other.
-
-    Raises:
-        InputError: if Transformers is not installed.
-    """
+    """Make Transformers' GPT2LMHeadModel as it comes, but for sizes and without dropout, in evaluation mode."""
     try:
         from transformers import GPT2Config, GPT2LMHeadModel
     except ImportError as error:

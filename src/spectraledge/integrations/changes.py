@@ -12,14 +12,7 @@ TRAINED_LATER = ("unfrozen later", "came to the optimizer later")
 
 
 class Changes:
-    """Finds which parameters come and go.
-
-    Args:
-        model: The model.
-        patterns: What was matched.
-        watched: What was chosen, by name.
-        moved: Parameters of the optimisers by identity.
-    """
+    """Finds which of the parameters that patterns match come and go: to be watched, and to the optimisers."""
 
     def __init__(
         self, model: nn.Module, patterns: Sequence[str], watched: Mapping[str, Tensor], moved: Mapping[int, Tensor]
@@ -30,11 +23,7 @@ class Changes:
         self._trained = self._now()
 
     def since(self, moved: Mapping[int, Tensor], step: int) -> list[Row]:
-        """Return a row for every parameter that is trained now and was not, or was and is not.
-
-        Returns:
-            What has changed since the last call; a watched one that is back has no reason.
-        """
+        """Rows of parameters trained now that were not, or the other way; a watched one that is back has no reason."""
         if set(moved) - self._moved:
             self._matched |= self._there()
         self._moved = set(moved)

@@ -39,11 +39,7 @@ class Difference(Protocol):
 
 
 class ExactDifference:
-    """Remembers all parameters in their own type.
-
-    Args:
-        dtype: Of the updates.
-    """
+    """Remembers all parameters in their own type."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._dtype = dtype
@@ -162,11 +158,7 @@ def _device(parts: Sequence[Tensor]) -> torch.device:
 
 
 class HeldUpdates(BandedGram):
-    """A banded Gram matrix that gives back the updates it holds.
-
-    Args:
-        held: How many, W. Inner products then cover lags 0 to W.
-    """
+    """A banded Gram matrix that gives back the last W updates, and covers lags 0 to W."""
 
     def __init__(self, held: int) -> None:
         super().__init__(held + 1)

@@ -25,20 +25,7 @@ from spectraledge.integrations.window_readings import MANUALLY, Readings
 
 
 class Following:
-    """Follows the watched weights of a training; see `SpectralEdgeTracker`.
-
-    Args:
-        model: The model.
-        optimizer: What steps it.
-        patterns: Of the watched parameters' names.
-        settings: What is measured.
-        step: Steps that were taken before.
-        on_reading: Called with every full window.
-        live: Whether it is shown.
-
-    Raises:
-        InputError: if nothing trainable is matched, or a parameter or optimiser cannot be followed.
-    """
+    """Follows the watched weights of a training; see `SpectralEdgeTracker`."""
 
     def __init__(
         self,

@@ -63,14 +63,7 @@ class Reading:
 
 
 class Record:
-    """Inner products of updates as they come in, and readings and tables of their windows.
-
-    Args:
-        window: Updates per window, W.
-        center: Whether each window's mean update is removed.
-        top: Directions whose rotation is followed.
-        alerts: Detectors that are followed.
-    """
+    """Inner products of updates as they come in, and readings and tables of their windows."""
 
     def __init__(self, window: int, *, center: bool, top: int, alerts: Sequence[Detector] = ()) -> None:
         self._window, self._center, self._top = window, center, min(top, window)
@@ -99,13 +92,7 @@ class Record:
         return not bool(self.reading().eigenvalues_W.any())
 
     def append(self, step: int, band_V: Tensor, noise: float) -> None:
-        """Add an update.
-
-        Args:
-            step: At which it ends.
-            band_V: Its inner products with itself and the W before it.
-            noise: Largest squared length that rounding alone can give it.
-        """
+        """Add an update: its inner products with itself and the W before it, and the most that rounding can give it."""
         self._steps.append(step)
         self._band.append(band_V)
         self._noise.append(noise)

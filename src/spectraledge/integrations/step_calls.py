@@ -20,11 +20,7 @@ def present_call() -> FrameType | None:
 
 
 def is_running(call: FrameType | None) -> bool:
-    """Tell whether a call of `step` is still going on, in any thread.
-
-    Returns:
-        Whether it has neither returned nor ended in an exception.
-    """
+    """Tell whether a call that `present_call` returned has neither returned nor raised, in any thread."""
     for top in sys._current_frames().values():
         frame: FrameType | None = top
         while frame is not None and frame is not call:

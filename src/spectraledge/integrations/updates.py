@@ -19,14 +19,7 @@ STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Taken:
-    """An update, in all processes the same.
-
-    Attributes:
-        band_V: Its inner products with itself and the W before it.
-        noise: Largest squared length that rounding alone can give it.
-        finite: Whether all of that is finite.
-        moved: Whether something else than steps had a part in it.
-    """
+    """An update: its products with the W before, their rounding, whether they are finite, and moved by steps alone."""
 
     band_V: Tensor
     noise: float
@@ -35,17 +28,7 @@ class Taken:
 
 
 class Updates:
-    """Takes updates between snapshots of weights.
-
-    Args:
-        weights: The weights.
-        shards: Who counts which of them.
-        window: How many updates are held, W.
-        sketch: Keep sketches of updates instead of them.
-        keep_places: See `SketchedDifference`.
-        store: Type in which updates are kept.
-        device: Where they are kept; default where the weights are.
-    """
+    """Takes updates between snapshots of weights, and holds the last W of them."""
 
     def __init__(
         self,
@@ -93,15 +76,7 @@ class Updates:
         return self._held.updates()
 
     def take(self, *, lost: bool, moved: Tensor) -> Taken:
-        """Take the update since the last snapshot.
-
-        Args:
-            lost: Whether the weights are no longer those that were.
-            moved: Whether something else than steps has moved them, as a 0-dimensional bool.
-
-        Returns:
-            The update; not finite where the weights are not, or lost in any process.
-        """
+        """Take the update since the last snapshot; not finite where weights are not, or are lost in any process."""
         # Every process has to come to the sum, or the others wait for it for ever.
         mine = torch.full((self._window + 3,), torch.nan, dtype=torch.float64, device="cpu")
         if not lost:

@@ -23,27 +23,14 @@ Row = dict[str, str | int | bool]
 
 @dataclass(frozen=True)
 class Watched:
-    """The outcome of choosing parameters.
-
-    Attributes:
-        parameters: The watched ones by name.
-        rows: For every name of the model: name, parameters (how many numbers), watched, reason (why it is not), step
-            (when that was found).
-    """
+    """The watched parameters by name, and a `row` for every name of the model."""
 
     parameters: dict[str, Tensor]
     rows: list[Row]
 
 
 def plain_names(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """List the parameters of a model under the names they have without wrappers, tied ones under each of theirs.
-
-    Args:
-        model: May be wrapped by torch.compile, DistributedDataParallel, DataParallel or Fabric, in any order.
-
-    Returns:
-        Names and parameters in the order of the model.
-    """
+    """Parameters of a model under the names they have without wrappers, in order, tied ones under each of theirs."""
     named = unwrapped(model).named_parameters(remove_duplicate=False)
     return [(plain_name(name), parameter) for name, parameter in named]
 

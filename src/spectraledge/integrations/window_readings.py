@@ -18,13 +18,7 @@ MANUALLY = "make the tracker with optimizer=None and call tracker.record()"
 
 
 class Readings:
-    """Records of updates as they come in, one for each series.
-
-    Args:
-        settings: Those of the tracker.
-        on_reading: Called with every full window.
-        warn: Says what is odd about the updates.
-    """
+    """Records of updates as they come in, one for each series."""
 
     def __init__(
         self, settings: TrackerSettings, *, on_reading: Callable[[Reading], None] | None, warn: Callable[[str], None]
@@ -49,13 +43,7 @@ class Readings:
         return len(self.last) >= self._settings.window
 
     def begins_anew(self, since: int, step: int) -> bool:
-        """Tell whether the series begins anew at an update that something else than steps had a part in.
-
-        It does not where that is a habit: it has happened twice before a window was full.
-
-        Returns:
-            Whether the update is dropped.
-        """
+        """Drop an update that something else had a part in, and begin anew; not where that has become a habit."""
         what = f"between steps {since} and {step} something else than the optimizer moved the watched weights"
         if len(self._records) > 1 and not self.ready:
             self.habit = True

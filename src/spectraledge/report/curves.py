@@ -82,15 +82,7 @@ def eigenvalue_figure(study: StudyResult) -> Figure:
 
 
 def count_chart(counts: pd.DataFrame, mark: int | None) -> Chart | None:
-    """Chart of k* and of the number of eigenvalues above the noise floor.
-
-    Args:
-        counts: Columns `place` (a step), and `k_star` and `above_floor` as far as they are known.
-        mark: Step at which test accuracy reached 0.95, if it did.
-
-    Returns:
-        The chart; None if there is no number at all.
-    """
+    """Chart of `k_star` and `above_floor` by `place`, as far as counts have them; None without any number."""
     known = [name for name in _COUNTS if name in counts and counts[name].notna().any()]
     if not known:
         return None

@@ -60,12 +60,7 @@ def number_columns(first: str, others: Iterable[str]) -> tuple[Column, ...]:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with more than one line of words.
-
-    Attributes:
-        words: What it says.
-        small: What stands below it, quietly.
-    """
+    """A cell with words, and others that stand below them, quietly."""
 
     words: str
     small: str = ""
@@ -73,12 +68,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table.
-
-    Attributes:
-        cells: One for each column; the first names the row.
-        claim: The claim that it is about, which then stands for the first cell's words.
-    """
+    """A row: a cell for each column, the first of which names it, unless it is about a claim that then stands there."""
 
     cells: tuple[str | Cell, ...]
     claim: str = ""
@@ -225,13 +215,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict in a sentence.
-
-    Attributes:
-        verdict: The verdict.
-        sentence: Of what.
-        numbers: Its numbers, beside its null's.
-    """
+    """A verdict, the sentence that it is of, and its numbers, beside its null's."""
 
     verdict: str
     sentence: str
@@ -240,14 +224,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Card:
-    """What was found in one run.
-
-    Attributes:
-        title: The run.
-        lead: What became of it.
-        findings: Verdicts.
-        notes: What else was measured, and how.
-    """
+    """What was found in one run: what became of it, verdicts, and what else was measured, and how."""
 
     title: str
     lead: str

@@ -10,14 +10,7 @@ ROWS = 10
 
 @dataclass(frozen=True)
 class Glance:
-    """A result at a glance.
-
-    Attributes:
-        found: What was found, in sentences.
-        figure: Its picture; None while there is nothing to draw.
-        table: Its rows, those to read first on top; None for none.
-        source: Where all of them are.
-    """
+    """A result at a glance: what was found, its picture, the rows to read first, and where all of them are."""
 
     found: tuple[str, ...]
     figure: Figure | None = None

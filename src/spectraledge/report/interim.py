@@ -14,12 +14,7 @@ _MARK = 'id="progress"'
 
 
 class InterimReport:
-    """Writes a report in a thread of its own whenever there is more to show than in the last one.
-
-    Args:
-        write: Writes it, given the words that say how far the study is.
-        failed: Told why it could not be written; it is tried again when there is more to show.
-    """
+    """Writes a report in a thread of its own whenever there is more to show; told why where it could not be written."""
 
     def __init__(self, write: Callable[[str], object], failed: Callable[[Exception], None]) -> None:
         self._write, self._failed = write, failed

@@ -53,11 +53,7 @@ def shape(direction: int) -> str:
 
 
 def symbol(mark: Mark) -> tuple[int, str]:
-    """Draw a mark for a key.
-
-    Returns:
-        Its width in pixels, and SVG elements in a box of that width and 16 pixels height.
-    """
+    """Draw a mark for a key: its width in pixels, and SVG elements in a box of that width and 16 pixels height."""
     wide = 30 if mark.dash is not None else 16
     parts = []
     if mark.band:

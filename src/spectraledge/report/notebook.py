@@ -27,11 +27,7 @@ _SMALL = "font-size: 85%; opacity: .75; margin: .3em 0"
 
 @dataclass(frozen=True)
 class FigurePlot:
-    """The picture of a result, laid out as for a paper's text.
-
-    Attributes:
-        figure: What is drawn, with its title and caption.
-    """
+    """The picture of a result, laid out as for a paper's text."""
 
     figure: Figure
 

@@ -21,13 +21,7 @@ _CAPTION = (
 
 
 def opening(study: StudyResult) -> Stage | None:
-    """Choose what a report opens with: the first run that generalised, and its closest control.
-
-    Its control is a run that did not generalise: of the same task if there is one, else any.
-
-    Returns:
-        The stage; None where no run that generalised has a score.
-    """
+    """The first run that generalised, and its control: of the same task if there is one; None without a score."""
     scores = {run.run_id: score for run in study.runs if (score := own_score(run)) is not None}
     measured = [run for run in study.runs if run.run_id in scores]
     learned = next((run for run in measured if run.grokked), None)

@@ -34,20 +34,7 @@ def picture_plot(
     side: int = 200,
     colours: Colours = SIGNED,
 ) -> Chart:
-    """Draw a picture.
-
-    Args:
-        values: Values, the first row at the bottom; NaN for a cell without one.
-        title: Above it.
-        across: What runs to the right.
-        up: What runs upwards.
-        words: What it shows, for those who cannot see it.
-        side: Its width in pixels; cells are square.
-        colours: Of values from −`LIMIT` to `LIMIT`, evenly spaced.
-
-    Returns:
-        The chart.
-    """
+    """Draw values as square cells, the first row at the bottom, colours from −`LIMIT` to `LIMIT`; NaN has none."""
     rows, columns = values.shape
     scale = np.clip((values[::-1] + LIMIT) / (2 * LIMIT), 0, 1)
     shades = np.where(np.isnan(scale), _SHADES, np.nan_to_num(scale) * (_SHADES - 1)).round().astype(np.uint8)

@@ -32,11 +32,7 @@ _DIGITS = 6
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a log axis: powers of ten; where there are few of them, more of each; within less than one, even steps.
-
-    Returns:
-        The ticks, from one at or below the smallest value to one at or above the largest.
-    """
+    """Ticks of a log axis around what is drawn: powers of ten; of few of them more of each; within one, even steps."""
     if high / low < _LITTLE:
         return _even_ticks(low, high)
     exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
@@ -48,16 +44,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def limits_of(values: Iterable[float], *, log: bool, around: Iterable[float] = ()) -> tuple[float, float]:
-    """Limits of an axis, a little wider than what is drawn.
-
-    Args:
-        values: What is drawn; what is not finite, or not positive on a log axis, is left out.
-        log: Whether the axis is logarithmic.
-        around: Values that lie inside in any case.
-
-    Returns:
-        The limits; those of (0, 1), or of (1, 10), without any value.
-    """
+    """Limits of an axis, a little wider than what is drawn and can be, and than `around`; (0, 1) or (1, 10) without."""
     shown = np.array([value for value in (*values, *around) if np.isfinite(value) and (value > 0 or not log)])
     if not len(shown):
         return (1.0, 10.0) if log else (0.0, 1.0)
@@ -78,7 +65,7 @@ def value_axis(
     ticks: Iterable[float] = (),
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The scale and the axis of a channel of values.
+    """The scale and the axis of a channel of values, to be given to `channel`.
 
     Args:
         limits: Its ends.
@@ -89,7 +76,7 @@ def value_axis(
         names: What the values 1, 2, … are called, which then are its ticks.
 
     Returns:
-        Properties of the channel, to be given to `channel`.
+        Properties of the channel.
     """
     low, high = map(float, limits)
     chosen = [tick for tick in (range(1, len(names) + 1) if names else ticks) if low <= tick <= high]
@@ -130,18 +117,7 @@ def channel(field: str, type: str = "quantitative", **properties: Any) -> Layer:
 
 
 def layer(table: pd.DataFrame, mark: str, *, name: str = "", encoding: Mapping[str, Any], **style: Any) -> Layer:
-    """Draw each row of a table.
-
-    Args:
-        table: The rows; a value that is missing or not finite is none.
-        mark: As what: point, line, rule and so on.
-        name: Of the layer, if it needs one.
-        encoding: Channels by name.
-        **style: How marks look.
-
-    Returns:
-        The layer.
-    """
+    """Draw each row of a table as a mark of Vega-Lite; a value that is missing or not finite is none."""
     columns = {column: [_plain(value) for value in table[column].tolist()] for column in table}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     named = {"name": name} if name else {}

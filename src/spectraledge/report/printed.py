@@ -37,13 +37,7 @@ _SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart as SVG.
-
-    Attributes:
-        width: In pixels.
-        height: In pixels.
-        content: What stands inside the SVG element.
-    """
+    """A chart as SVG: its size in pixels, and what stands inside the SVG element."""
 
     width: float
     height: float

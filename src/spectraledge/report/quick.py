@@ -32,15 +32,7 @@ from spectraledge.studies.results import StudyResult
 
 
 def compose_by_run(study: StudyResult, claims: pd.DataFrame) -> Page:
-    """Compose the report of a study with claims on runs.
-
-    Args:
-        study: The finished runs; it may hold none. Those without a spectrum and modes are in its score alone.
-        claims: What `evaluate_runs` found in them; it may be empty.
-
-    Returns:
-        The report.
-    """
+    """Compose the report of what `evaluate_runs` found; runs without a spectrum and modes are in its score alone."""
     scored, study = study, study.having("spectrum", "modes", "waves", "characters")
     return Page(
         study=study.config.name,

@@ -26,13 +26,7 @@ _PUBLISHED_DECAY = 1.0
 
 @dataclass(frozen=True)
 class Selected:
-    """Selection ratio of some functions in one run.
-
-    Attributes:
-        label: Which functions.
-        own: Whether they are those of the task's own variable.
-        row: Their row of the table of selection.
-    """
+    """Selection ratio of some functions in one run: which, whether they are the task's own, and their row."""
 
     label: str
     own: bool

@@ -37,14 +37,7 @@ _COURSES = {
 
 @dataclass(frozen=True)
 class Scored:
-    """A run whose score is drawn.
-
-    Attributes:
-        title: The run in a few words.
-        score: Its table `SCORE`.
-        metrics: Its evaluations.
-        grokked_step: When test accuracy reached .95, if ever.
-    """
+    """A run whose score is drawn: in a few words, its table `SCORE`, its evaluations, and when it generalised."""
 
     title: str
     score: pd.DataFrame

@@ -80,14 +80,7 @@ def selection_figure(study: StudyResult) -> Figure:
 
 
 def ratio_limits(ends: Iterable[float]) -> tuple[float, float]:
-    """Limits of an axis of selection ratios: all of them, and 1.
-
-    Args:
-        ends: Ratios and ends of intervals; what is not finite or not positive is left out.
-
-    Returns:
-        The limits.
-    """
+    """Limits of an axis of selection ratios: around all that are finite and positive, and 1."""
     known = [end for end in ends if 0 < end < inf]
     return min([_NEAR[0], *known]) / _ROOM, max([_NEAR[1], *known]) * _ROOM
 

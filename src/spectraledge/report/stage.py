@@ -70,10 +70,7 @@ class Act:
 
     @property
     def named(self) -> list[tuple[float, str]]:
-        """Functions that come to hold a share worth naming, each with its height in the picture in percent.
-
-        Of two that lie too close to be written, only the larger.
-        """
+        """Functions worth naming, each with its height in percent; of two too close to be written, the larger."""
         end_S, found = self.share_ST[:, -1], list[tuple[float, str]]()
         for place in np.argsort(-end_S)[:NAMED]:
             height = 100 * (place + 0.5) / len(self.labels)

@@ -13,13 +13,7 @@ from spectraledge.training import RunConfig
 
 @dataclass(frozen=True)
 class PaperRuns:
-    """Runs of the published transformer, as large as a budget has them.
-
-    Attributes:
-        small_modulus: Modulus of their tasks where the budget is "small", for a test of everything.
-        small_sizes: Sizes of their networks there.
-        small_settings: Settings of the runs that it decides.
-    """
+    """Runs of the published transformer; where the budget is "small", on small tasks, networks and settings."""
 
     small_modulus: int = 11
     small_sizes: Mapping[str, int] = field(default_factory=lambda: {"width": 16, "heads": 2, "hidden": 32})
@@ -30,17 +24,7 @@ class PaperRuns:
         return any_task(name, modulus=self.small_modulus) if budget == "small" else any_task(name)
 
     def run(self, task: str, seed: int, budget: Budget, **settings: Any) -> RunConfig:
-        """Return a run of the published transformer, as the paper draws it.
-
-        Args:
-            task: Name of its task.
-            seed: Its root seed.
-            budget: "small" makes it small; otherwise it is of the published sizes, compiled if no engine is given.
-            **settings: Others of `RunConfig` that differ from their defaults.
-
-        Returns:
-            The run.
-        """
+        """Return a run as the paper draws it: small where the budget is, else of published sizes and compiled."""
         sizes = dict(self.small_sizes) if budget == "small" else None
         made = settings | dict(self.small_settings) if budget == "small" else {"engine": "compiled", **settings}
         return RunConfig.for_task(self.task(task, budget), sizes, protocol="paper", seed=seed, **made)

@@ -88,14 +88,7 @@ def is_run(folder: Path) -> bool:
 
 
 def run_faults(folder: Path) -> list[str]:
-    """Compare every file of a run folder with what was written.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        What is wrong with each of its own files (see `Inventory`), and with each table and stamp of an analysis.
-    """
+    """Say what is wrong with each own file of a run folder (see `Inventory`), and with each table and stamp."""
     return damages(folder) + [
         fault for analysis in ANALYSES.values() for fault in [*_unstamped(folder, analysis), *misfits(folder, analysis)]
     ]

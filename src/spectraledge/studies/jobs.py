@@ -145,14 +145,7 @@ def complete(job: Job) -> str:
 
 
 def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
-    """Sort runs into waves: each comes after the run that it starts from, and long ones first within a wave.
-
-    Returns:
-        The waves. A run of equal length as another keeps its place behind it.
-
-    Raises:
-        InputError: if a run starts from one that is not among them.
-    """
+    """Sort runs into waves: each comes after the one it starts from, which must be there; long ones first in a wave."""
     left, waves, placed = list(runs), list[list[RunConfig]](), {""}
     while left:
         wave = [run for run in left if run.parent in placed]

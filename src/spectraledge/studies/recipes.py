@@ -61,11 +61,7 @@ def seeds_through(seeds: Iterable[int]) -> tuple[int, ...]:
 
 
 def made_of_seeds(name: str, every: tuple[int, ...], kept: Iterable[int]) -> Iterator[tuple[Budget, StudyConfig]]:
-    """Make a known recipe's study of some of its seeds, for every budget that it has.
-
-    Yields:
-        A budget, and the study.
-    """
+    """Make a known recipe's study of some of its seeds, `kept` of `every`, for every budget that it has."""
     left = set(kept)
     for budget in get_args(Budget) if every and name in RECIPES else ():
         try:

@@ -131,14 +131,7 @@ class RunProgress:
 
 
 def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgress:
-    """Read how far a run has come from its folder alone.
-
-    Returns:
-        The progress.
-
-    Raises:
-        InputError: if a manifest is of another version.
-    """
+    """Read how far a run of a study has come from its folder alone."""
     place = run_folder(folder, run)
     manifest, stamps, damage = None, dict[str, Stamp | None](), ""
     try:

@@ -33,12 +33,7 @@ _FORMS: Mapping[Unit, Form] = {
 
 @dataclass(frozen=True)
 class Source:
-    """What a report is made from.
-
-    Attributes:
-        study: The finished runs.
-        verdicts: What was measured in them, and what their seeds say of the claims.
-    """
+    """What a report is made from: the finished runs, and what their seeds say of the claims."""
 
     study: StudyResult
     verdicts: Verdicts

@@ -14,15 +14,7 @@ from spectraledge.report.words import ratio
 
 
 def ratio_sections(leads: Mapping[str, tuple[str, str]], claims: Iterable[SeedClaim]) -> tuple[ClaimSection, ...]:
-    """Declare sections with one table each, the ratios of their claims, and the figure of that name if there is one.
-
-    Args:
-        leads: Title (of section and table) and first words, by the section's anchor, in order.
-        claims: The claims, each of which names its section.
-
-    Returns:
-        The sections.
-    """
+    """Declare sections with one table each, the ratios of their claims, and the figure of that name if there is one."""
     found = []
     for key, (title, lead) in leads.items():
         own = tuple(claim for claim in claims if claim.section == key)

@@ -8,13 +8,7 @@ from spectraledge.tasks.task import JOIN
 
 @dataclass(frozen=True)
 class Deviation:
-    """One difference from the paper.
-
-    Attributes:
-        published: What the paper or its scripts do.
-        ours: What is done here.
-        reason: Why.
-    """
+    """One difference from the paper: what it or its scripts do, what is done here, and why."""
 
     published: str
     ours: str
