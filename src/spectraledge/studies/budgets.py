@@ -1,12 +1,13 @@
 """What a budget makes of a study: how large its runs of the published transformer are, and the windows read of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
-from spectraledge.studies.study_config import Budget
+from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import JointTask, Task, any_task
 from spectraledge.training import RunConfig
 
@@ -39,13 +40,16 @@ def window_of(budget: Budget) -> int:
     return 6 if budget == "small" else AnalysisConfig().window
 
 
-def refuse_published(name: str, budget: Budget) -> None:
-    """Refuse the published budget for a study that has none.
+def not_published(make: Callable[..., StudyConfig]) -> Callable[..., StudyConfig]:
+    """Have a recipe refuse the published budget, of which it has none."""
 
-    Raises:
-        InputError: if it is the published one.
-    """
-    if budget == "published":
-        raise InputError(
-            f"{name} has no published budget: take --budget matched, or `study run paper --budget published`"
-        )
+    @wraps(make)
+    def made(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
+        if budget == "published":
+            raise InputError(
+                f"{make.__name__} has no published budget: take --budget matched, or `study run paper --budget "
+                "published`"
+            )
+        return make(seeds=seeds, budget=budget)
+
+    return made
