@@ -51,11 +51,6 @@ def optimizer_words(run: RunConfig) -> str:
     return f"{OPTIMIZERS[run.optimizer]}, learning rate {run.learning_rate:g}, {memory}, {clipped}, {batch}"
 
 
-def basis_label(name: str) -> str:
-    """A basis as a person writes it."""
-    return basis_formula(name)
-
-
 def function_label(subspace: str, *, by: str = " ") -> str:
     """Functions of one kind in few words: "ω 26" of a frequency, else their own name."""
     return subspace.replace(f"{WHOLE} ", f"ω{by}")
@@ -63,7 +58,7 @@ def function_label(subspace: str, *, by: str = " ") -> str:
 
 def own_variables(runs: Iterable[RunResult]) -> str:
     """The own variable of every task, as a list in a sentence."""
-    own = {run.formula: basis_label(run.structure) for run in runs}
+    own = {run.formula: basis_formula(run.structure) for run in runs}
     return listing([name if name == formula else f"{name} for {formula}" for formula, name in own.items()])
 
 

@@ -9,7 +9,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.published import PublishedMode
 from spectraledge.models import LOSSES
 from spectraledge.report.document import Claim, Column, Rows, Table
-from spectraledge.report.run_names import basis_label, optimizer_words, published_modes, titles
+from spectraledge.report.run_names import optimizer_words, published_modes, titles
 from spectraledge.report.words import (
     NONE,
     concentration_range,
@@ -25,6 +25,7 @@ from spectraledge.report.words import (
     step_word,
 )
 from spectraledge.studies.results import RUN_TABLES, StudyResult
+from spectraledge.tasks import basis_formula
 
 _METHODS = {"difference": "Ours, finite difference", "jvp": "Ours, jvp"}
 _LONGEST = 20_000
@@ -182,7 +183,7 @@ def _left_out(study: StudyResult) -> list[str]:
         exact = run.modes[run.modes["method"] == "jvp"]
         for basis, rows in exact[exact["excluded"] > 0].groupby("basis", sort=False):
             excluded, used = int(rows["excluded"].iloc[0]), int(rows["pairs"].iloc[0])
-            found.append(f"{named[run.run_id]}, {basis_label(str(basis))}: {excluded:,} of {excluded + used:,}")
+            found.append(f"{named[run.run_id]}, {basis_formula(str(basis))}: {excluded:,} of {excluded + used:,}")
     return found
 
 
@@ -193,7 +194,7 @@ def _each(values: Iterable[str]) -> str:
 def _compared(run: RunResult, mode: PublishedMode) -> tuple[str, ...]:
     return (
         f"v{mode.direction}" if mode.direction else f"mean of {mode.kind}",
-        basis_label(mode.basis),
+        basis_formula(mode.basis),
         mode.section,
         NONE if mode.frequency is None else str(mode.frequency),
         NONE if mode.concentration is None else f"{mode.concentration:g}",

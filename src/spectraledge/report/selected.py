@@ -13,10 +13,11 @@ from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, SQUARE, Mark
-from spectraledge.report.run_names import OWN, basis_label, function_label, own_variables, selected_parts, titles
+from spectraledge.report.run_names import OWN, function_label, own_variables, selected_parts, titles
 from spectraledge.report.style import BLUE, INK, PALE, VERMILLION
 from spectraledge.report.words import modes_window, sentence, step_word
 from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import basis_formula
 
 RATIO_AXIS = "selection ratio S (no unit, log)"
 
@@ -113,7 +114,7 @@ def _frequency_chart(run: RunResult) -> Chart:
     drawn = table[["low", "high"]].assign(name=marks, mark=marks, place=table["frequency"], value=table["ratio"])
     top = table[table["selected"]].nlargest(_LABELLED, "ratio")
     labels = pd.DataFrame({"place": top["frequency"], "value": top["high"], "words": top["subspace"]})
-    variable, by_number = basis_label(run.structure), numbered(table["subspace"])
+    variable, by_number = basis_formula(run.structure), numbered(table["subspace"])
     return curve_plot(
         drawn,
         _FREQUENCIES,

@@ -102,8 +102,8 @@ def landscape(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
 def networks(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """Return runs of the network of squares, as published and with each of `CONTROLS`; and of two optimizers.
 
-    Spectra of every run; windows of the former are of 20 single steps, as published. Budget "small" is 60 steps of small
-    networks mod 11.
+    Spectra of every run; windows of the former are of 20 single steps, as published. Budget "small" is 60 steps of
+    small networks mod 11.
     """
     runs: list[RunConfig] = []
     for seed in seeds:

@@ -35,7 +35,7 @@ def groups(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     that a run takes half a minute; a transformer of these sizes has not begun to generalise by then (our choices).
 
     Runs on groups are analysed by `score`, `step` and `cosets`, the control with permuted answers by `cosets`; of the
-    others it counts whether they generalise. Budget "small" is 60 steps of networks of eight neurons on the same tables.
+    others it counts whether they generalise. Budget "small" is 60 steps of networks of eight neurons on the tables.
     """
     symmetric, pair = ([_task(f"group:{name}") for name in names] for names in ((GROUP, LARGER), (DIHEDRAL, DICYCLIC)))
     controls = [_task(source, modulus=symmetric[0].modulus) for source in CONTROLS]
