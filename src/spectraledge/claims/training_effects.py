@@ -82,7 +82,8 @@ def _in_time(run: RunResult) -> bool:
     return run.manifest.grokked_step is not None and run.manifest.grokked_step <= GROKKED_WITHIN
 
 
-def _selection(reader: RunReader) -> Reading | None:
+def own_selection(reader: RunReader) -> Reading | None:
+    """Selection ratio of all own functions together; 1 is no selection."""
     table = reader.rows("selection", basis=OWN, subspace=WHOLE)
     return Reading(float(table["ratio"].iloc[0]), 1.0) if len(table) else None
 
@@ -168,7 +169,7 @@ TRAINING_EFFECTS: tuple[Effect, ...] = (
     Effect("test-accuracy", "test accuracy at the end", "share", "difference", "",
            lambda reader: Reading(float(reader.run.manifest.test_accuracy))),
     Effect("selection", "selection ratio S of all functions of the task's own variable together",
-           "ratio", "ratio", "isotropic directions: S = 1", _selection, SELECTION_MARGIN),
+           "ratio", "ratio", "isotropic directions: S = 1", own_selection, SELECTION_MARGIN),
     _decline("floor-ratio", "the largest eigenvalue of the centred window over its noise floor", "the floor: 1",
              quantity="floor_ratio", definition="value"),
     _decline("above-floor", "eigenvalues of the centred window above its noise floor", "their rate of false alarms",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 
 from spectraledge.devices import usable_device
 
@@ -91,6 +92,12 @@ def use_threads(threads: int | None) -> None:
     """Set PyTorch's number of threads, if one was chosen."""
     if threads:
         torch.set_num_threads(threads)
+
+
+def progress_bars(*more: ProgressColumn, width: int = 40, transient: bool = False) -> Progress:
+    """Bars for people, each with its description and counts, on stderr."""
+    columns = TextColumn("{task.description}"), BarColumn(width), MofNCompleteColumn(), *more
+    return Progress(*columns, console=progress_console, transient=transient)
 
 
 def remark(text: str) -> None:

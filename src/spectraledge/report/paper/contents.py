@@ -11,7 +11,7 @@ from spectraledge.studies.results import StudyResult
 
 
 def _deviations(study: StudyResult) -> Section:
-    differences = Rows.of("", ((one.published, one.ours, one.reason) for one in deviations(study)))
+    differences = Rows.of("", deviations(study))
     columns = (Column("the paper"), Column("here"), Column("why"))
     table = Table("deviation-table", "What is done otherwise, and why", columns, (differences,))
     return Section("deviations", "Deviations from the paper", blocks=(table,), short="Deviations")
