@@ -5,17 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedMode:
-    """A published peak of one direction's field ‖R‖² in one basis, seed 42 after grokking.
-
-    Attributes:
-        section: Where it stands.
-        task: Task name.
-        basis: Grouping name.
-        kind: "edge" or "bulk".
-        direction: 1-based; 0 for a mean over the kind.
-        frequency: ω of the peak; None where none is published.
-        concentration: F.
-    """
+    """A published peak of one direction's ‖R‖² in a basis, seed 42 after grokking; direction 0: mean over a kind."""
 
     section: str
     task: str
@@ -62,17 +52,7 @@ GROKKED_WITHIN = 5_000
 
 @dataclass(frozen=True)
 class PublishedValue:
-    """A published number, or a published range of numbers.
-
-    Attributes:
-        section: Where it stands.
-        quantity: What it is.
-        of: Of which task, condition or directions.
-        low: Lower end; the number itself where one is published.
-        high: Upper end.
-        mean: Mean, where one is published beside a range.
-        unit: What follows the digits ("×", "steps").
-    """
+    """A published number (low = high) or range, of a task, condition or directions; a mean beside a range; its unit."""
 
     section: str
     quantity: str

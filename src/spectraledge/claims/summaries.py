@@ -104,17 +104,7 @@ class MeasuredEffects:
         return known[key]
 
     def by_seed(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> pd.DataFrame:
-        """Return an effect in every seed: seed, value, null, effect; not finite where a seed has none.
-
-        Args:
-            effect: Its id.
-            of: A key of `CONDITIONS`: the runs that are meant.
-            against: Another, whose values are the nulls; seeds that have only one of them are left out without count.
-            within: What the runs of a seed say together.
-
-        Returns:
-            One row per seed.
-        """
+        """An effect in every seed, beside a condition's values as nulls: seed, value, null, effect; NaN without."""
         scale, known = self.declared[effect].scale, self._known
         if (key := (effect, of, against, within)) in known:
             return known[key]

@@ -52,15 +52,7 @@ class Following:
         self.rounds = Rounds(
             self._optimizers, watched.parameters, begin=self._begin, end=self.end, stalled=self._stalled
         )
-        self._updates = Updates(
-            self._weights,
-            self._shards,
-            window=settings.window,
-            sketch=settings.sketch,
-            keep_places=settings.keep_places,
-            store=settings.store,
-            device=settings.device,
-        )
+        self._updates = Updates(self._weights, self._shards, settings)
         self.readings = Readings(settings, on_reading=on_reading, warn=self._warn)
         self.function: WatchedFunction | None = None
         self._live = LiveDisplay() if live and self._shards.process == 0 else None
@@ -172,11 +164,7 @@ class Following:
         return not bool(self._weights.differ_from(state["weights"]))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned.
-
-        Raises:
-            InputError: if the settings, the watched parameters or their numbers differ.
-        """
+        """Take over what `state_dict` returned; of other settings, parameters or numbers it is an `InputError`."""
         if "weights" not in state:
             raise InputError("this is no state of a tracker of this version: begin a series anew")
         mine, theirs = self._shared(), state["settings"]

@@ -1,7 +1,7 @@
 """What a tracker has measured so far, and what follows from it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from spectraledge.integrations.tables import (
     rotation_table,
     spectrum_of,
 )
-from spectraledge.spectrum import Detector
+from spectraledge.integrations.tracker_settings import TrackerSettings
 from spectraledge.trajectory import edge_table, spectrum_table
 
 
@@ -65,13 +65,13 @@ class Reading:
 class Record:
     """Inner products of updates as they come in, and readings and tables of their windows."""
 
-    def __init__(self, window: int, *, center: bool, top: int, alerts: Sequence[Detector] = ()) -> None:
-        self._window, self._center, self._top = window, center, min(top, window)
+    def __init__(self, settings: TrackerSettings) -> None:
+        self._window, self._center, self._top = settings.window, settings.center, min(settings.top, settings.window)
         self._steps: list[int] = []
         self._band: list[Tensor] = []
         self._noise: list[float] = []
         self._floors: list[Tensor] = []
-        self._alarms = Alarms(alerts, window)
+        self._alarms = Alarms(settings.alerts, settings.window)
 
     def __len__(self) -> int:
         """Return the number of updates."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,11 +10,8 @@ from torch import Tensor
 from spectraledge.errors import InputError
 from spectraledge.integrations.differences import Difference, ExactDifference, HeldUpdates, SketchedDifference
 from spectraledge.integrations.shards import Shards
+from spectraledge.integrations.tracker_settings import STORED, TrackerSettings
 from spectraledge.integrations.watched_weights import WatchedWeights
-from spectraledge.spectrum import Sketch
-
-STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Types in which updates can be kept."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +27,15 @@ class Taken:
 class Updates:
     """Takes updates between snapshots of weights, and holds the last W of them."""
 
-    def __init__(
-        self,
-        weights: WatchedWeights,
-        shards: Shards,
-        *,
-        window: int,
-        sketch: Sketch | None,
-        keep_places: bool,
-        store: Literal["float32", "bfloat16"],
-        device: Literal["cpu"] | None,
-    ) -> None:
-        self._weights, self._shards, self._window, self._device = weights, shards, window, device
-        self._dtype = STORED[store]
+    def __init__(self, weights: WatchedWeights, shards: Shards, settings: TrackerSettings) -> None:
+        self._weights, self._shards, self._window, self._device = weights, shards, settings.window, settings.device
+        self._dtype, sketch = STORED[settings.store], settings.sketch
         self._difference: Difference = (
-            SketchedDifference(sketch, self._dtype, keep_places=keep_places) if sketch else ExactDifference(self._dtype)
+            SketchedDifference(sketch, self._dtype, keep_places=settings.keep_places)
+            if sketch
+            else ExactDifference(self._dtype)
         )
-        self._held = HeldUpdates(window)
+        self._held = HeldUpdates(self._window)
 
     @property
     def nbytes(self) -> int:

@@ -24,7 +24,7 @@ class Readings:
         self, settings: TrackerSettings, *, on_reading: Callable[[Reading], None] | None, warn: Callable[[str], None]
     ) -> None:
         self._settings, self._on_reading, self._warn = settings, on_reading, warn
-        self._records = [self._new()]
+        self._records = [Record(settings)]
         self.still = 0
         self.habit = self._coarse = False
 
@@ -56,7 +56,7 @@ class Readings:
             f"{what} (a checkpoint loaded, weights clipped or averaged?): the tracker drops this update and begins its "
             "series anew"
         )
-        self._records.append(self._new())
+        self._records.append(Record(self._settings))
         return True
 
     def append(self, step: int, taken: Taken, held: Callable[[], Tensor]) -> None:
@@ -96,10 +96,6 @@ class Readings:
 
     def load_state_dict(self, state: Sequence[Mapping[str, Any]]) -> None:
         """Take over what `state_dict` returned."""
-        self._records = [self._new() for _ in state]
+        self._records = [Record(self._settings) for _ in state]
         for record, saved in zip(self._records, state, strict=True):
             record.load_state_dict(saved)
-
-    def _new(self) -> Record:
-        asked = self._settings
-        return Record(asked.window, center=asked.center, top=asked.top, alerts=asked.alerts)

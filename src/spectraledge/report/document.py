@@ -21,15 +21,7 @@ Kind = Literal["words", "number", "verdict", "code"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that was declared before it was evaluated.
-
-    Attributes:
-        id: Its name; pages have it as an anchor.
-        statement: What is claimed.
-        details: Terms and words: its statistic, its null and its rule.
-        verdict: What was found; "" where each run has a verdict of its own.
-        remark: What a reader must know beside the statement, such as that its statistic is a published one.
-    """
+    """A claim as it was declared, under its id; its verdict, unless each run has one; a remark beside the statement."""
 
     id: str
     statement: str
@@ -40,13 +32,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
-
-    Attributes:
-        title: Its heading, with its unit.
-        kind: What its cells hold.
-        over: A heading that it shares with its neighbours of the same one.
-    """
+    """A column: its heading with the unit, what its cells hold, and a heading that it shares with its neighbours."""
 
     title: str
     kind: Kind = "words"
@@ -76,14 +62,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows that belong together.
-
-    Attributes:
-        heading: Above them; "" for none.
-        rows: The rows.
-        note: What they say, in a sentence; "" for nothing.
-        target: The section that the heading leads to.
-    """
+    """Rows that belong together under a heading, which may lead to a section, and what they say in a sentence."""
 
     heading: str
     rows: tuple[Row, ...]
@@ -164,14 +143,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Panel:
-    """Charts that belong together, such as those of one run.
-
-    Attributes:
-        charts: Its charts.
-        title: Their title; "" for none.
-        across: How many stand side by side.
-        note: Words below them.
-    """
+    """Charts that belong together, such as those of one run, so many side by side, and words below them."""
 
     charts: tuple[Chart, ...]
     title: str = ""

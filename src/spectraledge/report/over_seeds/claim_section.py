@@ -22,16 +22,7 @@ Make = Callable[[Source], Table | Figure | None]
 
 @dataclass(frozen=True)
 class ClaimSection:
-    """A section.
-
-    Attributes:
-        key: Its anchor.
-        title: Where Xu 2026 has it, and what it is about.
-        lead: What is asked, and how.
-        blocks: What makes its figures and tables.
-        claims: The claims that are its own.
-        note: What limits it.
-    """
+    """A section: what is asked, what makes its figures and tables, its own claims, and what limits it."""
 
     key: str
     title: str

@@ -30,15 +30,7 @@ def methods_section(study: StudyResult) -> Section:
 
 @dataclass(frozen=True)
 class SeedPage:
-    """The report of a study, declared.
-
-    Attributes:
-        title: The question.
-        parts: What was measured, in order.
-        more: Makes the sections between these and how the study was made.
-        answer: What was found, in a sentence.
-        files: Makes tables that can be taken from the report beside the claims, by name.
-    """
+    """A study's report, declared: the question, what was measured, what stands behind it, the answer, more files."""
 
     title: str
     parts: tuple[ClaimSection, ...]
