@@ -192,22 +192,13 @@ def compared_kinds(
     null: str = "",
     where: Mapping[str, object] = MappingProxyType({}),
 ) -> list[Effect]:
-    """Declare effects that compare a column's mean over some directions with that over others.
+    """Declare effects that compare a column's mean over some directions with that over others, one per pair.
 
-    Args:
-        id_: First half of their ids; the second names the pair.
-        words: What is measured of a direction.
-        unit: Its unit.
-        scale: How it is compared.
-        margin: See `Effect`.
-        table: Name of the table.
-        column: What is averaged.
-        pairs: Keys of `DIRECTIONS`, joined: those that count, and the null.
-        null: The null in words. Default: from `NULLS`.
-        where: Values of other columns, see `RunReader`.
+    Args are of `Effect`, `id_` being the first half of ids; pairs are keys of `DIRECTIONS`, joined: those that count,
+    and the null, in the words of `NULLS` if not told; `where` are values of other columns, see `RunReader`.
 
     Returns:
-        The effects, one per pair.
+        The effects.
     """
 
     def of(pair: str) -> Effect:

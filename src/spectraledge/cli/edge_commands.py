@@ -50,21 +50,7 @@ def _edge_command(
     step: str = LAST_STEP,
     stride: bool = False,
 ) -> Callable[..., None]:
-    """Make the command that carries an analysis of a run's edge out; words are its help and that of its options.
-
-    Args:
-        name: The command's.
-        analysis: The analysis.
-        tell: Says what the tables of a run folder hold; it may refuse them.
-        words: What the command does.
-        edge: What the option --edge is.
-        nulls: What the option --nulls is.
-        step: What the option --step is.
-        stride: Whether it has the option --stride.
-
-    Returns:
-        The command's function.
-    """
+    """Make the command that carries an analysis of a run's edge out; words are its help and that of its options."""
 
     def command(
         folder: RunFolder,
@@ -113,13 +99,7 @@ def _edge_command(
 def measured(
     folder: Path, analyses: Iterable[Analysis], settings: AnalysisConfig, out: Path | None
 ) -> dict[str, pd.DataFrame]:
-    """Carry analyses out, write their tables, and say what they leave out.
-
-    Args:
-        folder: The run folder.
-        analyses: The analyses.
-        settings: Their settings.
-        out: Folder to write to. None: the run's own, unless a study's tables of other settings are there.
+    """Carry analyses out, write their tables into the run's folder or another, and say what they leave out.
 
     Returns:
         The tables by name.

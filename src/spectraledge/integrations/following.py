@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.functions import WatchedFunction
 from spectraledge.integrations.live import LiveDisplay, live_lines
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
@@ -20,7 +19,7 @@ from spectraledge.integrations.tables import Overhead
 from spectraledge.integrations.tracker_settings import TrackerSettings
 from spectraledge.integrations.updates import Updates
 from spectraledge.integrations.watched_weights import UNMOVED, WatchedWeights
-from spectraledge.integrations.watching import watch
+from spectraledge.integrations.watching import TRAINED_LATER, Changes, watch
 from spectraledge.integrations.window_readings import MANUALLY, Readings
 
 

@@ -16,6 +16,9 @@ from spectraledge.report.stage import Stage
 FIGURES, TABLES = "figures", "tables"
 """Folders beside a report that hold its figures, and the numbers behind its tables."""
 
+ROWS = 10
+"""Rows of a table that are shown at a glance."""
+
 Kind = Literal["words", "number", "verdict", "code"]
 
 
@@ -123,15 +126,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart of a figure.
+    """One chart of a figure: Vega-Lite without a width, a title, and words for those who cannot see it.
 
-    Attributes:
-        spec: Vega-Lite without a width, which follows the place that it is drawn in.
-        title: What it shows; "" where its panel's title says it.
-        words: What it shows, for those who cannot see it.
-        still: Whether it keeps its width and its form: a picture without numbers to point at.
-        over_steps: Whether its horizontal axis, of the scale "x", is of training steps: a page marks there where its
-            slider is.
+    A still one keeps its width and its form: a picture without numbers to point at. Over steps a page marks where its
+    slider is, on the scale "x".
     """
 
     spec: dict[str, Any] = field(repr=False)
@@ -232,15 +230,9 @@ Block = str | Table | Figure | Cards | Terms | Absent
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a report.
+    """One part of a report under an anchor: what is asked, what answers it in order, and claims listed with it.
 
-    Attributes:
-        key: Its anchor.
-        title: What it is about.
-        lead: What is asked, and how; paragraphs.
-        blocks: What answers it, in order.
-        claims: Ids of the claims that are listed with it.
-        short: Its title in the list of sections; "" to leave it out of the list.
+    `short` is its title in the list of sections; "" leaves it out there.
     """
 
     key: str
@@ -318,3 +310,13 @@ class Page:
     def claim(self, name: str) -> Claim:
         """Return a claim by its id."""
         return next(claim for claim in self.claims if claim.id == name)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A result at a glance: what was found, its picture, the rows to read first, and where all of them are."""
+
+    found: tuple[str, ...]
+    figure: Figure | None = None
+    table: Table | None = None
+    source: str = ""

@@ -28,14 +28,7 @@ _TEXT = 11
 class Mark:
     """How one kind of thing is drawn, and its entry in a figure's key; what is given of shape, dash and band is drawn.
 
-    Attributes:
-        label: Words in the key.
-        colour: Its colour.
-        shape: Path of points, one of the shapes of this module; "" for none.
-        dash: Strokes and gaps of lines; None for no line.
-        band: Whether it is a band: from end to end of a null with its median, or an interval around a line.
-        hollow: Whether points are outlines.
-        width: Width of lines.
+    A band goes from end to end of a null with its median, or is an interval around a line; hollow points are outlines.
     """
 
     label: str

@@ -5,8 +5,7 @@ import pandas as pd
 from spectraledge.analyses.functional_modes import FunctionalModes
 from spectraledge.analyses.selection_findings import leading, selection_sentence
 from spectraledge.analyses.selection_tables import WHOLE
-from spectraledge.report.document import Figure, Panel, Rows, Table, number_columns
-from spectraledge.report.glance import ROWS, Glance
+from spectraledge.report.document import ROWS, Figure, Glance, Panel, Rows, Table, number_columns
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, DIAMOND, SQUARE, Mark
 from spectraledge.report.selected import RATIO_AXIS, ratio_limits

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
-from spectraledge.report.document import Cell, Figure, Table
-from spectraledge.report.glance import ROWS
+from spectraledge.report.document import ROWS, Cell, Figure, Table
 from spectraledge.report.glances import glance
 from spectraledge.report.marks import chart_config
 from spectraledge.report.printed import FORMATS, Format, draw_charts, encoded, sheet
@@ -76,11 +75,7 @@ class FigurePlot:
 
 
 def plot(kind: str, result: Any) -> FigurePlot:
-    """Draw a result.
-
-    Args:
-        kind: What kind of result it is, a key of `KINDS`.
-        result: The result.
+    """Draw a result of a kind of `KINDS`.
 
     Returns:
         Its picture.

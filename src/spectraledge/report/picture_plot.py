@@ -1,8 +1,6 @@
 """Values over a grid as a picture: one cell per value, white at zero."""
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from PIL import Image
 
 from spectraledge.report.document import Chart
 from spectraledge.report.plots import Layer, channel, layer, specification
+from spectraledge.report.stage import png_address
 from spectraledge.report.style import QUIET, SIGNED
 
 Colours = Sequence[tuple[int, int, int]]
@@ -80,9 +79,7 @@ def _address(shades: NDArray[np.uint8], palette: NDArray[np.uint8], *, pixels: i
     """An image inside an address, from places in a palette."""
     image = Image.fromarray(shades.repeat(pixels, axis=0).repeat(pixels, axis=1))
     image.putpalette(palette.tobytes())
-    content = BytesIO()
-    image.save(content, "png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    return png_address(image)
 
 
 def _palette(colours: Colours) -> NDArray[np.uint8]:

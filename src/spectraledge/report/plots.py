@@ -65,19 +65,7 @@ def value_axis(
     ticks: Iterable[float] = (),
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The scale and the axis of a channel of values, to be given to `channel`.
-
-    Args:
-        limits: Its ends.
-        title: Its title, with its unit.
-        log: Whether it is logarithmic.
-        percent: Whether values are shares.
-        ticks: Where its ticks are. Default: at round values.
-        names: What the values 1, 2, … are called, which then are its ticks.
-
-    Returns:
-        Properties of the channel.
-    """
+    """Scale and axis of a channel of values, for `channel`; ticks at round values, or where 1, 2, … are named."""
     low, high = map(float, limits)
     chosen = [tick for tick in (range(1, len(names) + 1) if names else ticks) if low <= tick <= high]
     if log and not chosen:

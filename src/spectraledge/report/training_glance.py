@@ -8,8 +8,7 @@ import pandas as pd
 from spectraledge.analyses.score_findings import WatchedCourse
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.curves import spectrum_figure
-from spectraledge.report.document import Column, Figure, Panel, Rows, Table, number_columns
-from spectraledge.report.glance import Glance
+from spectraledge.report.document import Column, Figure, Glance, Panel, Rows, Table, number_columns
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 from spectraledge.report.words import NONE, counted, figures, percent, step_word

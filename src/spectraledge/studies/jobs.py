@@ -69,10 +69,7 @@ class Job:
 class Trouble(BaseModel):
     """Why a job ended before its run was trained, `jobs/<run-id>.json` of a study; gone when it is tried again.
 
-    Attributes:
-        error: In one line.
-        traceback: All that is known of it, where the job broke down (a mistake of ours, a worker that was killed);
-            "" for a mistake of the user's.
+    In one line; and all that is known of it, where the job broke down (a mistake of ours, a worker that was killed).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -161,17 +158,11 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
 
 
 def shared_out(jobs: Sequence[Job], workers: int) -> list[Job]:
-    """Arrange jobs so that no worker is idle while others do the last of them.
+    """Return jobs in an order that leaves no worker idle while others do the last of them.
 
     Jobs that do not fill a round of all workers are trained early and analysed last, when every worker that is free
-    takes some of their analyses; so it does of the jobs of the last round.
-
-    Args:
-        jobs: The jobs, in the order in which they are to be begun.
-        workers: How many are done at a time.
-
-    Returns:
-        Every job whole, once; trainings of some before, and help for some after.
+    takes some of their analyses; so it does of the jobs of the last round. Every job is there whole, once; trainings of
+    some before, and help for some after.
     """
     left = len(jobs) % workers
     if workers < 2 or any(job.repair for job in jobs):

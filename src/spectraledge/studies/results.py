@@ -94,13 +94,10 @@ def read_study_config(folder: Path) -> StudyConfig:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run of a study has come.
+    """How far a run of a study has come: its manifest, None before training; the stamp of each analysis, or None.
 
-    Attributes:
-        manifest: Its manifest; None before training.
-        stamps: The stamp of each of its analyses by name, None where it is not done.
-        trouble: Why its last job ended early, if it did; it is tried again when the study is run again.
-        damage: Why its manifest or a stamp cannot be read, "" where they can.
+    `trouble` is why its last job ended early; it is tried again when the study is run again. `damage` is why its
+    manifest or a stamp cannot be read.
     """
 
     manifest: Manifest | None

@@ -48,12 +48,12 @@ def claim_sections(
     more: Mapping[str, Iterable[tuple[Effect, str]]] | None = None,
     before: Mapping[str, tuple[Make, ...]] | None = None,
 ) -> tuple[ClaimSection, ...]:
-    """Declare sections with one table each: the effects of their claims.
+    """Declare sections with one table each: the effects of their claims, and more, each with the key of its condition.
 
     Args:
         leads: Title (of section and table) and what is asked, by the section's anchor, in order.
         claims: The claims, each of which names its section.
-        more: Effects that the table of a section also has, each with the key of its condition.
+        more: Effects that the table of a section also has.
         before: What makes what stands above the table of a section.
 
     Returns:
