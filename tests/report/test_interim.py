@@ -4,14 +4,19 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from report_support import Reader, make_run, make_study
 
 from spectraledge.claims.questions import QUESTIONS
-from spectraledge.report import interim, report_files, seed_reports, write_report
+from spectraledge.claims.summaries import MeasuredEffects
+from spectraledge.claims.verdicts import Verdicts
+from spectraledge.report import interim, report_files, write_report
 from spectraledge.report.document import Page
 from spectraledge.report.interim import InterimReport, is_interim, progress_words
 from spectraledge.report.page_writer import page_html
+
+NOTHING = Verdicts(pd.DataFrame(), pd.DataFrame(), MeasuredEffects({}, pd.DataFrame()), ())
 
 
 class Clock:
@@ -105,9 +110,9 @@ def test_the_page_says_how_far_the_study_is(tmp_path: Path, clock: Clock, monkey
     monkeypatch.setattr(report_files, "write_page", lambda page, folder: pages.append(page))
     write_report(study, claims, progress=progress_words(1, 5))
     write_report(study, claims)
-    monkeypatch.setattr(seed_reports, "write_page_and_text", lambda page, folder: pages.append(page))
-    monkeypatch.setitem(seed_reports.COMPOSERS, "runs", lambda study, verdicts: pages[1])
-    seed_reports.write_seed_report(study, None, progress=progress_words(1, 5))
+    monkeypatch.setattr(report_files, "write_page_and_text", lambda page, folder: pages.append(page))
+    monkeypatch.setitem(report_files.COMPOSERS, "runs", lambda study, verdicts: pages[1])
+    write_report(study, NOTHING, progress=progress_words(1, 5))
     written = []
     for number, page in enumerate(pages):
         written.append(tmp_path / f"{number}.html")

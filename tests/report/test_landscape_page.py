@@ -6,7 +6,7 @@ import numpy as np
 
 from planted_landscape import HALF, RISES, SEEDS, planted
 from spectraledge.claims.landscape_claims import evaluate_landscape
-from spectraledge.report.landscape_page import compose_landscape
+from spectraledge.report.study_pages import compose_landscape
 from spectraledge.studies import StudyResult, recipe
 
 

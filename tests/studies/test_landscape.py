@@ -7,7 +7,7 @@ import pytest
 
 from spectraledge import InputError
 from spectraledge.claims.landscape_claims import LANDSCAPE_CLAIMS
-from spectraledge.report.seed_reports import write_results
+from spectraledge.report.report_files import write_results
 from spectraledge.studies import Backend, first_seeds, pool, recipe, run_study
 
 

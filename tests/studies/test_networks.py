@@ -11,8 +11,7 @@ from spectraledge.claims.network_claims import CONTROLS, NETWORK_CLAIMS
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.over_seeds.methods import study_command
-from spectraledge.report.report_files import write_report
-from spectraledge.report.seed_reports import write_results
+from spectraledge.report.report_files import write_report, write_results
 from spectraledge.studies import Backend, StudyResult, first_seeds, pool, recipe, run_study
 from spectraledge.studies.study import _claim_folder
 

@@ -16,14 +16,7 @@ from spectraledge.statistics import mean_estimate
 
 
 def whole_growth(run: RunResult) -> float:
-    """Sum what all parameters make a run's own functions grow by, over the intervals that `carried` sums over.
-
-    Args:
-        run: A run with growth and carriers.
-
-    Returns:
-        The first-order growth, in units of the function's energy before each interval; missing without such intervals.
-    """
+    """First-order growth over the intervals of `carried`, in units of the energy before; NaN without any."""
     carriers, growth = run.table("carriers"), run.table("growth")
     if carriers.empty or growth.empty:
         return float("nan")
@@ -36,9 +29,6 @@ def whole_growth(run: RunResult) -> float:
 
 def carrier_curves(runs: Runs) -> pd.DataFrame:
     """Summarise what directions carry over seeds; of a seed its runs' mean counts.
-
-    Args:
-        runs: Runs of which some have carriers.
 
     Returns:
         A row per window, kind and k (see `CARRIERS`): window, kind, k, seeds, growth (mean over seeds of what they
@@ -62,15 +52,7 @@ def carrier_curves(runs: Runs) -> pd.DataFrame:
 
 
 def directions_needed(runs: Runs, *, share: float) -> pd.DataFrame:
-    """Count how many leading directions a share of the growth takes in every run.
-
-    Args:
-        runs: Runs of which some have carriers.
-        share: The share of what all parameters make the own functions grow by, see `whole_growth`.
-
-    Returns:
-        A row per run and window: run, task, seed, window, k (missing where the whole window does not hold it).
-    """
+    """Rows of run, task, seed, window and k: how many leading directions hold a share of `whole_growth`, if any do."""
     rows = []
     for run in runs:
         found = carried(run.table("carriers")) if len(run.table("carriers")) else pd.DataFrame(columns=["kind"])

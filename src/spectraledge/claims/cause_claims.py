@@ -150,25 +150,17 @@ def _effects() -> Iterator[Effect]:
     for name, text in CHANGES.items():
         words = f"steps to a test accuracy of .95 with {text} at every step"
         yield Effect(f"steps:{name}", words, "steps", "ratio", "the run without", _slower(name), STEPS_MARGIN)
-    for name, null in (
-        ("keep-gradient", "keep-random"),
-        ("keep-random", "freeze"),
-        ("remove-edge", "remove-span"),
-    ):
+    for name, null in (("keep-gradient", "keep-random"), ("keep-random", "freeze"), ("remove-edge", "remove-span")):
         words = f"steps to a test accuracy of .95 with {CHANGES[name]}"
         beside = f"the same with {CHANGES[null]}"
         yield Effect(f"steps:{name}:{null}", words, "steps", "ratio", beside, _slower(name, null), STEPS_MARGIN)
     own = "share of a branch's net move in the task's own functions over that of directions at random"
+    other = f"the same of functions of {OTHER}, in the branch that learns it"
     compared = (
         ("own:permuted", own, "the branch on permuted answers", _prefers("", OWN, PERMUTED)),
         ("own:other", own, f"the branch on {OTHER}", _prefers("", OWN, OTHER)),
         ("own:batches", own, "branches with other batches", _prefers("", OWN, "", other_batches=True)),
-        (
-            "other:own",
-            f"the same of functions of {OTHER}, in the branch that learns it",
-            "the unchanged branch",
-            _prefers(OTHER, structure_of(OTHER), ""),
-        ),
+        ("other:own", other, "the unchanged branch", _prefers(OTHER, structure_of(OTHER), "")),
     )
     for name, words, beside, read in compared:
         yield Effect(f"move:{name}", words, "ratio", "ratio", beside, read, TOOL_MARGIN)
@@ -177,27 +169,13 @@ def _effects() -> Iterator[Effect]:
         beside = f"without as much along directions at random {words}"
         yield Effect(f"loss:edge:{null}", loss, "ratio", "ratio", beside, _loses(null), TOOL_MARGIN)
 
-    probed = "squared move of centroids along "
+    probed, permuted = "squared move of centroids along ", "gradients for permuted answers"
+    norms = "directions at random with its norms in every tensor"
     for name, words, beside, read in (
-        (
-            "update:block",
-            "the edge of updates",
-            "directions at random with its norms in every tensor",
-            _centroids("update", "block"),
-        ),
+        ("update:block", "the edge of updates", norms, _centroids("update", "block")),
         ("gradient:random", "the last gradient", "isotropic directions", _centroids("gradient", "random", alone=True)),
-        (
-            "gradient:permuted",
-            "the last gradient",
-            "gradients for permuted answers",
-            _centroids("gradient", "permuted", alone=True),
-        ),
-        (
-            "edge:permuted",
-            "the edge of gradients",
-            "that of gradients for permuted answers",
-            _centroids("gradient", "permuted"),
-        ),
+        ("gradient:permuted", "the last gradient", permuted, _centroids("gradient", "permuted", alone=True)),
+        ("edge:permuted", "the edge of gradients", f"that of {permuted}", _centroids("gradient", "permuted")),
     ):
         yield Effect(f"centroid:{name}", probed + words, "ratio", "ratio", beside, read, TOOL_MARGIN)
 

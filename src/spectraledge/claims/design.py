@@ -103,14 +103,7 @@ class Condition:
     whole: bool = True
 
     def holds(self, effects: pd.DataFrame) -> NDArray[np.bool_]:
-        """Tell which rows are of its runs.
-
-        Args:
-            effects: Rows of runs, see `measure`.
-
-        Returns:
-            Whether each is.
-        """
+        """Tell which rows are of its runs."""
         chosen = effects["task"].isin(self.tasks) & (effects["after"] == self.after)
         if self.weight_decay is not None:
             chosen &= effects["weight_decay"] == self.weight_decay
@@ -119,14 +112,7 @@ class Condition:
         return chosen.to_numpy(np.bool_)
 
     def whole_seeds(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Leave out seeds that do not count.
-
-        Args:
-            rows: Rows of an effect in its runs.
-
-        Returns:
-            Those of whole seeds where these are asked for.
-        """
+        """Leave out seeds that do not count."""
         if not self.whole or len(self.tasks) == 1:
             return rows
         return rows[rows.groupby("seed")["task"].transform("nunique") == len(self.tasks)]
@@ -217,15 +203,7 @@ def learned(task: str) -> str:
 
 
 def arm_words(task: str, after: str) -> str:
-    """Say what a joint run learns.
-
-    Args:
-        task: Its task.
-        after: Task of the run whose trunk it starts from.
-
-    Returns:
-        The arm it belongs to, or else its formula.
-    """
+    """Say what a joint run learns."""
     found = [arm.words for arm in ARMS.values() if (arm.tasks, arm.after) == ((task,), after)]
     return found[0] if found else formula_of(task)
 

@@ -148,17 +148,9 @@ _RANKS: tuple[tuple[str, str, Unit], ...] = (
 
 
 def _peaks(id_: str, words: str, basis: str, *more: str) -> list[Effect]:
-    return compared_kinds(
-        id_,
-        words,
-        "F",
-        "ratio",
-        F_MARGIN,
-        table="modes",
-        column="concentration",
-        pairs=(*OF_DIRECTIONS, *more),
-        where={"method": "difference", "basis": basis},
-    )
+    pairs, where = (*OF_DIRECTIONS, *more), {"method": "difference", "basis": basis}
+    column = "concentration"
+    return compared_kinds(id_, words, "F", "ratio", F_MARGIN, table="modes", column=column, pairs=pairs, where=where)
 
 
 _GRAINS = {"head": "8 heads", "head_matrix": "32 matrices of heads", "matrix": "4 matrices"}

@@ -64,20 +64,10 @@ class Reading:
 
 
 class RunReader:
-    """Reads numbers from a run's tables; what effects of one run ask for alike is looked up once.
-
-    Attributes:
-        run: The run.
-        runs: All finished runs of the study.
-    """
+    """Reads numbers from a run's tables; what effects of one run ask for alike is looked up once."""
 
     def __init__(self, run: RunResult, runs: Runs) -> None:
-        """Read from a run.
-
-        Args:
-            run: The run.
-            runs: All finished runs of the study.
-        """
+        """Read from a run."""
         self.run, self.runs = run, runs
         self._columns: dict[tuple[str, str], NDArray[Any]] = {}
         self._masks: dict[tuple[str, str, object], Mask] = {}
@@ -150,10 +140,6 @@ class Effect:
 def measure(effects: Iterable[Effect], runs: Runs) -> pd.DataFrame:
     """Measure effects in every run that has what they need.
 
-    Args:
-        effects: The effects.
-        runs: The finished runs.
-
     Returns:
         One row per effect and run: effect_id, run, task, weight_decay, after (task of the run that it starts from, or
         what is changed in it), seed, learned (whether it reached a test accuracy of .95), value, null, and low, high,
@@ -206,22 +192,13 @@ def compared_kinds(
     null: str = "",
     where: Mapping[str, object] = MappingProxyType({}),
 ) -> list[Effect]:
-    """Declare effects that compare a column's mean over some directions with that over others.
+    """Declare effects that compare a column's mean over some directions with that over others, one per pair.
 
-    Args:
-        id_: First half of their ids; the second names the pair.
-        words: What is measured of a direction.
-        unit: Its unit.
-        scale: How it is compared.
-        margin: See `Effect`.
-        table: Name of the table.
-        column: What is averaged.
-        pairs: Keys of `DIRECTIONS`, joined: those that count, and the null.
-        null: The null in words. Default: from `NULLS`.
-        where: Values of other columns, see `RunReader`.
+    Args are of `Effect`, `id_` being the first half of ids; pairs are keys of `DIRECTIONS`, joined: those that count,
+    and the null, in the words of `NULLS` if not told; `where` are values of other columns, see `RunReader`.
 
     Returns:
-        The effects, one per pair.
+        The effects.
     """
 
     def of(pair: str) -> Effect:

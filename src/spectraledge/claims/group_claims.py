@@ -14,10 +14,11 @@ import numpy as np
 
 from spectraledge.algebra import irreducible_characters, named_group
 from spectraledge.analyses.growth import FUNCTION
-from spectraledge.analyses.selection_tables import WHOLE, of_functions
+from spectraledge.analyses.selection_tables import of_functions
 from spectraledge.claims.design import CHANGE_MARGIN, SELECTION_MARGIN, SHARE_MARGIN, TOOL_MARGIN
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader
 from spectraledge.claims.summaries import Within
+from spectraledge.claims.training_effects import own_selection
 from spectraledge.claims.verdicts import SeedClaim, Side, evaluate
 
 GROUP, LARGER, DIHEDRAL, DICYCLIC = "S4", "S5", "D12", "Dic6"
@@ -92,11 +93,6 @@ def _steps(reader: RunReader) -> Reading | None:
     return Reading(float(reader.run.manifest.step if step is None else step))
 
 
-def _selected(reader: RunReader) -> Reading | None:
-    whole = reader.rows("selection", basis=OWN, subspace=WHOLE)
-    return Reading(float(whole["ratio"].iloc[0]), 1.0) if len(whole) else None
-
-
 def _strongest(reader: RunReader) -> Reading | None:
     rows = reader.rows("selection", basis=OWN)
     if rows.empty:
@@ -153,7 +149,7 @@ def _effects() -> Iterator[Effect]:
     yield Effect("steps-to-learn", "steps to a test accuracy of .95; the last one where never", "steps", "ratio", "",
                  _steps, TOOL_MARGIN)
     yield Effect("selection", "selection ratio S of all functions of the group's variable together", "ratio", "ratio",
-                 "isotropic directions: S = 1", _selected, SELECTION_MARGIN)
+                 "isotropic directions: S = 1", own_selection, SELECTION_MARGIN)
     yield Effect("strongest", "share of the strongest representation in what the edge moves of the own functions",
                  "share", "difference", "the same of isotropic directions", _strongest, SHARE_MARGIN)
     yield Effect("one-representation", "share of neurons in one representation, the strongest of each", "share",

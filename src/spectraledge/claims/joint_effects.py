@@ -51,11 +51,9 @@ def _in_basis(readout: str, basis: str) -> list[Effect]:
 def _selection(readout: str, basis: str) -> Effect:
     def read(reader: RunReader) -> Reading | None:
         where = {"readout": readout, "basis": basis}
-        return (
-            Reading(reader.mean("reuse_selection", "ratio", **where), 1.0)
-            if reader.has("reuse_selection", **where)
-            else None
-        )
+        if not reader.has("reuse_selection", **where):
+            return None
+        return Reading(reader.mean("reuse_selection", "ratio", **where), 1.0)
 
     words = f"selection ratio S {READOUTS[readout]} of all functions of {GROUPINGS[basis].formula}"
     null = "isotropic directions: S = 1"

@@ -47,14 +47,7 @@ _EDGE = AnalysisConfig().edge
 
 
 def rule_step(defects: pd.DataFrame) -> float:
-    """Return the first step at which the published alarm on the commutator defect sounds; NaN where it never does.
-
-    Args:
-        defects: See `DEFECTS`, one row per snapshot.
-
-    Returns:
-        The step.
-    """
+    """Return the first step at which the published alarm on the commutator defect sounds; NaN where it never does."""
     values, (times, least) = defects["defect"].to_numpy(np.float64), RULE
     over = values > max(times * float(np.median(values[:3])), least)
     return float(defects["step"].iloc[int(over.argmax())]) if over.any() else np.nan
@@ -116,26 +109,17 @@ def _agrees(reader: RunReader) -> Reading | None:
 
 
 def _effects() -> Iterator[Effect]:
-    controls = "thresholds from controls of other seeds"
+    controls, leads = "thresholds from controls of other seeds", "steps from where {} to test accuracy .95"
     for name, (sign, words) in SIGNS.items():
-        said = f"steps from where {words}, beyond what controls reach, to test accuracy .95"
-        yield Effect(
-            f"alarm:{name}", said, "steps", "difference", f"none; {controls}", alarm_leads(ALARMS, sign), CHANGE_MARGIN
-        )
+        said, read = leads.format(f"{words}, beyond what controls reach,"), alarm_leads(ALARMS, sign)
+        yield Effect(f"alarm:{name}", said, "steps", "difference", f"none; {controls}", read, CHANGE_MARGIN)
         said = f"controls in which {words} beyond what others reach"
         yield Effect(f"false:{name}", said, "rate", "rate", "half of them", false_alarms(ALARMS, sign, 0.5))
     for name in ("curvature", "weights", "accuracy"):
-        said = f"steps from where {SIGNS['defect'][1]} to test accuracy .95"
-        beside = f"the same from where {SIGNS[name][1]}; both beyond what controls reach"
-        yield Effect(
-            f"alarm:defect:{name}",
-            said,
-            "steps",
-            "difference",
-            beside,
-            alarm_leads(ALARMS, SIGNS["defect"][0], SIGNS[name][0]),
-            CHANGE_MARGIN,
-        )
+        (defect, words), (sign, others) = SIGNS["defect"], SIGNS[name]
+        said, read = leads.format(words), alarm_leads(ALARMS, defect, sign)
+        beside = f"the same from where {others}; both beyond what controls reach"
+        yield Effect(f"alarm:defect:{name}", said, "steps", "difference", beside, read, CHANGE_MARGIN)
     rule = f"the commutator defect exceeds {RULE[0]:g} times the median of its first three values, and {RULE[1]:g}"
     said = f"steps from where {rule} to a test accuracy of one half"
     yield Effect("alarm:rule", said, "steps", "difference", "none", _rule_leads, CHANGE_MARGIN)
@@ -234,12 +218,5 @@ and 137 had been seen, with these controls or those without weight decay."""
 
 
 def evaluate_landscape(runs: Runs) -> Verdicts:
-    """Measure every effect on gradients and curvature in a study's runs, and evaluate every claim over its seeds.
-
-    Args:
-        runs: The finished runs, whatever was measured of them.
-
-    Returns:
-        The verdicts; claims whose runs or tables are missing are "not measured".
-    """
+    """Give runs their first alarms, measure every effect on gradients and curvature, and evaluate every claim."""
     return evaluate(LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, _with_alarms(runs))

@@ -67,9 +67,6 @@ def second_gap(run: RunResult) -> float:
     Definition: λ_2/λ_3 (Xu, arXiv 2605.08119, has it as σ_2/σ_3, and the median over the last 200 of 400 steps), the
     median over the windows in the last half of the steps; windows without a third eigenvalue are left out.
 
-    Args:
-        run: The run.
-
     Returns:
         The ratio; NaN without a spectrum.
     """

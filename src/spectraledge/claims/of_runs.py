@@ -79,11 +79,7 @@ def evaluate_claims(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
 
 
 def second_largest(values: dict[str, np.ndarray], nulls: tuple[str, ...]) -> Reading:
-    """Compare the second largest of the edge's values with those of other directions.
-
-    Args:
-        values: One value per direction, by kind.
-        nulls: Kinds that it is compared with; the one with the larger p counts.
+    """Compare the second largest of the edge's values with those of the kind of direction whose p is largest.
 
     Returns:
         The second largest value, that null's median and 95th percentile, and the probability that as many of the edge's

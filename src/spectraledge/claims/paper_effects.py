@@ -12,14 +12,5 @@ PAPER_EFFECTS = {effect.id: effect for effect in (*TRAINING_EFFECTS, *DIRECTION_
 
 
 def measure_paper(runs: Runs) -> MeasuredEffects:
-    """Measure every effect of the paper in every run.
-
-    Args:
-        runs: The finished runs, whatever was measured of them.
-
-    Returns:
-        The effects.
-
-    Cost: some seconds for a hundred runs.
-    """
+    """Measure every effect of the paper in every run; some seconds for a hundred runs."""
     return MeasuredEffects(PAPER_EFFECTS, measure(PAPER_EFFECTS.values(), runs))

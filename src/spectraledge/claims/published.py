@@ -5,17 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedMode:
-    """A published peak of one direction's field ‖R‖² in one basis, seed 42 after grokking.
-
-    Attributes:
-        section: Where it stands.
-        task: Task name.
-        basis: Grouping name.
-        kind: "edge" or "bulk".
-        direction: 1-based; 0 for a mean over the kind.
-        frequency: ω of the peak; None where none is published.
-        concentration: F.
-    """
+    """A published peak of one direction's ‖R‖² in a basis, seed 42 after grokking; direction 0: mean over a kind."""
 
     section: str
     task: str
@@ -62,17 +52,7 @@ GROKKED_WITHIN = 5_000
 
 @dataclass(frozen=True)
 class PublishedValue:
-    """A published number, or a published range of numbers.
-
-    Attributes:
-        section: Where it stands.
-        quantity: What it is.
-        of: Of which task, condition or directions.
-        low: Lower end; the number itself where one is published.
-        high: Upper end.
-        mean: Mean, where one is published beside a range.
-        unit: What follows the digits ("×", "steps").
-    """
+    """A published number (low = high) or range, of a task, condition or directions; a mean beside a range; its unit."""
 
     section: str
     quantity: str
@@ -148,47 +128,21 @@ VALUES = (
 
 
 def published(section: str, quantity: str) -> str:
-    """Say what is published of a quantity.
-
-    Args:
-        section: Where it stands.
-        quantity: What it is.
-
-    Returns:
-        Every value, as text.
-    """
+    """Say what is published of a quantity."""
     found = [value.text for value in VALUES if (value.section, value.quantity) == (section, quantity)]
     assert found, f"nothing is published of {quantity} in {section}"
     return "; ".join(found)
 
 
 def published_number(section: str, quantity: str, of: str) -> str:
-    """Say which number is published of a quantity of one thing.
-
-    Args:
-        section: Where it stands.
-        quantity: What it is.
-        of: How what it is of begins.
-
-    Returns:
-        The number, as text; "" where none is published.
-    """
+    """Say which number is published of a quantity of one thing."""
     where = (section, quantity)
     found = [value.number for value in VALUES if (value.section, value.quantity) == where and value.of.startswith(of)]
     return found[0] if found else ""
 
 
 def published_modes(section: str, task: str, basis: str) -> str:
-    """Say which F are published of a task in a basis.
-
-    Args:
-        section: Where they stand.
-        task: Task name.
-        basis: Grouping name.
-
-    Returns:
-        F and its place of every direction that has one, as text.
-    """
+    """Say which F, and where, are published of a task's directions in a basis."""
     found = [mode.text for mode in MODES if (mode.section, mode.task, mode.basis) == (section, task, basis)]
     assert found, f"no mode of {task} in {basis} is published in {section}"
     return "; ".join(found)

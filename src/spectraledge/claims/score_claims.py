@@ -82,12 +82,5 @@ SCORE_CLAIMS: tuple[SeedClaim, ...] = (*STATE_CLAIMS, *ONSET_CLAIMS, *GROWTH_CLA
 
 
 def evaluate_score(runs: Runs) -> Verdicts:
-    """Evaluate every claim of the `score` study over its seeds.
-
-    Args:
-        runs: The finished runs.
-
-    Returns:
-        The verdicts.
-    """
+    """Evaluate every claim of the `score` study over its seeds."""
     return judge(SCORE_CLAIMS, measure_score(runs))

@@ -3,6 +3,7 @@
 Every effect is of a run that learned its task, and of the functions of its own variable.
 """
 
+from collections.abc import Iterator
 from math import nan
 
 import numpy as np
@@ -149,55 +150,30 @@ _CARRIERS = {
 """Kind, null and number of directions, and words."""
 
 
+# fmt: off
 def _carrier_effects() -> list[Effect]:
     return [
-        Effect(
-            f"carried-{window}:{name}",
-            f"growth of the own functions, in units of the energy before, by {words} of {of}",
-            "share",
-            "difference",
-            _NULLS[null],
-            _carries(window, kind, null, k),
-        )
-        for window, of in _WINDOWS.items()
-        for name, (kind, null, k, words) in _CARRIERS.items()
+        Effect(f"carried-{window}:{name}",
+               f"growth of the own functions, in units of the energy before, by {words} of {of}",
+               "share", "difference", _NULLS[null], _carries(window, kind, null, k))
+        for window, of in _WINDOWS.items() for name, (kind, null, k, words) in _CARRIERS.items()
     ]
 
 
-def _onset_effects() -> list[Effect]:
-    alone = [
-        Effect(
-            f"onset-{name}",
-            f"steps from where {words}, beyond what controls reach, to test accuracy .95",
-            "steps",
-            "difference",
-            f"none; {_UNSEEN}",
-            alarm_leads(ALARMS, sign, basis=OWN),
-            CHANGE_MARGIN,
-        )
-        for name, (sign, words) in ONSETS.items()
-    ]
-    beside = [
-        Effect(
-            f"onset-{first}:{second}",
-            f"steps from where {ONSETS[first][1]} to test accuracy .95",
-            "steps",
-            "difference",
-            f"the same from where {ONSETS[second][1]}; both beyond what controls reach",
-            alarm_leads(ALARMS, ONSETS[first][0], ONSETS[second][0], basis=OWN),
-            CHANGE_MARGIN,
-        )
-        for first in ("own", "strongest")
-        for second in ("accuracy", "loss", "weights")
-    ]
-    false = [
-        Effect(
-            f"false-{name}", f"share of controls in which {words} beyond what others reach", "share", "difference", "",
-            false_alarms(ALARMS, sign),
-        )
-        for name, (sign, words) in ONSETS.items()
-    ]  # fmt: skip
-    return [*alone, *beside, *false]
+def _onset_effects() -> Iterator[Effect]:
+    for name, (sign, words) in ONSETS.items():
+        yield Effect(f"onset-{name}", f"steps from where {words}, beyond what controls reach, to test accuracy .95",
+                     "steps", "difference", f"none; {_UNSEEN}", alarm_leads(ALARMS, sign, basis=OWN), CHANGE_MARGIN)
+    for first in ("own", "strongest"):
+        for second in ("accuracy", "loss", "weights"):
+            (sign, words), (other, said) = ONSETS[first], ONSETS[second]
+            yield Effect(f"onset-{first}:{second}", f"steps from where {words} to test accuracy .95",
+                         "steps", "difference", f"the same from where {said}; both beyond what controls reach",
+                         alarm_leads(ALARMS, sign, other, basis=OWN), CHANGE_MARGIN)
+    for name, (sign, words) in ONSETS.items():
+        yield Effect(f"false-{name}", f"share of controls in which {words} beyond what others reach", "share",
+                     "difference", "", false_alarms(ALARMS, sign))
+# fmt: on
 
 
 _FIRST = "the change of first order"
@@ -230,12 +206,5 @@ SCORE_EFFECTS = {
 
 
 def measure_score(runs: Runs) -> MeasuredEffects:
-    """Measure every effect of the function in every run.
-
-    Args:
-        runs: The finished runs.
-
-    Returns:
-        The effects.
-    """
+    """Measure every effect of the function in every run."""
     return MeasuredEffects(SCORE_EFFECTS, measure(SCORE_EFFECTS.values(), _prepared(runs)))

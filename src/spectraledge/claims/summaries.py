@@ -61,14 +61,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Extent:
-    """What single runs of a condition have of an effect.
-
-    Attributes:
-        runs: Runs that have it.
-        learned: How many of them reached a test accuracy of .95.
-        lowest: Their smallest value.
-        highest: Their largest.
-    """
+    """How many runs of a condition have an effect and learned their task, and its ends in them."""
 
     runs: int
     learned: int
@@ -78,12 +71,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class MeasuredEffects:
-    """The effects of a study, and how they are summarised.
-
-    Attributes:
-        declared: The effects by id.
-        rows: One row per effect and run, see `measure`.
-    """
+    """The effects of a study by id, a row for each in every run (see `measure`), and how they are summarised."""
 
     declared: Mapping[str, Effect]
     rows: pd.DataFrame
@@ -104,15 +92,7 @@ class MeasuredEffects:
         return {}
 
     def of(self, effect: str, condition: str) -> pd.DataFrame:
-        """Return the rows of an effect in the runs of a condition.
-
-        Args:
-            effect: Its id.
-            condition: A key of `CONDITIONS`.
-
-        Returns:
-            One row per run.
-        """
+        """Return the rows of an effect in the runs of a condition."""
         assert effect in self.declared, f"{effect} is no declared effect"
         known = self._known
         if (key := (effect, condition)) not in known:
@@ -124,17 +104,7 @@ class MeasuredEffects:
         return known[key]
 
     def by_seed(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> pd.DataFrame:
-        """Return an effect in every seed.
-
-        Args:
-            effect: Its id.
-            of: A key of `CONDITIONS`: the runs that are meant.
-            against: Another, whose values are the nulls; seeds that have only one of them are left out without count.
-            within: What the runs of a seed say together.
-
-        Returns:
-            One row per seed: seed, value, null, effect; not finite where a seed has none.
-        """
+        """An effect in every seed, beside a condition's values as nulls: seed, value, null, effect; NaN without."""
         scale, known = self.declared[effect].scale, self._known
         if (key := (effect, of, against, within)) in known:
             return known[key]
@@ -146,46 +116,18 @@ class MeasuredEffects:
         return known[key]
 
     def summary(self, effect: str, of: str, *, against: str = "", within: Within = "mean") -> Summary:
-        """Summarise an effect over seeds.
-
-        Args:
-            effect: Its id.
-            of: A key of `CONDITIONS`.
-            against: Another, or "".
-            within: What the runs of a seed say together.
-
-        Returns:
-            The summary; without seeds where nothing was measured.
-        """
+        """Summarise an effect over seeds."""
         table = self.by_seed(effect, of, against=against, within=within)
         return summarise(table, self.declared[effect].scale, compared=self._has_null(effect, against))
 
     def extent(self, effect: str, of: str) -> Extent:
-        """Tell between which values an effect lies in the runs of a condition.
-
-        Args:
-            effect: Its id.
-            of: A key of `CONDITIONS`.
-
-        Returns:
-            The extent; missing ends where nothing was measured.
-        """
+        """Tell between which values an effect lies in the runs of a condition."""
         rows = self.of(effect, of)
         values = rows["value"]
         return Extent(len(rows), int(rows["learned"].sum()), float(values.min()), float(values.max()))
 
     def separation(self, effect: str, of: str, against: str, generator: Generator) -> tuple[Summary, pd.DataFrame]:
-        """Tell how well an effect's value tells two groups of runs apart, see `discrimination`.
-
-        Args:
-            effect: Its id.
-            of: A key of `CONDITIONS`: the runs that should have the larger values.
-            against: The other runs.
-            generator: Source of the resampling of seeds.
-
-        Returns:
-            The summary, of seeds that have runs of both groups, and one row per such seed, see `by_seed`.
-        """
+        """How well values tell runs from others (see `discrimination`), over seeds that have both, and within each."""
         groups = [self.of(effect, group) for group in (of, against)]
         finite = [rows[np.isfinite(rows["value"].to_numpy(np.float64))] for rows in groups]
         both = set(finite[0]["seed"]) & set(finite[1]["seed"])
@@ -219,16 +161,7 @@ class MeasuredEffects:
 
 
 def summarise(table: pd.DataFrame, scale: Scale, *, compared: bool = True) -> Summary:
-    """Summarise effects of seeds; the seed is the unit.
-
-    Args:
-        table: One row per seed: value, null, effect.
-        scale: How they are compared.
-        compared: Whether they have a null; else only their values are summarised.
-
-    Returns:
-        The summary. Intervals are Student's t, of logarithms for ratios, and exact for rates.
-    """
+    """Summarise rows of value, null and effect, one per seed: Student's t, of logarithms for ratios, or exact rates."""
     logarithmic = scale == "ratio"
     with np.errstate(divide="ignore", invalid="ignore"):
         # On the logarithmic scale a ratio of 0 is as far away as one without a null.

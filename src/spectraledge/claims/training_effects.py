@@ -22,14 +22,7 @@ _UPDATES = "updates of the same lengths at right angles"
 
 
 def grokked_step(run: RunResult) -> float:
-    """First step at which a run has learned its task, of several a² + b²; NaN if it never has.
-
-    Args:
-        run: The run.
-
-    Returns:
-        The step.
-    """
+    """First step at which a run has learned its task, of several a² + b²; NaN if it never has."""
     parts = run.table(Path(PARTS_FILE).stem)
     if len(parts) and COMPOSITE in set(parts["part"]):
         there = parts[(parts["part"] == COMPOSITE) & (parts["test_accuracy"] >= GROKKED)]
@@ -38,16 +31,7 @@ def grokked_step(run: RunResult) -> float:
 
 
 def steps_to_learn(run: RunResult) -> float:
-    """First step at which a run has learned its task; its last one where it never has.
-
-    Ratios to runs of like budgets are then closer to 1 than they are.
-
-    Args:
-        run: The run.
-
-    Returns:
-        The step.
-    """
+    """First step at which a run has learned its task, else its last one: ratios are then closer to 1 than they are."""
     step = grokked_step(run)
     return float(run.manifest.step) if np.isnan(step) else step
 
@@ -57,17 +41,7 @@ Sign = tuple[str, str]
 
 
 def alarm_leads(table: str, first: Sign, second: Sign | None = None, **where: object) -> Read:
-    """Read the steps by which an alarm precedes generalisation; one that never comes counts as at the run's end.
-
-    Args:
-        table: Name of a run's table of first alarms, see `first_alarms`.
-        first: What alarms.
-        second: What it stands beside. Default: 0.
-        **where: Values of other columns.
-
-    Returns:
-        How a run that generalised is read, in steps.
-    """
+    """Steps by which an alarm precedes generalisation, beside another's; one that never comes is at the run's end."""
 
     def lead(reader: RunReader, sign: Sign) -> float:
         row = reader.rows(table, quantity=sign[0], change=sign[1], **where).iloc[0]
@@ -83,16 +57,7 @@ def alarm_leads(table: str, first: Sign, second: Sign | None = None, **where: ob
 
 
 def false_alarms(table: str, sign: Sign, null: float = np.nan) -> Read:
-    """Read the share of a control's rows in a table of first alarms that have one.
-
-    Args:
-        table: Its name.
-        sign: What alarms.
-        null: What the share is compared with.
-
-    Returns:
-        How a run that did not generalise is read.
-    """
+    """Read the share of a control's rows in a table of first alarms that have one."""
 
     def read(reader: RunReader) -> Reading | None:
         rows = reader.rows(table, quantity=sign[0], change=sign[1])
@@ -117,23 +82,14 @@ def _in_time(run: RunResult) -> bool:
     return run.manifest.grokked_step is not None and run.manifest.grokked_step <= GROKKED_WITHIN
 
 
-def _selection(reader: RunReader) -> Reading | None:
+def own_selection(reader: RunReader) -> Reading | None:
+    """Selection ratio of all own functions together; 1 is no selection."""
     table = reader.rows("selection", basis=OWN, subspace=WHOLE)
     return Reading(float(table["ratio"].iloc[0]), 1.0) if len(table) else None
 
 
 def read_at(run: RunResult, runs: Runs) -> float:
-    """Return the step at which a single-task run is compared with others; updates shrink with training.
-
-    Definition: the first step with test accuracy of .95; of a run without one, the median of those steps in its seed.
-
-    Args:
-        run: The run.
-        runs: The study's runs.
-
-    Returns:
-        The step; NaN in a seed without a single-task run that groks.
-    """
+    """Step at which single-task runs are compared: the first with accuracy .95, else its median in the seed, or NaN."""
     if run.manifest.grokked_step is not None:
         return float(run.manifest.grokked_step)
     seed = run.config.seed
@@ -213,7 +169,7 @@ TRAINING_EFFECTS: tuple[Effect, ...] = (
     Effect("test-accuracy", "test accuracy at the end", "share", "difference", "",
            lambda reader: Reading(float(reader.run.manifest.test_accuracy))),
     Effect("selection", "selection ratio S of all functions of the task's own variable together",
-           "ratio", "ratio", "isotropic directions: S = 1", _selection, SELECTION_MARGIN),
+           "ratio", "ratio", "isotropic directions: S = 1", own_selection, SELECTION_MARGIN),
     _decline("floor-ratio", "the largest eigenvalue of the centred window over its noise floor", "the floor: 1",
              quantity="floor_ratio", definition="value"),
     _decline("above-floor", "eigenvalues of the centred window above its noise floor", "their rate of false alarms",

@@ -137,11 +137,7 @@ class Verdicts:
     asked: tuple[SeedClaim, ...]
 
     def joined(self, *rows: pd.DataFrame) -> "Verdicts":
-        """Return what the same claims say when effects of other runs are known too.
-
-        Args:
-            *rows: Each as `effects.rows`.
-        """
+        """Return what the same claims say when effects of other runs, rows as in `effects`, are known too."""
         # The columns of a table without rows have types of their own.
         more = [part for part in rows if len(part)]
         if not more:
@@ -155,10 +151,6 @@ def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
 
     The seed is the unit: whatever a claim measures within one is first averaged. q adjusts for all claims together.
     Law: where no claim is true and effects of seeds are normal, a claim replicates with probability at most .025.
-
-    Args:
-        claims: The claims.
-        effects: What was measured.
 
     Returns:
         The verdicts; a claim that cannot be measured in any seed is "not measured" and stays in the table.
@@ -196,32 +188,15 @@ def judge(claims: Sequence[SeedClaim], effects: MeasuredEffects) -> Verdicts:
 
 
 def evaluate(claims: Sequence[SeedClaim], effects: Mapping[str, Effect], runs: Runs) -> Verdicts:
-    """Measure effects in a study's runs, and evaluate claims over its seeds; see `judge`.
-
-    Args:
-        claims: The claims.
-        effects: All that is measured, by id.
-        runs: The finished runs, whatever was measured of them.
-
-    Returns:
-        The verdicts; claims whose runs or tables are missing are "not measured".
-    """
+    """Measure effects in a study's runs and judge claims on them; those whose runs are missing are "not measured"."""
     return judge(claims, MeasuredEffects(effects, measure(effects.values(), runs)))
 
 
 def verdict(claim: SeedClaim, *, value: float, low: float, high: float, q: float, seeds: int) -> Verdict:
-    """Apply a claim's rule.
+    """Apply a claim's rule to its effect, on the claim's scale, with its interval and adjusted p-value.
 
     Laws: at most one verdict fits; a wider interval around the same effect turns a conclusion into "inconclusive",
     never into the other one. An effect that is real and within the margin is none that matters.
-
-    Args:
-        claim: The claim.
-        value: The effect, on the claim's scale.
-        low: Lower end of its interval.
-        high: Upper end.
-        q: Adjusted p-value.
-        seeds: Seeds with an effect.
 
     Returns:
         The verdict.

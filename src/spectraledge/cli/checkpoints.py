@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from spectraledge.cli.options import (
@@ -17,7 +16,7 @@ from spectraledge.cli.options import (
     Params,
     Seed,
     StepPattern,
-    progress_console,
+    progress_bars,
     remark,
     remark_strangers,
     show,
@@ -91,9 +90,8 @@ def verify(
     ] = False,
 ) -> None:
     """Find missing, duplicated, reordered, foreign, broken and not finite checkpoints; exit code 1 if there are any."""
-    columns = (TextColumn("reading checkpoints"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=progress_console, transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with progress_bars(transient=True) as bar:
+        task = bar.add_task("reading checkpoints", total=None)
         found = verify_series(
             source,
             params or ["*"],

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from spectraledge.cli.options import Json, Seed, Threads, progress_console, show, use_threads
+from spectraledge.cli.options import Json, Seed, Threads, progress_bars, show, use_threads
 from spectraledge.examples import LanguageConfig, run_language_model
 
 example = typer.Typer(
@@ -45,8 +44,7 @@ def language_model(
     make = LanguageConfig.small if small else LanguageConfig.checked
     sizes = {"layers": layers, "width": width, "heads": heads, "context": context, "batch": batch, "window": window}
     config = make(seed=seed, steps=steps, every=every, **sizes)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=progress_console, transient=True) as bar:
+    with progress_bars(transient=True) as bar:
         task = bar.add_task("", total=None)
         found = run_language_model(
             config,

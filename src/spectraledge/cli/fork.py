@@ -4,7 +4,6 @@ import re
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from spectraledge.analyses.branches import BRANCHES, branch_groupings, branch_sentence, branch_table
 from spectraledge.analyses.growth import FUNCTION
@@ -17,7 +16,7 @@ from spectraledge.cli.options import (
     Seed,
     TrainingDevice,
     TrainingThreads,
-    progress_console,
+    progress_bars,
     remark,
     show,
     steps_changed,
@@ -112,8 +111,7 @@ def fork(
         )
     remark(f"{len(runs)} branches of {steps} steps, into {place}")
     done = []
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=progress_console) as bar:
+    with progress_bars() as bar:
         for name, (config, task) in runs.items():
             shown = bar.add_task(name, total=steps)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 
 from spectraledge.devices import usable_device
 
@@ -93,19 +94,19 @@ def use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
+def progress_bars(*more: ProgressColumn, width: int = 40, transient: bool = False) -> Progress:
+    """Bars for people, each with its description and counts, on stderr."""
+    columns = TextColumn("{task.description}"), BarColumn(width), MofNCompleteColumn(), *more
+    return Progress(*columns, console=progress_console, transient=transient)
+
+
 def remark(text: str) -> None:
     """Print a line for people, on stderr."""
     progress_console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def remark_names(what: str, names: Sequence[str], *, verbose: bool) -> None:
-    """Say names; many of them are counted unless they are asked for.
-
-    Args:
-        what: Of what they are the names, with their number.
-        names: The names; nothing is said without any.
-        verbose: Whether all of them are asked for.
-    """
+    """Say names; many of them are counted unless they are asked for."""
     if names:
         few = verbose or len(names) <= _LISTED
         remark(f"{what}: {', '.join(names)}" if few else f"{what}; --verbose lists them")
@@ -123,12 +124,7 @@ REPORTED = {"seed": 42, "window": 20, "nulls": 20}
 
 
 def remark_page(*places: Path, **settings: int) -> None:
-    """Say which command writes the page of what was made.
-
-    Args:
-        places: What the page is of.
-        settings: Those that a run was measured with, by the names in `REPORTED`.
-    """
+    """Say which command writes the page of what was made."""
     other = [f"--{name}={value}" for name, value in settings.items() if value != REPORTED[name]]
     remark(f"its page: spectraledge report {shlex.join([*map(str, places), *other])}")
 

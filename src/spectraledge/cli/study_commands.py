@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from spectraledge.claims.questions import QUESTIONS
@@ -19,7 +19,7 @@ from spectraledge.cli.options import (
     NoSeed,
     Out,
     Repair,
-    progress_console,
+    progress_bars,
     remark,
     remark_page,
     show,
@@ -144,10 +144,10 @@ def run(
         left = estimate_study(config, folder, jobs=place.workers, speeds=speeds)
         remark(estimate_text(left, jobs=place.workers, timed=bool(speeds), free=_free(folder)))
     interim = InterimReport(lambda progress: _write_interim(folder, progress), _say_not_written)
-    with _StudyBars() as bars:
+    with progress_bars(TextColumn("{task.fields[detail]}"), width=24) as bars:
 
         def update(statuses: list[RunStatus]) -> None:
-            bars.update(statuses)
+            _show(bars, statuses)
             begun = sum(one.scored or one.state in _OVER for one in statuses)
             if any(one.state not in _OVER for one in statuses):
                 interim.update(begun, len(statuses))
@@ -290,17 +290,7 @@ def _free(folder: Path) -> int:
 
 
 def estimate_text(left: Estimate, *, jobs: int, timed: bool = False, free: int | None = None) -> str:
-    """Say in a line what is left of a study.
-
-    Args:
-        left: The estimate.
-        jobs: Jobs at a time.
-        timed: Whether it rests on a few steps timed now, instead of recorded speeds.
-        free: Bytes free on disk, if they are to be told.
-
-    Returns:
-        The line.
-    """
+    """Say in a line what is left of a study."""
     source = "timed now" if timed else "as recorded"
     hours = f"{_hours(left.wall_seconds)} at {jobs} at a time" + (f" ({source})" if left.steps else "")
     # Runs that generalise stop before their budget; nobody knows by how much before one has.
@@ -344,33 +334,12 @@ def _verdicts(result: StudyResult) -> Verdicts:
     return answers
 
 
-class _StudyBars:
-    """One progress bar per run, fed with statuses."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
-            console=progress_console,
-        )
-        self._bars: dict[str, int] = {}
-
-    def __enter__(self) -> "_StudyBars":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def update(self, statuses: list[RunStatus]) -> None:
-        """Show where every run stands."""
-        for s in statuses:
-            if s.run_id not in self._bars:
-                self._bars[s.run_id] = self._progress.add_task(s.run_id, total=s.budget, detail="")
-            bar = self._progress.tasks[self._bars[s.run_id]].id
-            self._progress.update(bar, completed=s.step, total=_total(s), detail=_detail(s))
+def _show(bars: Progress, statuses: list[RunStatus]) -> None:
+    """Show where every run stands, on a bar of its own."""
+    known = {task.description: task.id for task in bars.tasks}
+    for s in statuses:
+        bar = known[s.run_id] if s.run_id in known else bars.add_task(s.run_id, total=s.budget, detail="")
+        bars.update(bar, completed=s.step, total=_total(s), detail=_detail(s))
 
 
 def _total(status: RunStatus) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn, TimeRemainingColumn
 
 from spectraledge.cli.options import (
     Json,
@@ -13,7 +13,7 @@ from spectraledge.cli.options import (
     Seed,
     TrainingDevice,
     TrainingThreads,
-    progress_console,
+    progress_bars,
     remark,
     remark_page,
     show,
@@ -172,20 +172,11 @@ def train(
         raise InputError(
             f"states are kept where snapshots are, every {every} steps, got {keep_states}: take a multiple"
         )
-    if runs == 1:
-        folders = [out or Path("runs") / configs[0].run_id]
-    else:
-        folders = [(out or Path("runs")) / config.run_id for config in configs]
+    folders = [out] if out and runs == 1 else [(out or Path("runs")) / config.run_id for config in configs]
     title = task_title(chosen.formula, chosen.parts[-1].structure, chosen.modulus)
     remark(f"{title}, {len(chosen)} pairs, into {', '.join(map(str, folders))}")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("test accuracy {task.fields[accuracy]:.3f}  {task.fields[speed]:.0f} steps/s  at most"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=progress_console) as bar:
+    said = TextColumn("test accuracy {task.fields[accuracy]:.3f}  {task.fields[speed]:.0f} steps/s  at most")
+    with progress_bars(said, TimeRemainingColumn()) as bar:
         names = [f"{chosen.name}, seed {config.seed}" for config in configs]
         bars = [bar.add_task(name, total=steps, accuracy=0.0, speed=0.0) for name in names]
 

@@ -158,18 +158,7 @@ def agreement(config: LanguageConfig, folder: Path) -> pd.DataFrame:
 
 
 def moved_functions(config: LanguageConfig, text: SourceText, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure which functions of the context the updates move, at a few steps.
-
-    The read-out is the logits of the next byte without their mean.
-
-    Args:
-        config: The example's.
-        text: Contexts are drawn from its held-out files.
-        folder: Where the checkpoints are.
-
-    Returns:
-        See `FUNCTIONS` and `COMPONENTS`.
-    """
+    """`FUNCTIONS` and `COMPONENTS`: what updates move at a few steps, of the next byte's logits without their mean."""
     inputs_NL, labels = _contexts(config, text)
     bases = candidate_bases(labels)
     functions, components = [], []
@@ -210,11 +199,6 @@ def shared_functions(config: LanguageConfig, text: SourceText, folder: Path) -> 
     All layers act through those above them, so that any weights of theirs move similar functions: the null is what
     as many isotropic directions of every layer share.
 
-    Args:
-        config: The example's.
-        text: Contexts are drawn from its held-out files.
-        folder: Where the checkpoints are.
-
     Returns:
         See `SHARED`.
     """
@@ -235,18 +219,7 @@ def shared_p(shared: pd.DataFrame) -> float:
 
 
 def loss_links(config: LanguageConfig, spectra: pd.DataFrame, course: pd.DataFrame) -> pd.DataFrame:
-    """Test which quantities of the spectra move with the validation loss beyond the trends of both.
-
-    Loss and window are taken at the same step; every window ends in a validation.
-
-    Args:
-        config: The example's.
-        spectra: See `SPECTRA`.
-        course: See `COURSE`.
-
-    Returns:
-        See `LINKS`.
-    """
+    """`LINKS`: quantities of spectra that move with the loss at the same step beyond the trends of both."""
     logs = [*(f"eigenvalue_{k}" for k in (1, 2, 3)), "trace", "last_update"]
     loss = course.set_index("step")["validation_loss"]
     names, series = [], []
@@ -309,12 +282,7 @@ def _layer_spans(
 
 @dataclass(frozen=True)
 class Measure:
-    """Tables that are made together, once training is done.
-
-    Attributes:
-        tables: As declared, in the order in which they are made.
-        make: Makes them of the configuration, the text and the folder, which has what comes before.
-    """
+    """Tables that are made together, once training is done, from what comes before in the folder."""
 
     tables: tuple[Table, ...]
     make: Callable[[LanguageConfig, SourceText, Path], tuple[pd.DataFrame, ...]]

@@ -38,14 +38,7 @@ _LOSSES = {
 
 
 def sentences(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Say what was found, and what was not, under the name of the table that it rests on.
-
-    Args:
-        tables: What `measured` returned.
-
-    Returns:
-        A few sentences on each; alarms are at a level of 5 %, corrected for the number of rows.
-    """
+    """Say what was found, and what was not, by table; alarms at 5 %, corrected for the number of rows."""
     course, agreed = tables["course"], tables["agreement"]
     first, last = course["validation_loss"].iloc[0], course["validation_loss"].iloc[-1]
     differing = int(agreed["k_star_differs"].sum())
@@ -64,16 +57,7 @@ def sentences(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
 def language_page(
     config: LanguageConfig, described: Mapping[str, int | str], tables: Mapping[str, pd.DataFrame]
 ) -> Page:
-    """Compose the report of the example.
-
-    Args:
-        config: How it was trained and measured.
-        described: The text, as `SourceText.described` says.
-        tables: What `measured` returned.
-
-    Returns:
-        The report.
-    """
+    """Compose the report of the example."""
     said = sentences(tables)
     spectra, functions = tables["layer_spectra"], tables["functions"]
     at_steps = spectra[spectra["step"].isin(functions["step"].unique())]

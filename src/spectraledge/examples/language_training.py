@@ -123,17 +123,7 @@ def checkpoints_of(folder: Path) -> Path:
 
 
 def new_model(config: LanguageConfig) -> nn.Module:
-    """Make the network: Transformers' GPT2LMHeadModel as it comes, but for sizes and without dropout.
-
-    Args:
-        config: Its sizes, and the seed of its weights.
-
-    Returns:
-        The network, in evaluation mode: without dropout training has no other.
-
-    Raises:
-        InputError: if Transformers is not installed.
-    """
+    """Make Transformers' GPT2LMHeadModel as it comes, but for sizes and without dropout, in evaluation mode."""
     try:
         from transformers import GPT2Config, GPT2LMHeadModel
     except ImportError as error:
@@ -165,12 +155,6 @@ def train_language_model(
     """Train, unless that is done: checkpoints, the trackers' results and the course of the loss lie in the folder.
 
     A training that was stopped goes on from its last state, one in 40 checkpoints, and ends with the same numbers.
-
-    Args:
-        config: How.
-        text: On what.
-        folder: Where to. It holds one training.
-        on_progress: Called with the step after every checkpoint.
 
     Returns:
         See `COURSE`: step, training_loss, validation_loss.

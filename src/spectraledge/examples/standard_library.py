@@ -95,20 +95,7 @@ class SourceText:
 
 
 def windows(files: Sequence[NDArray[np.uint8]], count: int, length: int, generator: np.random.Generator) -> Ints:
-    """Draw stretches of text, each within a file, every place as likely as any other.
-
-    Args:
-        files: Where they are drawn from; shorter ones are left out.
-        count: How many.
-        length: Bytes of each.
-        generator: Source of randomness.
-
-    Returns:
-        Bytes as numbers, shape (count, length).
-
-    Raises:
-        InputError: if no file is as long.
-    """
+    """Draw stretches of text, each within a file, every place as likely as any other: bytes, shape (count, length)."""
     return np.stack([files[file][start : start + length] for file, start in _places(files, count, length, generator)])
 
 

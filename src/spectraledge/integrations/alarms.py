@@ -40,11 +40,7 @@ class Alarms:
         self._values: dict[str, list[float]] = {name: [] for name in known}
 
     def append(self, recent: Products) -> None:
-        """Add the last update.
-
-        Args:
-            recent: What was measured of the last W + 1 updates, or of all where there are fewer.
-        """
+        """Add the last update, given what was measured of the last W + 1, or of all where there are fewer."""
         for name, (steps, values) in self._series(recent).items():
             self._steps[name].append(steps[-1])
             self._values[name].append(float(values[-1]))

@@ -39,11 +39,7 @@ class Difference(Protocol):
 
 
 class ExactDifference:
-    """Remembers all parameters in their own type.
-
-    Args:
-        dtype: Of the updates.
-    """
+    """Remembers all parameters in their own type."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self._dtype = dtype
@@ -56,35 +52,17 @@ class ExactDifference:
         return sum(part.nbytes for part in self.before)
 
     def restart(self, parts: Sequence[Tensor]) -> None:
-        """Remember a snapshot.
-
-        Args:
-            parts: The parameters.
-        """
+        """Remember a snapshot."""
         self.before = [part.clone() for part in parts]
         self.rounding = rounding(parts)
 
     def moved(self, parts: Sequence[Tensor]) -> Tensor:
-        """Tell whether parameters have moved since the last snapshot.
-
-        Args:
-            parts: The parameters.
-
-        Returns:
-            A 0-dimensional bool; every number counts.
-        """
+        """Tell whether parameters have moved since the last snapshot."""
         pairs = zip(parts, self.before, strict=True)
         return drifted((part.reshape(1, -1), before.reshape(1, -1)) for part, before in pairs)
 
     def update(self, parts: Sequence[Tensor]) -> Tensor:
-        """Return the update since the last snapshot, and remember this one.
-
-        Args:
-            parts: The parameters, on one device.
-
-        Returns:
-            Shape (P,).
-        """
+        """Return the update since the last snapshot, and remember this one."""
         sizes = [part.numel() for part in parts]
         update_P = torch.empty(sum(sizes), dtype=self._dtype, device=_device(parts))
         # They may have been sent to another device, or got another type.
@@ -124,34 +102,16 @@ class SketchedDifference:
         return self._places.nbytes + sum(part.nbytes for part in self.before)
 
     def restart(self, parts: Sequence[Tensor]) -> None:
-        """Remember a snapshot.
-
-        Args:
-            parts: The parameters.
-        """
+        """Remember a snapshot."""
         whole, self.rounding = self._of(parts)
         self.before = [whole]
 
     def moved(self, parts: Sequence[Tensor]) -> Tensor:
-        """Tell nothing: to sketch the parameters once more would cost as much as a snapshot.
-
-        Args:
-            parts: The parameters.
-
-        Returns:
-            A 0-dimensional bool, which is false.
-        """
+        """Tell nothing: to sketch the parameters once more would cost as much as a snapshot."""
         return UNMOVED
 
     def update(self, parts: Sequence[Tensor]) -> Tensor:
-        """Return the sketched update since the last snapshot, and remember this one.
-
-        Args:
-            parts: The parameters, on one device.
-
-        Returns:
-            Shape (d,).
-        """
+        """Return the sketched update since the last snapshot, and remember this one."""
         (before,) = self.before
         self.restart(parts)
         return (self.before[0] - before.to(self.before[0].device)).to(self._dtype)
@@ -198,11 +158,7 @@ def _device(parts: Sequence[Tensor]) -> torch.device:
 
 
 class HeldUpdates(BandedGram):
-    """A banded Gram matrix that gives back the updates it holds.
-
-    Args:
-        held: How many, W. Inner products then cover lags 0 to W.
-    """
+    """A banded Gram matrix that gives back the last W updates, and covers lags 0 to W."""
 
     def __init__(self, held: int) -> None:
         super().__init__(held + 1)

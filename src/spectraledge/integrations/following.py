@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.changes import TRAINED_LATER, Changes
 from spectraledge.integrations.functions import WatchedFunction
 from spectraledge.integrations.live import LiveDisplay, live_lines
 from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped, with_inner
@@ -20,25 +19,12 @@ from spectraledge.integrations.tables import Overhead
 from spectraledge.integrations.tracker_settings import TrackerSettings
 from spectraledge.integrations.updates import Updates
 from spectraledge.integrations.watched_weights import UNMOVED, WatchedWeights
-from spectraledge.integrations.watching import watch
+from spectraledge.integrations.watching import TRAINED_LATER, Changes, watch
 from spectraledge.integrations.window_readings import MANUALLY, Readings
 
 
 class Following:
-    """Follows the watched weights of a training; see `SpectralEdgeTracker`.
-
-    Args:
-        model: The model.
-        optimizer: What steps it.
-        patterns: Of the watched parameters' names.
-        settings: What is measured.
-        step: Steps that were taken before.
-        on_reading: Called with every full window.
-        live: Whether it is shown.
-
-    Raises:
-        InputError: if nothing trainable is matched, or a parameter or optimiser cannot be followed.
-    """
+    """Follows the watched weights of a training; see `SpectralEdgeTracker`."""
 
     def __init__(
         self,
@@ -65,15 +51,7 @@ class Following:
         self.rounds = Rounds(
             self._optimizers, watched.parameters, begin=self._begin, end=self.end, stalled=self._stalled
         )
-        self._updates = Updates(
-            self._weights,
-            self._shards,
-            window=settings.window,
-            sketch=settings.sketch,
-            keep_places=settings.keep_places,
-            store=settings.store,
-            device=settings.device,
-        )
+        self._updates = Updates(self._weights, self._shards, settings)
         self.readings = Readings(settings, on_reading=on_reading, warn=self._warn)
         self.function: WatchedFunction | None = None
         self._live = LiveDisplay() if live and self._shards.process == 0 else None
@@ -185,11 +163,7 @@ class Following:
         return not bool(self._weights.differ_from(state["weights"]))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned.
-
-        Raises:
-            InputError: if the settings, the watched parameters or their numbers differ.
-        """
+        """Take over what `state_dict` returned; of other settings, parameters or numbers it is an `InputError`."""
         if "weights" not in state:
             raise InputError("this is no state of a tracker of this version: begin a series anew")
         mine, theirs = self._shared(), state["settings"]

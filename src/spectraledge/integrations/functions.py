@@ -101,14 +101,7 @@ class WatchedFunction(Displayed):
         return {"steps": list(self.steps), **{b.name: torch.from_numpy(np.array(rows)) for b, rows in found}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was.
-
-        Args:
-            state: From `state_dict`.
-
-        Raises:
-            InputError: if it is of other bases.
-        """
+        """Go on where the one of a `state_dict` was; of other bases it is an `InputError`."""
         missing = [basis.name for basis in self.bases if basis.name not in state]
         if missing or len(state) != 1 + len(self.bases):
             known = ", ".join(name for name in state if name != "steps")

@@ -15,12 +15,10 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.changes import TRAINED_LATER, Changes
-from spectraledge.integrations.optimizers import Optimizers, in_optimizers, unwrapped
+from spectraledge.integrations.optimizers import Optimizers, in_optimizers, is_running, present_call, unwrapped
 from spectraledge.integrations.shards import whole_sizes
-from spectraledge.integrations.step_calls import is_running, present_call
 from spectraledge.integrations.watched_weights import WatchedWeights
-from spectraledge.integrations.watching import Watched, plain_names, watch
+from spectraledge.integrations.watching import TRAINED_LATER, Changes, Watched, plain_names, watch
 from spectraledge.training import Intervening, Intervention
 
 _TAKEN: "weakref.WeakSet[Optimizer]" = weakref.WeakSet()

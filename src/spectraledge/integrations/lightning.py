@@ -48,11 +48,7 @@ class SpectralEdgeCallback(Callback):
 
     @property
     def tracker(self) -> SpectralEdgeTracker:
-        """The tracker.
-
-        Raises:
-            InputError: before training has started.
-        """
+        """The tracker; an `InputError` before training has started."""
         if self._tracker is None:
             raise InputError("there is no tracker before training starts: ask after trainer.fit")
         return self._tracker
@@ -62,11 +58,7 @@ class SpectralEdgeCallback(Callback):
         self._state = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make a tracker, give it the state of the checkpoint if there is one, and attach it.
-
-        Raises:
-            InputError: if the trainer has no optimiser at one of the places.
-        """
+        """Make a tracker, give it the state of the checkpoint if there is one, and attach it."""
 
         def log(reading: Reading) -> None:
             for logger in trainer.loggers:

@@ -31,17 +31,7 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def live_lines(step: int, reading: Reading | None, course: WatchedCourse | None) -> list[str]:
-    """Say what is measured so far.
-
-    Args:
-        step: The step it is at.
-        reading: The last window; None while none is full.
-        course: The functions that are watched; None where none is. Those furthest above chance have a line each: share
-            of the read-out's energy as a bar, in percent, by chance, and over all steps so far as a spark line.
-
-    Returns:
-        A line for the step, then one for each function, or for each leading eigenvalue with its share of the trace.
-    """
+    """A line for the step, then one for each watched function furthest above chance, or each leading eigenvalue."""
     edge = "no window is full yet" if reading is None else f"k* = {reading.k_star}"
     lines = [f"step {step:,}: {edge}"]
     if course is not None and not course.empty:
@@ -84,9 +74,6 @@ class LiveDisplay:
 
     Where stderr is no terminal only the last ones are written. What goes wrong with them ends them with a warning, and
     nothing else.
-
-    Args:
-        console: Where there is no notebook.
     """
 
     def __init__(self, console: LineConsole | None = None) -> None:
@@ -98,11 +85,7 @@ class LiveDisplay:
         self._broken = False
 
     def update(self, lines: Callable[[], Sequence[str]]) -> None:
-        """Draw lines, unless it was done a moment ago.
-
-        Args:
-            lines: Makes them, if it is time.
-        """
+        """Draw lines, unless it was done a moment ago."""
         self._made = lines
         if time.monotonic() >= self._not_before:
             self._try(lines)

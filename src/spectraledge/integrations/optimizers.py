@@ -1,6 +1,8 @@
 """What a loop calls its optimiser, as the optimisers of PyTorch whose steps can be heard."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -11,6 +13,9 @@ _WRAPPERS = {"AcceleratedOptimizer", "LightningOptimizer", "_FabricOptimizer"}
 """Classes of Accelerate and Lightning that take real steps with their `optimizer`, and nothing else."""
 
 _OF_PYTORCH = {"state", "param_groups", "defaults"}
+
+_HOOKED = "torch.optim.optimizer"
+"""Module of PyTorch in which `step` is wrapped so that it calls hooks."""
 
 Optimizers = Optimizer | Iterable[Optimizer] | Mapping[object, Optimizer]
 """One optimiser, or several: a list, or the values of a dictionary."""
@@ -56,6 +61,29 @@ def in_optimizers(optimizers: Iterable[Optimizer]) -> dict[int, Tensor]:
         for group in optimizer.param_groups
         for parameter in group["params"]
     }
+
+
+def present_call() -> FrameType | None:
+    """Return the call of `step` that has called a hook, as the frame in which PyTorch does.
+
+    A class that extends `step` and calls that of its base class fires its hooks for both, once the base class has been
+    used by itself in the same program; and a step that ends in an exception fires none at its end.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") != _HOOKED:
+        frame = frame.f_back
+    return frame
+
+
+def is_running(call: FrameType | None) -> bool:
+    """Tell whether a call that `present_call` returned has neither returned nor raised, in any thread."""
+    for top in sys._current_frames().values():
+        frame: FrameType | None = top
+        while frame is not None and frame is not call:
+            frame = frame.f_back
+        if frame is not None:
+            return True
+    return False
 
 
 def _leaves(given: object) -> Iterator[Optimizer]:

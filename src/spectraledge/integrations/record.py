@@ -1,7 +1,7 @@
 """What a tracker has measured so far, and what follows from it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from spectraledge.integrations.tables import (
     rotation_table,
     spectrum_of,
 )
-from spectraledge.spectrum import Detector
+from spectraledge.integrations.tracker_settings import TrackerSettings
 from spectraledge.trajectory import edge_table, spectrum_table
 
 
@@ -63,22 +63,15 @@ class Reading:
 
 
 class Record:
-    """Inner products of updates as they come in, and readings and tables of their windows.
+    """Inner products of updates as they come in, and readings and tables of their windows."""
 
-    Args:
-        window: Updates per window, W.
-        center: Whether each window's mean update is removed.
-        top: Directions whose rotation is followed.
-        alerts: Detectors that are followed.
-    """
-
-    def __init__(self, window: int, *, center: bool, top: int, alerts: Sequence[Detector] = ()) -> None:
-        self._window, self._center, self._top = window, center, min(top, window)
+    def __init__(self, settings: TrackerSettings) -> None:
+        self._window, self._center, self._top = settings.window, settings.center, min(settings.top, settings.window)
         self._steps: list[int] = []
         self._band: list[Tensor] = []
         self._noise: list[float] = []
         self._floors: list[Tensor] = []
-        self._alarms = Alarms(alerts, window)
+        self._alarms = Alarms(settings.alerts, settings.window)
 
     def __len__(self) -> int:
         """Return the number of updates."""
@@ -99,13 +92,7 @@ class Record:
         return not bool(self.reading().eigenvalues_W.any())
 
     def append(self, step: int, band_V: Tensor, noise: float) -> None:
-        """Add an update.
-
-        Args:
-            step: At which it ends.
-            band_V: Its inner products with itself and the W before it.
-            noise: Largest squared length that rounding alone can give it.
-        """
+        """Add an update: its inner products with itself and the W before it, and the most that rounding can give it."""
         self._steps.append(step)
         self._band.append(band_V)
         self._noise.append(noise)
@@ -132,15 +119,7 @@ class Record:
         )
 
     def results(self, selection: pd.DataFrame, overhead: Overhead) -> TrackerResults:
-        """Return tables of all windows; without a full window they are empty.
-
-        Args:
-            selection: Goes into the results.
-            overhead: Goes into the results.
-
-        Returns:
-            The results.
-        """
+        """Return tables of all windows; without a full window they are empty."""
         products = self._products()
         spectrum = spectrum_of(products, self._window, center=self._center)
         cosines_NK = rotation_of(products, self._window, top=self._top, center=self._center)

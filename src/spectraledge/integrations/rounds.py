@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from spectraledge.integrations.optimizers import in_optimizers, with_inner
-from spectraledge.integrations.step_calls import is_running, present_call
+from spectraledge.integrations.optimizers import in_optimizers, is_running, present_call, with_inner
 
 STALLED = 50
 """Steps within one round that are worth a warning (our choice; five critic steps per generator step are usual)."""

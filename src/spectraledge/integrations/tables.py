@@ -83,14 +83,7 @@ class TrackerResults(Displayed):
 
     @classmethod
     def joined(cls, parts: Sequence["TrackerResults"]) -> "TrackerResults":
-        """Return the results of one training whose series began anew: windows of each part, none across a break.
-
-        Args:
-            parts: In order, with the same choice of parameters and overhead.
-
-        Returns:
-            Their tables one below the other; inner products across a break are missing.
-        """
+        """Join results of one training whose series began anew: windows of each part, none, and no products, across."""
         if len(parts) == 1:
             return parts[0]
         tables = {name: [getattr(part, name) for part in parts] for name in ("spectrum", "edge", "rotation", "alerts")}

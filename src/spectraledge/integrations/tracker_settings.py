@@ -8,18 +8,16 @@ from typing import Any, Literal
 import torch
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.updates import STORED
 from spectraledge.spectrum import Detector, Sketch, noise_floor
 from spectraledge.streams import torch_generator
+
+STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Types in which updates can be kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerSettings:
-    """Settings of a tracker that do not depend on the model; `SpectralEdgeTracker` says what each means.
-
-    Raises:
-        InputError: if one is out of range.
-    """
+    """Settings of a tracker that do not depend on the model, checked; `SpectralEdgeTracker` says what each means."""
 
     window: int
     every: int

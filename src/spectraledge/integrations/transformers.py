@@ -53,11 +53,7 @@ class SpectralEdgeCallback(TrainerCallback):
 
     @property
     def tracker(self) -> SpectralEdgeTracker:
-        """The tracker.
-
-        Raises:
-            InputError: before training has begun.
-        """
+        """The tracker; an `InputError` before training has begun."""
         if self._tracker is None:
             raise InputError("there is no tracker before training begins: ask after trainer.train()")
         return self._tracker

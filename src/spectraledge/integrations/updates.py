@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,23 +10,13 @@ from torch import Tensor
 from spectraledge.errors import InputError
 from spectraledge.integrations.differences import Difference, ExactDifference, HeldUpdates, SketchedDifference
 from spectraledge.integrations.shards import Shards
+from spectraledge.integrations.tracker_settings import STORED, TrackerSettings
 from spectraledge.integrations.watched_weights import WatchedWeights
-from spectraledge.spectrum import Sketch
-
-STORED = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Types in which updates can be kept."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """An update, in all processes the same.
-
-    Attributes:
-        band_V: Its inner products with itself and the W before it.
-        noise: Largest squared length that rounding alone can give it.
-        finite: Whether all of that is finite.
-        moved: Whether something else than steps had a part in it.
-    """
+    """An update: its products with the W before, their rounding, whether they are finite, and moved by steps alone."""
 
     band_V: Tensor
     noise: float
@@ -35,35 +25,17 @@ class Taken:
 
 
 class Updates:
-    """Takes updates between snapshots of weights.
+    """Takes updates between snapshots of weights, and holds the last W of them."""
 
-    Args:
-        weights: The weights.
-        shards: Who counts which of them.
-        window: How many updates are held, W.
-        sketch: Keep sketches of updates instead of them.
-        keep_places: See `SketchedDifference`.
-        store: Type in which updates are kept.
-        device: Where they are kept; default where the weights are.
-    """
-
-    def __init__(
-        self,
-        weights: WatchedWeights,
-        shards: Shards,
-        *,
-        window: int,
-        sketch: Sketch | None,
-        keep_places: bool,
-        store: Literal["float32", "bfloat16"],
-        device: Literal["cpu"] | None,
-    ) -> None:
-        self._weights, self._shards, self._window, self._device = weights, shards, window, device
-        self._dtype = STORED[store]
+    def __init__(self, weights: WatchedWeights, shards: Shards, settings: TrackerSettings) -> None:
+        self._weights, self._shards, self._window, self._device = weights, shards, settings.window, settings.device
+        self._dtype, sketch = STORED[settings.store], settings.sketch
         self._difference: Difference = (
-            SketchedDifference(sketch, self._dtype, keep_places=keep_places) if sketch else ExactDifference(self._dtype)
+            SketchedDifference(sketch, self._dtype, keep_places=settings.keep_places)
+            if sketch
+            else ExactDifference(self._dtype)
         )
-        self._held = HeldUpdates(window)
+        self._held = HeldUpdates(self._window)
 
     @property
     def nbytes(self) -> int:
@@ -93,15 +65,7 @@ class Updates:
         return self._held.updates()
 
     def take(self, *, lost: bool, moved: Tensor) -> Taken:
-        """Take the update since the last snapshot.
-
-        Args:
-            lost: Whether the weights are no longer those that were.
-            moved: Whether something else than steps has moved them, as a 0-dimensional bool.
-
-        Returns:
-            The update; not finite where the weights are not, or lost in any process.
-        """
+        """Take the update since the last snapshot; not finite where weights are not, or are lost in any process."""
         # Every process has to come to the sum, or the others wait for it for ever.
         mine = torch.full((self._window + 3,), torch.nan, dtype=torch.float64, device="cpu")
         if not lost:

@@ -17,16 +17,13 @@ UNMOVED = torch.zeros((), dtype=torch.bool, device="cpu")
 
 
 def drifted(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Tell whether numbers have moved by more than it takes to move them away and back, as a 0-dimensional bool.
+    """Tell whether numbers, in rows, have moved by more than it takes to move them away and back, as a 0-d bool.
 
     Definition: by more than four roundings of the largest of their row. Laws: not finite numbers count as unmoved;
-    those of another shape or type as moved.
-
-    Args:
-        pairs: Numbers now, in rows, and as they were, wherever they are kept.
+    those of another shape or type as moved. It is `UNMOVED` where none has and that is known at once.
 
     Returns:
-        Whether any has moved, on their device; it is `UNMOVED` where none has and that is known at once.
+        Whether any has moved, on their device.
     """
     verdicts = []
     for now, then in pairs:
@@ -41,11 +38,7 @@ def drifted(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 class WatchedWeights:
-    """The watched parameters of a model, as far as this process counts them.
-
-    Args:
-        counted: By name.
-    """
+    """The watched parameters of a model, as far as this process counts them, by name."""
 
     def __init__(self, counted: Mapping[str, Tensor]) -> None:
         self._counted = dict(counted)
@@ -65,14 +58,7 @@ class WatchedWeights:
         return next((part.device for part in self.parts()), torch.device("cpu"))
 
     def lost(self, model: nn.Module | None) -> str:
-        """Say why updates of these parameters are no longer those of the model; nothing where they are.
-
-        Args:
-            model: The model, unless its parameters come and go, as those of sharded ones do.
-
-        Returns:
-            Which parameter it is, and what has happened to it.
-        """
+        """Say why updates are no longer of the model's parameters (None where those come and go), else nothing."""
         for name, shape, part in zip(self._counted, self._shapes, self.parts(), strict=True):
             if part.shape != shape:
                 return f"{name} has changed its shape from {tuple(shape)} to {tuple(part.shape)}"

@@ -1,4 +1,4 @@
-"""Which parameters of a model are watched while optimisers move them, and why the others are not."""
+"""Which parameters of a model are watched while optimisers move them, why the others are not, and what changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,34 +16,25 @@ from spectraledge.integrations.shards import whole_sizes
 from spectraledge.models.module_tensors import plain_name, unwrapped
 from spectraledge.trajectory import select_parameters
 from spectraledge.trajectory.formats.shared import shared_numbers
+from spectraledge.trajectory.selection import matches
 
 Row = dict[str, str | int | bool]
 """One row of the table of choices."""
 
+TRAINED_LATER = ("unfrozen later", "came to the optimizer later")
+"""Reasons of parameters that are not watched although they are trained now."""
+
 
 @dataclass(frozen=True)
 class Watched:
-    """The outcome of choosing parameters.
-
-    Attributes:
-        parameters: The watched ones by name.
-        rows: For every name of the model: name, parameters (how many numbers), watched, reason (why it is not), step
-            (when that was found).
-    """
+    """The watched parameters by name, and a `row` for every name of the model."""
 
     parameters: dict[str, Tensor]
     rows: list[Row]
 
 
 def plain_names(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """List the parameters of a model under the names they have without wrappers, tied ones under each of theirs.
-
-    Args:
-        model: May be wrapped by torch.compile, DistributedDataParallel, DataParallel or Fabric, in any order.
-
-    Returns:
-        Names and parameters in the order of the model.
-    """
+    """Parameters of a model under the names they have without wrappers, in order, tied ones under each of theirs."""
     named = unwrapped(model).named_parameters(remove_duplicate=False)
     return [(plain_name(name), parameter) for name, parameter in named]
 
@@ -147,3 +138,46 @@ def describe(selection: pd.DataFrame) -> str:
     ]
     lines += [f"skipped, {reason}: {', '.join(part['name'])}" for reason, part in skipped.groupby("reason", sort=False)]
     return "\n".join(lines)
+
+
+class Changes:
+    """Finds which of the parameters that patterns match come and go: to be watched, and to the optimisers."""
+
+    def __init__(
+        self, model: nn.Module, patterns: Sequence[str], watched: Mapping[str, Tensor], moved: Mapping[int, Tensor]
+    ) -> None:
+        self._model, self._patterns, self._watched, self._moved = model, patterns, watched, set(moved)
+        self._matched = self._there()
+        self._frozen = {name for name, parameter in self._matched.items() if not parameter.requires_grad}
+        self._trained = self._now()
+
+    def since(self, moved: Mapping[int, Tensor], step: int) -> list[Row]:
+        """Rows of parameters trained now that were not, or the other way; a watched one that is back has no reason."""
+        if set(moved) - self._moved:
+            self._matched |= self._there()
+        self._moved = set(moved)
+        before, self._trained = self._trained, self._now()
+        rows = []
+        for name, parameter in self._matched.items():
+            if name in self._trained and name not in before:
+                later = TRAINED_LATER[0 if name in self._frozen else 1]
+                rows.append(row(name, parameter, "" if name in self._watched else later, step))
+        for name, parameter in self._watched.items():
+            if name in before and name not in self._trained:
+                gone = "left the optimizer" if parameter.requires_grad else "frozen later"
+                rows.append(row(name, parameter, gone, step))
+        self._frozen = {name for name, parameter in self._matched.items() if not parameter.requires_grad}
+        return rows
+
+    def _there(self) -> dict[str, Tensor]:
+        """Return what patterns match of the model, tied ones under the first of their names."""
+        found: dict[int, tuple[str, Tensor]] = {}
+        for name, parameter in plain_names(self._model):
+            if matches(name, self._patterns):
+                found.setdefault(id(parameter), (name, parameter))
+        return dict(found.values())
+
+    def _now(self) -> set[str]:
+        """Return the names of those that an optimiser moves now."""
+        pairs = self._matched.items()
+        return {name for name, parameter in pairs if parameter.requires_grad and id(parameter) in self._moved}

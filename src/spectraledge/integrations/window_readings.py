@@ -18,19 +18,13 @@ MANUALLY = "make the tracker with optimizer=None and call tracker.record()"
 
 
 class Readings:
-    """Records of updates as they come in, one for each series.
-
-    Args:
-        settings: Those of the tracker.
-        on_reading: Called with every full window.
-        warn: Says what is odd about the updates.
-    """
+    """Records of updates as they come in, one for each series."""
 
     def __init__(
         self, settings: TrackerSettings, *, on_reading: Callable[[Reading], None] | None, warn: Callable[[str], None]
     ) -> None:
         self._settings, self._on_reading, self._warn = settings, on_reading, warn
-        self._records = [self._new()]
+        self._records = [Record(settings)]
         self.still = 0
         self.habit = self._coarse = False
 
@@ -49,17 +43,7 @@ class Readings:
         return len(self.last) >= self._settings.window
 
     def begins_anew(self, since: int, step: int) -> bool:
-        """Tell whether the series begins anew at an update that something else than steps had a part in.
-
-        It does not where that is a habit: it has happened twice before a window was full.
-
-        Args:
-            since: Step at which the update begins.
-            step: Step at which it ends.
-
-        Returns:
-            Whether the update is dropped.
-        """
+        """Drop an update that something else had a part in, and begin anew; not where that has become a habit."""
         what = f"between steps {since} and {step} something else than the optimizer moved the watched weights"
         if len(self._records) > 1 and not self.ready:
             self.habit = True
@@ -72,17 +56,11 @@ class Readings:
             f"{what} (a checkpoint loaded, weights clipped or averaged?): the tracker drops this update and begins its "
             "series anew"
         )
-        self._records.append(self._new())
+        self._records.append(Record(self._settings))
         return True
 
     def append(self, step: int, taken: Taken, held: Callable[[], Tensor]) -> None:
-        """Count an update.
-
-        Args:
-            step: At which it ends.
-            taken: The update.
-            held: Returns the updates of the last window.
-        """
+        """Count an update."""
         window, record = self._settings.window, self.last
         record.append(step, taken.band_V, taken.noise)
         self.still = 0 if taken.band_V[0] else self.still + 1
@@ -118,10 +96,6 @@ class Readings:
 
     def load_state_dict(self, state: Sequence[Mapping[str, Any]]) -> None:
         """Take over what `state_dict` returned."""
-        self._records = [self._new() for _ in state]
+        self._records = [Record(self._settings) for _ in state]
         for record, saved in zip(self._records, state, strict=True):
             record.load_state_dict(saved)
-
-    def _new(self) -> Record:
-        asked = self._settings
-        return Record(asked.window, center=asked.center, top=asked.top, alerts=asked.alerts)

@@ -17,14 +17,7 @@ _FRAME, _REST = 110, 1800
 
 
 def clip(stage: Stage) -> bytes:
-    """Draw the run that a report opens with, beside its control.
-
-    Args:
-        stage: The stage.
-
-    Returns:
-        An animated WebP that loops; a frame for each step.
-    """
+    """Draw the run that a report opens with, beside its control: an animated WebP that loops, a frame for each step."""
     acts = [act for act in stage.acts if act.waves_TMM is not None]
     most = max(float(act.share_ST.max()) for act in acts)
     scores = [_scaled(_coloured(np.sqrt(act.share_ST[::-1] / most), SCORE_COLOURS), stage, act) for act in acts]

@@ -82,15 +82,7 @@ def eigenvalue_figure(study: StudyResult) -> Figure:
 
 
 def count_chart(counts: pd.DataFrame, mark: int | None) -> Chart | None:
-    """Chart of k* and of the number of eigenvalues above the noise floor.
-
-    Args:
-        counts: Columns `place` (a step), and `k_star` and `above_floor` as far as they are known.
-        mark: Step at which test accuracy reached 0.95, if it did.
-
-    Returns:
-        The chart; None if there is no number at all.
-    """
+    """Chart of `k_star` and `above_floor` by `place`, as far as counts have them; None without any number."""
     known = [name for name in _COUNTS if name in counts and counts[name].notna().any()]
     if not known:
         return None
@@ -145,16 +137,7 @@ def _course(run: RunResult, quantity: str) -> Chart:
 
 
 def spectrum_charts(spectrum: pd.DataFrame, edge: pd.DataFrame, mark: int | None = None) -> tuple[Chart, ...]:
-    """Draw the eigenvalues of every window, and below them k* and how many stand above the noise floor.
-
-    Args:
-        spectrum: Columns step, k and eigenvalue.
-        edge: Columns step, and k_star and above_floor as far as they are known.
-        mark: Step at which test accuracy reached 0.95, if it did.
-
-    Returns:
-        One chart, or two.
-    """
+    """Draw the eigenvalues of every window, and below them k* and how many stand above the noise floor."""
     numbers = spectrum["k"].astype(str)
     table = pd.DataFrame(
         {
@@ -185,15 +168,7 @@ def spectrum_marks(edge: pd.DataFrame) -> tuple[Mark, ...]:
 
 
 def spectrum_figure(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Figure:
-    """Draw the spectrum of every window of one training.
-
-    Args:
-        spectrum: See `EIGENVALUES`.
-        edge: See `EDGE`.
-
-    Returns:
-        The figure.
-    """
+    """Draw the spectrum of every window of one training."""
     return Figure(
         key="eigenvalues",
         title="Eigenvalues of the window of updates, and the edge position k*",

@@ -16,20 +16,15 @@ from spectraledge.report.stage import Stage
 FIGURES, TABLES = "figures", "tables"
 """Folders beside a report that hold its figures, and the numbers behind its tables."""
 
+ROWS = 10
+"""Rows of a table that are shown at a glance."""
+
 Kind = Literal["words", "number", "verdict", "code"]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that was declared before it was evaluated.
-
-    Attributes:
-        id: Its name; pages have it as an anchor.
-        statement: What is claimed.
-        details: Terms and words: its statistic, its null and its rule.
-        verdict: What was found; "" where each run has a verdict of its own.
-        remark: What a reader must know beside the statement, such as that its statistic is a published one.
-    """
+    """A claim as it was declared, under its id; its verdict, unless each run has one; a remark beside the statement."""
 
     id: str
     statement: str
@@ -40,13 +35,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
-
-    Attributes:
-        title: Its heading, with its unit.
-        kind: What its cells hold.
-        over: A heading that it shares with its neighbours of the same one.
-    """
+    """A column: its heading with the unit, what its cells hold, and a heading that it shares with its neighbours."""
 
     title: str
     kind: Kind = "words"
@@ -60,12 +49,7 @@ def number_columns(first: str, others: Iterable[str]) -> tuple[Column, ...]:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with more than one line of words.
-
-    Attributes:
-        words: What it says.
-        small: What stands below it, quietly.
-    """
+    """A cell with words, and others that stand below them, quietly."""
 
     words: str
     small: str = ""
@@ -73,12 +57,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table.
-
-    Attributes:
-        cells: One for each column; the first names the row.
-        claim: The claim that it is about, which then stands for the first cell's words.
-    """
+    """A row: a cell for each column, the first of which names it, unless it is about a claim that then stands there."""
 
     cells: tuple[str | Cell, ...]
     claim: str = ""
@@ -86,14 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows that belong together.
-
-    Attributes:
-        heading: Above them; "" for none.
-        rows: The rows.
-        note: What they say, in a sentence; "" for nothing.
-        target: The section that the heading leads to.
-    """
+    """Rows that belong together under a heading, which may lead to a section, and what they say in a sentence."""
 
     heading: str
     rows: tuple[Row, ...]
@@ -154,15 +126,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart of a figure.
+    """One chart of a figure: Vega-Lite without a width, a title, and words for those who cannot see it.
 
-    Attributes:
-        spec: Vega-Lite without a width, which follows the place that it is drawn in.
-        title: What it shows; "" where its panel's title says it.
-        words: What it shows, for those who cannot see it.
-        still: Whether it keeps its width and its form: a picture without numbers to point at.
-        over_steps: Whether its horizontal axis, of the scale "x", is of training steps: a page marks there where its
-            slider is.
+    A still one keeps its width and its form: a picture without numbers to point at. Over steps a page marks where its
+    slider is, on the scale "x".
     """
 
     spec: dict[str, Any] = field(repr=False)
@@ -174,14 +141,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Panel:
-    """Charts that belong together, such as those of one run.
-
-    Attributes:
-        charts: Its charts.
-        title: Their title; "" for none.
-        across: How many stand side by side.
-        note: Words below them.
-    """
+    """Charts that belong together, such as those of one run, so many side by side, and words below them."""
 
     charts: tuple[Chart, ...]
     title: str = ""
@@ -225,13 +185,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict in a sentence.
-
-    Attributes:
-        verdict: The verdict.
-        sentence: Of what.
-        numbers: Its numbers, beside its null's.
-    """
+    """A verdict, the sentence that it is of, and its numbers, beside its null's."""
 
     verdict: str
     sentence: str
@@ -240,14 +194,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Card:
-    """What was found in one run.
-
-    Attributes:
-        title: The run.
-        lead: What became of it.
-        findings: Verdicts.
-        notes: What else was measured, and how.
-    """
+    """What was found in one run: what became of it, verdicts, and what else was measured, and how."""
 
     title: str
     lead: str
@@ -283,15 +230,9 @@ Block = str | Table | Figure | Cards | Terms | Absent
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a report.
+    """One part of a report under an anchor: what is asked, what answers it in order, and claims listed with it.
 
-    Attributes:
-        key: Its anchor.
-        title: What it is about.
-        lead: What is asked, and how; paragraphs.
-        blocks: What answers it, in order.
-        claims: Ids of the claims that are listed with it.
-        short: Its title in the list of sections; "" to leave it out of the list.
+    `short` is its title in the list of sections; "" leaves it out there.
     """
 
     key: str
@@ -369,3 +310,13 @@ class Page:
     def claim(self, name: str) -> Claim:
         """Return a claim by its id."""
         return next(claim for claim in self.claims if claim.id == name)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A result at a glance: what was found, its picture, the rows to read first, and where all of them are."""
+
+    found: tuple[str, ...]
+    figure: Figure | None = None
+    table: Table | None = None
+    source: str = ""

@@ -10,8 +10,7 @@ from spectraledge.analyses.selection_findings import own_sentence, selected, who
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.report.curves import training_figure
-from spectraledge.report.document import Figure
-from spectraledge.report.glance import Glance
+from spectraledge.report.document import Figure, Glance
 from spectraledge.report.modes_glance import modes_glance, selection_rows_table
 from spectraledge.report.over_seeds.claim_table import claim_table
 from spectraledge.report.over_seeds.claim_table import headline as headline_over_seeds
@@ -28,15 +27,7 @@ _RUNS = 5
 
 
 def glance(kind: str, result: Any) -> Glance:
-    """Take a result at a glance.
-
-    Args:
-        kind: One of `KINDS`.
-        result: A result of that kind.
-
-    Returns:
-        The glance.
-    """
+    """Take a result at a glance."""
     return KINDS[kind](result)
 
 

@@ -14,12 +14,7 @@ _MARK = 'id="progress"'
 
 
 class InterimReport:
-    """Writes a report in a thread of its own whenever there is more to show than in the last one.
-
-    Args:
-        write: Writes it, given the words that say how far the study is.
-        failed: Told why it could not be written; it is tried again when there is more to show.
-    """
+    """Writes a report in a thread of its own whenever there is more to show; told why where it could not be written."""
 
     def __init__(self, write: Callable[[str], object], failed: Callable[[Exception], None]) -> None:
         self._write, self._failed = write, failed
@@ -27,12 +22,7 @@ class InterimReport:
         self._thread: threading.Thread | None = None
 
     def update(self, shown: int, of: int) -> None:
-        """Begin to write the report if it is time.
-
-        Args:
-            shown: Runs of which it has something to show.
-            of: All runs of the study.
-        """
+        """Begin to write the report if it is time."""
         at_work = self._thread is not None and self._thread.is_alive()
         if at_work or shown <= self._shown or time.monotonic() < self._not_before:
             return

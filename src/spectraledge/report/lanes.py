@@ -10,10 +10,11 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, DIAMOND, TRIANGLE_DOWN, Mark, shape
-from spectraledge.report.run_names import basis_label, function_label, own_variables, published_modes, titles
+from spectraledge.report.run_names import function_label, own_variables, published_modes, titles
 from spectraledge.report.style import INK, KIND_COLOURS
 from spectraledge.report.words import listing, modes_window, step_word
 from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import basis_formula
 
 _SHARE_AXIS = "energy share, corrected for chance (%)"
 _CONCENTRATION_AXIS = "concentration F (no unit)"
@@ -164,7 +165,7 @@ def _in_bases(run: RunResult, column: str) -> Rows:
 
 
 def _heading(run: RunResult, names: Sequence[str]) -> str:
-    return ", ".join(basis_label(name) + (" (own)" if name == run.structure else "") for name in names)
+    return ", ".join(basis_formula(name) + (" (own)" if name == run.structure else "") for name in names)
 
 
 def _limits(rows: Rows) -> tuple[float, float]:

@@ -28,14 +28,7 @@ _TEXT = 11
 class Mark:
     """How one kind of thing is drawn, and its entry in a figure's key; what is given of shape, dash and band is drawn.
 
-    Attributes:
-        label: Words in the key.
-        colour: Its colour.
-        shape: Path of points, one of the shapes of this module; "" for none.
-        dash: Strokes and gaps of lines; None for no line.
-        band: Whether it is a band: from end to end of a null with its median, or an interval around a line.
-        hollow: Whether points are outlines.
-        width: Width of lines.
+    A band goes from end to end of a null with its median, or is an interval around a line; hollow points are outlines.
     """
 
     label: str
@@ -53,14 +46,7 @@ def shape(direction: int) -> str:
 
 
 def symbol(mark: Mark) -> tuple[int, str]:
-    """Draw a mark for a key.
-
-    Args:
-        mark: The mark.
-
-    Returns:
-        Its width in pixels, and SVG elements in a box of that width and 16 pixels height.
-    """
+    """Draw a mark for a key: its width in pixels, and SVG elements in a box of that width and 16 pixels height."""
     wide = 30 if mark.dash is not None else 16
     parts = []
     if mark.band:
@@ -85,14 +71,7 @@ def symbol(mark: Mark) -> tuple[int, str]:
 
 
 def chart_config(font: str) -> dict[str, Any]:
-    """How every chart looks.
-
-    Args:
-        font: Families of its text, the first that is there is taken.
-
-    Returns:
-        A configuration of Vega-Lite.
-    """
+    """How every chart looks."""
     return {
         "font": font,
         "background": None,

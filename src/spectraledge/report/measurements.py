@@ -18,7 +18,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.verdicts import ALPHA
 from spectraledge.report.document import Column, Rows, Table, number_columns
-from spectraledge.report.run_names import OWN, basis_label, function_label, selected_parts, titles
+from spectraledge.report.run_names import OWN, function_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,
     figures,
@@ -32,6 +32,7 @@ from spectraledge.report.words import (
     whole,
 )
 from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import basis_formula
 
 _KEYS = 5
 """Key frequencies that are listed for a direction."""
@@ -133,17 +134,7 @@ def measurements(study: StudyResult) -> list[Table]:
 def run_groups(
     study: StudyResult, table: str, rows: Callable[[RunResult], Rows], *, stepped: bool = True
 ) -> tuple[Rows, ...]:
-    """Rows of every run that has a table.
-
-    Args:
-        study: The study.
-        table: The table's name.
-        rows: Makes a run's rows; their heading is filled in here.
-        stepped: Whether the heading says at which step modes were measured.
-
-    Returns:
-        The rows, run by run.
-    """
+    """Rows of every run that has a table."""
     named = titles(study)
     return tuple(
         replace(rows(run), heading=named[run.run_id] + (f", {step_word(run.modes_step)}" if stepped else ""))
@@ -180,14 +171,14 @@ def _selection_rows(run: RunResult) -> Rows:
 
 def _selected(run: RunResult) -> Iterator[tuple[str, pd.Series]]:
     for part in selected_parts(run):
-        yield (f"{basis_label(run.structure)} ({OWN})" if part.own else part.label), part.row
+        yield (f"{basis_formula(run.structure)} ({OWN})" if part.own else part.label), part.row
     wholes = run.selection[run.selection["part"]]
     for _, row in wholes[(wholes["subspace"] == WHOLE) & (wholes["basis"] != run.structure)].iterrows():
-        yield basis_label(str(row["basis"])), row
+        yield basis_formula(str(row["basis"])), row
     for _, row in wholes[wholes["basis"].str.contains(_THEN)].iterrows():
         first, second = str(row["basis"]).split(_THEN)
         if row["subspace"] == second:
-            yield f"{basis_label(second)}, beyond {basis_label(first)}", row
+            yield f"{basis_formula(second)}, beyond {basis_formula(first)}", row
 
 
 def _key_rows(run: RunResult) -> Rows:

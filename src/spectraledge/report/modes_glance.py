@@ -5,14 +5,13 @@ import pandas as pd
 from spectraledge.analyses.functional_modes import FunctionalModes
 from spectraledge.analyses.selection_findings import leading, selection_sentence
 from spectraledge.analyses.selection_tables import WHOLE
-from spectraledge.report.document import Figure, Panel, Rows, Table, number_columns
-from spectraledge.report.glance import ROWS, Glance
+from spectraledge.report.document import ROWS, Figure, Glance, Panel, Rows, Table, number_columns
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, DIAMOND, SQUARE, Mark
-from spectraledge.report.run_names import basis_label
 from spectraledge.report.selected import RATIO_AXIS, ratio_limits
 from spectraledge.report.style import BLUE, QUIET, VERMILLION
 from spectraledge.report.words import percent, probability, ratio, spread
+from spectraledge.tasks import basis_formula
 
 _SELECTION = {
     "selected": Mark("selected: interval above 1, share above that of noise, q ≤ 0.05", VERMILLION, CIRCLE),
@@ -121,14 +120,7 @@ def _selection(rows: pd.DataFrame) -> Figure:
 
 
 def selection_rows_table(rows: pd.DataFrame) -> Table:
-    """Make the table of kinds of functions.
-
-    Args:
-        rows: Rows of a table of selection as `selected` gives them.
-
-    Returns:
-        A row for each.
-    """
+    """Make the table of kinds of functions."""
     cells = (
         (
             name,
@@ -148,7 +140,7 @@ def selection_rows_table(rows: pd.DataFrame) -> Table:
 def _names(rows: pd.DataFrame) -> list[str]:
     """Names of kinds of functions: their subspaces, of which basis where there are several, or bases as a whole."""
     if (rows["subspace"] == WHOLE).all():
-        return [basis_label(str(basis)) for basis in rows["basis"]]
+        return [basis_formula(str(basis)) for basis in rows["basis"]]
     if rows["basis"].nunique() == 1:
         return [str(subspace) for subspace in rows["subspace"]]
     return [f"{subspace} of {basis}" for basis, subspace in zip(rows["basis"], rows["subspace"], strict=True)]

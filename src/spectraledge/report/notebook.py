@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
-from spectraledge.report.document import Cell, Figure, Table
-from spectraledge.report.glance import ROWS
+from spectraledge.report.document import ROWS, Cell, Figure, Table
 from spectraledge.report.glances import glance
 from spectraledge.report.marks import chart_config
 from spectraledge.report.printed import FORMATS, Format, draw_charts, encoded, sheet
@@ -27,11 +26,7 @@ _SMALL = "font-size: 85%; opacity: .75; margin: .3em 0"
 
 @dataclass(frozen=True)
 class FigurePlot:
-    """The picture of a result, laid out as for a paper's text.
-
-    Attributes:
-        figure: What is drawn, with its title and caption.
-    """
+    """The picture of a result, laid out as for a paper's text."""
 
     figure: Figure
 
@@ -80,11 +75,7 @@ class FigurePlot:
 
 
 def plot(kind: str, result: Any) -> FigurePlot:
-    """Draw a result.
-
-    Args:
-        kind: What kind of result it is, a key of `KINDS`.
-        result: The result.
+    """Draw a result of a kind of `KINDS`.
 
     Returns:
         Its picture.
@@ -99,15 +90,7 @@ def plot(kind: str, result: Any) -> FigurePlot:
 
 
 def html(kind: str, result: Any) -> str:
-    """Show a result: what was found, its picture, and the rows to read first.
-
-    Args:
-        kind: What kind of result it is, a key of `KINDS`.
-        result: The result.
-
-    Returns:
-        HTML without scripts or outside addresses.
-    """
+    """Show a result: what was found, its picture, and the rows to read first."""
     seen = glance(kind, result)
     first, *more = seen.found
     parts = [f"<p><strong>{_words(first)}</strong></p>", *(f"<p>{_words(sentence)}</p>" for sentence in more)]

@@ -5,10 +5,11 @@ import numpy as np
 from spectraledge.analyses.readings import OwnScore, own_score
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.pictures import ordered_words
-from spectraledge.report.run_names import basis_label, function_label, titles
+from spectraledge.report.run_names import function_label, titles
 from spectraledge.report.stage import BRIGHT, LIMIT, NAMED, Act, Stage
 from spectraledge.report.words import counted, listing, percent, step_word
 from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import basis_formula
 
 _CAPTION = (
     "Top: every row is one function of {own}, every column a snapshot; the brighter, the more of what the network "
@@ -21,16 +22,7 @@ _CAPTION = (
 
 
 def opening(study: StudyResult) -> Stage | None:
-    """Choose what a report opens with: the first run that generalised, and its closest control.
-
-    Its control is a run that did not generalise: of the same task if there is one, else any.
-
-    Args:
-        study: The finished runs.
-
-    Returns:
-        The stage; None where no run that generalised has a score.
-    """
+    """The first run that generalised, and its control: of the same task if there is one; None without a score."""
     scores = {run.run_id: score for run in study.runs if (score := own_score(run)) is not None}
     measured = [run for run in study.runs if run.run_id in scores]
     learned = next((run for run in measured if run.grokked), None)
@@ -50,7 +42,7 @@ def opening(study: StudyResult) -> Stage | None:
         steps=tuple(map(int, steps_T)),
         acts=acts,
         rest=int(np.abs(steps_T - grokked).argmin()),
-        caption=" ".join([_CAPTION.format(own=basis_label(learned.structure)), *_orders(named, runs, scores)]),
+        caption=" ".join([_CAPTION.format(own=basis_formula(learned.structure)), *_orders(named, runs, scores)]),
         nothing="no row would brighten, the picture would stay speckled, and the run would sound like its control.",
     )
 
@@ -75,7 +67,7 @@ def _act(run: RunResult, score: OwnScore, steps_T: np.ndarray, title: str) -> Ac
         test_T=evaluated["test_accuracy"].to_numpy(np.float64)[at_T],
         waves_TMM=None if score.waves_TMM is None else score.waves_TMM[places_T],
         parts=score.parts,
-        own=basis_label(run.structure),
+        own=basis_formula(run.structure),
     )
 
 
@@ -91,7 +83,7 @@ def _became(run: RunResult) -> str:
 
 def _sentences(runs: list[RunResult], scores: dict[str, OwnScore], grokked: int) -> tuple[tuple[str, int | None], ...]:
     learned, score = runs[0], scores[runs[0].run_id]
-    own = basis_label(learned.structure)
+    own = basis_formula(learned.structure)
     end_S = score.share_ST[:, -1]
     bright = [_labels(score)[i] for i in np.argsort(-end_S) if end_S[i] >= BRIGHT]
     first = learned.metrics.loc[learned.metrics["train_accuracy"] >= 0.99, "step"]
@@ -122,8 +114,8 @@ def _sentences(runs: list[RunResult], scores: dict[str, OwnScore], grokked: int)
             (
                 f"How one knows: the control, {run.title}, never answers more than "
                 f"{percent(float(run.metrics['test_accuracy'].max()))} of unseen pairs, and functions "
-                f"of {basis_label(run.structure)} never hold more than {percent(float(other.own_T.max()))} of what it "
-                "says there.",
+                f"of {basis_formula(run.structure)} never hold more than {percent(float(other.own_T.max()))} of what "
+                "it says there.",
                 None,
             )
         )

@@ -38,17 +38,7 @@ _LONG = 50_000
 
 
 def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
-    """Write a report as a page.
-
-    Every chart stands in it as it is in files, and becomes one that answers to a pointer where scripts run.
-
-    Args:
-        page: The report.
-        drawn: The charts of each figure by its key, as `printed.draw_charts` draws them.
-
-    Returns:
-        HTML.
-    """
+    """Write a report as a page: charts stand in it as in files, and answer to a pointer where scripts run."""
     environment = Environment(
         loader=PackageLoader("spectraledge.report"),
         autoescape=True,

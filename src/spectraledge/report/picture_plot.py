@@ -1,8 +1,6 @@
 """Values over a grid as a picture: one cell per value, white at zero."""
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from PIL import Image
 
 from spectraledge.report.document import Chart
 from spectraledge.report.plots import Layer, channel, layer, specification
+from spectraledge.report.stage import png_address
 from spectraledge.report.style import QUIET, SIGNED
 
 Colours = Sequence[tuple[int, int, int]]
@@ -34,20 +33,7 @@ def picture_plot(
     side: int = 200,
     colours: Colours = SIGNED,
 ) -> Chart:
-    """Draw a picture.
-
-    Args:
-        values: Values, the first row at the bottom; NaN for a cell without one.
-        title: Above it.
-        across: What runs to the right.
-        up: What runs upwards.
-        words: What it shows, for those who cannot see it.
-        side: Its width in pixels; cells are square.
-        colours: Of values from −`LIMIT` to `LIMIT`, evenly spaced.
-
-    Returns:
-        The chart.
-    """
+    """Draw values as square cells, the first row at the bottom, colours from −`LIMIT` to `LIMIT`; NaN has none."""
     rows, columns = values.shape
     scale = np.clip((values[::-1] + LIMIT) / (2 * LIMIT), 0, 1)
     shades = np.where(np.isnan(scale), _SHADES, np.nan_to_num(scale) * (_SHADES - 1)).round().astype(np.uint8)
@@ -66,16 +52,7 @@ def picture_plot(
 
 
 def colour_scale(words: str, *, width: int = 300, colours: Colours = SIGNED) -> Chart:
-    """Draw the colours of pictures beside their values.
-
-    Args:
-        words: Their unit.
-        width: In pixels.
-        colours: As of `picture_plot`.
-
-    Returns:
-        The chart.
-    """
+    """Draw the colours of pictures beside their values."""
     shades = np.arange(_SHADES, dtype=np.uint8)[None]
     scale, axis = {"domain": [-LIMIT, LIMIT], "nice": False}, {"tickCount": 5, "grid": False}
     ends = {"x": channel("value", title=words, scale=scale, axis=axis)}
@@ -87,29 +64,13 @@ def colour_scale(words: str, *, width: int = 300, colours: Colours = SIGNED) -> 
 
 
 def image_address(part: NDArray[np.float64], colours: Colours) -> str:
-    """Draw numbers as an image inside an address.
-
-    Args:
-        part: Between 0 and 1, the first row at the top.
-        colours: What 0 and 1 are, and evenly spaced numbers between them.
-
-    Returns:
-        The address.
-    """
+    """Draw numbers as an image inside an address."""
     shades = (np.clip(part, 0, 1) * (_SHADES - 1)).round().astype(np.uint8)
     return _address(shades, _palette(colours), pixels=1)
 
 
 def image_layer(address: str, **place: Any) -> Layer:
-    """Draw an image.
-
-    Args:
-        address: What `image_address` returned.
-        **place: Where, in pixels.
-
-    Returns:
-        The layer.
-    """
+    """Draw an image."""
     encoding = {"url": channel("url", "nominal")}
     return layer(pd.DataFrame({"url": [address]}), "image", encoding=encoding, aspect=False, **place)
 
@@ -118,9 +79,7 @@ def _address(shades: NDArray[np.uint8], palette: NDArray[np.uint8], *, pixels: i
     """An image inside an address, from places in a palette."""
     image = Image.fromarray(shades.repeat(pixels, axis=0).repeat(pixels, axis=1))
     image.putpalette(palette.tobytes())
-    content = BytesIO()
-    image.save(content, "png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    return png_address(image)
 
 
 def _palette(colours: Colours) -> NDArray[np.uint8]:

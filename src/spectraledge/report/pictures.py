@@ -4,9 +4,10 @@ from spectraledge.analyses.readings import Picture, pictures
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.report.document import Figure, Panel
 from spectraledge.report.picture_plot import LIMIT, colour_scale, picture_plot
-from spectraledge.report.run_names import basis_label, function_label, titles
+from spectraledge.report.run_names import function_label, titles
 from spectraledge.report.words import modes_window, percent, step_word
 from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import basis_formula
 
 
 def wave_figure(study: StudyResult) -> Figure:
@@ -57,18 +58,11 @@ def _panel(title: str, run: RunResult, picture: Picture) -> Panel:
 def _found(picture: Picture) -> str:
     held = "in that subspace" if picture.orders else f"in one 2-D character {picture.character}"
     functions = function_label(picture.subspace, by=" = ")
-    return f"Basis {basis_label(picture.basis)}, {functions}: {percent(picture.share)} {held}"
+    return f"Basis {basis_formula(picture.basis)}, {functions}: {percent(picture.share)} {held}"
 
 
 def ordered_words(orders: tuple[str, ...]) -> str:
-    """Say how rows and columns of a picture are ordered that has no wave.
-
-    Args:
-        orders: Of a and of b.
-
-    Returns:
-        A sentence.
-    """
+    """Say how rows and columns of a picture are ordered that has no wave."""
     a, b = orders
     return (
         f"Order: a by {a}; b by {b}. In brackets: share of what varies along that axis that is constant on these "

@@ -32,15 +32,7 @@ _DIGITS = 6
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a log axis: powers of ten; where there are few of them, more of each; within less than one, even steps.
-
-    Args:
-        low: The smallest value.
-        high: The largest.
-
-    Returns:
-        The ticks, from one at or below the smallest value to one at or above the largest.
-    """
+    """Ticks of a log axis around what is drawn: powers of ten; of few of them more of each; within one, even steps."""
     if high / low < _LITTLE:
         return _even_ticks(low, high)
     exponents = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
@@ -52,16 +44,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def limits_of(values: Iterable[float], *, log: bool, around: Iterable[float] = ()) -> tuple[float, float]:
-    """Limits of an axis, a little wider than what is drawn.
-
-    Args:
-        values: What is drawn; what is not finite, or not positive on a log axis, is left out.
-        log: Whether the axis is logarithmic.
-        around: Values that lie inside in any case.
-
-    Returns:
-        The limits; those of (0, 1), or of (1, 10), without any value.
-    """
+    """Limits of an axis, a little wider than what is drawn and can be, and than `around`; (0, 1) or (1, 10) without."""
     shown = np.array([value for value in (*values, *around) if np.isfinite(value) and (value > 0 or not log)])
     if not len(shown):
         return (1.0, 10.0) if log else (0.0, 1.0)
@@ -82,19 +65,7 @@ def value_axis(
     ticks: Iterable[float] = (),
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The scale and the axis of a channel of values.
-
-    Args:
-        limits: Its ends.
-        title: Its title, with its unit.
-        log: Whether it is logarithmic.
-        percent: Whether values are shares.
-        ticks: Where its ticks are. Default: at round values.
-        names: What the values 1, 2, … are called, which then are its ticks.
-
-    Returns:
-        Properties of the channel, to be given to `channel`.
-    """
+    """Scale and axis of a channel of values, for `channel`; ticks at round values, or where 1, 2, … are named."""
     low, high = map(float, limits)
     chosen = [tick for tick in (range(1, len(names) + 1) if names else ticks) if low <= tick <= high]
     if log and not chosen:
@@ -120,16 +91,7 @@ def number_form(*, percent: bool) -> str:
 
 
 def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | None = None) -> list[Layer]:
-    """What is said where one points.
-
-    Args:
-        names: Titles by column of values.
-        form: How values are written.
-        places: Titles by column of whole numbers.
-
-    Returns:
-        The parts, `name` first.
-    """
+    """What is said where one points."""
     return [
         channel("name", "nominal", title="of"),
         *(channel(column, title=title, format=form) for column, title in names.items()),
@@ -138,32 +100,12 @@ def tooltip(names: Mapping[str, str], *, form: str, places: Mapping[str, str] | 
 
 
 def channel(field: str, type: str = "quantitative", **properties: Any) -> Layer:
-    """How a column is encoded.
-
-    Args:
-        field: The column.
-        type: What its values are: quantitative, nominal or ordinal.
-        **properties: Scale, axis, title and so on.
-
-    Returns:
-        The channel.
-    """
+    """How a column is encoded."""
     return {"field": field, "type": type, **properties}
 
 
 def layer(table: pd.DataFrame, mark: str, *, name: str = "", encoding: Mapping[str, Any], **style: Any) -> Layer:
-    """Draw each row of a table.
-
-    Args:
-        table: The rows; a value that is missing or not finite is none.
-        mark: As what: point, line, rule and so on.
-        name: Of the layer, if it needs one.
-        encoding: Channels by name.
-        **style: How marks look.
-
-    Returns:
-        The layer.
-    """
+    """Draw each row of a table as a mark of Vega-Lite; a value that is missing or not finite is none."""
     columns = {column: [_plain(value) for value in table[column].tolist()] for column in table}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     named = {"name": name} if name else {}
@@ -175,14 +117,7 @@ def _plain(value: Any) -> Any:
 
 
 def marked(marks: Mapping[str, Mark]) -> Layer:
-    """Colours by the column `mark`.
-
-    Args:
-        marks: The marks by name.
-
-    Returns:
-        The channel.
-    """
+    """Colours by the column `mark`."""
     return _by_mark(marks, [mark.colour for mark in marks.values()])
 
 
@@ -196,17 +131,7 @@ def _by_mark(marks: Mapping[str, Mark], looks: list[str]) -> Layer:
 
 
 def points(table: pd.DataFrame, marks: Mapping[str, Mark], *, size: float = _SIZE, **channels: Any) -> list[Layer]:
-    """Layers of points, filled ones, outlines and ticks apart.
-
-    Args:
-        table: One row per point, with a column `mark`.
-        marks: How the points of each mark are drawn.
-        size: Area of a point, in square pixels.
-        **channels: Where they stand and what is said of them.
-
-    Returns:
-        The layers; none without points.
-    """
+    """Layers of points, filled ones, outlines and ticks apart."""
     layers = []
     for hollow in (True, False):
         kinds = [name for name, mark in marks.items() if (mark.hollow or mark.shape == TICK) == hollow]
@@ -234,15 +159,7 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def specification(layers: Sequence[Layer], *, height: float) -> dict[str, Any]:
-    """Layers as Vega-Lite without a width and without an outside address; rows that several draw are there once.
-
-    Args:
-        layers: Bottom to top.
-        height: Of the plot in pixels, without its axes.
-
-    Returns:
-        The specification.
-    """
+    """Layers as Vega-Lite without a width and without an outside address; rows that several draw are there once."""
     named, datasets = [], {}
     for one in layers:
         name = f"data-{hashlib.md5(json.dumps(one['data']).encode(), usedforsecurity=False).hexdigest()}"

@@ -11,7 +11,6 @@ from typing import Literal
 import vl_convert
 from PIL import Image
 
-from spectraledge.report.canonical_pdf import canonical
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import Mark, chart_config, symbol
 from spectraledge.report.plots import POINTER
@@ -33,17 +32,14 @@ _TAG = re.compile(r"<[^>]*>")
 _LONG = re.compile(r"\d+\.\d{3,}")
 _CLIP = re.compile(r"\bclip\d+")
 _SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
+_REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
+_NAMED = re.compile(rb"(?:^ +/\w+ \d+ 0 R\n){2,}", re.MULTILINE)
+_HEAD = b"%PDF-1.7\n%\x80\x80\x80\x80\n\n"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart as SVG.
-
-    Attributes:
-        width: In pixels.
-        height: In pixels.
-        content: What stands inside the SVG element.
-    """
+    """A chart as SVG: its size in pixels, and what stands inside the SVG element."""
 
     width: float
     height: float
@@ -56,14 +52,7 @@ class Drawn:
 
 
 def draw_charts(figure: Figure) -> dict[str, Drawn]:
-    """Draw every chart of a figure once, as wide as its files have room for.
-
-    Args:
-        figure: The figure.
-
-    Returns:
-        The charts by their names on the page.
-    """
+    """Draw every chart of a figure once, as wide as its files have room for."""
     drawn = {}
     for name, panel, chart in figure.charts:
         room = _cell(_cell(_width(figure) - 2 * _MARGIN, figure.across), panel.across)
@@ -72,15 +61,7 @@ def draw_charts(figure: Figure) -> dict[str, Drawn]:
 
 
 def sheet(figure: Figure, drawn: Mapping[str, Drawn]) -> str:
-    """Lay a figure out.
-
-    Args:
-        figure: The figure.
-        drawn: Its charts.
-
-    Returns:
-        A file of SVG.
-    """
+    """Lay a figure out."""
     inside = _width(figure) - 2 * _MARGIN
     parts, top = [], float(_MARGIN)
     if not figure.for_paper:
@@ -113,22 +94,14 @@ def sheet(figure: Figure, drawn: Mapping[str, Drawn]) -> str:
 
 
 def encoded(svg: str, form: Format) -> bytes:
-    """Encode a sheet as the content of a file, the same for the same sheet.
-
-    Args:
-        svg: What `sheet` returned.
-        form: The format.
-
-    Returns:
-        The content.
-    """
+    """Encode a sheet as the content of a file, the same for the same sheet."""
     if form == "svg":
         return svg.encode()
     if form == "png":
         return _small(vl_convert.svg_to_png(svg, scale=_DOTS))
     # A pixel of SVG becomes a point of PDF, which is larger by a third.
     points = _SIZE.sub(_three_quarters, svg, count=1)
-    return canonical(vl_convert.svg_to_pdf(points))
+    return _canonical(vl_convert.svg_to_pdf(points))
 
 
 def _small(png: bytes) -> bytes:
@@ -223,3 +196,51 @@ def _key(entries: Iterable[Mark], top: float, width: float) -> tuple[list[str], 
 def _text(words: str, x: float, y: float, *, size: float = 11.5, weight: str = "normal", colour: str = INK) -> str:
     style = f'font-size="{size}" font-weight="{weight}" fill="{colour}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(words)}</text>'
+
+
+def _canonical(pdf: bytes) -> bytes:
+    """Number a PDF's objects as they are first named from its catalogue: its library numbers fonts in any order."""
+    start = int(re.findall(rb"startxref\s+(\d+)", pdf)[-1])
+    lines = re.findall(rb"^(\d{10}) \d{5} ([nf])", pdf[start:], re.MULTILINE)
+    places = {number: int(place) for number, (place, kind) in enumerate(lines) if kind == b"n"}
+    ends = sorted([*places.values(), start])
+    objects = {}
+    for number, place in places.items():
+        content = pdf[place : next(end for end in ends if end > place)]
+        head, stream, data = content.partition(b"stream\n")
+        body = head.split(b"obj", 1)[1]
+        objects[number] = (
+            _NAMED.sub(lambda found: b"".join(sorted(found[0].splitlines(keepends=True))), body),
+            stream + data,
+        )
+    trailer = pdf[start:].split(b"trailer", 1)[1].split(b"startxref")[0]
+    order: dict[int, int] = {}
+    waiting = _named(trailer)
+    while waiting:
+        number = waiting.pop(0)
+        if number not in order:
+            order[number] = len(order) + 1
+            waiting = _named(objects[number][0]) + waiting
+    written, offsets = _HEAD, []
+    for number, place in order.items():
+        body, data = objects[number]
+        offsets.append(len(written))
+        written += b"%d 0 obj" % place + _renumbered(body, order) + data.rstrip() + b"\n\n"
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    trailer = re.sub(rb"/Size \d+", b"/Size %d" % (len(order) + 1), _renumbered(trailer, order))
+    return (
+        written
+        + b"xref\n0 %d\n0000000000 65535 f \n" % (len(order) + 1)
+        + table
+        + b"trailer"
+        + trailer
+        + b"startxref\n%d\n%%%%EOF" % len(written)
+    )
+
+
+def _named(content: bytes) -> list[int]:
+    return [int(number) for number in _REFERENCE.findall(content)]
+
+
+def _renumbered(content: bytes, order: dict[int, int]) -> bytes:
+    return _REFERENCE.sub(lambda found: b"%d 0 R" % order[int(found[1])], content)

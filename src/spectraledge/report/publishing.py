@@ -14,60 +14,24 @@ PAGE, TEXT = "report.html", "report.md"
 _DIGITS = "%.6g"
 
 
-Drawings = Mapping[str, Mapping[str, Drawn]]
-"""Charts by the name of their figure, and by their own."""
-
-
 def write_page(page: Page, folder: Path) -> Path:
-    """Write a report as a page, with every figure beside it in all formats.
-
-    Args:
-        page: The report.
-        folder: Folder to write into.
-
-    Returns:
-        Path of the page.
-    """
-    return _write_page(page, folder, _drawings(page))
+    """Write a report as a page, with every figure beside it in all formats."""
+    drawings = _write_figures(page, folder, FORMATS)
+    path = folder / PAGE
+    write_bytes(path, page_html(page, drawings).encode())
+    return path
 
 
 def write_text(page: Page, folder: Path) -> Path:
-    """Write the part of a report that is small enough for a repository: its text, tables as CSV and figures as PNG.
-
-    Args:
-        page: The report.
-        folder: Folder to write into.
-
-    Returns:
-        Path of the text.
-    """
-    _write_figures(page, folder, _drawings(page), ("png",))
+    """Write the part of a report that is small enough for a repository: its text, tables as CSV and figures as PNG."""
+    _write_figures(page, folder, ("png",))
     return _write_text(page, folder)
 
 
 def write_page_and_text(page: Page, folder: Path) -> Path:
-    """Write all that `write_page` and `write_text` write.
-
-    Args:
-        page: The report.
-        folder: Folder to write into.
-
-    Returns:
-        Path of the page.
-    """
+    """Write all that `write_page` and `write_text` write."""
     _write_text(page, folder)
-    return _write_page(page, folder, _drawings(page))
-
-
-def _drawings(page: Page) -> Drawings:
-    return {figure.key: draw_charts(figure) for figure in page.figures}
-
-
-def _write_page(page: Page, folder: Path, drawings: Drawings) -> Path:
-    _write_figures(page, folder, drawings, FORMATS)
-    path = folder / PAGE
-    write_bytes(path, page_html(page, drawings).encode())
-    return path
+    return write_page(page, folder)
 
 
 def _write_text(page: Page, folder: Path) -> Path:
@@ -79,9 +43,12 @@ def _write_text(page: Page, folder: Path) -> Path:
     return path
 
 
-def _write_figures(page: Page, folder: Path, drawings: Drawings, formats: Iterable[Format]) -> None:
+def _write_figures(page: Page, folder: Path, formats: Iterable[Format]) -> Mapping[str, Mapping[str, Drawn]]:
+    """Write figures, and return their charts by the name of their figure, and by their own."""
+    drawings = {figure.key: draw_charts(figure) for figure in page.figures}
     for figure in page.figures:
         if figure.panels:
             laid_out = sheet(figure, drawings[figure.key])
             for form in formats:
                 write_bytes(folder / FIGURES / f"{figure.key}.{form}", encoded(laid_out, form))
+    return drawings

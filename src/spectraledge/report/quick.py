@@ -32,15 +32,7 @@ from spectraledge.studies.results import StudyResult
 
 
 def compose_by_run(study: StudyResult, claims: pd.DataFrame) -> Page:
-    """Compose the report of a study with claims on runs.
-
-    Args:
-        study: The finished runs; it may hold none. Those without a spectrum and modes are in its score alone.
-        claims: What `evaluate_runs` found in them; it may be empty.
-
-    Returns:
-        The report.
-    """
+    """Compose the report of what `evaluate_runs` found; runs without a spectrum and modes are in its score alone."""
     scored, study = study, study.having("spectrum", "modes", "waves", "characters")
     return Page(
         study=study.config.name,
@@ -105,25 +97,12 @@ def _found(study: StudyResult, claims: pd.DataFrame) -> Section:
 
 def _figures(study: StudyResult) -> tuple[Section, ...]:
     changes = change_table(study)
+    edge, selected = (own_basis_figure(study),), (selection_figure(study), frequency_figure(study))
+    course = (course_figure(study), *([changes] if changes.groups else []))
     return (
-        Section(
-            "edge",
-            "The edge against directions without a role",
-            blocks=(own_basis_figure(study),),
-            short="Edge against nulls",
-        ),
-        Section(
-            "selected",
-            "What the updates select",
-            blocks=(selection_figure(study), frequency_figure(study)),
-            short="Selection",
-        ),
-        Section(
-            "over-training",
-            "Over training",
-            blocks=(course_figure(study), *([changes] if changes.groups else [])),
-            short="Over training",
-        ),
+        Section("edge", "The edge against directions without a role", blocks=edge, short="Edge against nulls"),
+        Section("selected", "What the updates select", blocks=selected, short="Selection"),
+        Section("over-training", "Over training", blocks=course, short="Over training"),
     )
 
 

@@ -1,7 +1,9 @@
-"""Which report a study has, by what its claims are about; and its opening as sound and as a clip."""
+"""Which report a study has, by what is asked of it; its files, and its opening as sound and as a clip."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -9,12 +11,28 @@ from spectraledge.claims.verdicts import Verdicts
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
 from spectraledge.report.clip import clip
+from spectraledge.report.document import Page
 from spectraledge.report.opening import opening
-from spectraledge.report.publishing import write_page
+from spectraledge.report.over_seeds.card import card
+from spectraledge.report.paper.contents import compose
+from spectraledge.report.publishing import write_page, write_page_and_text, write_text
 from spectraledge.report.quick import compose_by_run
-from spectraledge.report.seed_reports import write_seed_report
+from spectraledge.report.score_study import compose_score
 from spectraledge.report.sound import sound
+from spectraledge.report.study_pages import compose_causes, compose_groups, compose_landscape, compose_networks
+from spectraledge.studies.pooling import CARD_FILE, EFFECTS_FILE
 from spectraledge.studies.results import StudyResult
+
+COMPOSERS: dict[str, Callable[[StudyResult, Any], Page]] = {
+    "runs": compose_by_run,
+    "score": compose_score,
+    "paper": compose,
+    "causes": compose_causes,
+    "landscape": compose_landscape,
+    "networks": compose_networks,
+    "groups": compose_groups,
+}
+"""What composes a report of what was found, by the study's questions."""
 
 
 def write_report(
@@ -22,10 +40,10 @@ def write_report(
 ) -> Path:
     """Write a study's report: `report.html`, and `figures/*.png`, `*.pdf` and `*.svg` beside it.
 
-    Claims over seeds make a report by sections (see `write_seed_report`), claims on runs one by runs.
+    Claims over seeds make a report by sections, with what `write_results` writes beside it; claims on runs one by runs.
 
     Args:
-        study: The finished runs; it may hold none.
+        study: The finished runs; it may hold none, and any table may be missing.
         claims: What `QUESTIONS` of the study found in them; it may be empty.
         out: Folder to write into. Default: the study's own.
         progress: What it says of how far the study is; see `InterimReport`.
@@ -33,10 +51,31 @@ def write_report(
     Returns:
         Path of the page.
     """
-    if isinstance(claims, Verdicts):
-        return write_seed_report(study, claims, out=out, progress=progress)
-    page = replace(compose_by_run(study, claims), progress=progress)
-    return write_page(page, study.folder if out is None else out)
+    folder = study.folder if out is None else out
+    page = replace(COMPOSERS[study.config.questions](study, claims), progress=progress)
+    if not isinstance(claims, Verdicts):
+        return write_page(page, folder)
+    write_bytes(folder / CARD_FILE, card(page, study).encode())
+    return write_page_and_text(page, folder)
+
+
+def write_results(study: StudyResult, verdicts: Verdicts, out: Path) -> Path:
+    """Write the part of the report that is small enough for a repository: no page, figures as PNG, tables as CSV.
+
+    What was measured in every run is beside it with all digits, so that more seeds can join; see `pool`.
+
+    Args:
+        study: The finished runs.
+        verdicts: What was measured in them, and what their seeds say of the claims.
+        out: Folder to write into.
+
+    Returns:
+        Path of `report.md`.
+    """
+    page = COMPOSERS[study.config.questions](study, verdicts)
+    write_bytes(out / EFFECTS_FILE, verdicts.effects.rows.to_csv(index=False).encode())
+    write_bytes(out / CARD_FILE, card(page, study).encode())
+    return write_text(page, out)
 
 
 def write_opening(study: StudyResult, *, sound_to: Path | None = None, clip_to: Path | None = None) -> None:

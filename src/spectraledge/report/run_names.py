@@ -26,13 +26,7 @@ _PUBLISHED_DECAY = 1.0
 
 @dataclass(frozen=True)
 class Selected:
-    """Selection ratio of some functions in one run.
-
-    Attributes:
-        label: Which functions.
-        own: Whether they are those of the task's own variable.
-        row: Their row of the table of selection.
-    """
+    """Selection ratio of some functions in one run: which, whether they are the task's own, and their row."""
 
     label: str
     own: bool
@@ -57,11 +51,6 @@ def optimizer_words(run: RunConfig) -> str:
     return f"{OPTIMIZERS[run.optimizer]}, learning rate {run.learning_rate:g}, {memory}, {clipped}, {batch}"
 
 
-def basis_label(name: str) -> str:
-    """A basis as a person writes it."""
-    return basis_formula(name)
-
-
 def function_label(subspace: str, *, by: str = " ") -> str:
     """Functions of one kind in few words: "ω 26" of a frequency, else their own name."""
     return subspace.replace(f"{WHOLE} ", f"ω{by}")
@@ -69,7 +58,7 @@ def function_label(subspace: str, *, by: str = " ") -> str:
 
 def own_variables(runs: Iterable[RunResult]) -> str:
     """The own variable of every task, as a list in a sentence."""
-    own = {run.formula: basis_label(run.structure) for run in runs}
+    own = {run.formula: basis_formula(run.structure) for run in runs}
     return listing([name if name == formula else f"{name} for {formula}" for formula, name in own.items()])
 
 

@@ -1,7 +1,5 @@
 """The tables of claims, published values, runs and settings of a report by runs, and the files it gives away."""
 
-from collections.abc import Iterable
-
 import pandas as pd
 
 from spectraledge.analyses.readings import band, readings
@@ -9,12 +7,13 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.published import PublishedMode
 from spectraledge.models import LOSSES
 from spectraledge.report.document import Claim, Column, Rows, Table
-from spectraledge.report.run_names import basis_label, optimizer_words, published_modes, titles
+from spectraledge.report.run_names import optimizer_words, published_modes, titles
 from spectraledge.report.words import (
     NONE,
     concentration_range,
     counted,
     decimal,
+    distinct,
     modes_window,
     percent,
     probability,
@@ -25,6 +24,7 @@ from spectraledge.report.words import (
     step_word,
 )
 from spectraledge.studies.results import RUN_TABLES, StudyResult
+from spectraledge.tasks import basis_formula
 
 _METHODS = {"difference": "Ours, finite difference", "jvp": "Ours, jvp"}
 _LONGEST = 20_000
@@ -142,8 +142,8 @@ def settings(study: StudyResult) -> tuple[tuple[str, str], ...]:
     configs = study.config.runs
     terms = [
         ("study", f"{study.config.name}, {counted(len(configs), 'run')}, configuration {study.config.hash[:12]}"),
-        ("seeds of the runs", _each(str(run.seed) for run in configs)),
-        ("random streams", _each(f"{run.protocol} protocol" for run in configs)),
+        ("seeds of the runs", distinct(str(run.seed) for run in configs)),
+        ("random streams", distinct(f"{run.protocol} protocol" for run in configs)),
         ("seed of the null directions", str(analysis.seed)),
         ("null directions", f"{analysis.nulls} of each kind"),
         ("read-out", analysis.readout),
@@ -151,15 +151,15 @@ def settings(study: StudyResult) -> tuple[tuple[str, str], ...]:
         ("edge directions", f"v1 to v{analysis.edge}"),
         ("directions", modes_window(study)),
         ("eigenvalues over time", spectrum_window(study)),
-        ("snapshots", _each(f"every {run.every:,} steps" for run in configs)),
-        ("watched parameters", _each(", ".join(run.watched) for run in configs)),
-        ("optimiser", _each(optimizer_words(run) for run in configs)),
-        ("loss", _each(LOSSES[run.loss] for run in configs)),
-        ("training pairs", _each(f"{run.train_fraction:.0%} of all pairs" for run in configs)),
-        ("pairs outside a basis, left out of it", _each(_left_out(study)) or "none"),
+        ("snapshots", distinct(f"every {run.every:,} steps" for run in configs)),
+        ("watched parameters", distinct(", ".join(run.watched) for run in configs)),
+        ("optimiser", distinct(optimizer_words(run) for run in configs)),
+        ("loss", distinct(LOSSES[run.loss] for run in configs)),
+        ("training pairs", distinct(f"{run.train_fraction:.0%} of all pairs" for run in configs)),
+        ("pairs outside a basis, left out of it", distinct(_left_out(study)) or "none"),
     ]
     keys = dict.fromkeys(key for run in study.runs for key in run.manifest.environment)
-    found = [(key, _each(str(run.manifest.environment.get(key, NONE)) for run in study.runs)) for key in keys]
+    found = [(key, distinct(str(run.manifest.environment.get(key, NONE)) for run in study.runs)) for key in keys]
     return (*terms, *found)
 
 
@@ -182,18 +182,14 @@ def _left_out(study: StudyResult) -> list[str]:
         exact = run.modes[run.modes["method"] == "jvp"]
         for basis, rows in exact[exact["excluded"] > 0].groupby("basis", sort=False):
             excluded, used = int(rows["excluded"].iloc[0]), int(rows["pairs"].iloc[0])
-            found.append(f"{named[run.run_id]}, {basis_label(str(basis))}: {excluded:,} of {excluded + used:,}")
+            found.append(f"{named[run.run_id]}, {basis_formula(str(basis))}: {excluded:,} of {excluded + used:,}")
     return found
-
-
-def _each(values: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(values))
 
 
 def _compared(run: RunResult, mode: PublishedMode) -> tuple[str, ...]:
     return (
         f"v{mode.direction}" if mode.direction else f"mean of {mode.kind}",
-        basis_label(mode.basis),
+        basis_formula(mode.basis),
         mode.section,
         NONE if mode.frequency is None else str(mode.frequency),
         NONE if mode.concentration is None else f"{mode.concentration:g}",

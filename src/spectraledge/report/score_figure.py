@@ -16,8 +16,9 @@ from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.picture_plot import image_address, image_layer
 from spectraledge.report.plots import channel, layer, specification, value_axis
-from spectraledge.report.run_names import basis_label, function_label
+from spectraledge.report.run_names import function_label
 from spectraledge.report.style import BLUE, QUIET, VERMILLION
+from spectraledge.tasks import basis_formula
 
 _SCORE_PIXELS, _CURVE_PIXELS = 210, 110
 _LETTER_PIXELS = 6
@@ -37,14 +38,7 @@ _COURSES = {
 
 @dataclass(frozen=True)
 class Scored:
-    """A run whose score is drawn.
-
-    Attributes:
-        title: The run in a few words.
-        score: Its table `SCORE`.
-        metrics: Its evaluations.
-        grokked_step: When test accuracy reached .95, if ever.
-    """
+    """A run whose score is drawn: in a few words, its table `SCORE`, its evaluations, and when it generalised."""
 
     title: str
     score: pd.DataFrame
@@ -58,21 +52,12 @@ class Scored:
 
 
 def score_figure(runs: Sequence[Scored], basis: str, *, key: str = "score") -> Figure:
-    """Draw the score of runs in one basis and on one scale, a learned task's beside its controls'.
-
-    Args:
-        runs: The runs; all have a score in the basis.
-        basis: The basis.
-        key: Anchor of the figure.
-
-    Returns:
-        The figure.
-    """
+    """Draw the score of runs in one basis and on one scale, a learned task's beside its controls'."""
     lines = [_lines(run.score, basis) for run in runs]
     by_number = numbered(lines[0].index)
     rows = "a frequency ω of {}" if by_number else "an irreducible representation, functions of {} of that kind"
     top = max((float(table.to_numpy().max()) for table in lines), default=1.0)
-    variable = basis_label(basis)
+    variable = basis_formula(basis)
     return Figure(
         key=key,
         title=f"The score: functions of {variable} that the network computes, over training",

@@ -22,29 +22,14 @@ from spectraledge.trajectory import Manifest
 
 
 def scored(folder: Path, score: pd.DataFrame) -> Scored:
-    """Take a run that was measured.
-
-    Args:
-        folder: The run folder.
-        score: Its table `SCORE`.
-
-    Returns:
-        What is drawn of it.
-    """
+    """Take a run that was measured."""
     run = RecordedRun.open(folder)
     title = run_title(run.config, run.task.formula, run.task.structure)
     return Scored(title, score, run.metrics, Manifest.read(folder).grokked_step)
 
 
 def score_sections(study: StudyResult) -> tuple[Section, ...]:
-    """Show the score of every task of a study that a run has learned, beside its controls (see `check_control`).
-
-    Args:
-        study: The finished runs.
-
-    Returns:
-        One section; none where no run has a score.
-    """
+    """Show the score of every task of a study that a run has learned, beside its controls (see `check_control`)."""
     named = titles(study)
     runs = [run for run in study.runs if len(run.table("score")) and run.config.model.answers == 1]
     blocks: list[Block] = []
@@ -82,17 +67,7 @@ def _is_control(own: RunResult, other: RunResult, basis: str) -> bool:
 
 
 def write_score_page(folder: Path, runs: Sequence[Scored], basis: str, sentences: Sequence[str]) -> Path:
-    """Write the page of a score, `report.html`, and its picture beside it.
-
-    Args:
-        folder: Where to write.
-        runs: The run, and its controls.
-        basis: The run's own basis.
-        sentences: What was found, the most important first.
-
-    Returns:
-        Path of the page.
-    """
+    """Write the page of a score, `report.html`, and its picture beside it."""
     found, *more = sentences
     page = Page(
         study=runs[0].title,

@@ -12,8 +12,7 @@ from spectraledge.report.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
 from spectraledge.report.over_seeds.claim_section import ClaimSection
 from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
 from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
-from spectraledge.report.over_seeds.seed_page import SeedPage, counted_verdicts
-from spectraledge.report.over_seeds.seed_sections import methods_section
+from spectraledge.report.over_seeds.seed_page import SeedPage, counted_verdicts, methods_section
 from spectraledge.report.score_page import first_scores
 from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 from spectraledge.report.words import counted, figures, percent

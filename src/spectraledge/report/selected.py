@@ -13,10 +13,11 @@ from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.document import Chart, Figure, Panel
 from spectraledge.report.lane_plot import lane_plot
 from spectraledge.report.marks import CIRCLE, SQUARE, Mark
-from spectraledge.report.run_names import OWN, basis_label, function_label, own_variables, selected_parts, titles
+from spectraledge.report.run_names import OWN, function_label, own_variables, selected_parts, titles
 from spectraledge.report.style import BLUE, INK, PALE, VERMILLION
 from spectraledge.report.words import modes_window, sentence, step_word
 from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import basis_formula
 
 RATIO_AXIS = "selection ratio S (no unit, log)"
 
@@ -80,14 +81,7 @@ def selection_figure(study: StudyResult) -> Figure:
 
 
 def ratio_limits(ends: Iterable[float]) -> tuple[float, float]:
-    """Limits of an axis of selection ratios: all of them, and 1.
-
-    Args:
-        ends: Ratios and ends of intervals; what is not finite or not positive is left out.
-
-    Returns:
-        The limits.
-    """
+    """Limits of an axis of selection ratios: around all that are finite and positive, and 1."""
     known = [end for end in ends if 0 < end < inf]
     return min([_NEAR[0], *known]) / _ROOM, max([_NEAR[1], *known]) * _ROOM
 
@@ -120,7 +114,7 @@ def _frequency_chart(run: RunResult) -> Chart:
     drawn = table[["low", "high"]].assign(name=marks, mark=marks, place=table["frequency"], value=table["ratio"])
     top = table[table["selected"]].nlargest(_LABELLED, "ratio")
     labels = pd.DataFrame({"place": top["frequency"], "value": top["high"], "words": top["subspace"]})
-    variable, by_number = basis_label(run.structure), numbered(table["subspace"])
+    variable, by_number = basis_formula(run.structure), numbered(table["subspace"])
     return curve_plot(
         drawn,
         _FREQUENCIES,

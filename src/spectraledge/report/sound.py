@@ -14,15 +14,7 @@ _FADE = 0.05
 
 
 def sound(act: Act) -> bytes:
-    """Play a run: the same tones that the page plays.
-
-    Args:
-        act: The run.
-
-    Returns:
-        A WAV file, mono, 16 bits; loudness of a tone is `LOUDEST` times the root of its share, joined linearly
-        between snapshots.
-    """
+    """Play a run as the page does, a WAV file: tones as loud as `LOUDEST` times the root of their shares."""
     count = int(SECONDS * RATE)
     second_N = np.arange(count) / RATE
     at_T = np.linspace(0, SECONDS, act.last)

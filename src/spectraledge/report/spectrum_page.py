@@ -16,12 +16,7 @@ from spectraledge.report.training_glance import score_glance, spectrum_sentence
 
 
 def write_spectrum_page(folder: Path, out: Path) -> tuple[Path, str]:
-    """Write the page of the tables `spectrum` and `edge` of a folder, and its picture beside it.
-
-    Args:
-        folder: What `spectraledge analyze` or `SpectralEdgeTracker.save` wrote; a function that the tracker watched
-            comes first.
-        out: Where to write.
+    """Write the page of the tables `spectrum` and `edge` of a folder; a function that a tracker watched comes first.
 
     Returns:
         Path of the page, and what was found in a sentence.

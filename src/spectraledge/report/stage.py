@@ -70,10 +70,7 @@ class Act:
 
     @property
     def named(self) -> list[tuple[float, str]]:
-        """Functions that come to hold a share worth naming, each with its height in the picture in percent.
-
-        Of two that lie too close to be written, only the larger.
-        """
+        """Functions worth naming, each with its height in percent; of two too close to be written, the larger."""
         end_S, found = self.share_ST[:, -1], list[tuple[float, str]]()
         for place in np.argsort(-end_S)[:NAMED]:
             height = 100 * (place + 0.5) / len(self.labels)
@@ -95,9 +92,7 @@ class Act:
         # The first row of an image is its upper one.
         place = np.clip((self.waves_TMM[:, ::-1] + LIMIT) / (2 * LIMIT), 0, 1) * SHADES
         shades = np.where(np.isnan(place), SHADES + 1, np.nan_to_num(place).round()).astype(np.uint8)
-        content = BytesIO()
-        Image.fromarray(shades.reshape(-1, shades.shape[2])).save(content, "png", optimize=True)
-        return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+        return png_address(Image.fromarray(shades.reshape(-1, shades.shape[2])))
 
     @property
     def packed(self) -> str:
@@ -119,6 +114,13 @@ class Act:
         }
 
 
+def png_address(image: Image.Image) -> str:
+    """An image inside an address."""
+    content = BytesIO()
+    image.save(content, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+
+
 def _base64(values: NDArray[Any], kind: type[np.integer[Any]]) -> str:
     little_endian = np.dtype(kind).newbyteorder("<")
     return base64.b64encode(np.rint(values).astype(little_endian).tobytes()).decode()
@@ -126,15 +128,9 @@ def _base64(values: NDArray[Any], kind: type[np.integer[Any]]) -> str:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a report opens with.
+    """What a report opens with: sentences, each with its step or None, the time axis of T steps, and the acts on it.
 
-    Attributes:
-        sentences: What was learned, when, and how one knows; each with the step that it is about, or None.
-        steps: The steps of the time axis, T of them.
-        acts: The run, and its control if there is one.
-        rest: Index of the step at which it comes to rest.
-        caption: How to read it.
-        nothing: What would be seen if there were nothing, as the end of a sentence.
+    `rest` is the index of the step at which it comes to rest; `nothing` what would be seen, as the end of a sentence.
     """
 
     sentences: tuple[tuple[str, int | None], ...]

@@ -10,7 +10,7 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.score_findings import score_sentence
 from spectraledge.analyses.selection_tables import numbered
 from spectraledge.report.document import Absent, Card, Column, Finding, Rows, Table
-from spectraledge.report.run_names import basis_label, function_label, titles
+from spectraledge.report.run_names import function_label, titles
 from spectraledge.report.words import (
     concentration_range,
     counted,
@@ -26,6 +26,7 @@ from spectraledge.report.words import (
     step_word,
 )
 from spectraledge.studies.results import StudyResult
+from spectraledge.tasks import basis_formula
 
 SELECTS = "selects-own-functions"
 
@@ -92,7 +93,7 @@ def answer_table(study: StudyResult, claims: pd.DataFrame) -> Table | None:
             spread(found[run.run_id]["low"], found[run.run_id]["high"], ratio),
             probability(found[run.run_id]["p"]),
             "no" if run.manifest.grokked_step is None else f"at {step_word(run.manifest.grokked_step)}",
-            basis_label(run.structure),
+            basis_formula(run.structure),
         )
         for run in study.runs
         if run.run_id in found
@@ -184,7 +185,7 @@ def _outcome(run: RunResult) -> str:
 
 def _finding(run: RunResult, row: Mapping[Hashable, object]) -> Finding:
     claim = str(row["claim"])
-    plain = _PLAIN.get(claim, str(row["statement"])).format(own=basis_label(run.structure))
+    plain = _PLAIN.get(claim, str(row["statement"])).format(own=basis_formula(run.structure))
     verdict = str(row["verdict"])
     if claim == SELECTS:
         value, low, high, p, q = (float(str(row[name])) for name in ("value", "low", "high", "p", "q"))
@@ -207,7 +208,7 @@ def _frequencies(run: RunResult) -> str:
     table = selected_frequencies(run)
     selected = table[table["selected"]]
     kinds = "Single frequencies" if numbered(table["subspace"]) else "Single representations"
-    which = f"{kinds} of {basis_label(run.structure)} that the updates select"
+    which = f"{kinds} of {basis_formula(run.structure)} that the updates select"
     if selected.empty:
         return f"{which}: not found."
     top = selected.nlargest(_TOP, "ratio")[["subspace", "ratio"]].itertuples(index=False)
@@ -219,9 +220,9 @@ def _concentration(run: RunResult) -> str:
     found = published_statistic(run)
     if found is None:
         return ""
-    elsewhere = f" Its median is largest in another basis, {basis_label(found.best)}: {_span(found.of_best)}."
+    elsewhere = f" Its median is largest in another basis, {basis_formula(found.best)}: {_span(found.of_best)}."
     return (
-        f"The published statistic F (finite difference, test pairs) under {basis_label(run.structure)}: "
+        f"The published statistic F (finite difference, test pairs) under {basis_formula(run.structure)}: "
         f"{_span(found.own)} at the edge; random directions {concentration_range(found.random)}, median and 5–95%. "
         f"Above that range: {found.above or 'none'} of {found.directions} edge directions."
         + ("" if found.best == run.structure else elsewhere)

@@ -25,14 +25,7 @@ _TERMS = (Column("what"), Column("setting"))
 
 
 def page_markdown(page: Page) -> str:
-    """Write a report as Markdown.
-
-    Args:
-        page: The report.
-
-    Returns:
-        The text.
-    """
+    """Write a report as Markdown."""
     paper, please = CITATION
     made = f"Made with `{page.command}`. " if page.command else ""
     blocks = [

@@ -8,8 +8,7 @@ import pandas as pd
 from spectraledge.analyses.score_findings import WatchedCourse
 from spectraledge.report.curve_plot import curve_plot
 from spectraledge.report.curves import spectrum_figure
-from spectraledge.report.document import Column, Figure, Panel, Rows, Table, number_columns
-from spectraledge.report.glance import Glance
+from spectraledge.report.document import Column, Figure, Glance, Panel, Rows, Table, number_columns
 from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 from spectraledge.report.words import NONE, counted, figures, percent, step_word
@@ -66,15 +65,7 @@ def tracked_glance(tracked: Tracked) -> Glance:
 
 
 def spectrum_glance(spectrum: pd.DataFrame, edge: pd.DataFrame) -> Glance:
-    """Take a spectrum at a glance.
-
-    Args:
-        spectrum: See `EIGENVALUES`.
-        edge: See `EDGE`; at least one row.
-
-    Returns:
-        The glance.
-    """
+    """Take a spectrum at a glance."""
     figure = spectrum_figure(spectrum, edge)
     source = "the last windows first; all of them in .edge"
     return Glance((spectrum_sentence(edge),), figure, _edge_table(edge), source)
@@ -91,14 +82,7 @@ def _edge_table(edge: pd.DataFrame) -> Table:
 
 
 def score_glance(score: pd.DataFrame) -> Glance:
-    """Take the score of a watched function at a glance.
-
-    Args:
-        score: See `SCORE`; of one read-out on one half.
-
-    Returns:
-        The glance.
-    """
+    """Take the score of a watched function at a glance."""
     course = WatchedCourse.of(score)
     if course.empty:
         return Glance((course.sentence,))
@@ -140,14 +124,7 @@ def _score(shares: pd.DataFrame) -> Figure:
 
 
 def spectrum_sentence(edge: pd.DataFrame) -> str:
-    """Say how many directions stand apart.
-
-    Args:
-        edge: See `EDGE`; at least one row.
-
-    Returns:
-        A sentence.
-    """
+    """Say how many directions stand apart."""
     last = edge.iloc[-1]
     windows = f"{counted(len(edge), 'window')} up to {step_word(int(last['step']))}"
     if "above_floor" in edge and edge["above_floor"].notna().any():

@@ -1,7 +1,7 @@
 """Numbers and settings as words: one spelling each, so that text, tables and figures agree."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from spectraledge.analyses.readings import Band
 from spectraledge.studies.results import StudyResult
@@ -14,6 +14,11 @@ def listing(items: Sequence[str]) -> str:
     if len(items) < 2:
         return "".join(items)
     return ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def distinct(words: Iterable[str]) -> str:
+    """Each of some words once."""
+    return "; ".join(dict.fromkeys(words))
 
 
 def counted(count: int, noun: str) -> str:

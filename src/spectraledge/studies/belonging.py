@@ -10,16 +10,7 @@ from spectraledge.studies.study_config import analyses_of
 
 
 def check_place(folder: Path, analysis: Analysis, settings: AnalysisConfig) -> None:
-    """Check that an analysis may write into a run folder: alone anything, in a study only what that has measured.
-
-    Args:
-        folder: The run folder.
-        analysis: The analysis.
-        settings: Its settings.
-
-    Raises:
-        InputError: if the run belongs to a study that has other settings or lacks the analysis.
-    """
+    """Check that an analysis may write into a run folder: alone anything, in a study only what that has measured."""
     place = folder.resolve()
     study_folder = place.parent.parent
     if place.parent.name != "runs" or not (study_folder / STUDY_FILE).is_file():

@@ -1,25 +1,20 @@
 """What a budget makes of a study: how large its runs of the published transformer are, and the windows read of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
-from spectraledge.studies.study_config import Budget
+from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import JointTask, Task, any_task
 from spectraledge.training import RunConfig
 
 
 @dataclass(frozen=True)
 class PaperRuns:
-    """Runs of the published transformer, as large as a budget has them.
-
-    Attributes:
-        small_modulus: Modulus of their tasks where the budget is "small", for a test of everything.
-        small_sizes: Sizes of their networks there.
-        small_settings: Settings of the runs that it decides.
-    """
+    """Runs of the published transformer; where the budget is "small", on small tasks, networks and settings."""
 
     small_modulus: int = 11
     small_sizes: Mapping[str, int] = field(default_factory=lambda: {"width": 16, "heads": 2, "hidden": 32})
@@ -30,17 +25,7 @@ class PaperRuns:
         return any_task(name, modulus=self.small_modulus) if budget == "small" else any_task(name)
 
     def run(self, task: str, seed: int, budget: Budget, **settings: Any) -> RunConfig:
-        """Return a run of the published transformer, as the paper draws it.
-
-        Args:
-            task: Name of its task.
-            seed: Its root seed.
-            budget: "small" makes it small; otherwise it is of the published sizes, compiled if no engine is given.
-            **settings: Others of `RunConfig` that differ from their defaults.
-
-        Returns:
-            The run.
-        """
+        """Return a run as the paper draws it: small where the budget is, else of published sizes and compiled."""
         sizes = dict(self.small_sizes) if budget == "small" else None
         made = settings | dict(self.small_settings) if budget == "small" else {"engine": "compiled", **settings}
         return RunConfig.for_task(self.task(task, budget), sizes, protocol="paper", seed=seed, **made)
@@ -55,17 +40,16 @@ def window_of(budget: Budget) -> int:
     return 6 if budget == "small" else AnalysisConfig().window
 
 
-def refuse_published(name: str, budget: Budget) -> None:
-    """Refuse the published budget for a study that has none.
+def not_published(make: Callable[..., StudyConfig]) -> Callable[..., StudyConfig]:
+    """Have a recipe refuse the published budget, of which it has none."""
 
-    Args:
-        name: The study's.
-        budget: The one that was asked for.
+    @wraps(make)
+    def made(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
+        if budget == "published":
+            raise InputError(
+                f"{make.__name__} has no published budget: take --budget matched, or `study run paper --budget "
+                "published`"
+            )
+        return make(seeds=seeds, budget=budget)
 
-    Raises:
-        InputError: if it is the published one.
-    """
-    if budget == "published":
-        raise InputError(
-            f"{name} has no published budget: take --budget matched, or `study run paper --budget published`"
-        )
+    return made

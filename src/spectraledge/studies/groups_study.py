@@ -4,7 +4,7 @@ from typing import Any
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.group_claims import DICYCLIC, DIHEDRAL, GROUP, LARGER
-from spectraledge.studies.budgets import refuse_published, window_of
+from spectraledge.studies.budgets import not_published, window_of
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import Task, task_from_source
 from spectraledge.training import RunConfig
@@ -26,6 +26,7 @@ STEPS, CONTROL_STEPS = 10_000, 6_000
 """Most steps of a run, and those of controls (our choices: at seed 42 S4 takes 3,400, Dic6 5,800)."""
 
 
+@not_published
 def groups(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """Return runs on S4 and S5 of every seed, and of the first half of the seeds on D12, Dic6 and controls of S4.
 
@@ -33,18 +34,9 @@ def groups(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     Chughtai et al. 2023 (arXiv 2302.03025), but smaller, at three times the learning rate and on more of the pairs, so
     that a run takes half a minute; a transformer of these sizes has not begun to generalise by then (our choices).
 
-    Args:
-        seeds: Root seeds.
-        budget: "small" is 60 steps of networks of eight neurons on the same tables.
-
-    Returns:
-        The study: runs on groups are analysed by `score`, `step` and `cosets`, the control with permuted answers by
-        `cosets`; of the others it counts whether they generalise.
-
-    Raises:
-        InputError: if the published budget is asked for.
+    Runs on groups are analysed by `score`, `step` and `cosets`, the control with permuted answers by `cosets`; of the
+    others it counts whether they generalise. Budget "small" is 60 steps of networks of eight neurons on the tables.
     """
-    refuse_published("groups", budget)
     symmetric, pair = ([_task(f"group:{name}") for name in names] for names in ((GROUP, LARGER), (DIHEDRAL, DICYCLIC)))
     controls = [_task(source, modulus=symmetric[0].modulus) for source in CONTROLS]
     first = seeds[: (len(seeds) + 1) // 2]

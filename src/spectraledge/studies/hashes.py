@@ -34,10 +34,8 @@ def write_hashes(folder: Path) -> None:
 def distrust_altered(folder: Path) -> list[str]:
     """Take away stamps of earlier versions, which hold no fingerprints, whose tables `manifest.json` does not know.
 
-    What has no stamp is measured again; so a table that was altered since is not listed as it is now.
-
-    Args:
-        folder: The study's folder; one that was never finished has no manifest, and nothing is done.
+    What has no stamp is measured again; so a table that was altered since is not listed as it is now. A study that was
+    never finished has no manifest, and nothing is done.
 
     Returns:
         Paths of the tables.
@@ -88,14 +86,7 @@ def is_run(folder: Path) -> bool:
 
 
 def run_faults(folder: Path) -> list[str]:
-    """Compare every file of a run folder with what was written.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        What is wrong with each of its own files (see `Inventory`), and with each table and stamp of an analysis.
-    """
+    """Say what is wrong with each own file of a run folder (see `Inventory`), and with each table and stamp."""
     return damages(folder) + [
         fault for analysis in ANALYSES.values() for fault in [*_unstamped(folder, analysis), *misfits(folder, analysis)]
     ]
@@ -110,14 +101,7 @@ def _unstamped(folder: Path, analysis: Analysis) -> list[str]:
 
 
 def unlisted_runs(folder: Path) -> list[str]:
-    """Name the runs that an earlier version recorded, which took no fingerprints of their files.
-
-    Args:
-        folder: A study's folder, or that of a run.
-
-    Returns:
-        Names of their folders.
-    """
+    """Name the folders of a study's runs, or of one, that an earlier version recorded without fingerprints of files."""
     places = [path.parent for pattern in ("run.json", "runs/*/run.json") for path in sorted(folder.glob(pattern))]
     return [place.name for place in places if not damages(place, quick=True) and not Manifest.read(place).listed]
 

@@ -69,10 +69,7 @@ class Job:
 class Trouble(BaseModel):
     """Why a job ended before its run was trained, `jobs/<run-id>.json` of a study; gone when it is tried again.
 
-    Attributes:
-        error: In one line.
-        traceback: All that is known of it, where the job broke down (a mistake of ours, a worker that was killed);
-            "" for a mistake of the user's.
+    In one line; and all that is known of it, where the job broke down (a mistake of ours, a worker that was killed).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,9 +108,6 @@ def complete(job: Job) -> str:
     A run whose loss is no longer finite and analyses that fail are marked in the run folder. Whatever else ends the job
     is left as `Trouble`; only errors of the system (no space, no permission) are raised, as they will meet all jobs.
 
-    Args:
-        job: The job.
-
     Returns:
         "" when it is over, `BUSY` where another process is at the run and the job does not wait, or why nothing could
         be done here.
@@ -148,17 +142,7 @@ def complete(job: Job) -> str:
 
 
 def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
-    """Sort runs into waves: each comes after the run that it starts from, and long ones first within a wave.
-
-    Args:
-        runs: The runs of a study.
-
-    Returns:
-        The waves. A run of equal length as another keeps its place behind it.
-
-    Raises:
-        InputError: if a run starts from one that is not among them.
-    """
+    """Sort runs into waves: each comes after the one it starts from, which must be there; long ones first in a wave."""
     left, waves, placed = list(runs), list[list[RunConfig]](), {""}
     while left:
         wave = [run for run in left if run.parent in placed]
@@ -174,17 +158,11 @@ def waves(runs: Sequence[RunConfig]) -> list[list[RunConfig]]:
 
 
 def shared_out(jobs: Sequence[Job], workers: int) -> list[Job]:
-    """Arrange jobs so that no worker is idle while others do the last of them.
+    """Return jobs in an order that leaves no worker idle while others do the last of them.
 
     Jobs that do not fill a round of all workers are trained early and analysed last, when every worker that is free
-    takes some of their analyses; so it does of the jobs of the last round.
-
-    Args:
-        jobs: The jobs, in the order in which they are to be begun.
-        workers: How many are done at a time.
-
-    Returns:
-        Every job whole, once; trainings of some before, and help for some after.
+    takes some of their analyses; so it does of the jobs of the last round. Every job is there whole, once; trainings of
+    some before, and help for some after.
     """
     left = len(jobs) % workers
     if workers < 2 or any(job.repair for job in jobs):

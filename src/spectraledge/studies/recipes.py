@@ -10,11 +10,9 @@ from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
-from spectraledge.studies.budgets import PaperRuns, refuse_published, window_of
-from spectraledge.studies.causes import causes
+from spectraledge.studies.budgets import PaperRuns, not_published, window_of
+from spectraledge.studies.further_studies import causes, landscape, networks
 from spectraledge.studies.groups_study import groups
-from spectraledge.studies.landscape import landscape
-from spectraledge.studies.networks import networks
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import any_task
@@ -37,16 +35,10 @@ class Recipe(Protocol):
 
 
 def first_seeds(number: int) -> tuple[int, ...]:
-    """Return the first seeds of the one list that studies take theirs from.
-
-    Args:
-        number: How many.
-
-    Returns:
-        42, 137, 2024, 1, 2, 3, ...
+    """Return the first seeds of the one list that studies take theirs from: 42, 137, 2024, 1, 2, 3, ...
 
     Raises:
-        InputError: if it is not positive.
+        InputError: if their number is not positive.
     """
     if number < 1:
         raise InputError(f"a study needs at least 1 seed, got {number}")
@@ -61,16 +53,7 @@ def seeds_through(seeds: Iterable[int]) -> tuple[int, ...]:
 
 
 def made_of_seeds(name: str, every: tuple[int, ...], kept: Iterable[int]) -> Iterator[tuple[Budget, StudyConfig]]:
-    """Make a known recipe's study of some of its seeds, for every budget that it has.
-
-    Args:
-        name: Its name; of any other none is made.
-        every: The seeds that the recipe is given.
-        kept: Those whose runs the study has.
-
-    Yields:
-        A budget, and the study.
-    """
+    """Make a known recipe's study of some of its seeds, `kept` of `every`, for every budget that it has."""
     left = set(kept)
     for budget in get_args(Budget) if every and name in RECIPES else ():
         try:
@@ -80,20 +63,12 @@ def made_of_seeds(name: str, every: tuple[int, ...], kept: Iterable[int]) -> Ite
         yield budget, made.of(run for run in made.runs if run.seed in left)
 
 
+@not_published
 def quick(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """Return three tasks that grok and two controls that do not, of every seed: some minutes for one on two cores.
 
-    Args:
-        seeds: Root seeds.
-        budget: "small" is 200 steps of small networks mod 11.
-
-    Returns:
-        The study.
-
-    Raises:
-        InputError: if the published budget is asked for.
+    Budget "small" is 200 steps of small networks mod 11.
     """
-    refuse_published("quick", budget)
     runs = [run for seed in seeds for run in _quick_runs(seed, budget)]
     usual = AnalysisConfig()
     analysis = AnalysisConfig(analyses=(*usual.analyses, "score"), seed=seeds[0], window=window_of(budget))
@@ -106,6 +81,7 @@ def _quick_runs(seed: int, budget: Budget) -> list[RunConfig]:
     return [*map(run, TASKS), *controls]
 
 
+@not_published
 def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     """Return what onsets of functions are judged on: three tasks that grok, and controls alike in all but the answers.
 
@@ -113,19 +89,10 @@ def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
     their own answers with a tenth of the pairs, too few to find it (our choice; half of them train the others, as in
     Xu 2026, §2).
 
-    Args:
-        seeds: Root seeds.
-        budget: "small" is 200 steps of small networks mod 11.
-
-    Returns:
-        The study.
-
-    Raises:
-        InputError: if the published budget is asked for.
+    Budget "small" is 200 steps of small networks mod 11.
     """
-    refuse_published("score", budget)
     few = seeds[: (len(seeds) + 1) // 2]
-    learned = {seed: _learned(seed, budget) for seed in seeds}
+    learned = {seed: [_RUNS.run(name, seed, budget) for name in TASKS] for seed in seeds}
     runs = [run for seed in seeds for run in (*learned[seed], *_untaught(seed, budget, few=seed in few))]
     return StudyConfig(
         name="score",
@@ -133,10 +100,6 @@ def score(*, seeds: tuple[int, ...], budget: Budget) -> StudyConfig:
         analysis=AnalysisConfig(analyses=("score",), seed=seeds[0], window=window_of(budget)),
         other_analyses={run.run_id: ("score", "growth") for seed in seeds for run in learned[seed]},
     )
-
-
-def _learned(seed: int, budget: Budget) -> list[RunConfig]:
-    return [_RUNS.run(name, seed, budget) for name in TASKS]
 
 
 def _untaught(seed: int, budget: Budget, *, few: bool) -> list[RunConfig]:

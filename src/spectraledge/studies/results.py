@@ -70,10 +70,7 @@ class StudyResult(Displayed):
 
 
 def read_study_config(folder: Path) -> StudyConfig:
-    """Read `study.json`.
-
-    Args:
-        folder: The study's folder.
+    """Read the configuration in `study.json`.
 
     Returns:
         The configuration.
@@ -97,13 +94,10 @@ def read_study_config(folder: Path) -> StudyConfig:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run of a study has come.
+    """How far a run of a study has come: its manifest, None before training; the stamp of each analysis, or None.
 
-    Attributes:
-        manifest: Its manifest; None before training.
-        stamps: The stamp of each of its analyses by name, None where it is not done.
-        trouble: Why its last job ended early, if it did; it is tried again when the study is run again.
-        damage: Why its manifest or a stamp cannot be read, "" where they can.
+    `trouble` is why its last job ended early; it is tried again when the study is run again. `damage` is why its
+    manifest or a stamp cannot be read.
     """
 
     manifest: Manifest | None
@@ -131,19 +125,7 @@ class RunProgress:
 
 
 def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgress:
-    """Read how far a run has come from its folder alone.
-
-    Args:
-        study: The study.
-        folder: The study's folder.
-        run: One of its runs.
-
-    Returns:
-        The progress.
-
-    Raises:
-        InputError: if a manifest is of another version.
-    """
+    """Read how far a run of a study has come from its folder alone."""
     place = run_folder(folder, run)
     manifest, stamps, damage = None, dict[str, Stamp | None](), ""
     try:
@@ -157,13 +139,7 @@ def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgres
 
 
 def damages_of(study: StudyConfig, folder: Path, run: RunConfig, *, quick: bool = False) -> list[str]:
-    """Find what of a run is damaged: its own files, and tables that its stamps are not of.
-
-    Args:
-        study: The study.
-        folder: The study's folder.
-        run: One of its runs.
-        quick: Whether to look at the sizes of its own files alone; tables are always read.
+    """Find what of a run is damaged: its own files, of which a quick look sees the sizes alone, and tables.
 
     Returns:
         What is wrong with each file.

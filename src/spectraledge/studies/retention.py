@@ -11,16 +11,7 @@ EVERY = 10
 
 
 def kept_steps(steps: Sequence[int], *, window: int, ends: Sequence[int]) -> set[int]:
-    """Choose the snapshots that stay: whole windows, and one in ten of all others.
-
-    Args:
-        steps: Of all snapshots, ascending.
-        window: Updates per window.
-        ends: Steps at which windows end that stay whole; the last step is always one.
-
-    Returns:
-        The steps that stay: every tenth from the first on, and window + 1 up to each end.
-    """
+    """Snapshots that stay, of ascending steps: every tenth, and window + 1 up to each end and to the last."""
     kept = set(steps[::EVERY])
     for end in {*ends, steps[-1]}:
         place = steps.index(end) + 1
@@ -34,10 +25,6 @@ def thin(folder: Path, *, window: int) -> tuple[int, ...]:
     The windows up to the last step, to the step at which modes are read and to the first with a test accuracy of at
     least 0.95 stay whole; so do the Gram of all updates, the metrics and every table. What moved the weights goes with
     the update that it explains. A thinned run is never trained again, and nothing is removed from it a second time.
-
-    Args:
-        folder: A run folder, trained to its end.
-        window: Updates per window.
 
     Returns:
         The steps whose snapshots are gone.

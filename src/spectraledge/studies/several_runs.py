@@ -24,15 +24,7 @@ def several_runs(
     *,
     on_analysis: Callable[[Path, str], None] = lambda folder, name: None,
 ) -> StudyResult:
-    """Analyse runs where that is not done at these settings, and take them together.
-
-    Args:
-        folders: Run folders that this package wrote, at least one.
-        settings: Which analyses, and their settings.
-        on_analysis: Called before each with the folder and its name.
-
-    Returns:
-        A study of these runs, in this order; analyses that failed are named.
+    """Return runs as a study, in order, analysed where that is not done at these settings; failed analyses are named.
 
     Raises:
         InputError: if a folder is no run or given twice, or belongs to a study that measured otherwise.

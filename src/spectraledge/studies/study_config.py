@@ -105,18 +105,7 @@ class StudyConfig(BaseModel):
 
 
 def analyses_of(study: StudyConfig, run: RunConfig) -> list[Analysis]:
-    """Return the analyses of one run of a study, in order.
-
-    Args:
-        study: The study.
-        run: One of its runs.
-
-    Returns:
-        The analyses.
-
-    Raises:
-        InputError: if there is no such analysis.
-    """
+    """Return the analyses of one run of a study, in order; unknown ones are an `InputError`."""
     names = study.other_analyses.get(run.run_id, study.analysis.analyses)
     if unknown := [name for name in names if name not in ANALYSES]:
         raise InputError(f"unknown analysis {unknown[0]!r}: known analyses are {', '.join(ANALYSES)}")

@@ -12,15 +12,7 @@ LICENCE = "MIT"
 
 
 def card(page: Page, study: StudyResult) -> str:
-    """Write the study card: a YAML head, then a few words.
-
-    Args:
-        page: What the study's report says.
-        study: The study.
-
-    Returns:
-        Markdown with a YAML head.
-    """
+    """Write the study card: a YAML head, then a few words."""
     runs = study.config.runs
     found = Counter(claim.verdict for claim in page.claims)
     # JSON is YAML, so names need no rules of their own.

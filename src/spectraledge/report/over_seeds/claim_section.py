@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
 
 from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import Effect
 from spectraledge.claims.verdicts import SeedClaim
-from spectraledge.report.document import Figure, Section, Table
-from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
+from spectraledge.report.declared import declared_figures
+from spectraledge.report.document import Column, Figure, Rows, Section, Table, number_columns
+from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source, interval
+from spectraledge.report.words import ratio
 
 NOT_MEASURED = "Not measured in this study."
 
@@ -17,16 +22,7 @@ Make = Callable[[Source], Table | Figure | None]
 
 @dataclass(frozen=True)
 class ClaimSection:
-    """A section.
-
-    Attributes:
-        key: Its anchor.
-        title: Where Xu 2026 has it, and what it is about.
-        lead: What is asked, and how.
-        blocks: What makes its figures and tables.
-        claims: The claims that are its own.
-        note: What limits it.
-    """
+    """A section: what is asked, what makes its figures and tables, its own claims, and what limits it."""
 
     key: str
     title: str
@@ -52,12 +48,12 @@ def claim_sections(
     more: Mapping[str, Iterable[tuple[Effect, str]]] | None = None,
     before: Mapping[str, tuple[Make, ...]] | None = None,
 ) -> tuple[ClaimSection, ...]:
-    """Declare sections with one table each: the effects of their claims.
+    """Declare sections with one table each: the effects of their claims, and more, each with the key of its condition.
 
     Args:
         leads: Title (of section and table) and what is asked, by the section's anchor, in order.
         claims: The claims, each of which names its section.
-        more: Effects that the table of a section also has, each with the key of its condition.
+        more: Effects that the table of a section also has.
         before: What makes what stands above the table of a section.
 
     Returns:
@@ -74,3 +70,38 @@ def claim_sections(
         )
         found.append(ClaimSection(key, title, lead, (*(before or {}).get(key, ()), table), own))
     return tuple(found)
+
+
+def ratio_sections(leads: Mapping[str, tuple[str, str]], claims: Iterable[SeedClaim]) -> tuple[ClaimSection, ...]:
+    """Declare sections with one table each, the ratios of their claims, and the figure of that name if there is one."""
+    found = []
+    for key, (title, lead) in leads.items():
+        own = tuple(claim for claim in claims if claim.section == key)
+        makers = partial(_ratios, key, title, own), partial(_drawn, key)
+        found.append(ClaimSection(key, title, lead, makers, own))
+    return tuple(found)
+
+
+def _drawn(key: str, source: Source) -> Figure | None:
+    """The figure of a table of a run that says itself how it is drawn."""
+    return next((figure for figure in declared_figures(source.study) if figure.key == key), None)
+
+
+def _ratios(key: str, title: str, claims: Iterable[SeedClaim], source: Source) -> Table | None:
+    """The table of the effects of claims."""
+    measured = {claim.effect.id: (claim.effect, claim.of) for claim in claims}
+    rows, numbers = [], []
+    for name, (effect, condition) in measured.items():
+        found = source.effects.summary(name, condition)
+        if found.seeds:
+            spread = interval(found.low, found.high, ratio)
+            rows.append((effect.words, effect.null, ratio(found.value), spread, str(found.seeds)))
+            ends = found.low, found.high, found.seeds
+            numbers.append((name, found.measured, found.measured_null, found.value, *ends))
+    if not rows:
+        return None
+    titles = ("ratio", "95% interval over seeds", "seeds")
+    columns = (Column("measured"), *number_columns("beside", titles))
+    named = ["effect", "measured", "beside", "ratio", "low", "high", "seeds"]
+    behind = pd.DataFrame(numbers, columns=named)
+    return Table(f"{key}-table", title, columns, (Rows.of("", rows),), "1 is no difference.", numbers=behind)

@@ -47,15 +47,7 @@ def counts(claims: pd.DataFrame) -> dict[str, int]:
 
 
 def headline(study: StudyResult, claims: pd.DataFrame) -> str:
-    """The study in one sentence: verdicts counted, claims on sound statistics and published ones apart.
-
-    Args:
-        study: The study.
-        claims: One row per claim.
-
-    Returns:
-        The sentence.
-    """
+    """The study in one sentence: verdicts counted, claims on sound statistics and published ones apart."""
     if claims.empty:
         return f"{counted(len(study.runs), 'run')} finished; no claim has been evaluated yet."
     found = counts(claims)
@@ -87,15 +79,7 @@ def declared(claims: pd.DataFrame) -> tuple[Claim, ...]:
 
 
 def claim_table(claims: pd.DataFrame, targets: Mapping[str, str]) -> Table:
-    """Every claim with its numbers, by section, sound statistics before published ones.
-
-    Args:
-        claims: One row per claim.
-        targets: The section of the report by claim.
-
-    Returns:
-        The table.
-    """
+    """Every claim with its numbers, by section, sound statistics before published ones."""
     groups = []
     for name in dict.fromkeys(claims["section"]):
         part = claims[claims["section"] == name]

@@ -37,15 +37,7 @@ _LEAST_PIXELS, _MARK_PIXELS = 22, 13
 
 @dataclass(frozen=True)
 class Points:
-    """Points of one mark in one lane.
-
-    Attributes:
-        lane: The lane's label.
-        mark: A key of `MARKS`.
-        effect: Id of the effect.
-        of: Key of the condition; one point for each of its runs.
-        null: Whether they are the effect's nulls instead of its values.
-    """
+    """Points of a mark of `MARKS` in one lane: an effect's values in a condition's runs, or its nulls."""
 
     lane: str
     mark: str
@@ -56,16 +48,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Strip:
-    """A panel.
-
-    Attributes:
-        title: Above it.
-        axis: Title of its axis, with the unit; panels of one axis have the same ends.
-        points: What is drawn, in order of lanes.
-        log: Whether the axis is logarithmic.
-        percent: Whether values are shares.
-        reference: A value to mark: what nothing would give; "noise" for F of white noise.
-    """
+    """A panel: those of one axis share its ends; `reference` is what nothing would give, "noise" F of white noise."""
 
     title: str
     axis: str
@@ -77,17 +60,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class StripFigure:
-    """A figure of panels of points in lanes.
-
-    Attributes:
-        key: File name.
-        title: What it shows.
-        panels: Its panels; those without points are left out.
-        caption: How to read it.
-        nothing: What it would look like if there were nothing to see.
-        entries: Its key: words by mark.
-        across: How many panels stand side by side.
-    """
+    """A figure of panels of points in lanes; those without points are left out. Its key: words by mark."""
 
     key: str
     title: str

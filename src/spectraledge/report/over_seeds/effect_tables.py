@@ -33,12 +33,7 @@ _FORMS: Mapping[Unit, Form] = {
 
 @dataclass(frozen=True)
 class Source:
-    """What a report is made from.
-
-    Attributes:
-        study: The finished runs.
-        verdicts: What was measured in them, and what their seeds say of the claims.
-    """
+    """What a report is made from: the finished runs, and what their seeds say of the claims."""
 
     study: StudyResult
     verdicts: Verdicts
@@ -60,15 +55,7 @@ class Source:
 
 @dataclass(frozen=True)
 class EffectRow:
-    """A row of a table.
-
-    Attributes:
-        labels: What it is of, in words; one for each column of labels.
-        effect: Id of the effect.
-        of: Key of the condition.
-        published: What Xu 2026 has beside it; "" for nothing.
-        others: Ids of effects whose nulls stand beside its own.
-    """
+    """A row: labels, an effect in a condition, what is published of it, and effects whose nulls it has too."""
 
     labels: tuple[str, ...]
     effect: str
@@ -79,18 +66,7 @@ class EffectRow:
 
 @dataclass(frozen=True)
 class EffectTable:
-    """A table of effects over seeds.
-
-    Attributes:
-        key: File name.
-        title: What it shows.
-        labels: Headings of the columns of labels.
-        rows: Its rows; those of which nothing was measured are left out.
-        null: Heading of the null.
-        note: What a reader must know, see `Source.said`.
-        others: Headings of other nulls.
-        extents: Whether it also says in how many runs, and between which values they lie.
-    """
+    """A table of effects over seeds, those that were measured; its note as `Source.said`; others: headings of nulls."""
 
     key: str
     title: str

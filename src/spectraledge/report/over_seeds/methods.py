@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from spectraledge.claims.design import arm_words
 from spectraledge.models import LOSSES, TransformerConfig
 from spectraledge.report.run_names import optimizer_words
-from spectraledge.report.words import counted, listing, modes_window, spectrum_window
+from spectraledge.report.words import counted, distinct, listing, modes_window, spectrum_window
 from spectraledge.studies.recipes import made_of_seeds, seeds_through
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import formula_of
@@ -15,28 +15,21 @@ from spectraledge.training import RunConfig
 
 
 def method_rows(study: StudyResult) -> list[tuple[str, str]]:
-    """Settings of the study, as terms and words.
-
-    Args:
-        study: The study; runs that did not finish count too, since they are configured.
-
-    Returns:
-        Pairs of a term and what it is.
-    """
+    """Settings of the study, as terms and words."""
     runs, analysis = study.config.runs, study.config.analysis
     floor = f"{analysis.surrogates} surrogates of each window" if analysis.surrogates else "not measured"
     return [
         ("runs", f"{counted(len(runs), 'run')} with {counted(len(seeds_of(runs)), 'seed')}"),
         ("seeds", ", ".join(map(str, seeds_of(runs)))),
         *_conditions(study),
-        ("model", _distinct(_model(run) for run in runs)),
-        ("training", _distinct(_training(run) for run in runs)),
-        ("data", _distinct(f"{run.train_fraction:.0%} of all pairs train" for run in runs)),
-        ("random streams", _distinct(_protocol(run) for run in runs)),
-        ("snapshots", _distinct(f"every {run.every} steps" for run in runs)),
-        ("stop", _distinct(_stop(run) for run in runs)),
-        ("watched parameters", _distinct(", ".join(run.watched) for run in runs)),
-        ("engine", _distinct(run.engine for run in runs)),
+        ("model", distinct(_model(run) for run in runs)),
+        ("training", distinct(_training(run) for run in runs)),
+        ("data", distinct(f"{run.train_fraction:.0%} of all pairs train" for run in runs)),
+        ("random streams", distinct(_protocol(run) for run in runs)),
+        ("snapshots", distinct(f"every {run.every} steps" for run in runs)),
+        ("stop", distinct(_stop(run) for run in runs)),
+        ("watched parameters", distinct(", ".join(run.watched) for run in runs)),
+        ("engine", distinct(run.engine for run in runs)),
         ("window, directions and modes", modes_window(study)),
         ("window, eigenvalues over training", spectrum_window(study)),
         ("window, published decline of g₂₃", "W = 10 updates, not centred"),
@@ -81,7 +74,7 @@ def environment_rows(study: StudyResult) -> list[tuple[str, str]]:
     environments = [run.manifest.environment for run in study.runs]
     names = dict.fromkeys(name for environment in environments for name in environment)
     rows = [
-        (name, _distinct(str(environment[name]) for environment in environments if name in environment))
+        (name, distinct(str(environment[name]) for environment in environments if name in environment))
         for name in names
     ]
     hours = sum(run.manifest.wall_seconds for run in study.runs) / 3600
@@ -141,8 +134,3 @@ def _protocol(run: RunConfig) -> str:
 
 def _stop(run: RunConfig) -> str:
     return f"after {run.stop_patience} evaluations in a row with test accuracy of at least {run.stop_accuracy:g}"
-
-
-def _distinct(words: Iterable[str]) -> str:
-    found: Sequence[str] = list(dict.fromkeys(words))
-    return "; ".join(found)

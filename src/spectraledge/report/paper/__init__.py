@@ -1,5 +1,1 @@
 """The report of a study of the whole paper: claims over seeds first, then a section per table with its figure."""
-
-from spectraledge.report.paper.contents import compose
-
-__all__ = ["compose"]

@@ -8,8 +8,7 @@ from spectraledge.report.over_seeds.claim_section import ClaimSection
 from spectraledge.report.over_seeds.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
 from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable
 from spectraledge.report.paper.wave_figure import wave_of_each_task
-from spectraledge.report.run_names import basis_label
-from spectraledge.tasks import OPERATIONS
+from spectraledge.tasks import OPERATIONS, basis_formula
 
 _FORMULA = {task: OPERATIONS[task].formula for task in GROKKING}
 _OWN = {task: OPERATIONS[task].structure for task in GROKKING}
@@ -50,7 +49,7 @@ _OWN_BASIS = EffectTable(
     "table-2", "Directions in the task’s own basis, weight decay 1", ("task", "statistic", "directions"),
     tuple(row for task in GROKKING for effect, words in (("share", _SHARE), ("f", _F))
           for row in _one_by_one(task, effect, _OWN[task],
-                                 f"{_FORMULA[task]}, basis {basis_label(_OWN[task])}", words)),
+                                 f"{_FORMULA[task]}, basis {basis_formula(_OWN[task])}", words)),
     _RANDOM,
     "Of runs that generalised, at the last step with test accuracy above 0.95, {window}. Energy share: the "
     "between-group part of the vector response’s variance, corrected so that noise gives 0, exact derivative; "
@@ -123,7 +122,7 @@ _BOTH_BASES = EffectTable(
     "section-6-3", "Multiplication in both bases", ("basis", "statistic", "directions"),
     tuple(row for effect, basis, words in (("share", "dlog_sum", _SHARE), ("f", "dlog_sum", _F),
                                            ("f-product", "product", _F))
-          for row in _one_by_one("mul", effect, basis, f"basis {basis_label(basis)}", words)),
+          for row in _one_by_one("mul", effect, basis, f"basis {basis_formula(basis)}", words)),
     _RANDOM,
     "As in Table 2. Raw products and discrete logarithms make the same groups in another order, which the energy share "
     "does not depend on: what multiplication gains by logarithms, only F can tell.",
@@ -132,7 +131,8 @@ _LOGARITHMS = StripFigure(
     "logarithms", "F in discrete logarithms and in the other basis",
     tuple(
         Strip(_FORMULA[task], "F of ‖R‖² (published)",
-              tuple(point for basis in bases for point in kind_points(f"f-{basis}", learned(task), basis_label(basis))),
+              tuple(point for basis in bases
+                    for point in kind_points(f"f-{basis}", learned(task), basis_formula(basis))),
               reference="noise")
         for task, bases in (("mul", ("dlog_sum", "product")), ("add", ("sum", "dlog_sum")))
     ),
@@ -170,11 +170,11 @@ _ALONE = learned(COMPOSITE)
 _IN_EVERY_BASIS = EffectTable(
     "section-6-5", "a² + b² alone, in every basis", ("statistic", "basis", "directions"),
     (
-        *(EffectRow((words, basis_label(basis), _DIRECTIONS[of]), f"{effect}-residual-{basis}:{of}-random", _ALONE,
+        *(EffectRow((words, basis_formula(basis), _DIRECTIONS[of]), f"{effect}-residual-{basis}:{of}-random", _ALONE,
                     published_number("§6.5", "F in any of five bases", "") if (effect, of) == ("f", "edge") else "")
           for effect, words in (("share", "energy share"), ("f", "F of ‖R‖²"))
           for of in ("edge", "bulk") for basis in READ_BASES),
-        *(EffectRow(("selection ratio S", basis_label(basis), "whole window"), f"selection-residual-{basis}", _ALONE)
+        *(EffectRow(("selection ratio S", basis_formula(basis), "whole window"), f"selection-residual-{basis}", _ALONE)
           for basis in READ_BASES),
     ),
     _RANDOM,
@@ -185,7 +185,7 @@ _SQUARES = StripFigure(
     "squares-in-bases", "a² + b² in every basis",
     tuple(
         Strip(axis, axis, tuple(point for basis in READ_BASES
-                                for point in kind_points(f"{effect}-residual-{basis}", _ALONE, basis_label(basis))),
+                                for point in kind_points(f"{effect}-residual-{basis}", _ALONE, basis_formula(basis))),
               percent=effect == "share", reference=0.0 if effect == "share" else "noise")
         for effect, axis in (("share", "energy share"), ("f", "F of ‖R‖² (published)"))
     ),

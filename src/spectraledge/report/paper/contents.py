@@ -1,8 +1,7 @@
 """The report of a study of the whole paper as a page of the document model."""
 
 from spectraledge.report.document import Column, Rows, Section, Table
-from spectraledge.report.over_seeds.seed_page import SeedPage
-from spectraledge.report.over_seeds.seed_sections import methods_section
+from spectraledge.report.over_seeds.seed_page import SeedPage, methods_section
 from spectraledge.report.paper.basis_sections import BASIS, MULTIPLICATION, SQUARES, SUBTRACTION
 from spectraledge.report.paper.deviations import deviations
 from spectraledge.report.paper.joint_sections import COUSAGE, REUSE
@@ -12,7 +11,7 @@ from spectraledge.studies.results import StudyResult
 
 
 def _deviations(study: StudyResult) -> Section:
-    differences = Rows.of("", ((one.published, one.ours, one.reason) for one in deviations(study)))
+    differences = Rows.of("", deviations(study))
     columns = (Column("the paper"), Column("here"), Column("why"))
     table = Table("deviation-table", "What is done otherwise, and why", columns, (differences,))
     return Section("deviations", "Deviations from the paper", blocks=(table,), short="Deviations")

@@ -16,9 +16,8 @@ from spectraledge.report.over_seeds.effect_tables import (
     mean_words,
     worded,
 )
-from spectraledge.report.run_names import basis_label
 from spectraledge.report.words import NONE, ratio, whole
-from spectraledge.tasks import OPERATIONS, part_names
+from spectraledge.tasks import OPERATIONS, basis_formula, part_names
 
 _RANDOM = "null: random directions"
 _ALONE = learned(COMPOSITE)
@@ -115,7 +114,7 @@ _INCLUSION = EffectTable(
 )
 _FUNCTIONS = EffectTable(
     "table-4", "Functions of a + b and of a·b in the edge of a² + b²", ("arm", "statistic", "read at", "basis"),
-    tuple(EffectRow((words, statistic, place, basis_label(basis)), f"{effect}-{readout}-{basis}:edge-random", name,
+    tuple(EffectRow((words, statistic, place, basis_formula(basis)), f"{effect}-{readout}-{basis}:edge-random", name,
                     _known("F on a + b", name) if (effect, readout, basis) == ("f", "residual", "sum") else "")
           for name, words in _WAYS.items()
           for effect, statistic in (("share", "energy share"), ("f", "F of ‖R‖² (published)"))

@@ -9,8 +9,7 @@ from spectraledge.claims.published import VALUES, published_number
 from spectraledge.report.over_seeds.claim_section import ClaimSection
 from spectraledge.report.over_seeds.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
 from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable
-from spectraledge.report.run_names import basis_label
-from spectraledge.tasks import OPERATIONS
+from spectraledge.tasks import OPERATIONS, basis_formula
 
 _FORMULA = {task: OPERATIONS[task].formula for task in GROKKING}
 _PROBED = ("add", "mul", "square_sum")
@@ -63,7 +62,7 @@ def _few_numbers(task: str) -> Iterator[EffectRow]:
     name, of, waves = "a² + b²" if task == "square_sum" else task, learned(task), "a + b, log a + log b"
     known = [v.of.removeprefix(f"{name}, ") for v in VALUES if v.section == "Table 5" and v.of.startswith(f"{name}, ")]
     what = _FORMULA[task] + (f" (published: {known[0]})" if known else "")
-    basis = basis_label(OPERATIONS[task].structure)
+    basis = basis_formula(OPERATIONS[task].structure)
     yield EffectRow((what, "selection ratio S", basis), "selection", of)
     yield EffectRow((what, "largest energy share of v1 to v3", basis), "largest-share:edge-random", of)
     yield EffectRow((what, "largest F of v1 to v3 (published)", basis), "largest-f:edge-random", of,
