@@ -98,7 +98,7 @@ def _found(study: StudyResult, claims: pd.DataFrame) -> Section:
 def _figures(study: StudyResult) -> tuple[Section, ...]:
     changes = change_table(study)
     edge, selected = (own_basis_figure(study),), (selection_figure(study), frequency_figure(study))
-    course = (course_figure(study), *([changes] if changes.groups else []))
+    course: tuple[Block, ...] = (course_figure(study), *([changes] if changes.groups else []))
     return (
         Section("edge", "The edge against directions without a role", blocks=edge, short="Edge against nulls"),
         Section("selected", "What the updates select", blocks=selected, short="Selection"),
