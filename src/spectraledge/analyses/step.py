@@ -33,8 +33,12 @@ STEP_TABLES: tuple[StepTable, ...] = (
 def analyze_step(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Measure which functions the updates up to a step select, and all that goes with it.
 
+    Args:
+        folder: A run folder that this package wrote.
+        settings: See `AnalysisConfig.view`; names in `leave_out` are not made, to save their time: no rows then.
+
     Returns:
-        `STEP_TABLES` by name; those that `leave_out` names are not made, to save their time: no rows then.
+        `STEP_TABLES` by name.
 
     Raises:
         InputError: as `observe_run` and `selection_table` do, or if what is left out is no table.

@@ -137,7 +137,11 @@ class Verdicts:
     asked: tuple[SeedClaim, ...]
 
     def joined(self, *rows: pd.DataFrame) -> "Verdicts":
-        """Return what the same claims say when effects of other runs, rows as in `effects`, are known too."""
+        """Return what the same claims say when effects of other runs are known too.
+
+        Args:
+            *rows: Each as `effects.rows`.
+        """
         # The columns of a table without rows have types of their own.
         more = [part for part in rows if len(part)]
         if not more:

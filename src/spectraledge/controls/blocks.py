@@ -49,6 +49,9 @@ class BlockShares:
         Definition: Xu 2026, §5. Null: see `isotropic_purity`; a random direction's is a little above one over the
         number of blocks. Law: 1 for a direction within one block.
 
+        Args:
+            grain: How finely the weights are cut.
+
         Returns:
             Shape (K,).
         """

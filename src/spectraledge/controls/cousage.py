@@ -52,6 +52,9 @@ def usage_correlations(usage_KN: Float) -> Float:
 
     Null: for uncorrelated usage ±1/√N; the same of random directions, which share the network's Jacobian.
 
+    Args:
+        usage_KN: Usage, shape (K, N).
+
     Returns:
         The correlations.
 

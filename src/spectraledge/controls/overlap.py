@@ -63,6 +63,10 @@ def chance_jaccard(features: int, count: int = MOVED) -> float:
     It is the published combinatorial null (Xu 2026, §5), and not one to rest on: features that are never active can be
     in no set, and whichever are most active move most along any direction. See `pair_p`.
 
+    Args:
+        features: Features to choose from.
+        count: Members of each set, at most as many.
+
     Returns:
         The expectation.
     """
@@ -76,6 +80,11 @@ def pair_p(index_KK: Float, pair: tuple[int, int], null: list[int]) -> float:
     Null: the two directions and the random ones, all orthogonal, are exchangeable. The observed pair is then any one of
     the pairs of all of them, so the rank among these is exact, though pairs that share a direction depend on each
     other. Leaving out the pairs of an observed with a random direction would make p too small.
+
+    Args:
+        index_KK: The index of all pairs.
+        pair: The observed pair.
+        null: The random directions.
 
     Returns:
         The p-value; with B random directions no less than 4/((B + 2)(B + 1)).

@@ -16,7 +16,13 @@ from spectraledge.report.publishing import write_page_and_text
 
 @dataclass(frozen=True)
 class ExampleResult:
-    """What the example gave: its page, tables by name, and what was found or not by the table that it rests on."""
+    """What the example gave.
+
+    Attributes:
+        report: The page.
+        tables: Tables by name, as declared.
+        sentences: What was found, and what was not, by the table that it rests on.
+    """
 
     report: Path
     tables: dict[str, pd.DataFrame]

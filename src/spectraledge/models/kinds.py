@@ -63,7 +63,14 @@ def model_config(kind: str, *, tokens: int, answers: int, **sizes: Any) -> Trans
 def architecture_of(
     config: TransformerConfig | MLPConfig | ModuleConfig, *, device: torch.device | str = "cpu"
 ) -> Architecture:
-    """Return what can be computed of a configuration's networks, all that they hold beside parameters on a device.
+    """Return what can be computed of the networks of a configuration.
+
+    Args:
+        config: The configuration.
+        device: Where its networks compute; what they hold beside parameters is put there.
+
+    Returns:
+        The architecture.
 
     Raises:
         InputError: if it is a user's network that has changed, or that cannot be trained and analysed rightly.

@@ -261,6 +261,10 @@ def added_functions(raw_NF: Float, before_NR: Float, *, rounding: float = 0.0) -
 def energies_in(bases: Sequence[Basis], response_KND: Response) -> list[Float]:
     """Take `Basis.energies` in several bases: what varies about the mean is taken once for all that cover the same.
 
+    Args:
+        bases: The bases, over one domain.
+        response_KND: Responses over the domain, shape (K, N, D), of any precision.
+
     Returns:
         The energies in each, (K, S), in their order.
 

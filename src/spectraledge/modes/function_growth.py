@@ -37,6 +37,11 @@ def growth(before_ND: Response, after_ND: Response, basis: Basis) -> Growth:
 
     Law: E_ρ(after) − E_ρ(before) = 2⟨P_ρ h, P_ρ d⟩ + ‖P_ρ d‖² with d = after − before.
 
+    Args:
+        before_ND: The read-out of every input before, shape (N, D).
+        after_ND: The same after.
+        basis: The basis.
+
     Returns:
         Both terms, squared units of the read-out.
     """
@@ -83,7 +88,17 @@ def needed(carried_K: Float, whole: float, share: float) -> int | None:
 
 
 def random_frames(dimension: int, count: int, draws: int, generator: np.random.Generator) -> Float:
-    """Random orthonormal frames of a space, isotropic: rows, shape (draws, count, dimension)."""
+    """Random orthonormal frames of a space, isotropic.
+
+    Args:
+        dimension: Of the space.
+        count: Vectors of a frame, at most the dimension.
+        draws: Frames, B.
+        generator: Source of randomness.
+
+    Returns:
+        Shape (B, count, dimension), orthonormal rows.
+    """
     return np.linalg.qr(generator.standard_normal((draws, dimension, count)))[0].transpose(0, 2, 1)
 
 
@@ -93,6 +108,12 @@ def random_frames_in_plane(size: int, count: int, draws: int, generator: np.rand
     Definition: rows of a Gaussian matrix are Gaussian in the plane, and the Gram matrix of the rest of them is
     Wishart with size − 2 degrees of freedom, drawn by its Bartlett decomposition; orthonormalised, the first k rows
     span what k isotropic directions do. Nothing of the size of the space is drawn.
+
+    Args:
+        size: Dimension of the space, P.
+        count: Vectors of a frame, W.
+        draws: Frames, B.
+        generator: Source of randomness.
 
     Returns:
         Shape (B, count, 2).
@@ -105,7 +126,15 @@ def random_frames_in_plane(size: int, count: int, draws: int, generator: np.rand
 
 
 def in_their_plane(first_P: Float, second_P: Float) -> tuple[Float, Float]:
-    """Two coordinates each of two vectors in the plane that they span, for `random_frames_in_plane`."""
+    """Coordinates of two vectors in the plane that they span, for `random_frames_in_plane`.
+
+    Args:
+        first_P: A vector.
+        second_P: Another.
+
+    Returns:
+        Their two coordinates each.
+    """
     length = float(np.linalg.norm(first_P))
     along = float(first_P @ second_P) / length if length else 0.0
     across = float(np.sqrt(max(float(second_P @ second_P) - along**2, 0.0)))

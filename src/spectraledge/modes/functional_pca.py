@@ -159,6 +159,9 @@ def component_test(
     Returns:
         Shares, ratios and one-sided p-values, in [1/(1 + permutations), 1].
 
+    Raises:
+        InputError: as `functional_components` and `held_shares` do.
+
     Cost: permutations times that of `functional_components`.
     """
     pooled_END = np.concatenate([window_response_KND, random_response_BND])
@@ -197,6 +200,12 @@ def split_half(
     response_KND: NDArray[np.floating], weights_K: Float, *, count: int, generator: np.random.Generator
 ) -> SplitHalf:
     """Find components on a random half of the inputs and take them at the other half, then the other way round.
+
+    Args:
+        response_KND: Responses at sampled inputs, shape (K, N, D).
+        weights_K: Weight of each direction.
+        count: Number of components, C.
+        generator: Source of the split.
 
     Returns:
         How far they reproduce.

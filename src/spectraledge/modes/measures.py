@@ -73,6 +73,9 @@ def peak(field_KN: Float, grouping: Grouping) -> Peak:
 def chance_share(grouping: Grouping) -> float:
     """Share of energy that a function of the group takes from noise: (non-empty groups − 1) / (pairs − 1).
 
+    Args:
+        grouping: The basis.
+
     Returns:
         The expected share of a response whose values are permuted among the pairs.
 

@@ -17,7 +17,15 @@ ENTRIES = 1 << 12
 
 
 def module_readout(module: nn.Module, select: Callable[[object], Tensor]) -> ReadOut:
-    """Make a read-out of a module: the tensor (N, D) that `select` picks out of what it returns."""
+    """Make a read-out of a module.
+
+    Args:
+        module: The network; its own parameters are used where none are given.
+        select: Picks the (N, D) tensor out of what the module returns, for instance the residual stream.
+
+    Returns:
+        The read-out.
+    """
 
     def read(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         with substituted(module, parameters):
@@ -82,8 +90,18 @@ def dual_responses(
 
     For networks that take no batch of directions: those that branch on values, or write into tensors in place.
 
+    Args:
+        readout: The read-out h.
+        parameters: All parameters by name, θ.
+        directions: As in `jvp_responses`.
+        inputs_N: Inputs, first axis N.
+        entries: Inputs per pass.
+
     Returns:
         Tensor (K, N, D), units of the read-out per unit of the parameters.
+
+    Raises:
+        InputError: if a direction names a parameter that the network lacks, or has another shape.
     """
     count = _check(parameters, directions)
     rows = []
@@ -111,8 +129,18 @@ def double_backward_responses(
     Definition: the gradient g(u) of u·h is linear in u, and the gradient of g(u)·v by u is the response along v. For
     networks with operations that have a derivative in reverse mode only.
 
+    Args:
+        readout: The read-out h.
+        parameters: All parameters by name, θ.
+        directions: As in `jvp_responses`.
+        inputs_N: Inputs, first axis N.
+        entries: Inputs per pass.
+
     Returns:
         Tensor (K, N, D), units of the read-out per unit of the parameters.
+
+    Raises:
+        InputError: if a direction names a parameter that the network lacks, or has another shape.
     """
     count = _check(parameters, directions)
     parts = []
@@ -149,10 +177,18 @@ def difference_responses(
 ) -> Tensor:
     """Published response: h(x; θ + ε v_k) − h(x; θ), one-sided and not divided by ε (Xu 2026, scripts).
 
-    The author takes the test pairs as inputs, and for ε 0.005 times the norm of the watched parameters.
+    Args:
+        readout: The read-out h.
+        parameters: All parameters by name, θ.
+        directions: As in `jvp_responses`.
+        inputs_N: Inputs, first axis N. The author uses the test pairs.
+        size: ε. The author uses 0.005 times the norm of the watched parameters.
 
     Returns:
         Tensor (K, N, D), units of the read-out.
+
+    Raises:
+        InputError: if a direction names a parameter that the network lacks, or has another shape.
     """
     count = _check(parameters, directions)
     rows = []

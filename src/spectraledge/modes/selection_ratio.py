@@ -104,12 +104,23 @@ def selection_p_values(
     Null: the window's directions are isotropic, whatever their eigenvalues; they and the random ones are then
     exchangeable, so all are dealt out anew to the eigenvalues and to the denominator. Exact but for the orthogonality
     of the window's directions, which does not matter where parameters far outnumber directions. Each p-value is for one
-    subspace: control false discovery over those that are looked at. Arguments are those of
-    `selection_ratio_of_energies`, random directions of the length of the window's.
+    subspace: control false discovery over those that are looked at.
+
+    Args:
+        window_energies_KS: Energies along the window's directions, of the same length as the random ones, shape (K, S).
+        eigenvalues_K: As in `selection_ratio_of_energies`.
+        random_energies_BS: Energies along the random directions, shape (B, S).
+        basis: The basis.
+        generator: Source of the permutations.
+        permutations: How many. Default 999.
+        unions: Further unions by name, each a list of subspaces or parts.
 
     Returns:
         p-values in the order of `SelectionRatio.subspaces`, in [1/(1 + permutations), 1]; NaN where no direction
         reaches the subspace.
+
+    Raises:
+        InputError: as `selection_ratio_of_energies` does.
     """
     _, belongs_SU = _members(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions)
     pooled_ES = np.vstack([window_energies_KS, random_energies_BS])
@@ -146,11 +157,21 @@ def isotropy_p_values(
     standard deviation of the random directions' influences.
     Assumes that influences are nearly normal, as energies over many parameters and read-out coordinates are: p is right
     for whole parts, and too small for a subspace that few parameters reach. Our choice beside `selection_p_values`,
-    which assumes nothing but cannot go far below (directions that hold most of Σλ)/(K + B), and has the same arguments.
+    which assumes nothing but cannot go far below (directions that hold most of Σλ)/(K + B).
+
+    Args:
+        window_energies_KS: Energies along the window's directions, of the same length as the random ones, shape (K, S).
+        eigenvalues_K: As in `selection_ratio_of_energies`.
+        random_energies_BS: Energies along the random directions, shape (B, S).
+        basis: The basis.
+        unions: Further unions by name, each a list of subspaces or parts.
 
     Returns:
         p-values in the order of `SelectionRatio.subspaces`, in [0, 1]; NaN where no random direction reaches the
         subspace.
+
+    Raises:
+        InputError: as `selection_ratio_of_energies` does.
     """
     ratio = selection_ratio_of_energies(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions=unions)
     _, belongs_SU = _members(window_energies_KS, eigenvalues_K, random_energies_BS, basis, unions)

@@ -62,7 +62,15 @@ class Shares:
 
 
 def shares(energies_KS: Float, basis: Basis) -> Shares:
-    """Divide the energies of every response, as `Basis.energies` gives them, by their sum without the mean."""
+    """Divide the energies of every response by their sum without the mean.
+
+    Args:
+        energies_KS: Energies in the subspaces of the basis (`Basis.energies`), shape (K, S).
+        basis: The basis.
+
+    Returns:
+        The shares.
+    """
     varying_KS = energies_KS.copy()
     varying_KS[:, 0] = 0.0
     total_K1 = varying_KS.sum(axis=1, keepdims=True)

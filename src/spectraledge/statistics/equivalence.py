@@ -63,8 +63,13 @@ def compare(x_S: ArrayLike, y_S: ArrayLike | None = None, *, margin: float, alph
 
     Law: conditions with equal means are called different with probability at most α; conditions whose means differ by
     the margin or more are called equivalent with probability at most α. A difference shown to be both real and within
-    the margin is called equivalent, because the margin says that it does not matter. Arguments
-    are those of `equivalence_p`, and α, below one half.
+    the margin is called equivalent, because the margin says that it does not matter.
+
+    Args:
+        x_S: As in `equivalence_p`.
+        y_S: As in `equivalence_p`.
+        margin: As in `equivalence_p`.
+        alpha: α, below one half.
 
     Returns:
         The verdict and what it rests on.

@@ -11,6 +11,11 @@ from spectraledge.errors import InputError
 def random_directions(count: int, size: int, generator: torch.Generator) -> Tensor:
     """Isotropic random unit vectors in the whole space of watched parameters.
 
+    Args:
+        count: How many, K.
+        size: Length P.
+        generator: Source of randomness.
+
     Returns:
         float64 tensor (K, P), unit rows.
     """

@@ -37,6 +37,10 @@ def two_sided_p(observed: float, null_B: ArrayLike) -> float:
     Null: the observed value is one more draw of the same kind. Law: the sign of the statistic does not matter; with B
     draws no p below 2/(1 + B) can be claimed.
 
+    Args:
+        observed: The statistic.
+        null_B: The same statistic under the null.
+
     Returns:
         The p-value.
     """
@@ -48,6 +52,11 @@ def at_least(count: int, of: int, p: float) -> float:
 
     Null: each of the `of` directions of a window is one more draw from the null. Used with the `empirical_p` of the
     `count`-th largest value, it is the p-value of that many directions standing above the null at once.
+
+    Args:
+        count: How many at least.
+        of: Number of draws.
+        p: Probability for one draw.
 
     Returns:
         The binomial tail probability.

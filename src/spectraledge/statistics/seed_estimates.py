@@ -45,6 +45,11 @@ def mean_estimate(values_S: ArrayLike, *, null: float = 0.0, level: float = 0.95
     Values without any spread tell nothing of the spread over other seeds (a ceiling, or rounding): the interval is
     unbounded and both p-values are 1, as in `equivalence_p`.
 
+    Args:
+        values_S: One value per seed.
+        null: What the mean is compared with.
+        level: Coverage.
+
     Returns:
         The mean, its interval and p-values.
 

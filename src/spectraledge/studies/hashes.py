@@ -86,7 +86,14 @@ def is_run(folder: Path) -> bool:
 
 
 def run_faults(folder: Path) -> list[str]:
-    """Say what is wrong with each own file of a run folder (see `Inventory`), and with each table and stamp."""
+    """Compare every file of a run folder with what was written.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        What is wrong with each of its own files (see `Inventory`), and with each table and stamp of an analysis.
+    """
     return damages(folder) + [
         fault for analysis in ANALYSES.values() for fault in [*_unstamped(folder, analysis), *misfits(folder, analysis)]
     ]
@@ -101,7 +108,14 @@ def _unstamped(folder: Path, analysis: Analysis) -> list[str]:
 
 
 def unlisted_runs(folder: Path) -> list[str]:
-    """Name the folders of a study's runs, or of one, that an earlier version recorded without fingerprints of files."""
+    """Name the runs that an earlier version recorded, which took no fingerprints of their files.
+
+    Args:
+        folder: A study's folder, or that of a run.
+
+    Returns:
+        Names of their folders.
+    """
     places = [path.parent for pattern in ("run.json", "runs/*/run.json") for path in sorted(folder.glob(pattern))]
     return [place.name for place in places if not damages(place, quick=True) and not Manifest.read(place).listed]
 

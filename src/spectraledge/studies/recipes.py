@@ -35,10 +35,16 @@ class Recipe(Protocol):
 
 
 def first_seeds(number: int) -> tuple[int, ...]:
-    """Return the first seeds of the one list that studies take theirs from: 42, 137, 2024, 1, 2, 3, ...
+    """Return the first seeds of the one list that studies take theirs from.
+
+    Args:
+        number: How many.
+
+    Returns:
+        42, 137, 2024, 1, 2, 3, ...
 
     Raises:
-        InputError: if their number is not positive.
+        InputError: if it is not positive.
     """
     if number < 1:
         raise InputError(f"a study needs at least 1 seed, got {number}")

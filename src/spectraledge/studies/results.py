@@ -70,7 +70,10 @@ class StudyResult(Displayed):
 
 
 def read_study_config(folder: Path) -> StudyConfig:
-    """Read the configuration in `study.json`.
+    """Read `study.json`.
+
+    Args:
+        folder: The study's folder.
 
     Returns:
         The configuration.
@@ -139,7 +142,13 @@ def run_progress(study: StudyConfig, folder: Path, run: RunConfig) -> RunProgres
 
 
 def damages_of(study: StudyConfig, folder: Path, run: RunConfig, *, quick: bool = False) -> list[str]:
-    """Find what of a run is damaged: its own files, of which a quick look sees the sizes alone, and tables.
+    """Find what of a run is damaged: its own files, and tables that its stamps are not of.
+
+    Args:
+        study: The study.
+        folder: The study's folder.
+        run: One of its runs.
+        quick: Whether to look at the sizes of its own files alone; tables are always read.
 
     Returns:
         What is wrong with each file.

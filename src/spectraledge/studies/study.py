@@ -147,7 +147,13 @@ def _evaluate(result: StudyResult, folder: Path) -> None:
 
 
 def study_status(folder: Path) -> list[RunStatus]:
-    """Return where every run of a study stands, in the recipe's order.
+    """Tell where every run of a study stands.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        One status per run, in the recipe's order.
 
     Raises:
         InputError: if the folder is no study.

@@ -156,14 +156,27 @@ def _combination(axes: Axes, signs: tuple[int, int]) -> str:
 
 
 def register_grouping(rule: GroupingRule) -> None:
-    """Make a grouping known by its name, which no other may have."""
+    """Make a grouping known by its name.
+
+    Args:
+        rule: How to make it for a task.
+
+    Raises:
+        InputError: if there is one of this name.
+    """
     if rule.name in GROUPINGS:
         raise InputError(f"there is a basis {rule.name!r} already: choose another name")
     GROUPINGS[rule.name] = rule
 
 
 def grouping_rule(name: str) -> GroupingRule:
-    """Return the rule of a grouping by name, a key of `GROUPINGS`, or one of `FAMILIES` with a member behind a colon.
+    """The rule of a grouping by name.
+
+    Args:
+        name: A key of `GROUPINGS`, or one of `FAMILIES` with a member behind a colon.
+
+    Returns:
+        The rule.
 
     Raises:
         InputError: if the name is unknown.
@@ -191,7 +204,14 @@ def task_title(formula: str, structure: str, modulus: int) -> str:
 
 
 def grouping(task: Task, name: str) -> Grouping:
-    """Return the grouping of a task's pairs by one of the known variables, see `grouping_rule`.
+    """Group the pairs of a task by one of the known variables.
+
+    Args:
+        task: The task whose domain is grouped.
+        name: See `grouping_rule`.
+
+    Returns:
+        The grouping.
 
     Raises:
         InputError: if the name is unknown, or the grouping does not apply to the task: it needs logarithms and the
@@ -213,7 +233,15 @@ def grouping(task: Task, name: str) -> Grouping:
 
 
 def why_not(task: Task, name: str) -> str:
-    """Why functions on the pairs of a task cannot be read in a basis, as a person is told; "" if they can."""
+    """Why functions on the pairs of a task cannot be read in a basis; "" if they can.
+
+    Args:
+        task: The task.
+        name: See `grouping_rule`.
+
+    Returns:
+        What to tell a person.
+    """
     try:
         found = grouping(task, name)
     except InputError as error:
@@ -223,6 +251,9 @@ def why_not(task: Task, name: str) -> str:
 
 def default_groupings(task: Task) -> list[str]:
     """Tell in which bases a task is read when none are chosen.
+
+    Args:
+        task: The task.
 
     Returns:
         Names of the usual ones that apply to it, and its own; of a task whose group nobody has told also that of the

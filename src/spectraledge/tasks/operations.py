@@ -43,7 +43,14 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def register_operation(operation: Operation) -> None:
-    """Make an operation known by its name, which no other may have."""
+    """Make an operation known by its name.
+
+    Args:
+        operation: The operation.
+
+    Raises:
+        InputError: if there is one of this name.
+    """
     if operation.name in OPERATIONS:
         raise InputError(f"there is a task {operation.name!r} already: choose another name")
     OPERATIONS[operation.name] = operation

@@ -43,7 +43,19 @@ def paper_split(count: int, *, fraction: float, seed: int) -> Split:
 
 
 def default_split(count: int, *, fraction: float, seed: int) -> Split:
-    """Split by the named stream "split" of the root seed, in the parts of `paper_split`."""
+    """Split by the named stream "split" of the root seed.
+
+    Args:
+        count: Number of pairs, N.
+        fraction: Share that trains; ⌊fraction·N⌋ pairs.
+        seed: Root seed of the run.
+
+    Returns:
+        The split.
+
+    Raises:
+        InputError: if either part would be empty.
+    """
     return _cut(numpy_generator(seed, "split").permutation(count), fraction)
 
 
