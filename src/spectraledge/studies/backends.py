@@ -5,6 +5,7 @@ import importlib
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,10 @@ def _processes(backend: Backend, work: Work, jobs: Sequence[Job], logs: Path) ->
     workers = min(backend.workers, len(jobs))
     # One by one and not in batches: jobs take minutes to hours.
     run = joblib.Parallel(n_jobs=workers, batch_size=1)
-    return list(run(joblib.delayed(_attended)(work, os.getpid(), job) for job in jobs))
+    with warnings.catch_warnings():
+        # A worker that has grown by what a job left in its memory is replaced between two jobs, and nothing is lost.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
+        return list(run(joblib.delayed(_attended)(work, os.getpid(), job) for job in jobs))
 
 
 def _attended(work: Work, parent: int, job: Job) -> str:
