@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spectraledge.algebra import Group, subgroups
 from spectraledge.modes import Wave, wave
-from spectraledge.modes.coset_order import coset_order, divisor_order
+from spectraledge.modes.element_order import coset_order, divisor_order
 from spectraledge.report.document import Chart
 from spectraledge.report.marks import chart_config
 from spectraledge.report.picture_plot import LIMIT, colour_scale, picture_plot

@@ -5,7 +5,7 @@ import pytest
 
 from spectraledge.algebra import unit_turns
 from spectraledge.modes import wave
-from spectraledge.modes.coset_order import divisor_order
+from spectraledge.modes.element_order import divisor_order
 from spectraledge.tasks import grouping, named_task
 
 NAMED = [

@@ -10,7 +10,7 @@ from spectraledge.claims.cause_claims import CAUSE_CLAIMS
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.report.report_files import write_report
 from spectraledge.studies import Backend, StudyResult, recipe, run_study, study_status
-from spectraledge.studies.further_studies import FORK_STEP
+from spectraledge.studies.causes import FORK_STEP
 from spectraledge.training.saved_state import kept_states
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group, group_from_table
 from spectraledge.algebra.fourier import real_characters, without_rounding
@@ -12,9 +11,7 @@ from spectraledge.algebra.named_groups import units
 from spectraledge.algebra.representations import CharacterTable, character_table
 from spectraledge.algebra.subspace_names import SIGN, subspace_names
 from spectraledge.algebra.walsh import cube, parity
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from spectraledge.arrays import Float, Ints
 
 FREQUENCY = "frequency"
 """Before the number of a subspace that has no name of its own."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spectraledge.algebra.extensions import groups_of_order
 from spectraledge.algebra.finite_groups import Group, operation_table, trusted_group
@@ -15,10 +15,9 @@ from spectraledge.algebra.isotopes import Labels, group_labels, separation
 from spectraledge.algebra.latin_squares import is_latin
 from spectraledge.algebra.named_groups import named_group
 from spectraledge.algebra.nearest_labels import best_labels, improved, random_labels, repaired
+from spectraledge.arrays import Bools, Ints
 from spectraledge.errors import InputError
 from spectraledge.streams import numpy_generator
-
-Ints = NDArray[np.int64]
 
 LARGEST_TRIED = 7
 """Order up to which all labels of all groups are tried for a table that is no group's."""
@@ -52,7 +51,7 @@ class Discovery:
     is_named: bool
     also: tuple[str, ...]
     labels: Labels
-    agreeing_MM: NDArray[np.bool_]
+    agreeing_MM: Bools
     missing: int
     is_latin: bool
     is_exact: bool

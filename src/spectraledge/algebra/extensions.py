@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group, trusted_group
 from spectraledge.algebra.isomorphism import automorphisms, fingerprint, isomorphism
 from spectraledge.algebra.named_groups import cyclic
 from spectraledge.algebra.primes import prime_factors
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
-
-Ints = NDArray[np.int64]
 
 MOST = 59
 """All groups up to this order are solvable: A5, of order 60, is the first that is not."""

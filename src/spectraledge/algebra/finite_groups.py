@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spectraledge.algebra.latin_squares import is_latin
 from spectraledge.algebra.primes import prime_factors
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
-
-Ints = NDArray[np.int64]
 
 LARGEST = 2048
 """Order above which no group is made (our choice: a table of it takes 32 MB)."""

@@ -1,9 +1,8 @@
 """Fourier analysis on Z_n and Z_n × Z_m of functions that may be undefined at some points."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from spectraledge.arrays import Float
 
 
 def without_rounding(centred: Float, values: Float) -> Float:

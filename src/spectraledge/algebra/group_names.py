@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group, conjugacy_classes
 from spectraledge.algebra.isomorphism import fingerprint, isomorphism
 from spectraledge.algebra.named_groups import named_group
 from spectraledge.algebra.primes import is_prime, prime_factors
-
-Ints = NDArray[np.int64]
+from spectraledge.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

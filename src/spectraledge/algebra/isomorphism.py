@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group
+from spectraledge.arrays import Ints
 
-Ints = NDArray[np.int64]
 Colours = NDArray[np.uint64]
 
 

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group, check_group
 from spectraledge.algebra.latin_squares import is_latin
+from spectraledge.arrays import Bools, Ints
 from spectraledge.errors import InputError
-
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 
 
 def as_group(table_MM: Ints) -> Ints:

@@ -4,14 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group
 from spectraledge.algebra.representations import CharacterTable, character_table
+from spectraledge.arrays import Float, Ints
 from spectraledge.errors import InputError
-
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 PAIR_ELEMENTS: Mapping[str, Callable[[Group], Ints]] = {
     "a": lambda group: np.repeat(np.arange(len(group)), len(group)).reshape(len(group), -1),

@@ -1,11 +1,9 @@
 """Latin squares: tables in which every row and column has every answer once, most of them no group's."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
-
-Ints = NDArray[np.int64]
 
 
 def is_latin(table_MM: Ints) -> bool:

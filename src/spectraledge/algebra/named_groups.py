@@ -9,13 +9,11 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import LARGEST, Group, direct_product, trusted_group
 from spectraledge.algebra.primes import require_prime
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
-
-Ints = NDArray[np.int64]
 
 
 def cyclic(order: int) -> Group:

@@ -4,15 +4,13 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from spectraledge.algebra.finite_groups import Group
 from spectraledge.algebra.isomorphism import automorphisms
 from spectraledge.algebra.isotopes import Labels, group_labels
+from spectraledge.arrays import Bools, Ints
 from spectraledge.streams import numpy_generator
-
-Ints = NDArray[np.int64]
 
 _VOTES = 48
 """Quadrangles that vote on an entry (our choice)."""
@@ -86,7 +84,7 @@ def _voted(table_MM: Ints, generator: np.random.Generator) -> Ints:
 class _Known:
     """Places in each line of a table, of which random ones are drawn."""
 
-    def __init__(self, inside_XY: NDArray[np.bool_]) -> None:
+    def __init__(self, inside_XY: Bools) -> None:
         self.counts_X = inside_XY.sum(axis=1)
         self.places_XY = np.argsort(~inside_XY, axis=1, kind="stable")
 

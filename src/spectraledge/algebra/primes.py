@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 
 
@@ -71,7 +71,7 @@ def primitive_root(modulus: int) -> int:
     return next(g for g in range(1, modulus) if all(pow(g, order // f, modulus) != 1 for f in factors))
 
 
-def discrete_logarithms(modulus: int) -> NDArray[np.int64]:
+def discrete_logarithms(modulus: int) -> Ints:
     """Discrete logarithm of every residue to the smallest primitive root.
 
     Law: dlog(a·b) = dlog(a) + dlog(b) mod (modulus − 1) for all non-zero a, b.

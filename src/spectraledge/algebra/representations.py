@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Classes, Group, conjugacy_classes
+from spectraledge.arrays import Float, Ints
 from spectraledge.streams import numpy_generator
 
 Complex = NDArray[np.complex128]
-Float = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group, trusted_group
 from spectraledge.algebra.primes import is_prime, prime_factors
-
-Ints = NDArray[np.int64]
+from spectraledge.arrays import Ints
 
 MOST = 1000
 """Classes of subgroups that are listed unless more are asked for: S5 has 19, D64 has 20, C2⁵ has 374, C2⁶ 2,825."""

@@ -5,15 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.algebra.finite_groups import Group
 from spectraledge.algebra.isomorphism import fingerprint, isomorphism
 from spectraledge.algebra.isotypic import real_rows
 from spectraledge.algebra.named_groups import named_group, permutations
 from spectraledge.algebra.representations import CharacterTable
-
-Ints = NDArray[np.int64]
+from spectraledge.arrays import Float, Ints
 
 SIGN, STANDARD = "sign", "standard"
 
@@ -60,7 +58,7 @@ def _kind(table: CharacterTable, row: int) -> str:
     return _of_order(next(k for k in range(1, table.on_elements_CM.shape[1] + 1) if _whole(k * turns_C)))
 
 
-def _whole(numbers: NDArray[np.float64]) -> bool:
+def _whole(numbers: Float) -> bool:
     return bool(np.abs(numbers - np.rint(numbers)).max() < 1e-9)
 
 

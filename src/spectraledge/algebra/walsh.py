@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from spectraledge.arrays import Float, Ints
 from spectraledge.errors import InputError
 
-Float = NDArray[np.float64]
 Subset = tuple[int, ...]
 
 
@@ -35,7 +35,7 @@ def parity(bits_Nn: NDArray[np.integer], subset: Subset) -> Float:
     return values_N
 
 
-def cube(bits: int) -> NDArray[np.int64]:
+def cube(bits: int) -> Ints:
     """All inputs of n bits in counting order, bit 0 the most significant: shape (2ⁿ, n), values 0 and 1."""
     return np.arange(1 << bits)[:, None] >> np.arange(bits)[::-1] & 1
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.analyses.centroids import SIZES
 from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.arrays import Float
 from spectraledge.claims.design import STEPS_MARGIN, TOOL_MARGIN
 from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader
 from spectraledge.claims.published import LATER
@@ -135,7 +135,7 @@ def _centroids(kind: str, null: str, *, alone: bool = False) -> Read:
         if not len(windows):
             return None
 
-        def moved(of: str) -> NDArray[np.float64]:
+        def moved(of: str) -> Float:
             one = alone and of in ("gradient", "permuted")
             window = windows.min() if one else windows.max()
             return reader.values("centroids", "moved", form="answer", size=SIZES[0], kind=of, window=window)

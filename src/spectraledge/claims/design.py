@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Bools
 from spectraledge.tasks import OPERATIONS, formula_of, part_names
 from spectraledge.tasks.task import JOIN
 
@@ -102,7 +102,7 @@ class Condition:
     learned: bool | None = None
     whole: bool = True
 
-    def holds(self, effects: pd.DataFrame) -> NDArray[np.bool_]:
+    def holds(self, effects: pd.DataFrame) -> Bools:
         """Tell which rows are of its runs."""
         chosen = effects["task"].isin(self.tasks) & (effects["after"] == self.after)
         if self.weight_decay is not None:

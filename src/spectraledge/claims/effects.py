@@ -11,12 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spectraledge.analyses.run_result import RunResult, Runs
+from spectraledge.arrays import Bools, Float
 
 Scale = Literal["difference", "ratio", "rate"]
 """How a value is compared with its null. difference: less the null. ratio: over it, averaged in logarithms. rate: value
 is 1 in runs in which something happens, else 0."""
 
-Mask = NDArray[np.bool_]
+Mask = Bools
 
 Unit = Literal["share", "F", "R²", "index", "ratio", "steps", "count", "rank", "rate"]
 """What a value is a number of. share: of energy, or of pairs. F: peak share of a field's power. index: between 0 and 1
@@ -81,7 +82,7 @@ class RunReader:
         found = self.run.table(table)
         return found[self._mask(table, where)] if len(found) else found
 
-    def values(self, table: str, column: str, **where: object) -> NDArray[np.float64]:
+    def values(self, table: str, column: str, **where: object) -> Float:
         """Return a column of those rows; empty where the table was not measured."""
         mask = self._mask(table, where)
         return self._column(table, column)[mask].astype(np.float64) if mask.any() else np.zeros(0)

@@ -3,9 +3,9 @@
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.arrays import Float
 from spectraledge.claims.design import (
     COMPOSITE,
     F_MARGIN,
@@ -93,7 +93,7 @@ def _included(target: str, null: str) -> Effect:
     return Effect(f"inclusion-{target}:edge-{null}", words, "share", "difference", said, read, INCLUSION_MARGIN)
 
 
-def _functions(run: RunResult, part: str) -> NDArray[np.float64]:
+def _functions(run: RunResult, part: str) -> Float:
     table = run.table("functions")
     columns = [name for name in table if str(name).rpartition(" ")[0] == part]
     return table[columns].to_numpy(np.float64)

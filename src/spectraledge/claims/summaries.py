@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Bools, Ints
 from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import Effect, Scale
 from spectraledge.statistics import discrimination, mean_estimate, rate_estimate
@@ -77,12 +77,12 @@ class MeasuredEffects:
     rows: pd.DataFrame
 
     @cached_property
-    def _by_effect(self) -> dict[object, NDArray[np.int64]]:
+    def _by_effect(self) -> dict[object, Ints]:
         """Places of the rows of every effect."""
         return {name: np.sort(places) for name, places in self.rows.groupby("effect_id", sort=False).indices.items()}
 
     @cached_property
-    def _held(self) -> dict[str, NDArray[np.bool_]]:
+    def _held(self) -> dict[str, Bools]:
         """Which rows are of the runs of conditions that were asked for."""
         return {}
 

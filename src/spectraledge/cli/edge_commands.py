@@ -1,7 +1,7 @@
 """Commands that carry one analysis of a run's edge out: options, where tables go, how a person is told."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +9,12 @@ import pandas as pd
 import typer
 
 from spectraledge.analyses.ablation import ABLATED_FUNCTIONS, ABLATING, ABLATION, ablation_sentence
-from spectraledge.analyses.analysis import Analysis, reasons
+from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.centroids import CENTROIDS, PROBING_CENTROIDS, centroid_sentence
 from spectraledge.analyses.curvature import CURVATURE, DEFECTS, LEADERS, curvature_sentence
 from spectraledge.analyses.gradient_windows import COMPARING_GRADIENTS, EDGES, SELECTED, gradient_sentence
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.analyses.stamps import measure
+from spectraledge.cli.measuring import measured
 from spectraledge.cli.options import (
     LAST_STEP,
     Center,
@@ -27,12 +27,10 @@ from spectraledge.cli.options import (
     Stride,
     Threads,
     Window,
-    remark,
     show,
     use_threads,
 )
 from spectraledge.errors import InputError
-from spectraledge.studies.belonging import check_place
 
 Told = tuple[Sequence[str], str]
 """Tables for people, as they are printed, and what was found, in a sentence."""
@@ -93,28 +91,6 @@ def _edge_command(
     vars(command)["__signature__"] = known.replace(parameters=offered)
     command.__name__, command.__doc__ = name, words
     return command
-
-
-def measured(
-    folder: Path, analyses: Iterable[Analysis], settings: AnalysisConfig, out: Path | None
-) -> dict[str, pd.DataFrame]:
-    """Carry analyses out, write their tables into the run's folder or another, and say what they leave out.
-
-    Returns:
-        The tables by name.
-
-    Raises:
-        InputError: if the run cannot be analysed so, or the tables of its study would be written over.
-    """
-    if out is None:
-        for analysis in analyses:
-            check_place(folder, analysis, settings)
-    tables: dict[str, pd.DataFrame] = {}
-    for analysis in analyses:
-        tables |= measure(folder, analysis, settings, into=out)
-    for reason in reasons(tables):
-        remark(f"left out {reason}")
-    return tables
 
 
 def _printed(table: pd.DataFrame, *, digits: int = 4, missing: str = "NaN") -> str:

@@ -15,7 +15,7 @@ from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.spectra import EDGE, EIGENVALUES, SPECTRUM, analyze_folder
 from spectraledge.analyses.stamps import keep
 from spectraledge.analyses.step import STEP
-from spectraledge.cli.edge_commands import measured
+from spectraledge.cli.measuring import measured
 from spectraledge.cli.options import (
     Device,
     Json,

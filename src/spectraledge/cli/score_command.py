@@ -9,7 +9,7 @@ from spectraledge.analyses.onsets import ONSETS, check_control, onset_table
 from spectraledge.analyses.score import GROWING, SCORING, state_of_control
 from spectraledge.analyses.score_findings import carried_sentence, score_sentence
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.cli.edge_commands import measured
+from spectraledge.cli.measuring import measured
 from spectraledge.cli.options import (
     Center,
     Device,

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spectraledge.analyses.analysis import Column, Table
 from spectraledge.analyses.functional_modes import functional_modes
 from spectraledge.analyses.reuse import inclusion_table
 from spectraledge.analyses.spectra import analyze_folder
+from spectraledge.arrays import Float, Ints
 from spectraledge.examples.language_training import BLOCK, LanguageConfig, checkpoints_of, new_model
 from spectraledge.examples.standard_library import Labels, SourceText, contexts
 from spectraledge.files import read_table
@@ -205,7 +205,7 @@ def shared_functions(config: LanguageConfig, text: SourceText, folder: Path) -> 
     inputs_NL, _ = _contexts(config, text)
     model = new_model(config)
     snapshots = _window(config, folder, config.measured_steps[-1])
-    spans: dict[str, list[dict[str, NDArray[np.float64]]]] = {"edge": [{}], "random": [{} for _ in range(config.draws)]}
+    spans: dict[str, list[dict[str, Float]]] = {"edge": [{}], "random": [{} for _ in range(config.draws)]}
     for group in list(config.groups)[: config.layers]:
         for place, span_Nr in enumerate(_layer_spans(config, model, snapshots, inputs_NL, group)):
             (spans["random"][place - 1] if place else spans["edge"][0])[group] = span_Nr
@@ -236,7 +236,7 @@ def loss_links(config: LanguageConfig, spectra: pd.DataFrame, course: pd.DataFra
     return LINKS.frame((*name, *numbers) for name, *numbers in measured)
 
 
-def _contexts(config: LanguageConfig, text: SourceText) -> tuple[NDArray[np.int64], Labels]:
+def _contexts(config: LanguageConfig, text: SourceText) -> tuple[Ints, Labels]:
     generator = numpy_generator(config.seed, "contexts")
     return contexts(text.validation, config.measured, config.context, config.stride, generator)
 
@@ -257,9 +257,9 @@ def _layer_spans(
     config: LanguageConfig,
     model: nn.Module,
     snapshots: list[dict[str, Tensor]],
-    inputs_NL: NDArray[np.int64],
+    inputs_NL: Ints,
     group: str,
-) -> list[NDArray[np.float64]]:
+) -> list[Float]:
     """Leading functions of the edge of one layer, and of draws of as many random directions."""
     tensors = ModuleTensors.of(model)
     window = ModuleWindow.of(snapshots, tensors, patterns=[config.groups[group]], window=config.window)

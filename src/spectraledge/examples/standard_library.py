@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spectraledge.arrays import Ints
 from spectraledge.errors import InputError
 from spectraledge.streams import numpy_generator
 
@@ -24,7 +25,6 @@ _BLANK = "blank"
 _CLASSES = {tokenize.NUMBER: "number", tokenize.STRING: "string", tokenize.COMMENT: "comment", tokenize.OP: "operator"}
 _OPENING, _CLOSING = set("([{"), set(")]}")
 
-Ints = NDArray[np.int64]
 Labels = dict[str, NDArray[np.generic]]
 
 

@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spectraledge.analyses.score import WATCHED, score_table
 from spectraledge.analyses.score_findings import WatchedCourse
+from spectraledge.arrays import Float
 from spectraledge.display import Displayed
 from spectraledge.errors import InputError
 from spectraledge.models.module_tensors import unwrapped
 from spectraledge.modes import Basis, Inputs, shares
 from spectraledge.modes.reading import ModuleFailedError, Reading, check_inputs, weights_left_alone
-
-Float = NDArray[np.float64]
 
 
 class WatchedFunction(Displayed):

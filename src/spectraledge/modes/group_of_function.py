@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from spectraledge.algebra import Discovery, discover, irreducible_characters
 from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.errors import InputError
-from spectraledge.modes.coset_order import part_means
 from spectraledge.modes.decompositions import grouping_basis
+from spectraledge.modes.element_order import part_means
 from spectraledge.modes.shares import Shares, shares
 from spectraledge.statistics import empirical_p
 from spectraledge.streams import numpy_generator

@@ -7,7 +7,7 @@ import numpy as np
 
 from spectraledge.algebra import character_shares, without_rounding
 from spectraledge.arrays import Float, Ints
-from spectraledge.modes.coset_order import ElementOrder, coset_order, divisor_order
+from spectraledge.modes.element_order import ElementOrder, coset_order, divisor_order
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
 

@@ -3,9 +3,9 @@
 import io
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from spectraledge.arrays import Float
 from spectraledge.report.stage import LIMIT, Act, Stage
 from spectraledge.report.style import INK, SCORE_COLOURS, SIGNED
 from spectraledge.report.words import percent
@@ -57,7 +57,7 @@ def _scaled(score: Image.Image, stage: Stage, act: Act) -> Image.Image:
     return whole
 
 
-def _coloured(part: NDArray[np.float64], colours: tuple[tuple[int, int, int], ...]) -> Image.Image:
+def _coloured(part: Float, colours: tuple[tuple[int, int, int], ...]) -> Image.Image:
     """Colour values between 0 and 1; white where there is none."""
     at = np.clip(np.nan_to_num(part), 0, 1) * (len(colours) - 1)
     known = np.array(colours, dtype=np.float64)

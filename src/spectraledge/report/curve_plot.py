@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from spectraledge.arrays import Float
 from spectraledge.report.document import Chart
 from spectraledge.report.marks import DOTTED, Mark
 from spectraledge.report.plots import (
@@ -128,7 +128,7 @@ def curve_plot(
     return Chart(specification(layers, height=height), title, words, over_steps=across == STEPS)
 
 
-def _whole_ticks(values: NDArray[np.float64]) -> list[float]:
+def _whole_ticks(values: Float) -> list[float]:
     top = int(max(values, default=0.0)) + 1
     return [float(tick) for tick in range(0, top + 1, -(-top // _WHOLE_TICKS))]
 

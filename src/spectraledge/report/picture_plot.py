@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from spectraledge.arrays import Float
 from spectraledge.report.document import Chart
 from spectraledge.report.plots import Layer, channel, layer, specification
 from spectraledge.report.stage import png_address
@@ -24,7 +25,7 @@ _PIXELS = 3
 
 
 def picture_plot(
-    values: NDArray[np.float64],
+    values: Float,
     *,
     title: str,
     across: str,
@@ -63,7 +64,7 @@ def colour_scale(words: str, *, width: int = 300, colours: Colours = SIGNED) -> 
     return Chart({**specification(layers, height=12), "width": width}, "", f"Colours of {words}", still=True)
 
 
-def image_address(part: NDArray[np.float64], colours: Colours) -> str:
+def image_address(part: Float, colours: Colours) -> str:
     """Draw numbers as an image inside an address."""
     shades = (np.clip(part, 0, 1) * (_SHADES - 1)).round().astype(np.uint8)
     return _address(shades, _palette(colours), pixels=1)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import WHOLE
+from spectraledge.arrays import Float
 from spectraledge.claims.published import MODES, PublishedMode
 from spectraledge.models import TransformerConfig
 from spectraledge.report.words import listing
@@ -83,6 +83,6 @@ def published_modes(run: RunResult) -> list[PublishedMode]:
     return [mode for mode in MODES if mode.task == run.config.task] if alike and run.grokked else []
 
 
-def floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+def floats(table: pd.DataFrame, column: str) -> Float:
     """Values of a column as float64, missing ones as NaN."""
     return table[column].to_numpy(dtype=np.float64, na_value=np.nan)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spectraledge.analyses.readings import Parts
-
-Float = NDArray[np.float64]
+from spectraledge.arrays import Float
 
 LOWEST, OCTAVES = 110.0, 4.0
 """Hz of the first function of a score, and how far above it the last one sounds; the others lie evenly between."""

@@ -53,11 +53,10 @@ def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise
     if center:
         rows = rows - rows.mean(0)
     if lost_in_gram(values, gram, storage_noise=storage_noise):
-        basis_PW, triangle_WW = torch.linalg.qr(rows.T)
-        left_WW, singular_W, right_WW = torch.linalg.svd(triangle_WW)
+        left_WR, singular_R, right_RP = torch.linalg.svd(rows, full_matrices=False)
         kept = len(values)
-        turned = _signs(right_WW[:kept].T)
-        return Directions((basis_PW @ (left_WW[:, :kept] * turned)).T.contiguous(), singular_W[:kept].square())
+        signed_KP = _signs(left_WR[:, :kept]).T * right_RP[:kept]
+        return Directions(signed_KP.contiguous(), singular_R[:kept].square())
     raw_KP = (weights.T @ rows) / values.sqrt()[:, None]
     # One QR pass takes the directions from orthogonal to √eps·(λ_1/λ_k) to orthogonal to eps; R is near the identity.
     orthonormal, triangle = torch.linalg.qr(raw_KP.T)

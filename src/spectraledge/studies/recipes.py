@@ -11,8 +11,10 @@ from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.studies.budgets import PaperRuns, not_published, window_of
-from spectraledge.studies.further_studies import causes, landscape, networks
+from spectraledge.studies.causes import causes
 from spectraledge.studies.groups_study import groups
+from spectraledge.studies.landscape import landscape
+from spectraledge.studies.networks import networks
 from spectraledge.studies.paper import CONTROL_STEPS, paper
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import any_task

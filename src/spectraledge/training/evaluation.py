@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools
 from spectraledge.models import Architecture, LossName, answer_losses
 from spectraledge.tasks import JointTask, Split, Task
 
@@ -58,7 +59,7 @@ class Evaluation:
         cls,
         task: Task | JointTask,
         split: Split,
-        answers: tuple[NDArray[np.floating], NDArray[np.bool_]],
+        answers: tuple[NDArray[np.floating], Bools],
         *,
         required: tuple[str, ...],
         step: int,

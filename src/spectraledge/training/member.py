@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Bools
 from spectraledge.errors import InputError
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
@@ -138,7 +139,7 @@ class Member:
         """Return what moved the weights in the last `advance`, by kind (see `Flat`) and parameter name: views."""
         return {kind: self.layout.split(getattr(self._rows.flat, kind)[self._place]) for kind in MOVES}
 
-    def evaluation(self, answers: tuple[NDArray[np.floating], NDArray[np.bool_]], weight_norm: float) -> Evaluation:
+    def evaluation(self, answers: tuple[NDArray[np.floating], Bools], weight_norm: float) -> Evaluation:
         """Return how well it answers now, from the loss of every answer and whether it is right, (N, O) each."""
         return Evaluation.of(
             self.task,

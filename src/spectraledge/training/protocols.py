@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Ints
 from spectraledge.models import Architecture
 from spectraledge.streams import derived_seed, numpy_generator
 from spectraledge.tasks import Split, default_split, paper_split
@@ -17,7 +17,7 @@ from spectraledge.tasks import Split, default_split, paper_split
 class BatchSource(typing.Protocol):
     """An endless stream of batches whose position can be saved."""
 
-    def draw(self) -> NDArray[np.int64]:
+    def draw(self) -> Ints:
         """Return the next batch: indices into the training pairs, with replacement."""
         ...
 
@@ -37,7 +37,7 @@ class _LegacyBatches:
         self._stream = np.random.RandomState(seed)
         self._sizes = train_size, batch_size
 
-    def draw(self) -> NDArray[np.int64]:
+    def draw(self) -> Ints:
         return self._stream.randint(0, *self._sizes)
 
     def state(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class _NamedBatches:
         self._stream = numpy_generator(seed, "batches")
         self._sizes = train_size, batch_size
 
-    def draw(self) -> NDArray[np.int64]:
+    def draw(self) -> Ints:
         return self._stream.integers(0, *self._sizes)
 
     def state(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class _AllPairs:
 
     count: int
 
-    def draw(self) -> NDArray[np.int64]:
+    def draw(self) -> Ints:
         return np.arange(self.count, dtype=np.int64)
 
     def state(self) -> dict[str, Any]:

@@ -80,8 +80,9 @@ def read_state(path: Path, weights: Callable[[int], Tensor] | None = None) -> St
             raise
         except (InputError, KeyError, ValueError) as error:
             raise DamageError(f"{path} is not what was written, or its snapshot is not ({error}); {MENDING}") from error
+    seal = state.text.pop("seal", None)
     # Seals of earlier versions knew no names.
-    if state.text.pop("seal", None) not in (None, _seal(state), _seal(state, names=False)):
+    if seal is not None and seal != _seal(state) and seal != _seal(state, names=False):
         raise DamageError(f"{path} is not what was written; {MENDING}")
     return state
 

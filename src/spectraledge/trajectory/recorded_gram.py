@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from spectraledge.arrays import Float
 from spectraledge.errors import InputError
 from spectraledge.files import Fingerprint, read_table, write_columns
 from spectraledge.spectrum import BandedGram
@@ -82,7 +82,7 @@ class GramRecorder:
         self._before: tuple[Tensor, float] | None = None
         self._steps: list[int] = []
         self._noise: list[float] = []
-        self._bands: list[NDArray[np.float64]] = []
+        self._bands: list[Float] = []
 
     def resume(self, step: int) -> None:
         """Go on behind the snapshot of a step, from the snapshots alone: the file may be older, newer or damaged.

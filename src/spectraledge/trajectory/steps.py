@@ -13,8 +13,11 @@ from spectraledge.trajectory.name_parts import Name, Number, parse_step
 _STEP, _CHECKPOINT, _EPOCH, _NO_WORD = range(4)
 """How clearly a name says which number is its step: a name with an epoch and a step means the step."""
 
+_STEPS = r"steps?|iter(ation)?s?|itr|upd(ate)?s?"
+
 _WORDS = {
-    _STEP: r"global[-_ ]?steps?|steps?|iter(ation)?s?|itr|its?|upd(ate)?s?|ba|batch(es)?",
+    # "it" apart from its number ends the name of a model: gemma-2-it-ckpt500.
+    _STEP: rf"global[-_ ]?steps?|{_STEPS}|its?(?![-_=.: ])|ba|batch(es)?",
     _CHECKPOINT: r"checkpoint|ckpt|chkpt",
     _EPOCH: r"epochs?|ep",
 }
@@ -27,7 +30,7 @@ _APART = re.compile(r"(^|[^a-z])(seed|fold|rank|layer|trial|replica)s?[-_=.: ]*$
 """Words before numbers that tell runs, or parts of one network, apart and are no step."""
 
 _BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) for rank, words in _WORDS.items()}
-_BEHIND = re.compile(r"[-_ ]?(steps?|iter(ation)?s?|itr|its?|upd(ate)?s?)(?![a-z])", re.IGNORECASE)
+_BEHIND = re.compile(rf"([-_ ]?({_STEPS})|its?)(?![a-z])", re.IGNORECASE)
 
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}[_ ,.]\d{3}")
 

@@ -1,4 +1,4 @@
-"""Orders of elements in which a picture shows its cosets, nested ones of a chain of subgroups, or its divisors."""
+"""Orders of elements along an axis of a picture: nested cosets of a chain of subgroups, or divisors of a modulus."""
 
 from dataclasses import dataclass
 

@@ -15,7 +15,7 @@ from spectraledge.algebra import (
     with_conjugates,
 )
 from spectraledge.modes import wave
-from spectraledge.modes.coset_order import coset_order
+from spectraledge.modes.element_order import coset_order
 from spectraledge.tasks import grouping, task_from_source
 
 
