@@ -11,9 +11,9 @@ from measuring import Row, row
 
 from spectraledge.analyses.readings import Parts
 from spectraledge.modes import grouping_basis
-from spectraledge.report.document import Page, Section
-from spectraledge.report.page_writer import page_html
-from spectraledge.report.stage import Act, Stage
+from spectraledge.pages.document import Page, Section
+from spectraledge.pages.page_writer import page_html
+from spectraledge.pages.stage import Act, Stage
 from spectraledge.tasks import grouping, named_task
 
 SNAPSHOTS, RESIDUES, REPEATS = 200, 97, 3

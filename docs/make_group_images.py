@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from spectraledge.algebra import Group, subgroups
 from spectraledge.modes import Wave, wave
 from spectraledge.modes.element_order import coset_order, divisor_order
-from spectraledge.report.document import Chart
-from spectraledge.report.marks import chart_config
-from spectraledge.report.picture_plot import LIMIT, colour_scale, picture_plot
-from spectraledge.report.printed import encoded
-from spectraledge.report.style import PRINT_FONT
+from spectraledge.pages.document import Chart
+from spectraledge.pages.marks import chart_config
+from spectraledge.pages.picture_plot import LIMIT, colour_scale, picture_plot
+from spectraledge.pages.printed import encoded
+from spectraledge.pages.style import PRINT_FONT
 from spectraledge.tasks import Grouping, grouping, task_from_source
 
 Float = NDArray[np.float64]

@@ -4,10 +4,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from spectraledge.pages.printed import draw_charts, encoded, sheet
 from spectraledge.report import write_opening
 from spectraledge.report.lanes import own_basis_figure
 from spectraledge.report.pictures import wave_figure
-from spectraledge.report.printed import draw_charts, encoded, sheet
 from spectraledge.report.selected import selection_figure
 from spectraledge.studies import load_study
 

@@ -72,7 +72,7 @@ class PublishedNetwork(nn.Module):
 @pytest.fixture
 def unrastered(monkeypatch):
     """Let PNGs hold their sheets of SVG: pixels take most of a report's time; the PDF reads the same sheet."""
-    from spectraledge.report import printed, publishing
+    from spectraledge.pages import printed, publishing
 
     def encoded(sheet, form):
         return sheet.encode() if form == "png" else printed.encoded(sheet, form)

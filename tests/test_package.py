@@ -20,7 +20,7 @@ def test_wheel_installs_and_runs_in_an_empty_environment(tmp_path: Path) -> None
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "spectraledge/report/templates/page.html.j2" in names
+    assert "spectraledge/pages/templates/page.html.j2" in names
     assert "spectraledge/py.typed" in names
     assert not [name for name in names if not name.startswith("spectraledge")]
     venv.create(tmp_path / "empty")

@@ -12,7 +12,7 @@ from tracking_support import Network, Training, plain_updates, snapshots, weight
 
 from spectraledge.errors import InputError
 from spectraledge.files import read_json, read_table
-from spectraledge.integrations import Reading, SpectralEdgeTracker, differences
+from spectraledge.integrations import Reading, SpectralEdgeTracker, updates
 from spectraledge.spectrum import BandedGram, Detector, Sketch, gram_series
 from spectraledge.studies import analyze_folder
 from spectraledge.trajectory import RecordedGram
@@ -96,7 +96,7 @@ def test_bfloat16_keeps_rounded_updates_and_reports_nothing_that_rounding_can_ex
 @pytest.mark.parametrize("keep_places", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_sketch_is_that_of_the_updates_and_needs_no_copy_of_the_weights(monkeypatch, keep_places, dtype, block):
-    monkeypatch.setattr(differences, "_BLOCK", block)
+    monkeypatch.setattr(updates, "_BLOCK", block)
     sketch = Sketch(16, seed=3)
     tracker = track(30, training=Training(dtype=dtype), sketch=sketch, keep_places=keep_places)
     expected = banded(sketch(plain_updates(30, 3, dtype=dtype)), 6)

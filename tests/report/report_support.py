@@ -10,7 +10,7 @@ import pandas as pd
 
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.report.document import Chart, Rows
+from spectraledge.pages.document import Chart, Rows
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.study_config import StudyConfig
 from spectraledge.tasks import OPERATIONS, named_task

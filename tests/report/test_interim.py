@@ -11,10 +11,10 @@ from report_support import Reader, make_run, make_study
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.summaries import MeasuredEffects
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.pages.document import Page
+from spectraledge.pages.page_writer import page_html
 from spectraledge.report import interim, report_files, write_report
-from spectraledge.report.document import Page
 from spectraledge.report.interim import InterimReport, is_interim, progress_words
-from spectraledge.report.page_writer import page_html
 
 NOTHING = Verdicts(pd.DataFrame(), pd.DataFrame(), MeasuredEffects({}, pd.DataFrame()), ())
 

@@ -9,7 +9,7 @@ from spectraledge import FunctionalModes, functional_modes
 from spectraledge.algebra import cube
 from spectraledge.analyses.selection_findings import leading
 from spectraledge.modes import walsh_basis
-from spectraledge.report.document import ROWS
+from spectraledge.pages.document import ROWS
 from spectraledge.report.modes_glance import modes_glance
 
 BITS = torch.from_numpy(cube(5))

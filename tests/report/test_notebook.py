@@ -10,7 +10,7 @@ from PIL import Image
 from report_support import Reader, make_run, make_study, unmeasured
 
 from spectraledge.errors import InputError
-from spectraledge.report.document import ROWS
+from spectraledge.pages.document import ROWS
 from spectraledge.report.notebook import FigurePlot, html, plot
 from spectraledge.studies.results import StudyResult
 

@@ -14,8 +14,8 @@ import pytest
 from report_support import ERROR, TABLES, Reader, make_run, make_study, rows_of, unmeasured, without_bulk
 
 from spectraledge.claims.questions import evaluate_runs
+from spectraledge.pages.publishing import write_text
 from spectraledge.report import run_tables, write_report
-from spectraledge.report.publishing import write_text
 from spectraledge.report.quick import compose_by_run
 from spectraledge.report.run_tables import claim_tables, files
 from spectraledge.report.text import answer_table, headline, run_cards

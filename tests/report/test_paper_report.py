@@ -14,8 +14,8 @@ from report_support import ERROR, Reader
 from spectraledge.claims.paper_claims import evaluate_study
 from spectraledge.claims.paper_effects import measure_paper
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.pages.document import Page
 from spectraledge.report import write_report, write_results
-from spectraledge.report.document import Page
 from spectraledge.report.over_seeds.claim_section import NOT_MEASURED
 from spectraledge.report.over_seeds.claim_table import claim_table, counts, headline
 from spectraledge.report.over_seeds.methods import method_rows

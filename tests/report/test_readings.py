@@ -9,14 +9,14 @@ from report_support import GROKKED_STEP, drawn, in_lane, lanes, make_run, make_s
 
 from spectraledge.analyses.forming import own_functions
 from spectraledge.analyses.readings import _parts, band, pictures, white_noise_concentration
-from spectraledge.report.curve_plot import curve_plot
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Chart
+from spectraledge.pages.marks import SOLID, Mark
+from spectraledge.pages.plots import log_ticks
+from spectraledge.pages.style import TINT
 from spectraledge.report.curves import eigenvalue_figure
-from spectraledge.report.document import Chart
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
-from spectraledge.report.marks import SOLID, Mark
-from spectraledge.report.plots import log_ticks
 from spectraledge.report.run_names import published_modes, titles
-from spectraledge.report.style import TINT
 from spectraledge.report.text import caution
 from spectraledge.report.words import hundredths, listing, percent, probability, ratio, spread, statistic
 from spectraledge.tasks import grouping, task_from_table

@@ -12,7 +12,7 @@ from PIL import Image
 from report_support import STEPS, drawn, make_run, make_study
 
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.report.document import Chart
+from spectraledge.pages.document import Chart
 from spectraledge.report.quick import compose_by_run
 from spectraledge.report.score_figure import _SHADES
 from spectraledge.report.score_page import score_sections

@@ -22,10 +22,10 @@ from report_support import (
     unmeasured,
 )
 
+from spectraledge.pages.document import Table
+from spectraledge.pages.printed import draw_charts
 from spectraledge.report.course_figure import change_table, course_figure
-from spectraledge.report.document import Table
 from spectraledge.report.measurements import measurements
-from spectraledge.report.printed import draw_charts
 from spectraledge.report.selected import frequency_figure, ratio_limits, selection_figure
 from spectraledge.studies.results import StudyResult
 

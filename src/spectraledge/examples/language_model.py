@@ -11,7 +11,7 @@ from spectraledge.examples.language_page import language_page, sentences
 from spectraledge.examples.language_training import LanguageConfig, train_language_model
 from spectraledge.examples.standard_library import SourceText
 from spectraledge.files import read_table, write_table
-from spectraledge.report.publishing import write_page_and_text
+from spectraledge.pages.publishing import write_page_and_text
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from spectraledge.examples.language_measures import (
 )
 from spectraledge.examples.language_training import BLOCK, LanguageConfig
 from spectraledge.files import digest
-from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Column, Figure, Page, Panel, Rows, Section, Table, Terms
-from spectraledge.report.marks import DASHED, DOTTED, SHAPES, SOLID, Mark
-from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Column, Figure, Page, Panel, Rows, Section, Table, Terms
+from spectraledge.pages.marks import DASHED, DOTTED, SHAPES, SOLID, Mark
+from spectraledge.pages.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 from spectraledge.report.words import listing
 from spectraledge.statistics import false_discovery_rate
 

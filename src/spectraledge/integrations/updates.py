@@ -1,17 +1,185 @@
-"""Updates of the watched weights, each multiplied with those before it, over all processes that hold a part."""
+"""Updates of the watched weights, taken in place and multiplied with those before, over all processes with a part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.integrations.differences import Difference, ExactDifference, HeldUpdates, SketchedDifference
 from spectraledge.integrations.shards import Shards
 from spectraledge.integrations.tracker_settings import STORED, TrackerSettings
-from spectraledge.integrations.watched_weights import WatchedWeights
+from spectraledge.integrations.watched_weights import UNMOVED, WatchedWeights, drifted
+from spectraledge.spectrum import BandedGram, Sketch
+from spectraledge.trajectory.series import rounding
+
+_BLOCK = 1 << 16
+"""Parameters sketched at a time: their copies in wider types stay in the second-level cache."""
+
+_NOWHERE = torch.empty(0, dtype=torch.int32, device="cpu")
+
+
+class Difference(Protocol):
+    """What one way of taking updates remembers of the last snapshot."""
+
+    before: list[Tensor]
+    """The last snapshot: what `restart` or `update` left, and what a resumed run must be given back."""
+    rounding: float
+    """Squared length ε²‖θ‖² of one rounding of it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory between snapshots."""
+
+    def restart(self, parts: Sequence[Tensor]) -> None:
+        """Remember a snapshot."""
+
+    def moved(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tell whether parameters have moved since the last snapshot, as far as it is remembered."""
+
+    def update(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the flat update since the last snapshot, and remember this one."""
+
+
+class ExactDifference:
+    """Remembers all parameters in their own type."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self.before: list[Tensor] = []
+        self.rounding = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory between snapshots."""
+        return sum(part.nbytes for part in self.before)
+
+    def restart(self, parts: Sequence[Tensor]) -> None:
+        """Remember a snapshot."""
+        self.before = [part.clone() for part in parts]
+        self.rounding = rounding(parts)
+
+    def moved(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tell whether parameters have moved since the last snapshot."""
+        pairs = zip(parts, self.before, strict=True)
+        return drifted((part.reshape(1, -1), before.reshape(1, -1)) for part, before in pairs)
+
+    def update(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the update since the last snapshot, and remember this one."""
+        sizes = [part.numel() for part in parts]
+        update_P = torch.empty(sum(sizes), dtype=self._dtype, device=_device(parts))
+        # They may have been sent to another device, or got another type.
+        self.before = [before.to(part.device) for before, part in zip(self.before, parts, strict=True)]
+        for index, (piece, part, before) in enumerate(
+            zip(torch.split(update_P, sizes), parts, self.before, strict=True)
+        ):
+            # Parameters of 16 bits differ by less than they can say.
+            wide = torch.promote_types(torch.promote_types(part.dtype, before.dtype), torch.float32)
+            piece.copy_((part.to(wide) - before.to(wide)).reshape(-1))
+            if part.dtype == before.dtype:
+                before.copy_(part)
+            else:
+                self.before[index] = part.clone()
+        self.rounding = rounding(parts)
+        return update_P
+
+
+class SketchedDifference:
+    """Remembers a sketch of the parameters: sketching is linear, so the update's sketch is a difference of sketches.
+
+    Args:
+        sketch: The map.
+        dtype: Of the sketched updates.
+        keep_places: Whether to keep where the map sends each parameter, 4 bytes each, instead of drawing it every time.
+    """
+
+    def __init__(self, sketch: Sketch, dtype: torch.dtype, *, keep_places: bool) -> None:
+        self._sketch, self._dtype, self._keep_places = _SketchWithPlaces(sketch.size, sketch.seed), dtype, keep_places
+        self._places = _NOWHERE
+        self.before: list[Tensor] = []
+        self.rounding = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory between snapshots."""
+        return self._places.nbytes + sum(part.nbytes for part in self.before)
+
+    def restart(self, parts: Sequence[Tensor]) -> None:
+        """Remember a snapshot."""
+        whole, self.rounding = self._of(parts)
+        self.before = [whole]
+
+    def moved(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tell nothing: to sketch the parameters once more would cost as much as a snapshot."""
+        return UNMOVED
+
+    def update(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the sketched update since the last snapshot, and remember this one."""
+        (before,) = self.before
+        self.restart(parts)
+        return (self.before[0] - before.to(self.before[0].device)).to(self._dtype)
+
+    def _of(self, parts: Sequence[Tensor]) -> tuple[Tensor, float]:
+        """Return the sketch of the parameters and, from it, an unbiased estimate of ε²‖θ‖²."""
+        count = sum(part.numel() for part in parts)
+        if self._keep_places and len(self._places) != count:
+            self._places = self._sketch.places(count)
+        self._places = self._places.to(_device(parts))
+        nothing = torch.zeros(self._sketch.size, dtype=torch.float64, device=_device(parts))
+        by_type: dict[torch.dtype, Tensor] = {}
+        start = 0
+        for part in parts:
+            flat = part.reshape(-1)
+            if self._keep_places:
+                sketch = self._sketch.at(self._places[start : start + len(flat)], flat)
+            else:
+                sketch = self._sketch(flat, start=start)
+            by_type[part.dtype] = by_type.get(part.dtype, nothing) + sketch
+            start += len(flat)
+        noise = sum(torch.finfo(dtype).eps ** 2 * float(sketch.square().sum()) for dtype, sketch in by_type.items())
+        return sum(by_type.values(), nothing), noise
+
+
+class _SketchWithPlaces(Sketch):
+    """A sketch that says where parameters go: to 2·bucket, or to 2·bucket + 1 if their sign is turned."""
+
+    def places(self, count: int) -> Tensor:
+        """Return the places of the first parameters, int32."""
+        drawn = [self._hashed(start, min(_BLOCK, count - start)) for start in range(0, count, _BLOCK)]
+        return torch.cat([(2 * bucket + (sign < 0)).int() for bucket, sign in drawn] or [_NOWHERE])
+
+    def at(self, places_P: Tensor, update_P: Tensor) -> Tensor:
+        """Return the sketch of parameters with these places, float64 (d,)."""
+        sums = torch.zeros(2 * self.size, dtype=torch.float64, device=update_P.device)
+        for places, part in zip(torch.split(places_P, _BLOCK), torch.split(update_P, _BLOCK), strict=True):
+            sums.scatter_add_(0, places.long(), part.double())
+        return sums[0::2] - sums[1::2]
+
+
+def _device(parts: Sequence[Tensor]) -> torch.device:
+    return parts[0].device if parts else torch.device("cpu")
+
+
+class HeldUpdates(BandedGram):
+    """A banded Gram matrix that gives back the last W updates, and covers lags 0 to W."""
+
+    def __init__(self, held: int) -> None:
+        super().__init__(held + 1)
+
+    def updates(self) -> Tensor:
+        """Return a copy of the last W updates, or of all while there are fewer, oldest first."""
+        count = min(len(self), self._held)
+        return self._recent[torch.arange(len(self) - count, len(self), device="cpu") % self._held]
+
+    def append(self, update_P: Tensor) -> None:
+        """Add the next update, wherever it comes from; see `BandedGram.append`."""
+        super().append(update_P.to(self._recent.device) if len(self) else update_P)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the updates take."""
+        return self._recent.nbytes
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from spectraledge.arrays import Float
-from spectraledge.report.stage import LIMIT, Act, Stage
-from spectraledge.report.style import INK, SCORE_COLOURS, SIGNED
+from spectraledge.pages.stage import LIMIT, Act, Stage
+from spectraledge.pages.style import INK, SCORE_COLOURS, SIGNED
 from spectraledge.report.words import percent
 
 _SIDE, _GAP, _TITLE, _LINE = 240, 16, 34, 26

@@ -6,14 +6,14 @@ import pandas as pd
 from spectraledge.analyses.comparisons import fewest_windows
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.verdicts import ALPHA
-from spectraledge.report.curve_plot import curve_plot
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Chart, Column, Figure, Panel, Rows, Table
+from spectraledge.pages.marks import DASHED, DOTTED, SOLID, Mark
+from spectraledge.pages.style import KIND_COLOURS, VERMILLION
 from spectraledge.report.curves import MARK, count_chart, count_marks
-from spectraledge.report.document import Chart, Column, Figure, Panel, Rows, Table
-from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
 from spectraledge.report.measurements import run_groups
 from spectraledge.report.run_names import own_variables, titles
 from spectraledge.report.selected import ratio_limits
-from spectraledge.report.style import KIND_COLOURS, VERMILLION
 from spectraledge.report.words import counted, figures, listing, modes_window, percent, probability, spread, whole
 from spectraledge.studies.results import StudyResult
 

@@ -4,11 +4,11 @@ import pandas as pd
 
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.models import LOSS_UNITS, LOSSES
-from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.marks import DASHED, DOTTED, SOLID, Mark
+from spectraledge.pages.style import BLUE, GREEN, INK, PALE, PURPLE, VERMILLION
 from spectraledge.report.run_names import floats, titles
-from spectraledge.report.style import BLUE, GREEN, INK, PALE, PURPLE, VERMILLION
 from spectraledge.report.words import listing, spectrum_window
 from spectraledge.studies.results import StudyResult
 

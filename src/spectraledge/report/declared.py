@@ -6,11 +6,11 @@ from spectraledge.analyses.analysis import Drawing, Table
 from spectraledge.analyses.registry import TABLES
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.models import ANY_LOSS, LOSS_UNITS
-from spectraledge.report.curve_plot import STEPS, curve_plot
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.marks import SHAPES, SOLID, Mark
+from spectraledge.pages.curve_plot import STEPS, curve_plot
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.marks import SHAPES, SOLID, Mark
+from spectraledge.pages.style import BLUE, GREEN, INK, KIND_COLOURS, ORANGE, PURPLE, VERMILLION
 from spectraledge.report.run_names import floats, titles
-from spectraledge.report.style import BLUE, GREEN, INK, KIND_COLOURS, ORANGE, PURPLE, VERMILLION
 from spectraledge.report.words import sentence
 from spectraledge.studies.results import StudyResult
 

@@ -9,8 +9,8 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_findings import own_sentence, selected, whole_rows
 from spectraledge.claims.questions import QUESTIONS
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.pages.document import Figure, Glance
 from spectraledge.report.curves import training_figure
-from spectraledge.report.document import Figure, Glance
 from spectraledge.report.modes_glance import modes_glance, selection_rows_table
 from spectraledge.report.over_seeds.claim_table import claim_table
 from spectraledge.report.over_seeds.claim_table import headline as headline_over_seeds

@@ -7,11 +7,11 @@ import pandas as pd
 
 from spectraledge.analyses.readings import band, bases, readings, white_noise_concentration
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.lane_plot import lane_plot
-from spectraledge.report.marks import CIRCLE, DIAMOND, TRIANGLE_DOWN, Mark, shape
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.lane_plot import lane_plot
+from spectraledge.pages.marks import CIRCLE, DIAMOND, TRIANGLE_DOWN, Mark, shape
+from spectraledge.pages.style import INK, KIND_COLOURS
 from spectraledge.report.run_names import function_label, own_variables, published_modes, titles
-from spectraledge.report.style import INK, KIND_COLOURS
 from spectraledge.report.words import listing, modes_window, step_word
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import basis_formula

@@ -17,7 +17,7 @@ from spectraledge.analyses.comparisons import (
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import WHOLE
 from spectraledge.claims.verdicts import ALPHA
-from spectraledge.report.document import Column, Rows, Table, number_columns
+from spectraledge.pages.document import Column, Rows, Table, number_columns
 from spectraledge.report.run_names import OWN, function_label, selected_parts, titles
 from spectraledge.report.words import (
     NONE,

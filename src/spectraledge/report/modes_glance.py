@@ -5,11 +5,11 @@ import pandas as pd
 from spectraledge.analyses.functional_modes import FunctionalModes
 from spectraledge.analyses.selection_findings import leading, selection_sentence
 from spectraledge.analyses.selection_tables import WHOLE
-from spectraledge.report.document import ROWS, Figure, Glance, Panel, Rows, Table, number_columns
-from spectraledge.report.lane_plot import lane_plot
-from spectraledge.report.marks import CIRCLE, DIAMOND, SQUARE, Mark
+from spectraledge.pages.document import ROWS, Figure, Glance, Panel, Rows, Table, number_columns
+from spectraledge.pages.lane_plot import lane_plot
+from spectraledge.pages.marks import CIRCLE, DIAMOND, SQUARE, Mark
+from spectraledge.pages.style import BLUE, QUIET, VERMILLION
 from spectraledge.report.selected import RATIO_AXIS, ratio_limits
-from spectraledge.report.style import BLUE, QUIET, VERMILLION
 from spectraledge.report.words import percent, probability, ratio, spread
 from spectraledge.tasks import basis_formula
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
-from spectraledge.report.document import ROWS, Cell, Figure, Table
+from spectraledge.pages.document import ROWS, Cell, Figure, Table
+from spectraledge.pages.marks import chart_config
+from spectraledge.pages.printed import FORMATS, Format, draw_charts, encoded, sheet
+from spectraledge.pages.style import PRINT_FONT
 from spectraledge.report.glances import glance
-from spectraledge.report.marks import chart_config
-from spectraledge.report.printed import FORMATS, Format, draw_charts, encoded, sheet
-from spectraledge.report.style import PRINT_FONT
 
 if TYPE_CHECKING:
     import altair as alt

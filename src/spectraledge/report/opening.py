@@ -4,9 +4,9 @@ import numpy as np
 
 from spectraledge.analyses.readings import OwnScore, own_score
 from spectraledge.analyses.run_result import RunResult
+from spectraledge.pages.stage import BRIGHT, LIMIT, NAMED, Act, Stage
 from spectraledge.report.pictures import ordered_words
 from spectraledge.report.run_names import function_label, titles
-from spectraledge.report.stage import BRIGHT, LIMIT, NAMED, Act, Stage
 from spectraledge.report.words import counted, listing, percent, step_word
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import basis_formula

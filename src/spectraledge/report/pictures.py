@@ -2,8 +2,8 @@
 
 from spectraledge.analyses.readings import Picture, pictures
 from spectraledge.analyses.run_result import RunResult
-from spectraledge.report.document import Figure, Panel
-from spectraledge.report.picture_plot import LIMIT, colour_scale, picture_plot
+from spectraledge.pages.document import Figure, Panel
+from spectraledge.pages.picture_plot import LIMIT, colour_scale, picture_plot
 from spectraledge.report.run_names import function_label, titles
 from spectraledge.report.words import modes_window, percent, step_word
 from spectraledge.studies.results import StudyResult

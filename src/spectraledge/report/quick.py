@@ -4,10 +4,10 @@ from importlib.metadata import version
 
 import pandas as pd
 
+from spectraledge.pages.document import Block, Cards, Page, Section, Terms
 from spectraledge.report.course_figure import change_table, course_figure
 from spectraledge.report.curves import eigenvalue_figure, training_figure
 from spectraledge.report.declared import declared_figures
-from spectraledge.report.document import Block, Cards, Page, Section, Terms
 from spectraledge.report.lanes import own_basis_figure, right_basis_figure
 from spectraledge.report.measurements import measurements
 from spectraledge.report.method_words import definitions

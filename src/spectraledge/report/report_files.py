@@ -10,12 +10,12 @@ import pandas as pd
 from spectraledge.claims.verdicts import Verdicts
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
+from spectraledge.pages.document import Page
+from spectraledge.pages.publishing import write_page, write_page_and_text, write_text
 from spectraledge.report.clip import clip
-from spectraledge.report.document import Page
 from spectraledge.report.opening import opening
 from spectraledge.report.over_seeds.card import card
 from spectraledge.report.paper.contents import compose
-from spectraledge.report.publishing import write_page, write_page_and_text, write_text
 from spectraledge.report.quick import compose_by_run
 from spectraledge.report.score_study import compose_score
 from spectraledge.report.sound import sound

@@ -6,7 +6,7 @@ from spectraledge.analyses.readings import band, readings
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.published import PublishedMode
 from spectraledge.models import LOSSES
-from spectraledge.report.document import Claim, Column, Rows, Table
+from spectraledge.pages.document import Claim, Column, Rows, Table
 from spectraledge.report.run_names import optimizer_words, published_modes, titles
 from spectraledge.report.words import (
     NONE,

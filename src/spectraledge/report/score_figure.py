@@ -10,14 +10,14 @@ from spectraledge.analyses.growth import FUNCTION
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.score_findings import own_course
 from spectraledge.analyses.selection_tables import numbered, of_functions
-from spectraledge.report.curve_plot import LABEL_PIXELS, STEP_ROOM, STEPS, curve_plot
+from spectraledge.pages.curve_plot import LABEL_PIXELS, STEP_ROOM, STEPS, curve_plot
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.marks import DASHED, DOTTED, SOLID, Mark
+from spectraledge.pages.picture_plot import image_address, image_layer
+from spectraledge.pages.plots import channel, layer, specification, value_axis
+from spectraledge.pages.style import BLUE, QUIET, VERMILLION
 from spectraledge.report.curves import MARK
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
-from spectraledge.report.picture_plot import image_address, image_layer
-from spectraledge.report.plots import channel, layer, specification, value_axis
 from spectraledge.report.run_names import function_label
-from spectraledge.report.style import BLUE, QUIET, VERMILLION
 from spectraledge.tasks import basis_formula
 
 _SCORE_PIXELS, _CURVE_PIXELS = 210, 110

@@ -13,8 +13,8 @@ from spectraledge.analyses.run_result import RunResult, run_title
 from spectraledge.analyses.score_findings import score_sentence
 from spectraledge.errors import InputError
 from spectraledge.observed.recorded_run import RecordedRun
-from spectraledge.report.document import Block, Page, Section
-from spectraledge.report.publishing import write_page
+from spectraledge.pages.document import Block, Page, Section
+from spectraledge.pages.publishing import write_page
 from spectraledge.report.run_names import titles
 from spectraledge.report.score_figure import Scored, score_figure
 from spectraledge.studies.results import StudyResult

@@ -6,15 +6,15 @@ from spectraledge.claims.carrier_curves import carrier_curves, directions_needed
 from spectraledge.claims.design import learned
 from spectraledge.claims.score_claims import CARRIER_CLAIMS, GROWTH_CLAIMS, ONSET_CLAIMS, STATE_CLAIMS, TASKS
 from spectraledge.claims.score_effects import EDGE, ONSETS
-from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Column, Figure, Panel, Rows, Table
-from spectraledge.report.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Column, Figure, Panel, Rows, Table
+from spectraledge.pages.marks import DASHED, DIAMOND, DOTTED, SOLID, Mark
+from spectraledge.pages.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 from spectraledge.report.over_seeds.claim_section import ClaimSection
 from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
 from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source
 from spectraledge.report.over_seeds.seed_page import SeedPage, counted_verdicts, methods_section
 from spectraledge.report.score_page import first_scores
-from spectraledge.report.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 from spectraledge.report.words import counted, figures, percent
 from spectraledge.tasks import OPERATIONS
 

@@ -9,12 +9,12 @@ import pandas as pd
 from spectraledge.analyses.readings import selected_frequencies
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.selection_tables import numbered
-from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.lane_plot import lane_plot
-from spectraledge.report.marks import CIRCLE, SQUARE, Mark
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.lane_plot import lane_plot
+from spectraledge.pages.marks import CIRCLE, SQUARE, Mark
+from spectraledge.pages.style import BLUE, INK, PALE, VERMILLION
 from spectraledge.report.run_names import OWN, function_label, own_variables, selected_parts, titles
-from spectraledge.report.style import BLUE, INK, PALE, VERMILLION
 from spectraledge.report.words import modes_window, sentence, step_word
 from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import basis_formula

@@ -5,7 +5,7 @@ import wave
 
 import numpy as np
 
-from spectraledge.report.stage import LOUDEST, SILENT, Act
+from spectraledge.pages.stage import LOUDEST, SILENT, Act
 
 SECONDS, RATE = 20.0, 22_050
 """How long a run sounds, and samples per second."""

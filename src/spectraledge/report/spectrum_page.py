@@ -9,9 +9,9 @@ from spectraledge.analyses.registry import TABLES
 from spectraledge.analyses.score import SCORE, WATCHED
 from spectraledge.errors import InputError
 from spectraledge.files import read_table
+from spectraledge.pages.document import Page, Section
+from spectraledge.pages.publishing import write_page
 from spectraledge.report.curves import spectrum_figure
-from spectraledge.report.document import Page, Section
-from spectraledge.report.publishing import write_page
 from spectraledge.report.training_glance import score_glance, spectrum_sentence
 
 

@@ -8,7 +8,7 @@ from spectraledge.claims.group_claims import GROUP_CLAIMS, GROUP_EFFECTS, NAMES
 from spectraledge.claims.landscape_claims import CONDITION, CONTROLS, LANDSCAPE_CLAIMS, LANDSCAPE_EFFECTS, SIGNS
 from spectraledge.claims.network_claims import CONTROLS as NETWORK_CONTROLS
 from spectraledge.claims.network_claims import NETWORK_CLAIMS
-from spectraledge.report.document import Section, Terms
+from spectraledge.pages.document import Section, Terms
 from spectraledge.report.over_seeds.claim_section import claim_sections, ratio_sections
 from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
 from spectraledge.report.over_seeds.effect_tables import Source

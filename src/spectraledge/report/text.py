@@ -9,7 +9,7 @@ from spectraledge.analyses.readings import above_shuffled, own_score, published_
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.score_findings import score_sentence
 from spectraledge.analyses.selection_tables import numbered
-from spectraledge.report.document import Absent, Card, Column, Finding, Rows, Table
+from spectraledge.pages.document import Absent, Card, Column, Finding, Rows, Table
 from spectraledge.report.run_names import function_label, titles
 from spectraledge.report.words import (
     concentration_range,

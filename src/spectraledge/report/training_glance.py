@@ -6,11 +6,11 @@ from typing import Protocol
 import pandas as pd
 
 from spectraledge.analyses.score_findings import WatchedCourse
-from spectraledge.report.curve_plot import curve_plot
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Column, Figure, Glance, Panel, Rows, Table, number_columns
+from spectraledge.pages.marks import DASHED, DOTTED, SOLID, Mark
+from spectraledge.pages.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 from spectraledge.report.curves import spectrum_figure
-from spectraledge.report.document import Column, Figure, Glance, Panel, Rows, Table, number_columns
-from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
-from spectraledge.report.style import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 from spectraledge.report.words import NONE, counted, figures, percent, step_word
 
 _CURVE_PIXELS = 190

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from spectraledge.report.document import Page
+from spectraledge.pages.document import Page
 from spectraledge.report.over_seeds.claim_table import VERDICTS
 from spectraledge.report.over_seeds.methods import seeds_of
 from spectraledge.studies.results import StudyResult

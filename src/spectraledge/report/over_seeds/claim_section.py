@@ -9,8 +9,8 @@ import pandas as pd
 from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import Effect
 from spectraledge.claims.verdicts import SeedClaim
+from spectraledge.pages.document import Column, Figure, Rows, Section, Table, number_columns
 from spectraledge.report.declared import declared_figures
-from spectraledge.report.document import Column, Figure, Rows, Section, Table, number_columns
 from spectraledge.report.over_seeds.effect_tables import EffectRow, EffectTable, Source, interval
 from spectraledge.report.words import ratio
 

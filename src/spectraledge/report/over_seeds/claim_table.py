@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from spectraledge.claims.verdicts import Verdict
-from spectraledge.report.document import Claim, Column, Row, Rows, Table
+from spectraledge.pages.document import Claim, Column, Row, Rows, Table
 from spectraledge.report.over_seeds.effect_tables import Form, interval
 from spectraledge.report.words import NONE, counted, figures, hundredths, listing, probability, ratio
 from spectraledge.studies.results import StudyResult

@@ -8,12 +8,12 @@ from typing import Literal
 import pandas as pd
 
 from spectraledge.claims.summaries import MeasuredEffects
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.lane_plot import lane_plot, spread_rows
-from spectraledge.report.marks import CIRCLE, DIAMOND, SQUARE, TICK, TRIANGLE, Mark
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.lane_plot import lane_plot, spread_rows
+from spectraledge.pages.marks import CIRCLE, DIAMOND, SQUARE, TICK, TRIANGLE, Mark
+from spectraledge.pages.plots import limits_of
+from spectraledge.pages.style import BLUE, GREEN, PURPLE, QUIET, VERMILLION
 from spectraledge.report.over_seeds.effect_tables import Source
-from spectraledge.report.plots import limits_of
-from spectraledge.report.style import BLUE, GREEN, PURPLE, QUIET, VERMILLION
 
 MARKS = {
     "edge": Mark("edge", VERMILLION, CIRCLE),

@@ -11,7 +11,7 @@ from spectraledge.analyses.readings import white_noise_concentration
 from spectraledge.claims.effects import Unit
 from spectraledge.claims.summaries import LEVEL, MeasuredEffects, Summary
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.document import Column, Rows, Table
+from spectraledge.pages.document import Column, Rows, Table
 from spectraledge.report.words import NONE, decimal, figures, modes_window, percent, ratio, spread, whole
 from spectraledge.studies.results import StudyResult
 

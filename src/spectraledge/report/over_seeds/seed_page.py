@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pandas as pd
 
 from spectraledge.claims.verdicts import Verdicts
-from spectraledge.report.document import Page, Section, Terms
+from spectraledge.pages.document import Page, Section, Terms
 from spectraledge.report.opening import opening
 from spectraledge.report.over_seeds.claim_section import NOT_MEASURED, ClaimSection
 from spectraledge.report.over_seeds.claim_table import claim_table, declared, headline

@@ -1,6 +1,6 @@
 """The report of a study of the whole paper as a page of the document model."""
 
-from spectraledge.report.document import Column, Rows, Section, Table
+from spectraledge.pages.document import Column, Rows, Section, Table
 from spectraledge.report.over_seeds.seed_page import SeedPage, methods_section
 from spectraledge.report.paper.basis_sections import BASIS, MULTIPLICATION, SQUARES, SUBTRACTION
 from spectraledge.report.paper.deviations import deviations

@@ -4,10 +4,10 @@ import pandas as pd
 
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.design import GROKKING
-from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.marks import DASHED, DOTTED, SOLID, Mark
-from spectraledge.report.style import BLUE, GREEN, INK, QUIET, VERMILLION
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.marks import DASHED, DOTTED, SOLID, Mark
+from spectraledge.pages.style import BLUE, GREEN, INK, QUIET, VERMILLION
 from spectraledge.report.words import spectrum_window
 from spectraledge.studies.results import StudyResult
 

@@ -4,7 +4,7 @@ from spectraledge.claims.design import ARMS, COMPOSITE, CONDITIONS, GROKKING, PA
 from spectraledge.claims.paper_claims import OPEN_CLAIMS, REUSE_CLAIMS, SHARED_CLAIMS
 from spectraledge.claims.published import published_number
 from spectraledge.claims.summaries import LEVEL
-from spectraledge.report.document import Column, Table
+from spectraledge.pages.document import Column, Table
 from spectraledge.report.over_seeds.claim_section import ClaimSection
 from spectraledge.report.over_seeds.effect_strips import KINDS, Points, Strip, StripFigure, kind_points
 from spectraledge.report.over_seeds.effect_tables import (

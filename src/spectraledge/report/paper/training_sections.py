@@ -4,7 +4,7 @@ from spectraledge.claims.design import GROKKING, GROUPS, SINGLES
 from spectraledge.claims.paper_claims import CHANGE_CLAIMS, EDGE_CLAIMS, LEARNING_CLAIMS, SELECTION_CLAIMS
 from spectraledge.claims.published import GROKKED_WITHIN, published_number
 from spectraledge.claims.summaries import LEVEL
-from spectraledge.report.document import Column, Table
+from spectraledge.pages.document import Column, Table
 from spectraledge.report.over_seeds.claim_section import ClaimSection
 from spectraledge.report.over_seeds.effect_strips import Points, Strip, StripFigure
 from spectraledge.report.over_seeds.effect_tables import (

@@ -3,8 +3,8 @@
 from spectraledge.analyses.readings import pictures
 from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.design import GROKKING
-from spectraledge.report.document import Figure, Panel
-from spectraledge.report.picture_plot import colour_scale, picture_plot
+from spectraledge.pages.document import Figure, Panel
+from spectraledge.pages.picture_plot import colour_scale, picture_plot
 from spectraledge.report.run_names import function_label
 from spectraledge.report.words import percent, step_word
 from spectraledge.studies.results import StudyResult

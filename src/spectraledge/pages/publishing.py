@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from spectraledge.files import write_bytes
-from spectraledge.report.document import FIGURES, TABLES, Page
-from spectraledge.report.page_writer import page_html
-from spectraledge.report.printed import FORMATS, Drawn, Format, draw_charts, encoded, sheet
-from spectraledge.report.text_writer import page_markdown
+from spectraledge.pages.document import FIGURES, TABLES, Page
+from spectraledge.pages.page_writer import page_html
+from spectraledge.pages.printed import FORMATS, Drawn, Format, draw_charts, encoded, sheet
+from spectraledge.pages.text_writer import page_markdown
 
 PAGE, TEXT = "report.html", "report.md"
 

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pandas as pd
 
-from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Figure, Panel
-from spectraledge.report.marks import SOLID, Mark
-from spectraledge.report.printed import draw_charts
-from spectraledge.report.style import BLUE
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Figure, Panel
+from spectraledge.pages.marks import SOLID, Mark
+from spectraledge.pages.printed import draw_charts
+from spectraledge.pages.style import BLUE
 
 
 def test_small_numbers_of_an_axis_keep_their_digits() -> None:

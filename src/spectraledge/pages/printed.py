@@ -11,10 +11,10 @@ from typing import Literal
 import vl_convert
 from PIL import Image
 
-from spectraledge.report.document import Chart, Figure, Panel
-from spectraledge.report.marks import Mark, chart_config, symbol
-from spectraledge.report.plots import POINTER
-from spectraledge.report.style import INK, PRINT_FONT, QUIET
+from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.marks import Mark, chart_config, symbol
+from spectraledge.pages.plots import POINTER
+from spectraledge.pages.style import INK, PRINT_FONT, QUIET
 
 Format = Literal["png", "pdf", "svg"]
 FORMATS: tuple[Format, ...] = ("png", "pdf", "svg")

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spectraledge.arrays import Float
-from spectraledge.report.document import Chart
-from spectraledge.report.plots import Layer, channel, layer, specification
-from spectraledge.report.stage import png_address
-from spectraledge.report.style import QUIET, SIGNED
+from spectraledge.pages.document import Chart
+from spectraledge.pages.plots import Layer, channel, layer, specification
+from spectraledge.pages.stage import png_address
+from spectraledge.pages.style import QUIET, SIGNED
 
 Colours = Sequence[tuple[int, int, int]]
 

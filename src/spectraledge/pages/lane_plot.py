@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spectraledge.report.document import Chart
-from spectraledge.report.marks import DOTTED, Mark
-from spectraledge.report.plots import (
+from spectraledge.pages.document import Chart
+from spectraledge.pages.marks import DOTTED, Mark
+from spectraledge.pages.plots import (
     REFERENCE_WIDTH,
     Layer,
     bands,
@@ -24,7 +24,7 @@ from spectraledge.report.plots import (
     tooltip,
     value_axis,
 )
-from spectraledge.report.style import INK, STRIPE, TINT
+from spectraledge.pages.style import INK, STRIPE, TINT
 
 ROW_PIXELS = 17
 """Height of a lane that holds few points, side by side."""

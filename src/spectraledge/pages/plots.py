@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spectraledge.report.marks import SHAPES, TICK, Mark
-from spectraledge.report.style import BAND_OPACITY
+from spectraledge.pages.marks import SHAPES, TICK, Mark
+from spectraledge.pages.style import BAND_OPACITY
 
 Layer = dict[str, Any]
 """A layer of Vega-Lite: its mark, its encoding and, under `data`, the rows that it draws."""

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from spectraledge.report.marks import Mark
-from spectraledge.report.stage import Stage
+from spectraledge.pages.marks import Mark
+from spectraledge.pages.stage import Stage
 
 FIGURES, TABLES = "figures", "tables"
 """Folders beside a report that hold its figures, and the numbers behind its tables."""

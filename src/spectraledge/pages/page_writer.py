@@ -12,11 +12,11 @@ import pandas as pd
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from spectraledge.report.document import Cell, Figure, Page
-from spectraledge.report.marks import chart_config, symbol
-from spectraledge.report.printed import FORMATS, Drawn
-from spectraledge.report.stage import LOUDEST, SHADES, SILENT, Stage
-from spectraledge.report.style import FONT, SCORE_COLOURS, SIGNED
+from spectraledge.pages.document import Cell, Figure, Page
+from spectraledge.pages.marks import chart_config, symbol
+from spectraledge.pages.printed import FORMATS, Drawn
+from spectraledge.pages.stage import LOUDEST, SHADES, SILENT, Stage
+from spectraledge.pages.style import FONT, SCORE_COLOURS, SIGNED
 
 CITATION = (
     "Y. Xu, “Spectral Edge Dynamics Reveal Functional Modes of Learning”, arXiv 2604.06256, 2026",
@@ -40,7 +40,7 @@ _LONG = 50_000
 def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
     """Write a report as a page: charts stand in it as in files, and answer to a pointer where scripts run."""
     environment = Environment(
-        loader=PackageLoader("spectraledge.report"),
+        loader=PackageLoader("spectraledge.pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from spectraledge.arrays import Float
-from spectraledge.report.document import Chart
-from spectraledge.report.marks import DOTTED, Mark
-from spectraledge.report.plots import (
+from spectraledge.pages.document import Chart
+from spectraledge.pages.marks import DOTTED, Mark
+from spectraledge.pages.plots import (
     POINTER,
     REFERENCE_WIDTH,
     Layer,
@@ -24,7 +24,7 @@ from spectraledge.report.plots import (
     tooltip,
     value_axis,
 )
-from spectraledge.report.style import INK, QUIET, RIBBON
+from spectraledge.pages.style import INK, QUIET, RIBBON
 
 STEPS = "training step"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from spectraledge.report.document import (
+from spectraledge.pages.document import (
     FIGURES,
     TABLES,
     Block,
@@ -18,7 +18,7 @@ from spectraledge.report.document import (
     Table,
     Terms,
 )
-from spectraledge.report.page_writer import CITATION
+from spectraledge.pages.page_writer import CITATION
 
 _ESCAPED = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "\n": " "})
 _TERMS = (Column("what"), Column("setting"))

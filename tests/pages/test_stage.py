@@ -15,16 +15,16 @@ from PIL import Image
 
 from spectraledge.analyses.readings import Parts
 from spectraledge.modes import grouping_basis
+from spectraledge.pages.curve_plot import STEPS as CURVE_STEPS
+from spectraledge.pages.curve_plot import curve_plot
+from spectraledge.pages.document import Figure, Page, Panel, Section
+from spectraledge.pages.marks import SOLID, Mark
+from spectraledge.pages.page_writer import page_html
+from spectraledge.pages.printed import draw_charts
+from spectraledge.pages.stage import LIMIT, SHADES, Act, Stage
+from spectraledge.pages.style import SIGNED
 from spectraledge.report.clip import clip
-from spectraledge.report.curve_plot import STEPS as CURVE_STEPS
-from spectraledge.report.curve_plot import curve_plot
-from spectraledge.report.document import Figure, Page, Panel, Section
-from spectraledge.report.marks import SOLID, Mark
-from spectraledge.report.page_writer import page_html
-from spectraledge.report.printed import draw_charts
 from spectraledge.report.sound import RATE, SECONDS, sound
-from spectraledge.report.stage import LIMIT, SHADES, Act, Stage
-from spectraledge.report.style import SIGNED
 from spectraledge.tasks import grouping, named_task
 
 STEPS = tuple(range(0, 2000, 100))

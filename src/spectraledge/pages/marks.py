@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from spectraledge.report.style import BAND_OPACITY, GRID, INK, QUIET, RIBBON
+from spectraledge.pages.style import BAND_OPACITY, GRID, INK, QUIET, RIBBON
 
 CIRCLE = "M-1,0A1,1,0,1,1,1,0A1,1,0,1,1,-1,0Z"
 SQUARE = "M-0.9,-0.9H0.9V0.9H-0.9Z"
