@@ -16,8 +16,9 @@ from baselines import PlainLoop, PlainPerceptronLoop
 from measuring import LEAST_PAIRS, Row, gemm_rate, in_turn, row, seconds
 
 from spectraledge import RunConfig, Trainer, named_task
+from spectraledge.interventions import Intervention
 from spectraledge.tasks import joint_task, task_from_source
-from spectraledge.training import Intervention, Member, RunFolder, Stack
+from spectraledge.training import Member, RunFolder, Stack
 from spectraledge.training.in_folders import WRITERS
 
 STEP_FLOP = 1.05e9

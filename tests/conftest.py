@@ -10,7 +10,7 @@ from torch import nn
 
 from spectraledge.native import instruction_set, load
 
-pytest_plugins = ["network_cases", "recorded_runs"]
+pytest_plugins = ["network_cases", "recorded_runs", "small_runs"]
 
 torch.set_num_threads(1)
 # No test cuts the power, and waiting for the disk takes a tenth of their time.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from spectraledge.training.intervention import SETTINGS, SUBSPACES
+from spectraledge.interventions.intervention import SETTINGS, SUBSPACES
 
 ROOT = Path(__file__).parent.parent
 

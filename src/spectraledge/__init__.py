@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from spectraledge.analyses.settings import AnalysisConfig
     from spectraledge.errors import InputError
     from spectraledge.integrations import Intervened, SpectralEdgeTracker
+    from spectraledge.interventions import Intervention
     from spectraledge.modes import energy_share, jvp_responses, module_readout, peak
     from spectraledge.spectrum import window_directions, window_spectrum
     from spectraledge.tasks import grouping, named_task, task_from_function
-    from spectraledge.training import InMemory, Intervention, RunConfig, Trainer, train
+    from spectraledge.training import InMemory, RunConfig, Trainer, train
 
 _HOMES = {
     "analyses.functional_modes": ("FunctionalModes", "functional_modes"),
@@ -34,7 +35,8 @@ _HOMES = {
     "modes": ("energy_share", "jvp_responses", "module_readout", "peak"),
     "spectrum": ("window_directions", "window_spectrum"),
     "tasks": ("grouping", "named_task", "task_from_function"),
-    "training": ("InMemory", "Intervention", "RunConfig", "Trainer", "train"),
+    "interventions": ("Intervention",),
+    "training": ("InMemory", "RunConfig", "Trainer", "train"),
 }
 drawn_by(f"{__name__}.report.notebook")
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

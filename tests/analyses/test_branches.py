@@ -12,12 +12,13 @@ from spectraledge.analyses.analysis import Table
 from spectraledge.analyses.branches import BRANCHES, branch_groupings, branch_sentence, branch_table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.devices import host
+from spectraledge.interventions import Intervention
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import random_directions
 from spectraledge.streams import torch_generator
 from spectraledge.tasks import grouping
-from spectraledge.training import Intervention, train_in_folder
+from spectraledge.training import train_in_folder
 from spectraledge.training.forks import branch_runs
 
 SETTINGS = AnalysisConfig(nulls=6)

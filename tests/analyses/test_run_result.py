@@ -1,9 +1,10 @@
 """What a run is called."""
 
 from spectraledge.analyses.run_result import run_title
+from spectraledge.interventions import Intervention
 from spectraledge.models.mlp import MLPConfig
 from spectraledge.tasks import named_task
-from spectraledge.training import Intervention, RunConfig
+from spectraledge.training import RunConfig
 from spectraledge.training.config import Fork
 
 

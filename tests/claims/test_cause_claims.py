@@ -8,9 +8,10 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.claims.cause_claims import CAUSE_CLAIMS, CHANGES, OTHER, PERMUTED, changed_text, evaluate_causes
 from spectraledge.claims.design import CONDITIONS
 from spectraledge.claims.effects import Effect, Reading, measure
+from spectraledge.interventions import Intervention
 from spectraledge.streams import numpy_generator
 from spectraledge.studies import recipe
-from spectraledge.training import Intervention, RunConfig
+from spectraledge.training import RunConfig
 from spectraledge.trajectory import Manifest
 
 SEEDS = (42, 137, 2024, 1)

@@ -11,7 +11,7 @@ from tracking_support import Network, Training, extended
 
 from spectraledge.errors import InputError
 from spectraledge.integrations import Intervened
-from spectraledge.training import Intervention
+from spectraledge.interventions import Intervention
 from spectraledge.trajectory import write_tensors
 
 OPTIMIZERS = {

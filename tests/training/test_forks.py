@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_resume import assert_same_run
 
+from small_runs import assert_same_run
 from spectraledge.errors import DamageError, InputError
+from spectraledge.interventions import Intervention
 from spectraledge.models import architecture_of
 from spectraledge.tasks import any_task, named_task
-from spectraledge.training import Intervention, RunConfig, Trainer, train_in_folder
+from spectraledge.training import RunConfig, Trainer, train_in_folder
 from spectraledge.training.forks import WARM_UP, answers_of, fork_config, origin
 from spectraledge.training.recorded_task import recorded_task
 from spectraledge.training.saved_state import kept_states, state_path

@@ -9,9 +9,10 @@ from torch.nn import functional as F
 
 from network_cases import MODELS, SOURCE
 from spectraledge.errors import InputError
+from spectraledge.interventions import Intervention
 from spectraledge.models import TransformerConfig
 from spectraledge.tasks import any_task
-from spectraledge.training import InMemory, Intervention, RunConfig, Trainer, train, train_in_folder, train_in_folders
+from spectraledge.training import InMemory, RunConfig, Trainer, train, train_in_folder, train_in_folders
 from spectraledge.trajectory import find_snapshots, read_snapshot
 
 every_model = pytest.mark.parametrize("case", MODELS)

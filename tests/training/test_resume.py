@@ -15,10 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import kills
+from small_runs import assert_same_run
 from spectraledge.errors import DamageError, InputError
 from spectraledge.training import Trainer, run_folder, train_in_folder
 from spectraledge.training.saved_state import State, read_state, write_state
-from spectraledge.trajectory import Inventory, Manifest, find_snapshots, read_snapshot, snapshot_path
+from spectraledge.trajectory import Inventory, Manifest, read_snapshot, snapshot_path
 from spectraledge.trajectory.inventory import damages
 
 SCRIPT = """
@@ -35,23 +36,6 @@ train_in_folder(Path(sys.argv[1]), config, named_task("add", modulus=13), on_pro
 
 class Killed(BaseException):
     """Stands for a signal: nothing in the library may catch it."""
-
-
-def assert_same_run(folder, expected):
-    found, whole = find_snapshots(folder), find_snapshots(expected)
-    assert [snapshot.step for snapshot in found] == [snapshot.step for snapshot in whole]
-    for ours, theirs in zip(found, whole, strict=True):
-        assert ours.path.read_bytes() == theirs.path.read_bytes()
-    files = [sorted(p.relative_to(at) for p in at.rglob("*") if p.is_file()) for at in (folder, expected)]
-    assert files[0] == files[1]
-    for name in files[0]:
-        # It says how long it took.
-        if name.name != "run.json":
-            assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
-    left, right = Manifest.read(folder), Manifest.read(expected)
-    assert left.model_copy(update={"wall_seconds": 0.0}) == right.model_copy(update={"wall_seconds": 0.0})
-    assert left.status == "done"
-    assert not (folder / "resume.safetensors").exists()
 
 
 def wait_for_step(folder, step, process):

@@ -5,9 +5,10 @@ import torch
 
 from network_cases import write_module
 from spectraledge.errors import InputError
+from spectraledge.interventions import Intervention
 from spectraledge.models import answer_losses
 from spectraledge.tasks import any_task
-from spectraledge.training import Intervention, Member, RunConfig, Stack, Trainer, train_in_folder
+from spectraledge.training import Member, RunConfig, Stack, Trainer, train_in_folder
 from spectraledge.training.step_rules import OPTIMIZERS, Flat, Rates, StepRule, orthogonalised
 from spectraledge.trajectory import Layout, find_snapshots
 

@@ -18,8 +18,8 @@ from spectraledge.claims.effects import OWN, Effect, Read, Reading, RunReader
 from spectraledge.claims.published import LATER
 from spectraledge.claims.training_effects import steps_to_learn
 from spectraledge.claims.verdicts import SeedClaim, Side, evaluate
+from spectraledge.interventions import Intervention
 from spectraledge.tasks import structure_of
-from spectraledge.training import Intervention
 
 CHANGES = {
     "remove-gradient": "remove:gradient:3",

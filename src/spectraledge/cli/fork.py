@@ -23,9 +23,10 @@ from spectraledge.cli.options import (
     use_threads,
 )
 from spectraledge.files import write_table
+from spectraledge.interventions import Intervention
 from spectraledge.observed.recorded_run import RecordedRun
-from spectraledge.training import Intervention, train_in_folder
 from spectraledge.training import Progress as TrainingProgress
+from spectraledge.training import train_in_folder
 from spectraledge.training.forks import WARM_UP, branch_runs
 from spectraledge.training.step_rules import OPTIMIZERS
 

@@ -21,12 +21,13 @@ from spectraledge.cli.options import (
     use_threads,
 )
 from spectraledge.errors import InputError
+from spectraledge.interventions import Intervention
+from spectraledge.interventions.intervention import SETTINGS, SUBSPACES
 from spectraledge.tasks import OPERATIONS, task_from_source, task_title
 from spectraledge.tasks.group_tasks import GROUP_OPERATIONS
 from spectraledge.tasks.task import JOIN
-from spectraledge.training import OPTIMIZERS, Intervention, NonFiniteLossError, RunConfig, train_in_folders
+from spectraledge.training import OPTIMIZERS, NonFiniteLossError, RunConfig, train_in_folders
 from spectraledge.training import Progress as TrainingProgress
-from spectraledge.training.intervention import SETTINGS, SUBSPACES
 from spectraledge.trajectory import Manifest
 
 _ON_GROUPS = ", ".join(f"group:S4:{key} or :{each.word}" for key, each in GROUP_OPERATIONS.items() if key != "ab")

@@ -19,7 +19,7 @@ from spectraledge.integrations.optimizers import Optimizers, in_optimizers, is_r
 from spectraledge.integrations.shards import whole_sizes
 from spectraledge.integrations.watched_weights import WatchedWeights
 from spectraledge.integrations.watching import TRAINED_LATER, Changes, Watched, plain_names, watch
-from spectraledge.training import Intervening, Intervention
+from spectraledge.interventions import Intervening, Intervention
 
 _TAKEN: "weakref.WeakSet[Optimizer]" = weakref.WeakSet()
 """Optimizers whose steps are changed."""

@@ -2,10 +2,11 @@
 
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.cause_claims import CHANGES, OTHER, PERMUTED, changed_text
+from spectraledge.interventions import Intervention
 from spectraledge.studies.budgets import PAPER_RUNS, not_published, window_of
 from spectraledge.studies.study_config import Budget, StudyConfig
 from spectraledge.tasks import structure_of
-from spectraledge.training import Intervention, RunConfig
+from spectraledge.training import RunConfig
 from spectraledge.training.config import Fork
 
 TASK = "add"

@@ -3,8 +3,6 @@
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
 from spectraledge.training.in_folders import train_in_folder, train_in_folders
-from spectraledge.training.intervening import Intervening
-from spectraledge.training.intervention import Intervention
 from spectraledge.training.loop import InMemory, Progress, Recorder, train, train_together
 from spectraledge.training.member import Member, NonFiniteLossError
 from spectraledge.training.protocols import PROTOCOLS, Protocol
@@ -18,8 +16,6 @@ __all__ = [
     "PROTOCOLS",
     "Evaluation",
     "InMemory",
-    "Intervening",
-    "Intervention",
     "Member",
     "NonFiniteLossError",
     "Progress",

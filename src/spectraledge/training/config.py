@@ -16,9 +16,9 @@ from pydantic import (
 
 from spectraledge.errors import InputError
 from spectraledge.files import digest
+from spectraledge.interventions.intervention import Intervention
 from spectraledge.models import LossName, ModelConfig, TransformerConfig, architecture_of, model_config
 from spectraledge.tasks import JointTask, Task
-from spectraledge.training.intervention import Intervention
 from spectraledge.training.step_rules import COUPLED, WITH_MOMENTUM, OptimizerName
 from spectraledge.trajectory import Manifest
 

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from spectraledge.errors import InputError
+from spectraledge.interventions.intervention import Intervention
 from spectraledge.models import architecture_of
 from spectraledge.streams import derived_seed
 from spectraledge.tasks import JointTask, Task, permuted_task, task_from_source
 from spectraledge.training.config import RunConfig
-from spectraledge.training.intervention import Intervention
 from spectraledge.training.member import Member
 from spectraledge.training.protocols import PROTOCOLS, BatchSource
 from spectraledge.training.recorded_task import recorded_task

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from spectraledge.arrays import Bools
 from spectraledge.errors import InputError
+from spectraledge.interventions.intervening import Intervening
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
-from spectraledge.training.intervening import Intervening
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.rows import Rows
 from spectraledge.training.saved_state import State

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.interventions.intervening import Intervening
 from spectraledge.models import architecture_of
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
-from spectraledge.training.intervening import Intervening
 from spectraledge.training.member import Member, NonFiniteLossError
 from spectraledge.training.optimiser_step import take_gradient, take_step
 from spectraledge.training.protocols import PROTOCOLS

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_resume import assert_same_run
 
+from small_runs import assert_same_run
 from spectraledge.errors import InputError
-from spectraledge.training import Intervention, RunConfig, Stack, Trainer, train_in_folder
-from spectraledge.training.intervening import Intervening
+from spectraledge.interventions import Intervention
+from spectraledge.interventions.intervening import Intervening
+from spectraledge.training import RunConfig, Stack, Trainer, train_in_folder
 from spectraledge.training.member import Member
 from spectraledge.trajectory import Manifest, write_tensors
 

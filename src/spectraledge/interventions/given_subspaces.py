@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.interventions.intervention import Intervention
+from spectraledge.interventions.sources import file_digest_of, recorded_window, window_digest
 from spectraledge.spectrum import Frame, spanned, window_directions
-from spectraledge.training.intervention import Intervention
-from spectraledge.training.sources import file_digest_of, recorded_window, window_digest
 from spectraledge.trajectory import Layout, read_snapshot
 
 

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from spectraledge.errors import InputError
-from spectraledge.training import Intervention, RunConfig
+from spectraledge.interventions import Intervention
+from spectraledge.training import RunConfig
 
 WRITTEN = [
     "remove:edge:3",

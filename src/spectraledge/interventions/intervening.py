@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.interventions.given_subspaces import frame_of_window, given_frame, vectors_of
+from spectraledge.interventions.intervention import Intervention
 from spectraledge.spectrum import Frame, TrailingWindow, orthonormal_rows, weigh
 from spectraledge.streams import torch_generator
-from spectraledge.training.given_subspaces import frame_of_window, given_frame, vectors_of
-from spectraledge.training.intervention import Intervention
 from spectraledge.trajectory import Layout, select_parameters
 
 Tensors = Mapping[str, Tensor]

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spectraledge.errors import InputError
-from spectraledge.training.sources import file_digest_of, window_digest
+from spectraledge.interventions.sources import file_digest_of, window_digest
 
 Action = Literal["keep", "remove", "scale"]
 Subspace = Literal["edge", "bulk", "window", "span", "gradient", "random", "all", "file", "run", "given"]

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from spectraledge.errors import InputError
+from spectraledge.interventions import Intervention
+from spectraledge.interventions.given_subspaces import given_frame
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.studies.retention import thin
 from spectraledge.tasks import named_task
-from spectraledge.training import Intervention, RunConfig, Trainer, train_in_folder
-from spectraledge.training.given_subspaces import given_frame
+from spectraledge.training import RunConfig, Trainer, train_in_folder
 from spectraledge.trajectory import write_tensors
 
 SIZES = {"width": 12, "heads": 2, "hidden": 16}
