@@ -120,3 +120,14 @@ def test_the_page_says_how_far_the_study_is(tmp_path: Path, clock: Clock, monkey
     assert [is_interim(page) for page in written] == [True, False, True]
     words = Reader(written[0].read_text()).text
     assert "1 of 5 runs: this page was written at 14:05 while the study was running." in words
+
+
+def test_a_page_of_a_running_study_has_its_figures_in_itself_alone(tmp_path: Path, clock: Clock) -> None:
+    study = make_study(tmp_path, make_run("add", effect=0.4))
+    claims = QUESTIONS["runs"](study.runs)
+    page = write_report(study, claims, progress=progress_words(1, 5))
+    assert "<svg" in page.read_text()
+    assert "figures/" not in page.read_text()
+    assert not (tmp_path / "figures").exists()
+    assert "figures/" in write_report(study, claims).read_text()
+    assert list((tmp_path / "figures").glob("*.pdf"))

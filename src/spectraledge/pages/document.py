@@ -16,6 +16,10 @@ from spectraledge.pages.stage import Stage
 FIGURES, TABLES = "figures", "tables"
 """Folders beside a report that hold its figures, and the numbers behind its tables."""
 
+Format = Literal["png", "pdf", "svg"]
+FORMATS: tuple[Format, ...] = ("png", "pdf", "svg")
+"""Each figure is written in these."""
+
 ROWS = 10
 """Rows of a table that are shown at a glance."""
 
@@ -296,6 +300,11 @@ class Page:
     def tables(self) -> list[Table]:
         """All tables, in order."""
         return [table for section in self.sections for table in section.tables]
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """In which its figures are files too: none while its study runs, as they take half of the time."""
+        return () if self.progress else FORMATS
 
     @property
     def downloads(self) -> dict[str, pd.DataFrame]:

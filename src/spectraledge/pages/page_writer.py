@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from spectraledge.pages.document import Cell, Figure, Page
 from spectraledge.pages.marks import chart_config, symbol
-from spectraledge.pages.printed import FORMATS, Drawn
+from spectraledge.pages.printed import Drawn
 from spectraledge.pages.stage import LOUDEST, SHADES, SILENT, Stage
 from spectraledge.pages.style import FONT, SCORE_COLOURS, SIGNED
 
@@ -53,7 +53,7 @@ def page_html(page: Page, drawn: Mapping[str, Mapping[str, Drawn]]) -> str:
         verdicts=_VERDICTS,
         images=_images(page, drawn),
         symbol=symbol,
-        formats=FORMATS,
+        formats=page.formats,
         downloads={name: (*_download(name, table), len(table)) for name, table in page.downloads.items()},
         charts=_in_script(_charts(page.figures)),
         config=_in_script(chart_config(FONT)),

@@ -6,19 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
-from typing import Literal
 
 import vl_convert
 from PIL import Image
 
-from spectraledge.pages.document import Chart, Figure, Panel
+from spectraledge.pages.document import Chart, Figure, Format, Panel
 from spectraledge.pages.marks import Mark, chart_config, symbol
 from spectraledge.pages.plots import POINTER
 from spectraledge.pages.style import INK, PRINT_FONT, QUIET
-
-Format = Literal["png", "pdf", "svg"]
-FORMATS: tuple[Format, ...] = ("png", "pdf", "svg")
-"""Each figure is written in these."""
 
 _WIDE, _NARROW = 960, 680
 _MARGIN = 14

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from spectraledge.files import write_bytes
-from spectraledge.pages.document import FIGURES, TABLES, Page
+from spectraledge.pages.document import FIGURES, TABLES, Format, Page
 from spectraledge.pages.page_writer import page_html
-from spectraledge.pages.printed import FORMATS, Drawn, Format, draw_charts, encoded, sheet
+from spectraledge.pages.printed import Drawn, draw_charts, encoded, sheet
 from spectraledge.pages.text_writer import page_markdown
 
 PAGE, TEXT = "report.html", "report.md"
@@ -15,8 +15,8 @@ _DIGITS = "%.6g"
 
 
 def write_page(page: Page, folder: Path) -> Path:
-    """Write a report as a page, with every figure beside it in all formats."""
-    drawings = _write_figures(page, folder, FORMATS)
+    """Write a report as a page, with every figure beside it in all its formats."""
+    drawings = _write_figures(page, folder, page.formats)
     path = folder / PAGE
     write_bytes(path, page_html(page, drawings).encode())
     return path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from spectraledge.errors import InputError
 from spectraledge.files import write_bytes
-from spectraledge.pages.document import ROWS, Cell, Figure, Table
+from spectraledge.pages.document import FORMATS, ROWS, Cell, Figure, Format, Table
 from spectraledge.pages.marks import chart_config
-from spectraledge.pages.printed import FORMATS, Format, draw_charts, encoded, sheet
+from spectraledge.pages.printed import draw_charts, encoded, sheet
 from spectraledge.pages.style import PRINT_FONT
 from spectraledge.report.glances import glance
 
