@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from cli_support import TINY, Command
 from safetensors.torch import save_file
 
 from spectraledge.algebra import named_group
+from spectraledge.cli.app import _COMMANDS, _Commands
 from spectraledge.tasks import GROUPINGS, OPERATIONS
 from spectraledge.trajectory import Manifest
 
@@ -43,6 +46,21 @@ def test_help_has_an_example_and_the_shared_options(command: Command, names: tup
     assert f"Example:  spectraledge {' '.join(names)}" in shown.out
     for option in ("--out", "--seed", "--json"):
         assert option in shown.out
+
+
+def test_the_list_says_of_every_command_what_the_command_says_of_itself() -> None:
+    for name, (_, words, _) in _COMMANDS.items():
+        assert " ".join((_Commands()[name].help or "").split()) == words, name
+
+
+def test_the_list_imports_no_command() -> None:
+    script = (
+        "import sys; from spectraledge.cli.app import app; "
+        "app(['--help'], standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "curvature" in done.stdout
 
 
 @pytest.mark.parametrize(("name", "registry"), [("train", OPERATIONS), ("modes", GROUPINGS)])

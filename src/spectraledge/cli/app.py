@@ -17,23 +17,71 @@ import typer.core
 from spectraledge.errors import InputError
 
 _COMMANDS = {
-    "train": ("train", "spectraledge train add --protocol paper --seed 42 --out runs/add"),
-    "analyze": ("inspect", "spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20"),
-    "modes": ("inspect", "spectraledge modes runs/add --basis sum --basis difference"),
-    "score": ("score_command", "spectraledge score runs/add --control runs/permuted_add"),
-    "ablate": ("edge_commands", "spectraledge ablate runs/add --nulls 99"),
-    "centroids": ("edge_commands", "spectraledge centroids runs/add --step 2000"),
-    "gradients": ("edge_commands", "spectraledge gradients runs/add --step 2000"),
-    "curvature": ("edge_commands", "spectraledge curvature runs/add --stride 5"),
-    "fork": ("fork", "spectraledge fork runs/add --step 1000 --answers permuted --answers sub --batch-order 1"),
-    "report": ("report_command", "spectraledge report runs/add runs/permuted_add --out compared"),
-    "discover": ("discover_command", "spectraledge discover table.csv --json"),
-    "doctor": ("doctor", "spectraledge doctor --json"),
-    "study": ("study_commands", None),
-    "checkpoints": ("checkpoints", None),
-    "example": ("example", None),
+    "train": (
+        "train",
+        "Train one network on one task, recording a snapshot at every interval; a killed run goes on where it stopped.",
+        "spectraledge train add --protocol paper --seed 42 --out runs/add",
+    ),
+    "analyze": (
+        "inspect",
+        "Compute the spectrum of every window of any folder of snapshots; writes spectrum.parquet and edge.parquet.",
+        "spectraledge analyze checkpoints --params '\\*attn\\*weight' --window 20",
+    ),
+    "modes": (
+        "inspect",
+        "Measure which functions training selects: what the top directions of a run do to every input, beside nulls.",
+        "spectraledge modes runs/add --basis sum --basis difference",
+    ),
+    "score": (
+        "score_command",
+        "Measure which functions a network computes over training, what makes them grow, and what carries that.",
+        "spectraledge score runs/add --control runs/permuted_add",
+    ),
+    "ablate": (
+        "edge_commands",
+        "Take back what a run moved its weights by along some directions, and leave out single functions.",
+        "spectraledge ablate runs/add --nulls 99",
+    ),
+    "centroids": (
+        "edge_commands",
+        "Probe how far the edge of updates, and of gradients, moves the centroids of inputs, beside permuted answers.",
+        "spectraledge centroids runs/add --step 2000",
+    ),
+    "gradients": (
+        "edge_commands",
+        "Read windows of gradients, of Adam's memory and of parts of updates as the window of updates is read.",
+        "spectraledge gradients runs/add --step 2000",
+    ),
+    "curvature": (
+        "edge_commands",
+        "Follow the commutator defect over a run, and hold the edge against the directions along which the loss bends.",
+        "spectraledge curvature runs/add --stride 5",
+    ),
+    "fork": (
+        "fork",
+        "Start branches from a snapshot of a run, each with one thing changed, and compare which functions they move.",
+        "spectraledge fork runs/add --step 1000 --answers permuted --answers sub --batch-order 1",
+    ),
+    "report": (
+        "report_command",
+        "Write a page of what was recorded; a run is first analysed where that is not done at these settings.",
+        "spectraledge report runs/add runs/permuted_add --out compared",
+    ),
+    "discover": (
+        "discover_command",
+        "Find the group of a table, whatever its elements are called, or of what a trained network computes.",
+        "spectraledge discover table.csv --json",
+    ),
+    "doctor": (
+        "doctor",
+        "Show versions, threads, device and what is missing, and check one spectrum against its definition.",
+        "spectraledge doctor --json",
+    ),
+    "study": ("study_commands", "Train, analyse and report a whole study.", None),
+    "checkpoints": ("checkpoints", "Look at a series of checkpoints, and for what is wrong with it.", None),
+    "example": ("example", "Worked examples that train, measure and report.", None),
 }
-"""The module of each command, and an example where it has no commands of its own."""
+"""The module of each command, what it does in a sentence, and an example where it has no commands of its own."""
 
 _SETTINGS: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": "markdown", "add_completion": False}
 
@@ -42,7 +90,7 @@ class _Commands(Mapping[str, Any]):
     """Commands by name, imported when one is asked for: plotting, which only `study` needs, takes half a second."""
 
     def __getitem__(self, name: str) -> Any:
-        module, example = _COMMANDS[name]
+        module, _, example = _COMMANDS[name]
         found = getattr(import_module(f"spectraledge.cli.{module}"), name)
         around = typer.Typer(**_SETTINGS)
         if isinstance(found, typer.Typer):
@@ -62,6 +110,17 @@ class _Group(typer.core.TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = cast(Any, _Commands())
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without importing them, which takes seconds."""
+        every, self.commands = (
+            self.commands,
+            {name: typer.core.TyperCommand(name, help=words) for name, (_, words, _) in _COMMANDS.items()},
+        )
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.commands = every
 
 
 app = typer.Typer(
