@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from spectraledge import products
+from spectraledge.native import steps
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-13}
 LIBRARIES = [False, *([True] if torch.backends.mkldnn.enabled else [])]
@@ -45,6 +46,20 @@ def test_stacks_are_multiplied_one_by_one(stacks, added):
     found = products.multiply_stacks(left, right, chosen)
     alone = [products.multiply(left[s], right[s], bias[s] if added else None) for s in range(stacks)]
     torch.testing.assert_close(found, torch.stack(alone), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("sizes", [(1, 32, 4, 8), (1, 33, 7, 5), (1, 5, 2, 3), (3, 40, 9, 6)], ids=str)
+@pytest.mark.parametrize("dense", [True, False])
+def test_outer_products_are_the_gradients_of_a_linear_layer(monkeypatch, native, dense, sizes, dtype):
+    monkeypatch.setattr(steps, "FUNCTIONS", {name: native(name, types) for name, types in steps.ARGUMENTS.items()})
+    stacks, rows, outs, ins = sizes
+    change, x = operands((stacks, rows, outs), (stacks, rows, ins), dtype=dtype)
+    change = change if dense else change.transpose(1, 2).contiguous().transpose(1, 2)
+    weight, bias = products.multiply_outer(change, x)
+    exact = torch.einsum("sno,sni->soi", change.double(), x.double())
+    torch.testing.assert_close(weight.double(), exact, rtol=TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
+    torch.testing.assert_close(bias.double(), change.double().sum(1), rtol=TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
 
 
 def test_compiled_products_are_the_eager_ones_where_weights_are_themselves_computed():

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spectraledge.native import INT, LONG, POINTER, load
+from spectraledge.native.steps import call, can_take
 
 _WEIGHTED_ROWS_ARGUMENTS = [POINTER, POINTER, POINTER, LONG, LONG, LONG, POINTER]
 
@@ -102,6 +103,25 @@ def multiply_stacks(left: Tensor, right: Tensor, bias: Tensor | None = None) -> 
     product = multiply(left[0], right[0])[None] if len(left) == 1 else left @ right.transpose(1, 2)
     # A compiler makes one pass of this sum and of what follows; within the product it would be a pass of its own.
     return product if bias is None else product.add_(bias.unsqueeze(1))
+
+
+def multiply_outer(change: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradients of a linear layer's weight and bias, from those of its outputs, for each of S networks.
+
+    Args:
+        change: Shape (S, rows, out).
+        x: What the layer is given, (S, rows, in).
+
+    Returns:
+        Sums over rows of change ⊗ x, (S, out, in), and of change, (S, out).
+    """
+    if len(change) == 1 and _by_onednn(change) and can_take(change):
+        # oneDNN reads its left matrix by rows: the copy that makes them sums them up, too.
+        matrix = change[0].contiguous()
+        turned, sums = matrix.new_empty(matrix.shape[::-1]), matrix.new_empty(1, matrix.shape[1])
+        call("turn_and_sum", matrix, *matrix.shape, turned, sums)
+        return multiply(turned, x[0].t())[None], sums
+    return multiply_stacks(change.transpose(1, 2), x.transpose(1, 2)), change.sum(1)
 
 
 def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:

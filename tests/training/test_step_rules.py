@@ -1,5 +1,7 @@
 """Steps of every optimizer, against PyTorch's own classes in a plain loop."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from network_cases import write_module
 from spectraledge.errors import InputError
 from spectraledge.interventions import Intervention
 from spectraledge.models import answer_losses
+from spectraledge.native import steps as native_steps
 from spectraledge.tasks import any_task
 from spectraledge.training import Member, RunConfig, Stack, Trainer, train_in_folder
 from spectraledge.training.step_rules import OPTIMIZERS, Flat, Rates, StepRule, orthogonalised
@@ -82,6 +85,26 @@ def assert_is_pytorch(config, task):
     start = {name: value.clone() for name, value in trainer.weights().items()}
     trainer.advance(STEPS)
     assert_alike(trainer.weights(), plain_loop(config, task), start, TOLERANCE[config.optimizer])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam"])
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 37), (2, 130)], ids=str)
+def test_a_step_of_adam_is_its_definition_in_double_precision(monkeypatch, native, optimizer, sizes):
+    monkeypatch.setattr(native_steps, "FUNCTIONS", {n: native(n, types) for n, types in native_steps.ARGUMENTS.items()})
+    generator = torch.Generator().manual_seed(0)
+    flat = Flat(*torch.randn((6, *sizes), generator=generator).unbind())
+    flat.second.abs_()
+    gradient = torch.randn(sizes, generator=generator)
+    numbers = torch.rand((sizes[0], 6), generator=generator)
+    numbers[:, 1] = 1.0 if optimizer == "adam" else 0.9
+    rates, layout = Rates(*numbers.split(1, 1)), Layout({"w": sizes[1:]})
+    exact = Flat(*(getattr(flat, field.name).double() for field in fields(Flat)))
+    rule = StepRule(optimizer, (0.9, 0.98), 0.0, layout, frozenset())
+    rule.move(flat, rates, gradient.clone())
+    rule.move(exact, Rates(*(number.double() for number in rates)), gradient.double())
+    for field in fields(Flat):
+        found, right = getattr(flat, field.name), getattr(exact, field.name)
+        torch.testing.assert_close(found.double(), right, rtol=1e-6, atol=1e-6, msg=lambda m, f=field.name: f"{f}: {m}")
 
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)

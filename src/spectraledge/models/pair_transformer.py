@@ -87,7 +87,7 @@ class PairTransformer:
         """Evaluate one network of one head."""
         weights = Weights.of(self.config, {name: value.unsqueeze(0) for name, value in parameters.items()})
         trace = forward_pairs(weights, rows_of(self.config, pairs_N2[None]))
-        return {"residual": trace.norm.x[0], "neurons": trace.layers[-1].active[0], "logits": trace.logits[0, :, 0]}
+        return {"residual": trace.norm.x[0], "neurons": trace.layers[-1].gelu.out[0], "logits": trace.logits[0, :, 0]}
 
     def read(self, readout: ReadoutName) -> ReadOut:
         """Return a read-out."""

@@ -9,19 +9,15 @@ Shapes: S networks, n inputs, Q positions that go on (2, or 1 in the last layer)
 first, so that a position is one contiguous block.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from spectraledge.models.fused import Attended, Gelu, Normed
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply_stacks
-
-_EPSILON = 1e-5
-"""Of every LayerNorm: PyTorch's default."""
 
 
 @dataclass(frozen=True)
@@ -102,62 +98,20 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Normed:
-    """A LayerNorm without scale and shift, at its input, and what its derivative needs."""
-
-    x: Tensor
-    out: Tensor
-    mean: Tensor
-    inverse_deviation: Tensor
-
-    @classmethod
-    def of(cls, x: Tensor) -> "Normed":
-        """Normalise the last axis."""
-        return cls(x, *torch.native_layer_norm(x, x.shape[-1:], None, None, _EPSILON))
-
-    def ahead(self, read: int) -> Tensor:
-        """Return the normalised rows of the positions that go on, of rows (S, 2·n, D)."""
-        count = self.out.shape[1] // 2
-        return self.out[:, : read * count]
-
-    def gap(self) -> Tensor:
-        """Return the normalised rows of position 1 minus those of position 0, of rows (S, 2·n, D)."""
-        count = self.out.shape[1] // 2
-        return self.out[:, count:] - self.out[:, :count]
-
-    def transport(self, change: Tensor) -> Tensor:
-        """Send a tangent of the input forward, or a gradient of the output back: the derivative is symmetric."""
-        moved: Tensor = torch.ops.aten.native_layer_norm_backward(
-            change, self.x, self.x.shape[-1:], self.mean, self.inverse_deviation, None, None, [True, False, False]
-        )[0]
-        return moved
-
-
-@dataclass(frozen=True)
 class LayerTrace:
     """One layer at a batch: what its derivatives need.
 
     Attributes:
         norm1: Before attention: rows (S, 2·V, D) in the first layer, (S, 2·n, D) behind it.
-        query: Shape (S, Q, n, heads, D/heads).
-        key_gap: Key of position 1 minus that of position 0, (S, 1, n, heads, D/heads).
-        value_gap: The same of values.
-        gate: Attention paid to position 1, (S, Q, n, heads, 1).
-        mixed: Weighted values, (S, Q·n, D).
+        attended: Attention.
         norm2: Before the feed-forward layer, (S, Q·n, D).
-        hidden: GELU's input, (S, Q·n, hidden).
-        active: GELU's output.
+        gelu: Within it, (S, Q·n, hidden).
     """
 
     norm1: Normed
-    query: Tensor
-    key_gap: Tensor
-    value_gap: Tensor
-    gate: Tensor
-    mixed: Tensor
+    attended: Attended
     norm2: Normed
-    hidden: Tensor
-    active: Tensor
+    gelu: Gelu
 
 
 @dataclass(frozen=True)
@@ -190,32 +144,26 @@ def forward_pairs(weights: Weights, row_of: Tensor) -> Trace:
     config, stacks = weights.config, len(weights.table)
     width, heads = config.width, config.heads
     count = len(row_of) // (2 * stacks)
-    stream = weights.table.flatten(0, 1).index_select(0, row_of).view(stacks, 2, count, width)
+    stream = weights.table.flatten(0, 1).index_select(0, row_of)
+    normed = Normed.of(weights.table)
     layers = []
     for depth, layer in enumerate(weights.layers):
         read = 1 if depth == config.depth - 1 else 2
-        norm1 = Normed.of(weights.table if depth == 0 else stream.reshape(stacks, 2 * count, width))
         if depth == 0:
-            rows = layer.qkv.apply(norm1.out).flatten(0, 1).index_select(0, row_of)
-            query, key, value = rows.view(stacks, 2, count, 3, heads, width // heads).unbind(3)
-            query, key_gap = query[:, :read], key[:, 1:] - key[:, :1]
+            rows = layer.qkv.apply(normed.out).flatten(0, 1)
+            attended = Attended.of_rows(rows, row_of, stacks, read, heads)
         else:
-            ahead, gap = norm1.ahead(read), norm1.gap()
+            ahead, gap = normed.ahead(read), normed.gap()
             query = layer.qkv.rows(0, width).apply(ahead).view(stacks, read, count, heads, width // heads)
             # The bias of the difference of two keys is nothing.
             key_gap = multiply_stacks(gap, layer.qkv.weight[:, width : 2 * width]).view(query[:, :1].shape)
-            value = layer.qkv.rows(2 * width).apply(norm1.out).view(stacks, 2, count, heads, width // heads)
-        value_gap = value[:, 1:] - value[:, :1]
-        gate = (query * key_gap).sum(-1, keepdim=True).mul_(1 / math.sqrt(width // heads)).sigmoid_()
-        mixed = torch.addcmul(value[:, :1], gate, value_gap).view(stacks, read * count, width)
-        before = stream[:, :read].reshape(stacks, read * count, width)
-        stream = multiply_stacks(mixed, layer.output, layer.output_bias).add_(before)
-        norm2 = Normed.of(stream)
-        hidden = layer.up.apply(norm2.out)
-        active = F.gelu(hidden)
-        stream = multiply_stacks(active, layer.down, layer.down_bias).add_(stream)
-        stream = stream.view(stacks, read, count, width)
-        layers.append(LayerTrace(norm1, query, key_gap, value_gap, gate, mixed, norm2, hidden, active))
-    norm = Normed.of(stream.view(stacks, count, width))
-    logits = weights.head.apply(norm.out).view(stacks, count, config.answers, config.tokens)
-    return Trace(row_of, tuple(layers), norm, logits)
+            value = layer.qkv.rows(2 * width).apply(normed.out).view(stacks, 2, count, heads, width // heads)
+            attended = Attended.of(query, key_gap, value)
+        before = stream.view(stacks, 2, count, width)[:, :read].reshape(stacks, read * count, width)
+        norm2 = Normed.of_sum(multiply_stacks(attended.mixed, layer.output), layer.output_bias, before)
+        gelu = Gelu.of(multiply_stacks(norm2.out, layer.up.weight), layer.up.bias)
+        layers.append(LayerTrace(normed, attended, norm2, gelu))
+        normed = Normed.of_sum(multiply_stacks(gelu.out, layer.down), layer.down_bias, norm2.x)
+        stream = normed.x
+    logits = weights.head.apply(normed.out).view(stacks, count, config.answers, config.tokens)
+    return Trace(row_of, tuple(layers), normed, logits)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Weights, forward_pairs, rows_of
+from spectraledge.models.fused import Normed
+from spectraledge.models.pairs import LayerTrace, LayerWeights, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply, multiply_into, weighted_rows
 
@@ -109,8 +110,8 @@ def _layers(weights: Weights, row_of: Tensor) -> list[_Layer]:
         _Layer(
             weights=layer,
             trace=seen,
-            gate_slope=seen.gate * (1 - seen.gate) / math.sqrt(seen.query.shape[-1]),
-            slope=torch.ops.aten.gelu_backward(torch.ones_like(seen.hidden), seen.hidden)[0],
+            gate_slope=seen.attended.gate * (1 - seen.attended.gate) / math.sqrt(seen.attended.query.shape[-1]),
+            slope=seen.gelu.slope()[0],
         )
         for layer, seen in zip(weights.layers, trace.layers, strict=True)
     ]
@@ -135,10 +136,10 @@ class _FirstReads:
     @classmethod
     def of(cls, config: TransformerConfig, tokens: Tensor, row_of: Tensor, layer: _Layer) -> "_FirstReads":
         """Prepare a batch."""
-        read, count = layer.trace.query.shape[1:3]
+        read, count = layer.trace.attended.query.shape[1:3]
         starts = torch.arange(2 * config.heads, device=tokens.device).mul_(2 * config.tokens)
         rows = (starts.view(2, 1, 1, -1) + row_of.view(1, 2, -1, 1)).permute(2, 0, 1, 3).flatten(1)
-        gate = layer.trace.gate.view(read * count, config.heads)
+        gate = layer.trace.attended.gate.view(read * count, config.heads)
         return cls(
             pairs=tokens[:, 0] * config.tokens + tokens[:, 1],
             rows=rows.repeat(read, 1),
@@ -251,7 +252,7 @@ def _heads_along(
     for layer in layers[1:]:
         mixed, moved_output = _moved_mix(layer, direction, stream), _moved_output(layer, direction)
         found.append(torch.zeros_like(found[0]))
-        for rows, output in ((mixed, layer.weights.output[0]), (layer.trace.mixed[0], moved_output)):
+        for rows, output in ((mixed, layer.weights.output[0]), (layer.trace.attended.mixed[0], moved_output)):
             if rows is not None and output is not None:
                 by_head = rows[:count].view(count, heads, -1)
                 found[-1] += torch.einsum("nhe,dhe->nhd", by_head, output.view(width, heads, -1))
@@ -275,10 +276,10 @@ def _behind_attention(
 ) -> Tensor | None:
     """Return the tangent of the stream behind attention, (Q·n, D), from those before it and of weighted values."""
     seen, output = layer.trace, _moved_output(layer, direction)
-    moved = None if stream is None else stream[: seen.mixed.shape[1]]
+    moved = None if stream is None else stream[: seen.attended.mixed.shape[1]]
     if mixed is not None:
         moved = multiply_into(moved, mixed, layer.weights.output[0])
-    return moved if output is None else multiply_into(moved, seen.mixed[0], output)
+    return moved if output is None else multiply_into(moved, seen.attended.mixed[0], output)
 
 
 def _behind_feed_forward(layer: _Layer, moved: Tensor | None) -> Tensor | None:
@@ -294,7 +295,7 @@ def _attended(
 ) -> tuple[Tensor, Tensor] | None:
     """Return the tangents of scores, (Q, n, heads), and of values, (2·n, D), of a layer behind the first, if any."""
     seen = layer.trace
-    queried = seen.query.shape[1] * seen.query.shape[2]
+    queried = seen.attended.query.shape[1] * seen.attended.query.shape[2]
     found = None
     if weight is not None and bias is not None:
         found = _projected((None, None, None), seen.norm1.out[0], weight, queried)
@@ -308,8 +309,8 @@ def _attended(
     if found is None:
         return None
     query, key_gap, value = found
-    query, key_gap = query.view(seen.query.shape), key_gap.view(seen.key_gap.shape)
-    return (query * seen.key_gap).addcmul_(seen.query, key_gap).sum(-1)[0], value
+    query, key_gap = query.view(seen.attended.query.shape), key_gap.view(seen.attended.key_gap.shape)
+    return (query * seen.attended.key_gap).addcmul_(seen.attended.query, key_gap).sum(-1)[0], value
 
 
 def _projected(
@@ -328,7 +329,11 @@ def _projected(
 def _mixed(layer: _Layer, score: Tensor, value: Tensor) -> Tensor:
     """Return the tangent of attention's weighted values, (Q·n, D), from those of scores and values."""
     seen = layer.trace
-    read = seen.query.shape[1]
-    first, second = value.view(1, 2, *seen.query.shape[2:]).chunk(2, 1)
+    read = seen.attended.query.shape[1]
+    first, second = value.view(1, 2, *seen.attended.query.shape[2:]).chunk(2, 1)
     gate = score[None, :read].unsqueeze(-1) * layer.gate_slope
-    return torch.lerp(first, second, seen.gate).addcmul_(gate, seen.value_gap).view(seen.mixed.shape[1:])
+    return (
+        torch.lerp(first, second, seen.attended.gate)
+        .addcmul_(gate, seen.attended.value_gap)
+        .view(seen.attended.mixed.shape[1:])
+    )

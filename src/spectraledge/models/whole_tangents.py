@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from spectraledge.models.architecture import ReadoutName
+from spectraledge.models.fused import Normed
 from spectraledge.models.moved_linear import MovedLinear, each_direction, sum_of
-from spectraledge.models.pairs import LayerTrace, LayerWeights, Normed, Trace, Weights, forward_pairs, rows_of
+from spectraledge.models.pairs import LayerTrace, LayerWeights, Trace, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
 
 _BATCH = 512
@@ -40,7 +41,7 @@ def whole_tangents(
             tokens = tokens_NL[place]
             row_of = rows_of(config, tokens[None])
             trace = forward_pairs(weights, row_of)
-            slopes = [torch.ops.aten.gelu_backward(torch.ones_like(one.hidden), one.hidden)[0] for one in trace.layers]
+            slopes = [one.gelu.slope()[0] for one in trace.layers]
             for k, direction in enumerate(moved):
                 stream = _along(weights, trace, slopes, direction)
                 tangent = _read(readout, weights, parameters["norm.weight"], trace, direction, stream)
@@ -110,12 +111,12 @@ def _along(weights: Weights, trace: Trace, slopes: list[Tensor], moved: _Moved) 
         if normed is not None or qkv.moves:
             parts = _first(layer, seen, qkv, normed, row_of) if depth == 0 else _later(layer, seen, qkv, normed)
             mixed = _mixed(seen, *parts)
-        count = seen.mixed.shape[1]
+        count = seen.attended.mixed.shape[1]
         stream = None if stream is None else stream[:count]
-        stream = sum_of(stream, output.through(seen.mixed[0], layer.output[0], mixed))
+        stream = sum_of(stream, output.through(seen.attended.mixed[0], layer.output[0], mixed))
         hidden = up.through(seen.norm2.out[0], layer.up.weight[0], _transported(seen.norm2, stream))
         hidden = None if hidden is None else hidden.mul_(slopes[depth])
-        stream = sum_of(stream, down.through(seen.active[0], layer.down[0], hidden))
+        stream = sum_of(stream, down.through(seen.gelu.out[0], layer.down[0], hidden))
     return stream
 
 
@@ -139,7 +140,7 @@ def _first(
     """Tangents of queries, of the difference of keys and of values in the first layer, which sees rows of a table."""
     rows = qkv.through(seen.norm1.out[0], layer.qkv.weight[0], normed)
     assert rows is not None
-    read, count, heads, width = seen.query.shape[1:]
+    read, count, heads, width = seen.attended.query.shape[1:]
     query, key, value = rows.index_select(0, row_of).view(2, count, 3, heads, width).unbind(2)
     return query[:read], key[1:] - key[:1], value
 
@@ -148,7 +149,7 @@ def _later(
     layer: LayerWeights, seen: LayerTrace, qkv: MovedLinear, normed: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same in a layer behind the first."""
-    read, count, heads, width = seen.query.shape[1:]
+    read, count, heads, width = seen.attended.query.shape[1:]
     size, still, matrix = heads * width, seen.norm1.out[0], layer.qkv.weight[0]
     keys = MovedLinear(qkv.rows(size, 2 * size).weight)  # The bias of the difference of two keys is nothing.
     parts = (
@@ -171,11 +172,15 @@ def _gap(rows: Tensor, count: int) -> Tensor:
 
 def _mixed(seen: LayerTrace, query: Tensor, key_gap: Tensor, value: Tensor) -> Tensor:
     """Tangent of attention's weighted values, (Q·n, D)."""
-    scale = 1 / math.sqrt(seen.query.shape[-1])
-    gate = seen.gate[0]
-    score = (query * seen.key_gap[0] + seen.query[0] * key_gap).sum(-1, keepdim=True)
+    scale = 1 / math.sqrt(seen.attended.query.shape[-1])
+    gate = seen.attended.gate[0]
+    score = (query * seen.attended.key_gap[0] + seen.attended.query[0] * key_gap).sum(-1, keepdim=True)
     moved_gate = score.mul_(scale).mul_(gate * (1 - gate))
-    return torch.lerp(value[:1], value[1:], gate).addcmul_(moved_gate, seen.value_gap[0]).view(seen.mixed.shape[1:])
+    return (
+        torch.lerp(value[:1], value[1:], gate)
+        .addcmul_(moved_gate, seen.attended.value_gap[0])
+        .view(seen.attended.mixed.shape[1:])
+    )
 
 
 def _transported(norm: Normed, moved: Tensor | None) -> Tensor | None:

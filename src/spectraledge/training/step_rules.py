@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.models import Architecture
+from spectraledge.native.steps import call, can_take
 from spectraledge.trajectory import Layout
 
 OptimizerName = Literal["adamw", "adam", "sgd", "muon"]
@@ -31,6 +32,9 @@ MOVES = ("decay", "gradient", "clipped")
 
 MEMORY = ("first", "second")
 """The fields of `Flat` that an optimizer remembers gradients in."""
+
+_ADAMS = ("weights", "first", "second", "decay", "clipped")
+"""The fields of `Flat` that a step of Adam changes, in the order of `native/steps.c`."""
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of Muon's iteration (Jordan 2024, kellerjordan.github.io/posts/muon); PyTorch's, as the next two."""
@@ -152,6 +156,9 @@ class StepRule:
             rates: The optimizer's numbers at this step.
             gradient_SP: The gradients.
         """
+        if self.name in ("adamw", "adam") and can_take(flat.weights):
+            self._adam_in_one_pass(flat, rates, gradient_SP)
+            return
         flat.clipped.add_(gradient_SP)
         if self.name in COUPLED:
             gradient_SP = torch.addcmul(gradient_SP, flat.weights, rates.pull)
@@ -184,6 +191,15 @@ class StepRule:
         change = flat.second.sqrt().add_(epsilon)
         torch.div(flat.first, change, out=change).mul_(size)
         flat.weights.sub_(change)
+
+    def _adam_in_one_pass(self, flat: Flat, rates: Rates, gradient_SP: Tensor) -> None:
+        pull = rates.pull if self.name in COUPLED else torch.zeros_like(rates.pull)
+        numbers_S4 = torch.cat([rates.shrink, pull, rates.size, rates.epsilon], 1).tolist()
+        first, second = self.betas
+        for own, gradient, *state in zip(
+            numbers_S4, gradient_SP, *(getattr(flat, kind) for kind in _ADAMS), strict=True
+        ):
+            call("adam", gradient, gradient.numel(), *own, 1 - first, second, 1 - second, *state)
 
     def _muon(self, flat: Flat, rates: Rates, gradient_SP: Tensor) -> None:
         gradients = self.layout.split(gradient_SP)
