@@ -98,10 +98,9 @@ def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, m
     train_in_folder(tmp_path / "whole", config, small_task)
     monkeypatch.setattr(run_folder, "_MOST_UNLISTED", most)
     rename, remove = Path.replace, Path.unlink
-    # At the start the manifest and the domain; the snapshot, metrics, manifest and state at each of three steps, moves
-    # at two of them, the list of files at the first; it and the Gram where they are due, and at the end; the manifest
-    # once more.
-    last = 2 + 3 * 4 + 2 + 1 + 2 * due + 2 + 1
+    # At the start the manifest and the domain; the snapshot and the state at each of three steps, moves at two of them;
+    # metrics, list of files and manifest at the first, and with the Gram where they are due and at the end.
+    last = 2 + 3 * 2 + 2 + 3 + 4 * due + 4
     for fatal in range(1, last + 1):
         folder, writes = tmp_path / f"{moment}-{fatal}", []
 

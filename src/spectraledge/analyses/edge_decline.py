@@ -13,7 +13,6 @@ from torch import Tensor
 from spectraledge.analyses.analysis import Analysis, Column, Table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.errors import InputError
-from spectraledge.files import read_table
 from spectraledge.spectrum import (
     Since,
     Spectrum,
@@ -26,7 +25,8 @@ from spectraledge.spectrum import (
 from spectraledge.spectrum.windows import check_window
 from spectraledge.streams import torch_generator
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest, RecordedGram, Series, whole
+from spectraledge.training.metrics_tables import read_metrics
+from spectraledge.trajectory import Manifest, RecordedGram, Series
 
 TABLE_WINDOW = 10
 """Updates per window of Table 1 (Xu 2026, scripts), uncentred."""
@@ -154,7 +154,7 @@ def _with_declines(values_N: Tensor, least_N: Tensor) -> dict[str, Tensor]:
 
 
 def _weight_norm(folder: Path, config: RunConfig) -> Iterator[_Row]:
-    metrics = read_table(whole(folder / "metrics.parquet"))
+    metrics = read_metrics(folder)
     norm_T = torch.from_numpy(metrics["weight_norm"].to_numpy(np.float64, copy=True))
     taken_T = torch.from_numpy(metrics["step"].to_numpy(np.float64, copy=True))
     null_T = norm_T[0] * config.shrink**taken_T

@@ -17,13 +17,13 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.stamps import read_tables
 from spectraledge.arrays import Float
 from spectraledge.errors import InputError
-from spectraledge.files import read_table
 from spectraledge.spectrum import Change, Detector, calibrated_threshold, change_score, gram_series
 from spectraledge.statistics import SeedEstimate, blocked_folds, rate_estimate
 from spectraledge.streams import numpy_generator
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
-from spectraledge.trajectory import Manifest, whole
+from spectraledge.training.metrics_tables import read_metrics
+from spectraledge.trajectory import Manifest
 
 WINDOWS = (TABLE_WINDOW, 20)
 """Updates per window: those of Table 1 and of §2.3 (Xu 2026)."""
@@ -67,7 +67,7 @@ class AlarmRun:
     def read(cls, folder: Path, *, windows: Sequence[int] = WINDOWS) -> "AlarmRun":
         """Read a run folder, no snapshot of it: `gram_series` of every window size, `BASELINES` and `CURVATURES`."""
         config = RunConfig.of_run(folder)
-        metrics = read_table(whole(folder / "metrics.parquet"))
+        metrics = read_metrics(folder)
         series = {(name, 0): _series(metrics, name) for name in BASELINES if name in metrics}
         for window in windows:
             recorded = recorded_gram(folder, window)

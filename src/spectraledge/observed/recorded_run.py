@@ -19,7 +19,7 @@ from spectraledge.spectrum.windows import check_window
 from spectraledge.tasks import GROUPINGS, OPERATIONS, Task, grouping_rule, joint_task, named_task, part_names
 from spectraledge.training import RunConfig
 from spectraledge.training.loop import GROKKED
-from spectraledge.training.metrics_tables import PARTS_FILE
+from spectraledge.training.metrics_tables import read_metrics, read_parts
 from spectraledge.training.recorded_task import label_column
 from spectraledge.trajectory import Manifest, Series, whole
 
@@ -129,10 +129,10 @@ class RecordedRun:
     @property
     def metrics(self) -> pd.DataFrame:
         """Its evaluations, one row per recorded step; of a joint run, accuracies and losses are those of the part."""
-        metrics = read_table(whole(self.folder / "metrics.parquet"))
+        metrics = read_metrics(self.folder)
         if self.config.model.answers == 1:
             return metrics
-        parts = read_table(whole(self.folder / PARTS_FILE))
+        parts = read_parts(self.folder)
         own = parts[parts["part"] == self.task.name].drop(columns="part")
         return metrics.drop(columns=[name for name in own.columns if name != "step"]).merge(own, on="step")
 

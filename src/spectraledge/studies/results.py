@@ -14,12 +14,12 @@ from spectraledge.analyses.stamps import Stamp, misfits, read_stamp, read_tables
 from spectraledge.analyses.stored_tables import StoredTables
 from spectraledge.display import Displayed
 from spectraledge.errors import DamageError, InputError
-from spectraledge.files import read_sealed, read_table
+from spectraledge.files import read_sealed
 from spectraledge.studies.jobs import Trouble, read_trouble, run_folder
 from spectraledge.studies.study_config import StudyConfig, analyses_of
 from spectraledge.tasks import formula_of, part_names, structure_of
 from spectraledge.training import RunConfig
-from spectraledge.training.metrics_tables import PARTS_FILE
+from spectraledge.training.metrics_tables import PARTS_FILE, read_metrics, read_parts
 from spectraledge.trajectory import Manifest, whole
 from spectraledge.trajectory.inventory import damages
 
@@ -202,13 +202,13 @@ def load_study(folder: Path, *, unfinished: bool = False) -> StudyResult:
                 for table in ANALYSES[one].tables
             }
             if whole(place / PARTS_FILE).is_file():
-                tables[PARTS] = partial(read_table, place / PARTS_FILE)
+                tables[PARTS] = partial(read_parts, place)
             manifest, part = Manifest.read(place), part_names(run.task)[-1]
             runs.append(
                 RunResult(
                     config=run,
                     manifest=manifest,
-                    metrics=read_table(whole(place / "metrics.parquet")),
+                    metrics=read_metrics(place),
                     structure=manifest.structures.get(part) or structure_of(run.task),
                     formula=formula_of(run.task),
                     after=task_of.get(run.start, "unknown") if run.start else "",

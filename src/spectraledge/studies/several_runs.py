@@ -10,12 +10,12 @@ from spectraledge.analyses.run_result import RunResult
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.stamps import carry_out, read_tables
 from spectraledge.errors import InputError
-from spectraledge.files import read_table
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.studies.belonging import check_place
 from spectraledge.studies.results import StudyResult
 from spectraledge.studies.study_config import StudyConfig
-from spectraledge.trajectory import Manifest, whole
+from spectraledge.training.metrics_tables import read_metrics
+from spectraledge.trajectory import Manifest
 
 
 def several_runs(
@@ -52,7 +52,7 @@ def several_runs(
             RunResult(
                 config=run.config,
                 manifest=Manifest.read(folder),
-                metrics=read_table(whole(folder / "metrics.parquet")),
+                metrics=read_metrics(folder),
                 structure=run.task.structure,
                 formula=run.task.formula,
                 parameters=parameters,

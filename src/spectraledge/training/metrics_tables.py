@@ -1,7 +1,11 @@
-"""The evaluations of a run as tables of its folder: `metrics.parquet`, and `parts.parquet` for a joint task."""
+"""The evaluations of a run as tables of its folder: `metrics.parquet`, and `parts.parquet` for a joint task.
+
+While a run goes on they are written now and then; its resume state has the evaluations since.
+"""
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,8 @@ import pandas as pd
 from spectraledge.files import Fingerprint, canonical, read_table, write_columns, write_table
 from spectraledge.tasks import JointTask, Task
 from spectraledge.training.evaluation import Evaluation, PartEvaluation
+from spectraledge.trajectory import whole
+from spectraledge.trajectory.unfinished import LATEST, unfinished_text
 
 METRICS_FILE = "metrics.parquet"
 """Evaluations: the fields of `Evaluation`."""
@@ -25,15 +31,17 @@ class MetricsTables:
     """Evaluations column by column, so that one more costs the same after a thousand others.
 
     Args:
-        evaluations: Those that there are.
+        evaluations: Those that are written.
     """
 
     def __init__(self, evaluations: Iterable[Evaluation] = ()) -> None:
         self._columns: dict[str, list[Any]] = {field.name: [] for field in fields(Evaluation) if field.name != "parts"}
         self._parts: dict[str, list[Any]] = {"step": [], **{field.name: [] for field in fields(PartEvaluation)}}
         self._digest = hashlib.sha256(b"[")
+        self._latest: list[bytes] = []
         for evaluation in evaluations:
             self.add(evaluation)
+        self._latest.clear()
 
     def __len__(self) -> int:
         """Return the number of evaluations."""
@@ -42,12 +50,18 @@ class MetricsTables:
     def add(self, evaluation: Evaluation) -> None:
         """Add one."""
         row = {**vars(evaluation), "parts": [vars(part) for part in evaluation.parts]}
-        self._digest.update((b"," if len(self) else b"") + canonical(row))
+        text = canonical(row)
+        self._digest.update((b"," if len(self) else b"") + text)
+        self._latest.append(text)
         for part in row.pop("parts"):
             for name, value in (("step", evaluation.step), *part.items()):
                 self._parts[name].append(value)
         for name, value in row.items():
             self._columns[name].append(value)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return the table of a file."""
+        return pd.DataFrame(self._columns if name == METRICS_FILE else self._parts)
 
     def write(self, folder: Path, *, parts: bool) -> dict[Path, Fingerprint]:
         """Write `metrics.parquet`, and `parts.parquet` where that is asked for, and return their fingerprints."""
@@ -55,8 +69,14 @@ class MetricsTables:
         written = {path: write_columns(path, self._columns)}
         if parts:
             path = folder / PARTS_FILE
-            written[path] = write_table(path, pd.DataFrame(self._parts))
+            written[path] = write_table(path, self.frame(PARTS_FILE))
+        self._latest.clear()
         return written
+
+    @property
+    def latest(self) -> str:
+        """Those that are not written, as JSON: a list for `latest_evaluations`."""
+        return f"[{b','.join(self._latest).decode()}]"
 
     @property
     def digest(self) -> str:
@@ -66,8 +86,42 @@ class MetricsTables:
         return whole.hexdigest()
 
 
+def read_metrics(folder: Path) -> pd.DataFrame:
+    """Read a run folder's `metrics.parquet`, and what an unfinished run has measured since it was written.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The table; columns as in `METRICS_FILE`.
+
+    Raises:
+        DamageError: if it is missing or not what was written.
+    """
+    return _read(folder, METRICS_FILE)
+
+
+def read_parts(folder: Path) -> pd.DataFrame:
+    """Read `parts.parquet` of a joint run; see `read_metrics`."""
+    return _read(folder, PARTS_FILE)
+
+
+def _read(folder: Path, name: str) -> pd.DataFrame:
+    # In this order: what a run that goes on has measured meanwhile is then in one of them.
+    text = unfinished_text(folder)
+    table = read_table(whole(folder / name))
+    later = MetricsTables(latest_evaluations(text, table["step"].max()))
+    return pd.concat([table, later.frame(name)], ignore_index=True) if len(later) else table
+
+
+def latest_evaluations(text: Mapping[str, str], after: float) -> list[Evaluation]:
+    """Return the evaluations in the text of a resume state that come after a step, in order."""
+    rows = (row for row in json.loads(text.get(LATEST, "[]")) if row["step"] > after)
+    return [Evaluation(**{**row, "parts": tuple(PartEvaluation(**part) for part in row["parts"])}) for row in rows]
+
+
 def read_evaluations(folder: Path, task: Task | JointTask, last: int) -> list[Evaluation]:
-    """Read a run folder's evaluations.
+    """Read the evaluations in a run folder's tables.
 
     Args:
         folder: The run folder.

@@ -20,7 +20,7 @@ from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
 from spectraledge.training.loop import GROKKED
 from spectraledge.training.member import Member, Moment, NonFiniteLossError
-from spectraledge.training.metrics_tables import MetricsTables, read_evaluations
+from spectraledge.training.metrics_tables import MetricsTables, latest_evaluations, read_evaluations
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.recorded_task import label_column
 from spectraledge.training.saved_state import EVALUATIONS, State, read_state, state_path, write_latest, write_state
@@ -36,9 +36,10 @@ from spectraledge.trajectory import (
     write_tensors,
 )
 from spectraledge.trajectory.inventory import FILE_NAME as FILES_LIST
-from spectraledge.trajectory.inventory import PER_STEP, STATE_FILE, UNLISTED, Inventory, damages
+from spectraledge.trajectory.inventory import PER_STEP, Inventory, damages
 from spectraledge.trajectory.manifest import MENDING
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
+from spectraledge.trajectory.unfinished import LATEST, PROGRESS, STATE_FILE, UNLISTED
 
 _MOST_UNLISTED, _SHARE_UNLISTED = 32, 1 / 16
 """Files from which the list is written, or share of those that are listed: what it takes in all grows with the run."""
@@ -48,12 +49,12 @@ class RunFolder:
     """Records a run in a folder, and keeps it to itself while it is open (use it in a `with` statement).
 
     At each interval it writes, each atomically and in this order: the snapshot, what moved the watched weights since
-    the last one (see `Flat`), the metrics, the state where it is to be kept, the manifest, and the resume state, whose
-    weights are those of the snapshot. What grows, the Gram of the updates (`gram.parquet`) and the list of these files
-    (`Inventory`), is written before the manifest at the first interval, after every sixteen others, or a sixteenth of
-    all where that is more, and at the end; the resume state lists what was written since. Whatever moment a process is
-    killed at, the last resume state and all before it are whole; what was written after it is written again, with the
-    same content.
+    the last one (see `Flat`), the state where it is to be kept, and the resume state, whose weights are those of the
+    snapshot. All else is written before that one at the first interval, after every sixteen others, or a sixteenth of
+    all where that is more, and at the end: the Gram of the updates (`gram.parquet`), the metrics, the list of these
+    files (`Inventory`), and the manifest. What is new since then, but for the Gram, the resume state says, for readers
+    too (`unfinished.py`). Whatever moment a process is killed at, the last resume state and all before it are whole;
+    what was written after it is written again, with the same content.
 
     With `writers` all this is done by one of their threads while training goes on; a run's next interval waits for its
     last one. A killed process then loses the snapshot that was being written, if any, and what was trained since. What
@@ -88,6 +89,7 @@ class RunFolder:
         self._gram = GramRecorder(folder, config.watched)
         self._tables = MetricsTables()
         self._inventory: Inventory | None = Inventory(folder, {})
+        self._manifest: Manifest
         self._unlisted: dict[str, Fingerprint] = {}
         self._watched: tuple[str, ...] = ()
         self._began = time.monotonic()
@@ -171,69 +173,78 @@ class RunFolder:
         ]:
             path.unlink(missing_ok=True)
         self._inventory, self._unlisted, self._tables = Inventory(self.folder, {}), {}, MetricsTables()
-        self._manifest(run, []).write(self.folder)
+        self._manifest = self._first_manifest(run, [])
+        self._manifest.write(self.folder)
         self._write_domain(run)
         return []
 
     def _go_on(self, run: Member, state: Path) -> list[Evaluation]:
         tensors, text = read_state(state, lambda step: run.layout.join(read_snapshot(snapshot_path(self.folder, step))))
-        seen = text.pop(EVALUATIONS, None)
-        unlisted = json.loads(text.pop(UNLISTED, "{}"))
+        unlisted = json.loads(text.get(UNLISTED, "{}"))
         self._unlisted = {name: Fingerprint(*found) for name, found in unlisted.items()}
         step = int(text["step"])
         self._inventory = self._listed(step)
         evaluations = read_evaluations(self.folder, self._task, step)
         self._tables = MetricsTables(evaluations)
-        if seen not in (None, self._tables.digest):
+        for evaluation in latest_evaluations(text, max((e.step for e in evaluations), default=-1)):
+            self._tables.add(evaluation)
+            evaluations.append(evaluation)
+        if text.get(EVALUATIONS) not in (None, self._tables.digest):
             raise DamageError(f"the metrics in {self.folder} are not what was written; {MENDING}")
         self._gram.resume(step)
         run.restore(tensors, text)
+        self._manifest = self._first_manifest(run, evaluations)
         return evaluations
 
     def record(self, run: Member, evaluations: list[Evaluation]) -> None:
-        """Write the snapshot and what led to it, the metrics so far, the manifest and the resume state."""
+        """Write the snapshot and what led to it, and what is known of the run by now."""
         self.flush()
         for evaluation in evaluations[len(self._tables) :]:
             self._tables.add(evaluation)
+        progress = self._progress(run, evaluations)
+        self._manifest = self._manifest.model_copy(update=progress)
         self._watched = self._watched or select_parameters(run.layout.shapes, self._config.watched).matched
         moment = run.moment(lasting=self._writers is not None)
-        self._do(functools.partial(self._record, moment, self._manifest(run, evaluations)))
+        self._do(functools.partial(self._record, moment, progress))
 
-    def _record(self, run: Moment, manifest: Manifest) -> None:
+    def _record(self, run: Moment, progress: dict[str, Any]) -> None:
         weights = run.weights()
         self._write(snapshot_path(self.folder, run.step), weights)
         if run.moved:
             self._write(moves_path(self.folder, run.step), run.moves(self._watched))
         self._gram.append(run.step, weights)
-        for path, found in self._tables.write(self.folder, parts=len(self._task.parts) > 1).items():
-            self._note(path, found)
         if run.step in self._keep_states:
             path = state_path(self.folder, run.step)
             self._note(path, write_state(path, run.state))
         listed = len(self._inventory.files) if self._inventory else 0
         if not listed or len(self._unlisted) >= max(_MOST_UNLISTED, listed * _SHARE_UNLISTED):
             self._list()
-        manifest.write(self.folder)
-        text = {**run.state.text, UNLISTED: json.dumps(self._unlisted), EVALUATIONS: self._tables.digest}
-        write_latest(self.folder / STATE_FILE, State(run.state.tensors, text))
+        said = {
+            UNLISTED: json.dumps(self._unlisted),
+            EVALUATIONS: self._tables.digest,
+            LATEST: self._tables.latest,
+            PROGRESS: json.dumps(progress),
+        }
+        write_latest(self.folder / STATE_FILE, State(run.state.tensors, {**run.state.text, **said}))
 
     def _list(self) -> None:
-        """Write what takes longer the longer a run is: the Gram, and the list of files."""
+        """Write what takes longer the longer a run is, the list of all files, and the manifest."""
         if found := self._gram.write():
             self._note(self.folder / GRAM_FILE, found)
+        for path, found in self._tables.write(self.folder, parts=len(self._task.parts) > 1).items():
+            self._note(path, found)
         if self._inventory:
             self._inventory.files.update(self._unlisted)
             self._inventory.write()
         self._unlisted = {}
+        self._manifest.write(self.folder)
 
     def finish(self, stopped: Literal["accuracy", "budget"]) -> None:
         """Mark the run done and drop the resume state."""
 
         def work() -> None:
+            self._manifest.status, self._manifest.stopped = "done", stopped
             self._list()
-            manifest = Manifest.read(self.folder)
-            manifest.status, manifest.stopped = "done", stopped
-            manifest.write(self.folder)
             (self.folder / STATE_FILE).unlink(missing_ok=True)
 
         self._do(work)
@@ -241,10 +252,8 @@ class RunFolder:
     def fail(self, error: NonFiniteLossError) -> None:
         """Mark the run failed; everything written stays."""
         self.flush()
+        self._manifest.status, self._manifest.error = "failed", str(error)
         self._list()
-        manifest = Manifest.read(self.folder)
-        manifest.status, manifest.error = "failed", str(error)
-        manifest.write(self.folder)
 
     def flush(self) -> None:
         """Wait until all that was recorded is written, and raise what went wrong."""
@@ -278,20 +287,25 @@ class RunFolder:
         later = [s.path for s in find_snapshots(self.folder) if s.step > last]
         return found and found.without(*(self.folder / part / path.name for part in PER_STEP for path in later))
 
-    def _manifest(self, run: Member, evaluations: list[Evaluation]) -> Manifest:
+    def _first_manifest(self, run: Member, evaluations: list[Evaluation]) -> Manifest:
         return Manifest(
             config=self._config.model_dump(mode="json"),
             config_hash=self._config.hash,
-            step=run.step,
-            grokked_step=next((e.step for e in evaluations if e.test_accuracy >= GROKKED), None),
-            test_accuracy=evaluations[-1].test_accuracy if evaluations else 0.0,
-            wall_seconds=self._before + time.monotonic() - self._began,
             seeds=PROTOCOLS[self._config.protocol].seeds(self._config.seed),
             environment=environment(run.device),
             structures={part.name: part.structure for part in self._task.parts},
             listed=self._inventory is not None,
-            interventions=run.interventions.account(),
+            **self._progress(run, evaluations),
         )
+
+    def _progress(self, run: Member, evaluations: list[Evaluation]) -> dict[str, Any]:
+        return {
+            "step": run.step,
+            "grokked_step": next((e.step for e in evaluations if e.test_accuracy >= GROKKED), None),
+            "test_accuracy": evaluations[-1].test_accuracy if evaluations else 0.0,
+            "wall_seconds": self._before + time.monotonic() - self._began,
+            "interventions": run.interventions.account(),
+        }
 
     def _write_domain(self, run: Member) -> None:
         table = pd.DataFrame(self._task.pairs_N2, columns=["a", "b"])

@@ -14,6 +14,7 @@ from spectraledge.files import Fingerprint, write_pieces
 from spectraledge.trajectory import find_snapshots, write_tensors
 from spectraledge.trajectory.manifest import MENDING
 from spectraledge.trajectory.snapshots import open_snapshot, tensor_pieces
+from spectraledge.trajectory.unfinished import TEXT_SEAL, sealed_text
 
 FOLDER = "states"
 
@@ -51,7 +52,7 @@ def write_state(path: Path, state: State) -> Fingerprint:
 def write_latest(path: Path, state: State) -> None:
     """Write a state, atomically, without the weights, which its snapshot has, but with the seal of all of it."""
     others = {name: tensor for name, tensor in state.tensors.items() if name != "weights"}
-    write_pieces(path, tensor_pieces(others, {**state.text, "seal": _seal(state)}))
+    write_pieces(path, tensor_pieces(others, sealed_text({**state.text, "seal": _seal(state)})))
 
 
 def read_state(path: Path, weights: Callable[[int], Tensor] | None = None) -> State:
@@ -80,6 +81,7 @@ def read_state(path: Path, weights: Callable[[int], Tensor] | None = None) -> St
             raise
         except (InputError, KeyError, ValueError) as error:
             raise DamageError(f"{path} is not what was written, or its snapshot is not ({error}); {MENDING}") from error
+    state.text.pop(TEXT_SEAL, None)
     seal = state.text.pop("seal", None)
     # Seals of earlier versions knew no names.
     if seal is not None and seal != _seal(state) and seal != _seal(state, names=False):

@@ -6,20 +6,13 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import Fingerprint, digest, fingerprint, read_sealed, state_of, write_bytes
 from spectraledge.trajectory.manifest import FILE_NAME as MANIFEST
 from spectraledge.trajectory.manifest import MENDING, Manifest
+from spectraledge.trajectory.unfinished import STATE_FILE, UNLISTED, unfinished_text
 
 FILE_NAME = "files.json"
-
-STATE_FILE = "resume.safetensors"
-"""What a killed run goes on from; gone when it is done."""
-
-UNLISTED = "unlisted"
-"""Text of that state: fingerprints of files that were written since the list was."""
 
 PER_STEP = ("snapshots", "moves", "states")
 """Folders with a file for each step, which is written once; other files are replaced while the run goes on."""
@@ -65,10 +58,11 @@ class Inventory:
             content, sealed = read_sealed(path)
             if not sealed or content.keys() != {"files"}:
                 raise DamageError(f"{path} is no list of files")
+            text = unfinished_text(folder) if manifest.status == "running" else {}
         except DamageError as error:
             raise DamageError(f"{error}; {MENDING}") from error
-        files = {name: Fingerprint(*numbers) for name, numbers in content["files"].items()}
-        return cls(folder, files | (_unlisted(folder) if manifest.status == "running" else {}))
+        found = content["files"] | json.loads(text.get(UNLISTED, "{}"))
+        return cls(folder, {name: Fingerprint(*numbers) for name, numbers in found.items()})
 
     def without(self, *paths: Path) -> "Inventory":
         """Return the inventory without some files."""
@@ -179,19 +173,6 @@ def _of(folder: Path) -> tuple[Manifest | None, Inventory | None]:
 def _known(folder: Path, *_: Hashable) -> tuple[Manifest | None, Inventory | None]:
     """Read both once as long as nothing changes that they are read from."""
     return Manifest.read(folder) if Manifest.present(folder) else None, Inventory.read(folder)
-
-
-def _unlisted(folder: Path) -> dict[str, Fingerprint]:
-    """Read what was written since the list was, of a run that is not finished."""
-    path = folder / STATE_FILE
-    if not path.is_file():
-        return {}
-    try:
-        with safe_open(path, "pt") as state:
-            found = json.loads((state.metadata() or {}).get(UNLISTED, "{}"))
-        return {name: Fingerprint(*numbers) for name, numbers in found.items()}
-    except (AttributeError, OSError, TypeError, ValueError, SafetensorError) as error:
-        raise DamageError(f"{path} is not the state of a run ({error}); {MENDING}") from error
 
 
 def _grows(manifest: Manifest) -> bool:

@@ -1,6 +1,7 @@
 """The manifest `run.json`: what a run is, how it was made, and how far it came."""
 
 import functools
+import json
 import platform
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spectraledge.errors import DamageError, InputError
 from spectraledge.files import read_sealed, write_sealed
+from spectraledge.trajectory.unfinished import PROGRESS, unfinished_text
 
 FILE_NAME = "run.json"
 
@@ -65,7 +67,7 @@ class Manifest(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Read `run.json` of a run folder.
+        """Read `run.json` of a run folder; how far an unfinished run is, its resume state says.
 
         Args:
             folder: The run folder.
@@ -82,6 +84,8 @@ class Manifest(BaseModel):
             raise InputError(f"no {FILE_NAME} in {folder}: it is no run folder of spectraledge")
         try:
             content, sealed = read_sealed(path)
+            if content.get("status") == "running":
+                content |= json.loads(unfinished_text(folder).get(PROGRESS, "{}"))
         except DamageError as error:
             raise DamageError(f"{error}; {MENDING}") from error
         try:
