@@ -250,7 +250,7 @@ class Series:
             instead = f", and has {', '.join(new[:3])} instead" if new else ""
             raise InputError(
                 f"{snapshot.path} has no tensor {missing[0]!r}, which other snapshots have{instead}: is it from "
-                "another run?"
+                "another run? If not, as where tied weights are stored once, leave it out by patterns (--params)"
             )
         if new:
             raise InputError(
