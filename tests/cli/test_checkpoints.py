@@ -152,6 +152,7 @@ def test_analyze_says_where_rounding_explains_all(command: Command, tmp_path: Pa
     said = command("analyze", tmp_path, "--window", 4)
     assert said.code == 0
     assert "in 5 of 6 windows all eigenvalues are 0: the weights stand still, or move by no more" in said.err
+    assert "in 1 of 6 windows k* is the last eigenvalue that can be told from rounding, and the drop" in said.err
 
 
 def test_analyze_needs_a_place_for_what_a_glob_gives(command: Command, series: Path) -> None:

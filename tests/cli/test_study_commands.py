@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from cli_support import Command
 
@@ -110,6 +111,20 @@ def test_a_report_that_cannot_be_written_meanwhile_stops_nothing(
         (folder / "report.html").write_text(page)
         assert command("study", "run", "tiny", "--out", folder).code == 0
         assert len(written) == times
+
+
+def test_a_report_of_effects_alone_says_what_it_took_together(command: Command, tmp_path: Path) -> None:
+    kept = Path(__file__).parents[2] / "docs" / "results" / "networks"
+    rows = pd.read_csv(kept / "effects.csv")
+    done = command("study", "report", kept, "--markdown", "--out", tmp_path, "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["runs_done"] == 0
+    assert (told["effects"], told["runs_measured"]) == (len(rows), len(set(rows["run"])))
+    assert told["seeds"] == sorted(set(rows["seed"]))
+    assert len(pd.read_csv(tmp_path / "effects.csv")) == len(rows)
+    refused = command("study", "report", kept)
+    assert (refused.code, "say where with --out" in refused.err) == (2, True)
 
 
 def test_the_folder_of_another_seed_is_refused(command: Command, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Tables in files: numbers and words, with and without names of rows and columns, as libraries write them."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,6 +114,8 @@ def test_of_two_rows_an_empty_corner_is_a_missing_entry_unless_a_name_lies_oppos
         assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
     (tmp_path / "t.csv").write_text(",e\ne,e\n")
     assert read_table_file(tmp_path / "t.csv", square=True).named == "rows and columns"
+    (tmp_path / "t.csv").write_text("True,False\nFalse,False\n")
+    assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
 
 
 def test_empty_rows_and_columns_at_the_end_are_no_part_of_a_square(tmp_path):
@@ -119,6 +123,7 @@ def test_empty_rows_and_columns_at_the_end_are_no_part_of_a_square(tmp_path):
         (tmp_path / "t.csv").write_text(content)
         found = read_table_file(tmp_path / "t.csv", square=True)
         assert (found.shape, found.named, found.numbered().tolist()[2]) == ((3, 3), "none", [2, 0, 1])
+        assert read_table_file(tmp_path / "t.csv").shape == (3, 3)
     (tmp_path / "t.csv").write_text("0,1,\n1,0,\n,,\n")
     assert read_table_file(tmp_path / "t.csv", square=True).shape == (3, 3)
 
@@ -141,9 +146,45 @@ def test_what_is_told_goes_before_what_is_guessed(tmp_path):
 
 
 def test_nothing_and_nan_are_missing_and_infinity_is_a_name(tmp_path):
-    found = read_table_file(written(tmp_path / "t.csv", [["inf", "", "0"], ["NaN", "1", "inf"], [" 0 ", "inf", " "]]))
+    rows = [["*", 0, 1, "inf"], [0, "inf", "", "0"], [1, "NaN", "1", "inf"], ["inf", " 0 ", "inf", " "]]
+    found = read_table_file(written(tmp_path / "t.csv", rows))
     assert found.answers == (0, 1, "inf")
     assert found.numbered().tolist() == [[2, -1, 0], [-1, 1, 2], [0, 2, -1]]
+
+
+@pytest.mark.parametrize("mark", ["NA", "?", "-", "N/A", "null", "."])
+@pytest.mark.parametrize("corner", [None, "*"])
+def test_a_word_among_numbers_may_mean_a_missing_answer(tmp_path, mark, corner):
+    rows = [[mark if (a, b) in ((1, 2), (3, 0)) else ADD[a][b] for b in range(4)] for a in range(4)]
+    if corner:
+        rows = [[corner, *range(4)], *([a, *rows[a]] for a in range(4))]
+    with pytest.raises(
+        InputError, match=rf"\('{re.escape(mark)}' is no number, .*: leave cells without an answer empty"
+    ):
+        read_table_file(written(tmp_path / "t.csv", rows), square=True)
+    blank = ["" if cell == mark else cell for row in rows[bool(corner) :] for cell in row[bool(corner) :]]
+    found = read_table_file(written(tmp_path / "t.csv", np.reshape(blank, (4, 4)).tolist()), square=True)
+    assert (int((found.numbered() < 0).sum()), found.answers) == (2, (0, 1, 2, 3))
+
+
+def test_minus_one_stands_for_no_answer_where_it_is_one_answer_too_many(tmp_path):
+    rows = [[-1 if a == b else ADD[a][b] for b in range(4)] for a in range(4)]
+    found = read_table_file(written(tmp_path / "t.csv", rows), square=True)
+    assert (found.answers, found.numbered().tolist()) == ((0, 1, 2, 3), rows)
+    signed = read_table_file(written(tmp_path / "t.csv", [[x - 1 for x in row] for row in ADD]), square=True)
+    assert (signed.answers, signed.numbered().tolist()) == ((-1, 0, 1, 2), ADD)
+
+
+def test_digits_with_a_low_line_between_them_are_a_name(tmp_path):
+    pairs = ["0_0", "0_1", "1_0", "1_1"]
+    found = read_table_file(written(tmp_path / "t.csv", [[pairs[a ^ b] for b in range(4)] for a in range(4)]))
+    assert found.answers == tuple(pairs)
+
+
+def test_words_and_numbers_of_a_latin_square_are_all_answers(tmp_path):
+    units = ["1", "i", "-1", "-i"]
+    found = read_table_file(written(tmp_path / "t.csv", [[units[answer] for answer in row] for row in ADD]))
+    assert found.answers == (-1, 1, "-i", "i")
 
 
 def test_numbers_are_equal_as_numbers(tmp_path):
@@ -214,8 +255,20 @@ def test_a_list_of_pairs_with_their_answers_is_no_table(tmp_path, head, square):
         read_table_file(tmp_path / "list.npy")
 
 
+@pytest.mark.parametrize("kind", ["some left out", "one twice", "counted"])
+def test_a_list_of_some_pairs_of_a_grid_or_of_one_twice_is_no_table(tmp_path, kind):
+    listed = pd.DataFrame([(a, b, (a + b) % 5) for a in range(5) for b in range(5)], columns=["a", "b", "answer"])
+    listed = listed.sample(20, random_state=0) if kind == "some left out" else listed
+    listed = pd.concat([listed, pd.DataFrame([(1, 2, 4)], columns=listed.columns)]) if kind == "one twice" else listed
+    listed.to_csv(tmp_path / "list.csv", index=kind == "counted")
+    with pytest.raises(InputError, match="lists pairs with their answers"):
+        read_table_file(tmp_path / "list.csv")
+
+
 def test_tables_of_three_columns_are_read(tmp_path):
     path = tmp_path / "table.csv"
-    for table in ([[a * b % 11 for b in range(3)] for a in range(11)], [[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]]):
+    few = np.random.default_rng(0).integers(0, 5, (40, 3)).tolist()
+    products = [[a * b % 11 for b in range(3)] for a in range(11)]
+    for table in (products, few, [[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]]):
         path.write_text("\n".join(",".join(map(str, row)) for row in table))
         assert read_table_file(path).numbered().shape == (len(table), 3)

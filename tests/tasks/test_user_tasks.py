@@ -198,10 +198,11 @@ def test_a_byte_order_mark_is_no_part_of_the_first_answer(tmp_path):
         ("0,1,2\n1,2\n2,0,1\n", "not a readable table of numbers"),
         ("0,1,2\n1,2.5,0\n2,0,1\n", "answers that are not integers"),
         ("0,1,2\n1,9,0\n2,0,1\n", "an answer 9 in a table of 9 cells"),
+        ("0,1,-2\n1,-1,0\n-2,0,1\n", "an answer -2: number them from 0, and leave cells without an answer empty"),
         ("", "not a readable table of numbers|must have rows"),
         ("0,1,2\n1,2,O\n2,0,1\n", "not a readable table of numbers"),
     ],
-    ids=["few cells", "ragged", "fraction", "large", "empty", "letter"],
+    ids=["few cells", "ragged", "fraction", "large", "negative", "empty", "letter"],
 )
 def test_a_malformed_csv_file_is_refused(tmp_path, content, message):
     with pytest.raises(InputError, match=message):
@@ -230,14 +231,18 @@ def test_names_are_answers_numbered_in_their_order(tmp_path):
     assert named.labels_N.tolist() == [0, 1, 1, 0]
 
 
-def test_numbers_keep_their_value_unless_rows_and_columns_are_named_by_them(tmp_path):
-    assert task_from_source(csv(tmp_path / "t.csv", "3,1\n1,3\n")).labels_N.tolist() == [3, 1, 1, 3]
+def test_numbers_keep_their_value_unless_they_are_names_or_answers_of_a_latin_square(tmp_path):
+    assert task_from_source(csv(tmp_path / "t.csv", "3,1\n1,1\n")).labels_N.tolist() == [3, 1, 1, 1]
+    assert task_from_source(csv(tmp_path / "t.csv", "3,1\n1,3\n")).labels_N.tolist() == [1, 0, 0, 1]
     assert task_from_source(csv(tmp_path / "t.csv", ",3,1\n3,3,1\n1,1,3\n")).labels_N.tolist() == [0, 1, 1, 0]
 
 
 def test_a_table_of_a_group_is_read_in_that_group(tmp_path):
     content = "\n".join(",".join(str((3 * a + b) % 5) for b in range(5)) for a in range(5))
     assert task_from_source(csv(tmp_path / "t.csv", content)).structure == "group"
+    for other in ("5", "-1", "17"):
+        task = task_from_source(csv(tmp_path / "t.csv", content.replace("4", other)))
+        assert (task.structure, task.modulus, len(task)) == ("group", 5, 25)
     assert task_from_source(csv(tmp_path / "t.csv", content.replace("4", ""))).structure == "output"
     assert task_from_source(csv(tmp_path / "t.csv", content.replace("4", "3"))).structure == "output"
 

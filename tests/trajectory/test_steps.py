@@ -109,6 +109,8 @@ def test_copies_that_libraries_keep_are_left_beside_the_series(copy):
         (["model_seed0.pt", "model_seed1.pt"], [0, 1]),
         (["seed0_100.pt", "seed1_100.pt"], None),
         (["e1s100", "e2s200"], [100, 200]),
+        (["ep1_gs100.pt", "ep1_gs200.pt", "ep2_gs300.pt"], [100, 200, 300]),
+        (["gs100_ep1.pt", "gs200_ep2.pt"], [100, 200]),
         (["layer-0.pt", "layer-1.pt"], [0, 1]),
         (["fold1", "fold2"], [1, 2]),
     ],
@@ -119,7 +121,7 @@ def test_what_may_be_read_in_two_ways_is_not_read(names, last):
     ) as no:
         assign_steps(names, "here")
     if last:
-        advice = re.search(r"such as --step '(.*)' if the last number", str(no.value))[1]
+        advice = re.search(r"such as --step '(.*)' if the step of", str(no.value))[1]
         assert list(assign_steps(names, "here", pattern=advice).steps.values()) == last
 
 

@@ -224,6 +224,13 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
         ({"l__weight": ((4, 4), "I8"), "l__SCB": VECTOR}, {"l.weight", "l.SCB"}),
         ({"l__qweight": ((4, 4), "I32"), "l__scales": VECTOR, "norm__weight": VECTOR}, {"l.qweight", "l.scales"}),
         ({"l__weight": ((4, 4), "U8"), "l__weight__absmax": VECTOR}, {"l.weight", "l.weight.absmax"}),
+        ({"l__W_q": ((4, 4), "U8"), "l__scale": VECTOR, "l__zero": VECTOR}, {"l.W_q", "l.scale", "l.zero"}),
+        (
+            {"l__weight___data": ((4, 4), "I8"), "l__weight___scale": VECTOR, "l__input_scale": ((), "F32")},
+            {"l.weight._data", "l.weight._scale", "l.input_scale"},
+        ),
+        ({"l__codes": ((4, 4, 2), "I16"), "l__codebooks": MATRIX, "n__zero": VECTOR}, {"l.codes", "l.codebooks"}),
+        ({"l__weight": MATRIX, "l__weight_2": ((4,), "DTENSOR")}, {"l.weight_2"}),
         ({"l__weight": ((4, 4), "F8_E4M3"), "l__weight_scale_inv": MATRIX}, {"l.weight", "l.weight_scale_inv"}),
         ({"attn__scale": VECTOR, "attn__weight": MATRIX, "logit_scale": ((), "F32")}, set()),
     ],

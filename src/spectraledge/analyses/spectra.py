@@ -217,7 +217,10 @@ EDGE = Table(
     "window",
     {
         "step": _END,
-        "k_star": Column("edge position, 1-based; missing where the spectrum is zero"),
+        "k_star": Column(
+            "edge position, 1-based; missing where the spectrum is zero; the last that is not 0 where one of the first "
+            "11 is"
+        ),
         "g12": Column("gap between the first two eigenvalues", "weight²"),
         "g23": Column("gap between the second and the third", "weight²"),
         "trace": Column("sum of the eigenvalues", "weight²"),

@@ -134,6 +134,12 @@ def analyze(
             f"in {coarse} of {len(tables.edge)} windows all eigenvalues are 0: the weights stand still, or move by no "
             "more than the rounding of their stored types can explain (give files of more digits, or farther apart)"
         )
+    after = tables.spectrum.merge(tables.edge.assign(k=tables.edge["k_star"] + 1)[["step", "k"]])
+    if cut := int((after["eigenvalue"] == 0).sum()):
+        remark(
+            f"in {cut} of {len(tables.edge)} windows k* is the last eigenvalue that can be told from rounding, and the "
+            "drop behind it is none that was measured"
+        )
     place = out or folder
     made = {EIGENVALUES.name: tables.spectrum, EDGE.name: tables.edge}
     if recorded:

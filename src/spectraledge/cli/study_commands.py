@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
@@ -54,6 +55,7 @@ from spectraledge.studies import (
     time_steps,
     unlisted_runs,
 )
+from spectraledge.studies.pooling import keeps_effects_alone
 from spectraledge.studies.results import STUDY_FILE
 
 study = typer.Typer(
@@ -247,9 +249,9 @@ def report(
         if path and path.suffix != suffix:
             raise InputError(f"a {suffix} file is written, got {path}: give a name that ends so")
     given = folders or [_DEFAULT]
-    if len(given) > 1:
+    if len(given) > 1 or keeps_effects_alone(given[0]):
         if out is None:
-            raise InputError("a report of several folders belongs to none of them: say where with --out")
+            raise InputError("a report of effects, or of several folders, belongs to none: say where with --out")
         result, verdicts = pool(given)
     else:
         result, verdicts = load_study(given[0]), None
@@ -266,6 +268,7 @@ def report(
         {
             "report": str(page.resolve()),
             "runs_done": _done(result),
+            **(_pooled(verdicts.effects.rows) if verdicts else {}),
             "missing": list(result.missing),
             **{name: str(path.resolve()) for name, path in (("sound", sound), ("clip", clip)) if path},
         },
@@ -275,6 +278,10 @@ def report(
 
 def _done(result: StudyResult) -> int:
     return sum(run.run_id not in result.failed for run in result.runs)
+
+
+def _pooled(rows: pd.DataFrame) -> dict[str, object]:
+    return {"effects": len(rows), "runs_measured": rows["run"].nunique(), "seeds": sorted(set(rows["seed"].tolist()))}
 
 
 def _options(given: list[str]) -> dict[str, str]:

@@ -69,10 +69,15 @@ def pool(folders: Sequence[Path]) -> tuple[StudyResult, Verdicts]:
     return pooled, answers.joined(*(rows for _, rows in parts))
 
 
+def keeps_effects_alone(folder: Path) -> bool:
+    """Tell whether a folder holds what was measured in a study's runs, and not the study."""
+    return (folder / EFFECTS_FILE).is_file() and not (folder / STUDY_FILE).is_file()
+
+
 def _read(folder: Path) -> tuple[StudyResult, pd.DataFrame]:
     """Read a study, or what a report keeps of one."""
     path = folder / EFFECTS_FILE
-    if (folder / STUDY_FILE).is_file() or not path.is_file():
+    if not keeps_effects_alone(folder):
         return load_study(folder), pd.DataFrame(columns=list(EFFECT_COLUMNS))
     try:
         rows = pd.read_csv(path, dtype={"run": str, "task": str, "after": str, "seed": np.int64, "learned": np.bool_})

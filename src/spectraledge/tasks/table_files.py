@@ -20,7 +20,8 @@ DELIMITERS = (";", "\t", ",")
 """A file's is the first that occurs in it, since names such as (1,2) hold commas."""
 
 _LIST = 9
-"""Rows from which three columns that begin with every pair of a grid are no table by chance (our choice)."""
+_APART = 0.9
+"""Rows from which three columns may list pairs, and the least share of these that are different (our choices)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +50,29 @@ class TableFile:
 
     @property
     def answers(self) -> tuple[Cell, ...]:
-        """The different answers: as rows or columns are named where all are among their names, else sorted."""
+        """The different answers: as rows or columns are named where all are among their names, else sorted.
+
+        −1 is none where the others are numbered from 0, as many as there are rows: it stands for a missing one.
+        """
         found = {cell for row in self.cells for cell in row if cell is not None}
+        if found == set(range(-1, max(self.shape))):
+            found.discard(-1)
         for names in (self.rows, self.columns):
             if found and found <= set(names):
                 return names
         return tuple(sorted(found, key=lambda cell: (isinstance(cell, str), cell)))
+
+    @property
+    def is_latin(self) -> bool:
+        """Whether every row and every column holds every answer once."""
+        return _is_latin(self.cells)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Words among numbers that are no names and of no Latin square, so that they may stand for no answer at all."""
+        words = tuple(answer for answer in self.answers if isinstance(answer, str))
+        are_names = len(words) == len(self.answers) or set(self.answers) <= {*self.rows, *self.columns}
+        return () if are_names or self.is_latin else words
 
     def numbered(self) -> Ints:
         """The table with every answer as its place in `answers`, −1 where there is none, int64 (A, B)."""
@@ -79,7 +97,8 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
         The table.
 
     Raises:
-        InputError: if there is no such file, or it is no readable table, or it is not square though it should be.
+        InputError: if there is no such file, or it is no readable table, or it is not square though it should be, or
+            words stand among numbers that may mean a missing answer.
     """
     if path.suffix not in (".csv", ".npy") or not path.is_file():
         raise InputError(f"no task table at {path}: give the path of a .csv or .npy file")
@@ -99,16 +118,20 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
     if _lists_pairs(rows):
         raise InputError(
             f"{path} lists pairs with their answers, three in a row: give a table, with a row for each a and a column "
-            "for each b"
+            "for each b; if it is one of three columns, exchange rows and columns"
         )
-    if square:
-        rows = _without_empty_edges(rows)
+    rows = _without_empty_edges(rows, square=square)
     first_row, first_column = _named_edges(rows, square=square, labels=labels)
     body = tuple(tuple(row[first_column:]) for row in rows[first_row:])
     names = tuple(row[0] for row in rows[first_row:]) if first_column else ()
     found = TableFile(body, names, tuple(rows[0][first_column:]) if first_row else ())
     if not found.cells or not found.cells[0]:
         raise InputError(f"{path} has no answers beside its names")
+    if marks := found.marks:
+        raise InputError(
+            f"{path} is not a readable table of numbers or names ({marks[0]!r} is no number, other answers are): leave "
+            "cells without an answer empty, or name all answers, or name rows and columns"
+        )
     for what, edge in (("row", found.rows), ("column", found.columns)):
         if edge and not _are_names(edge):
             raise InputError(f"{path} has a {what} without a name, or two of one name: name each once, or none")
@@ -148,28 +171,33 @@ def _cell(value: Any) -> Cell:
             value = float(text)
         except ValueError:
             return text
-        if math.isinf(value):
+        # Python reads 1_0 as 10.
+        if math.isinf(value) or "_" in text:
             return text
     if isinstance(value, float):
         return None if math.isnan(value) else int(value) if value.is_integer() else value
     return int(value)
 
 
-def _without_empty_edges(rows: list[list[Cell]]) -> list[list[Cell]]:
-    """Rows and columns without an answer at the end, as spreadsheets leave them, cut off where they are too many."""
-    while len(rows) > len(rows[0]) and not any(cell is not None for cell in rows[-1]):
+def _without_empty_edges(rows: list[list[Cell]], *, square: bool) -> list[list[Cell]]:
+    """Cut off rows and columns without an answer at the end, as spreadsheets leave them; of a square those too many."""
+    while len(rows) > (len(rows[0]) if square else 1) and not any(cell is not None for cell in rows[-1]):
         rows = rows[:-1]
-    while len(rows[0]) > len(rows) and not any(row[-1] is not None for row in rows):
+    while len(rows[0]) > (len(rows) if square else 1) and not any(row[-1] is not None for row in rows):
         rows = [row[:-1] for row in rows]
     return rows
 
 
 def _lists_pairs(rows: list[list[Cell]]) -> bool:
-    """Whether the first two of three columns hold every pair of a grid once, below a row of names or not."""
+    """Whether the first two of three columns hold pairs: values that come again, in pairs that seldom do."""
+    # Below a row of names or not, and behind a column that counts them or not.
+    if len(rows[0]) == 4 and any(_are_counted([row[0] for row in body]) for body in (rows, rows[1:])):
+        rows = [row[1:] for row in rows]
     for body in (rows, rows[1:]) if len(rows[0]) == 3 else ():
-        first, second = ({row[place] for row in body} for place in (0, 1))
-        is_grid = len({(a, b) for a, b, _ in body}) == len(body) == len(first) * len(second)
-        if is_grid and len(body) >= _LIST and min(len(first), len(second)) > 1:
+        count = len(body)
+        different = [_different([row[place] for row in body]) for place in (0, 1)]
+        pairs = len({(a, b) for a, b, _ in body})
+        if count >= _LIST and min(different) > 1 and max(different) <= count / 2 and pairs >= _APART * count:
             return True
     return False
 
@@ -179,8 +207,11 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
     count, width = len(rows), len(rows[0])
     if labels is not None:
         return labels and (count >= width or not square), labels and (width >= count or not square)
-    body = [cell for row in rows[1:] for cell in row[1:]]
     top, left, corner = rows[0][1:], [row[0] for row in rows[1:]], rows[0][0]
+    body = [cell for row in rows[1:] for cell in row[1:]]
+    if not all(cell is None or isinstance(cell, str) for cell in body):
+        # Of numbers, words that name nothing tell nothing either.
+        body = [cell for cell in body if not isinstance(cell, str) or cell in top or cell in left]
     is_words = any(isinstance(cell, str) for cell in body)
     if not is_words:
         first_row, first_column = (bool(edge) and all(isinstance(cell, str) for cell in edge) for edge in (top, left))
@@ -188,9 +219,9 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
             both = corner is None or count == width
             return first_row or both, first_column or both
     # An empty corner between equal edges, or beside words any edges; or a word that is nowhere else. Of two rows and
-    # columns an empty corner is a missing answer, unless what lies opposite is a name.
+    # columns the corner is an answer, or a missing one, unless it is empty and what lies opposite is a name.
     is_corner = corner is None and (is_words or set(top) == set(left)) and (count > 2 or set(body) <= set(top))
-    is_corner |= isinstance(corner, str) and corner not in [*top, *left, *body]
+    is_corner |= isinstance(corner, str) and corner not in [*top, *left, *body] and count > 2
     if is_corner and _are_names(top) and _are_names(left) and (count != width or _different(body) < count):
         return True, True
     # One row or column too many for a square; of numbers only where they count the lines of a Latin square.
@@ -207,6 +238,7 @@ def _are_counted(edge: Sequence[Cell]) -> bool:
 
 
 def _is_latin(rows: Sequence[Sequence[Cell]]) -> bool:
+    """Whether every line holds every answer once."""
     answers = set(rows[0])
     return all(_are_names(line) and set(line) == answers for line in (*rows, *zip(*rows, strict=True)))
 

@@ -129,12 +129,10 @@ def _task_from_file(path: Path) -> Task:
     table = read_table_file(path)
     answers = table.answers
     is_of_names = set(answers) <= {*table.rows, *table.columns}
-    words = [answer for answer in answers if isinstance(answer, str)]
-    if words and len(words) < len(answers) and not is_of_names:
+    are_numbers = not is_of_names and not table.is_latin and not any(isinstance(answer, str) for answer in answers)
+    if are_numbers and min(answers, default=0) < -1:
         raise InputError(
-            f"{path} is not a readable table of numbers or names ({words[0]!r} is no number, others are): number the "
-            "answers from 0, or name them all, or name rows and columns"
+            f"{path} has an answer {min(answers):g}: number them from 0, and leave cells without an answer empty"
         )
-    are_numbers = not words and not is_of_names
     task = task_from_table(np.array(table.cells, np.float64) if are_numbers else table.numbered(), name=path.stem)
     return task if why_not(task, "group") else replace(task, structure="group")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spectraledge.trajectory.exchanges import HEAD
 from spectraledge.trajectory.formats.stored import COMPLEX, INTEGERS, REALS
 from spectraledge.trajectory.names import TensorKind, no_weights
 from spectraledge.trajectory.snapshots import Snapshot, open_snapshot, shards_of, snapshot_files
@@ -61,12 +62,14 @@ class Digest:
         not_finite: Names of weights that hold an infinity or no number.
         sample_n: float64, the numbers of the weights at the coordinates asked for.
         spans: Where in the sample the numbers of each weight lie.
+        heads: First numbers of each weight, as `exchanged` compares them.
     """
 
     hashes: Mapping[str, str]
     not_finite: tuple[str, ...]
     sample_n: Tensor
     spans: Mapping[str, slice]
+    heads: Mapping[str, Tensor]
 
 
 def is_read(kind: TensorKind) -> bool:
@@ -117,6 +120,7 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
     """
     hashes: dict[str, str] = {}
     spans: dict[str, slice] = {}
+    heads: dict[str, Tensor] = {}
     not_finite, kept, start, taken = [], [torch.empty(0, dtype=torch.float64, device="cpu")], 0, 0
     with open_snapshot(held.snapshot.path, key=key) as file:
         weights = Weights.of(file)
@@ -129,6 +133,7 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
                 seen.update(piece.contiguous().view(torch.uint8).numpy().data)
                 if name not in held.left_out:
                     numbers = piece.double()
+                    heads.setdefault(name, numbers[:HEAD].clone())
                     finite = finite and not math.isnan(squared_length(numbers))
                     ends = torch.tensor([start, start + len(piece)], dtype=torch.int64, device="cpu")
                     first, last = torch.searchsorted(sample, ends).tolist()
@@ -137,7 +142,7 @@ def digest_snapshot(held: Contents, names: Sequence[str], sample: Tensor, *, key
             hashes[name], spans[name] = seen.hexdigest(), slice(begin, taken)
             if not finite:
                 not_finite.append(name)
-    return Digest(hashes, tuple(not_finite), torch.cat(kept), spans)
+    return Digest(hashes, tuple(not_finite), torch.cat(kept), spans, heads)
 
 
 def squared_length(numbers_n: Tensor) -> float:

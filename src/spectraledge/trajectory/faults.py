@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["missing", "gap", "unreadable", "foreign", "not finite", "duplicate", "broken lineage", "out of order"]
+Kind = Literal[
+    "missing", "gap", "unreadable", "foreign", "not finite", "duplicate", "exchanged", "broken lineage", "out of order"
+]
 
 
 @dataclass(frozen=True)

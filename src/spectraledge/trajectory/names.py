@@ -60,17 +60,19 @@ _OBSERVERS = re.compile(r"activation_post_process(_\d+)?|weight_fake_quant")
 _SPECTRAL = {"weight_u": "weight_orig", "weight_v": "weight_u"}
 """Vectors that spectral normalisation iterates, and what is beside them there and not in weight normalisation."""
 
-_QUANTISED = re.compile(r"q?weight(_packed)?|base_layer")
+_QUANTISED = re.compile(r"q?weight(_packed)?|base_layer|W_q|(int)?_data|codes")
 _SCALES = re.compile(
-    r"SCB|scales?|qzeros|zero_point|(nested_)?(absmax|quant_map)|weight_(scale|scale_inv|zero_point)|"
-    r"(input|output)_scale|scale_weight"
+    r"SCB|_?scales?|q?zeros?|zero_point|(nested_)?(absmax|quant_map)|weight_(scales?|scale_inv|zero_point)|"
+    r"(input|output)_scale|scale_weight|codebooks"
 )
+"""As bitsandbytes, GPTQ, AWQ, compressed-tensors, HQQ (W_q), Quanto (_data) and AQLM (codes) name them."""
 
 _UNREAD = {
     ("F8", "FLOAT8", "F4", "FLOAT4", "Q", "BITS"): "quantised, write it as bfloat16 first",
     ("SPARSE",): "write it dense first",
     ("EXPANDED",): "few numbers in many places, write a copy first",
     ("META",): "no numbers",
+    ("DTENSOR",): "a part of what several processes hold, write its full_tensor() first",
 }
 """Why types are not read, and what to do, by how their names begin."""
 
@@ -156,6 +158,7 @@ def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
         for name, kind in kinds.items()
         if kind.dtype not in REALS + COMPLEX and _QUANTISED.fullmatch(name.rpartition(".")[2])
     }
+    quantised |= {parent.removesuffix(".weight") for parent in quantised}
     found = {name: _reason(name, kind, kinds, quantised) for name, kind in kinds.items()}
     return {name: reason for name, reason in found.items() if reason}
 

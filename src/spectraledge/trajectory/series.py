@@ -13,6 +13,8 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.trajectory.census import read_pieces, squared_length
+from spectraledge.trajectory.exchanges import exchanged
+from spectraledge.trajectory.faults import listed
 from spectraledge.trajectory.finding import find_snapshots
 from spectraledge.trajectory.formats.stored import REALS, SHORT
 from spectraledge.trajectory.inventory import check_series, whole
@@ -177,14 +179,25 @@ class Series:
 
         Yields:
             The updates, oldest first.
+
+        Raises:
+            InputError: if tensors have changed places between two snapshots (see `exchanged`), but for blocks.
         """
         before: tuple[int, Tensor, float] | None = None
         for step, vector_P, noise in self.vectors():
             if before is not None:
+                self._check_places(before[0], before[1], step, vector_P)
                 # Each end is off by at most ε/2·|θ| in every coordinate.
                 update = Update(step, vector_P - before[1], (noise + before[2]) / 2)
                 yield self._scaled(update, step - before[0])
             before = step, vector_P, noise
+
+    def _check_places(self, before: int, before_P: Tensor, step: int, vector_P: Tensor) -> None:
+        if self.block is None and (names := exchanged(self.layout.split(before_P), self.layout.split(vector_P))):
+            raise InputError(
+                f"{listed(names)} have changed places between steps {before} and {step}, which is no update: see "
+                "`spectraledge checkpoints verify`, and mend their names or leave them out (--params)"
+            )
 
     def _scaled(self, update: Update, interval: int) -> Update:
         if self.interval is None or interval == self.interval:
@@ -237,7 +250,7 @@ class Series:
             instead = f", and has {', '.join(new[:3])} instead" if new else ""
             raise InputError(
                 f"{snapshot.path} has no tensor {missing[0]!r}, which other snapshots have{instead}: is it from "
-                "another run?"
+                "another run? If not, as where tied weights are stored once, leave it out by patterns (--params)"
             )
         if new:
             raise InputError(

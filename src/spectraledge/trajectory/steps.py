@@ -205,13 +205,27 @@ def _place_of_step(group: Sequence[Name]) -> tuple[int, int]:
         places = [at for at, number in enumerate(first.numbers) if _rank(number) == rank]
         places = places if len(places) < 2 else [at for at in places if at in differing]
         if len(places) == 1:
-            return (places[0] if not _runs_on(group, places[0], differing) else -1), rank
+            clear = not _runs_on(group, places[0], differing)
+            clear = clear and not (rank == _EPOCH and _has_steps_within(group, places[0], differing))
+            return (places[0] if clear else -1), rank
         if any(_rank(number) == rank for number in first.numbers):
             return -1, rank
     places = [0] if len(first.numbers) == 1 else differing
     places = [at for at in places if not _APART.search(first.numbers[at].before)]
     clear = len(places) == 1 and not _runs_on(group, places[0], differing)
     return (places[0] if clear else -1), _NO_WORD
+
+
+def _has_steps_within(group: Sequence[Name], epoch: int, differing: Sequence[int]) -> bool:
+    """Tell whether another number may count steps within epochs: a new one in each name, larger in later epochs."""
+    for at in differing:
+        number = group[0].numbers[at]
+        if at != epoch and not _goes_along(number, behind=at > epoch) and not _APART.search(number.before):
+            counts = sorted((name.numbers[at].size, name.numbers[epoch].size) for name in group)
+            rise = all(one < then and before <= after for (one, before), (then, after) in pairwise(counts))
+            if rise and all(name.numbers[at].value is not None for name in group):
+                return True
+    return False
 
 
 def _rank(number: Number) -> int:
@@ -290,8 +304,12 @@ def _unclear(series: Sequence[_Pattern], rest: Sequence[str], patterns: Sequence
     unclear = next((one for one in patterns if one.names[0].numbers), None)
     advice = "rename it, move it away, or give a glob that leaves it out"
     if unclear:
-        last = _Pattern(unclear.names, len(unclear.names[0].numbers) - 1, unclear.rank, ())
-        advice += f" or --step (step= in Python), such as --step '{last.regex}' if the last number is the step"
+        name = unclear.names[0]
+        likely = max(range(len(name.numbers)), key=lambda at: (_rank(name.numbers[at]) != _EPOCH, at))
+        advice += (
+            f" or --step (step= in Python), such as --step '{_Pattern(unclear.names, likely, unclear.rank, ()).regex}' "
+            f"if the step of {name.text} is {name.numbers[likely].text}"
+        )
     more = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
     return (
         f"cannot tell the step of {place}/{rest[0]}{more}: a name must hold one integer, no seed or rank, "

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from spectraledge.errors import InputError
 from spectraledge.streams import torch_generator
 from spectraledge.trajectory.census import Contents, Digest, contents, digest_snapshot, is_read
 from spectraledge.trajectory.copies import StoredFiles, odd_sizes, same_files, same_tensors
+from spectraledge.trajectory.exchanges import exchanged
 from spectraledge.trajectory.faults import Finding, listed
 from spectraledge.trajectory.finding import find_series
 from spectraledge.trajectory.inventory import whole
@@ -68,6 +70,7 @@ def verify_series(
     - foreign: names, shapes or types of the chosen tensors differ from those that most snapshots have;
     - not finite: a weight holds an infinity or no number;
     - duplicate: see `same_tensors`;
+    - exchanged: see `exchanged`;
     - broken lineage: see `broken_lineage`; out of order: see `out_of_order`; both on at most 2¹⁶ random coordinates of
       the weights of each snapshot, which give distances to about 1 %, without snapshots that have another finding.
 
@@ -116,6 +119,7 @@ def verify_series(
     read = same_tensors(digests)
     # What files say alone of those that could not be read is worth saying, too.
     findings += [one for one in copies if not any(set(one.steps) <= set(other.steps) for other in read)] + read
+    findings += _exchanged(digests)
     doubtful = {step for finding in findings if finding.kind not in ("missing", "gap") for step in finding.steps}
     trusted = [(one, digest) for one, digest in digests if one.snapshot.step not in doubtful]
     if trusted:
@@ -207,6 +211,22 @@ def _not_finite(digests: Sequence[tuple[Contents, Digest]]) -> list[Finding]:
         for one, digest in digests
         if digest.not_finite
     ]
+
+
+def _exchanged(digests: Sequence[tuple[Contents, Digest]]) -> list[Finding]:
+    """Find tensors that change places, those that change back at once said once."""
+    found: list[Finding] = []
+    last: tuple[str, ...] = ()
+    for (before, one), (after, other) in pairwise(digests):
+        names = exchanged(one.heads, other.heads)
+        if names and names != last:
+            steps = before.snapshot.step, after.snapshot.step
+            text = f"{listed(names)} have changed places between steps {steps[0]} and {steps[1]}"
+            found.append(Finding("exchanged", steps[1:], text))
+            last = names
+        else:
+            last = ()
+    return found
 
 
 def _coordinates(size: int, snapshots: int, seed: int) -> Tensor:
