@@ -7,9 +7,8 @@ from spectraledge.training.loop import InMemory, Progress, Recorder, train, trai
 from spectraledge.training.member import Member, NonFiniteLossError
 from spectraledge.training.protocols import PROTOCOLS, Protocol
 from spectraledge.training.run_folder import RunFolder
-from spectraledge.training.stack import Stack
+from spectraledge.training.stack import Stack, Trainer
 from spectraledge.training.step_rules import OPTIMIZERS
-from spectraledge.training.trainer import Trainer
 
 __all__ = [
     "OPTIMIZERS",

@@ -10,8 +10,7 @@ from torch import Tensor
 from spectraledge.training.config import RunConfig
 from spectraledge.training.evaluation import Evaluation
 from spectraledge.training.member import Member, NonFiniteLossError
-from spectraledge.training.stack import Stack
-from spectraledge.training.trainer import Trainer
+from spectraledge.training.stack import Stack, Trainer
 
 GROKKED = 0.95
 """Test accuracy from which a run counts as having generalised (Xu 2026, §2)."""

@@ -1,18 +1,24 @@
-"""Several runs of equal shapes trained as one batched program: what differs is the task, seed, split and rates."""
+"""Several runs of equal shapes trained as one batched program: what differs is the task, seed, split and rates.
+
+A run alone is a stack of one.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import cached_property
 from math import inf
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spectraledge.errors import InputError
 from spectraledge.interventions.intervening import Intervening
 from spectraledge.models import architecture_of
+from spectraledge.tasks import JointTask, Task
+from spectraledge.training.config import RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
 from spectraledge.training.member import Member, NonFiniteLossError
@@ -20,6 +26,7 @@ from spectraledge.training.optimiser_step import take_gradient, take_step
 from spectraledge.training.protocols import PROTOCOLS
 from spectraledge.training.replay import Replay
 from spectraledge.training.rows import Rows
+from spectraledge.training.saved_state import State
 from spectraledge.training.step_rules import ADAM_EPSILON, MOVES, Flat, Rates, StepRule
 from spectraledge.trajectory import Layout
 
@@ -327,3 +334,55 @@ def _check(members: Sequence[Member]) -> None:
             "runs of one stack that take all training pairs at every step must have as many, got "
             f"{' and '.join(map(str, sorted(trained)))}: train them in stacks of their own"
         )
+
+
+class Trainer(Member):
+    """A run from a configuration alone: a stack of one, and its only member.
+
+    Args:
+        config: The run's configuration.
+        task: Its task.
+        device: Where to train. Default CPU.
+        origin: The state to go on from, of a fork (see `forks.origin`).
+
+    Raises:
+        InputError: if the configuration is of another task, or the device cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task | JointTask,
+        *,
+        device: torch.device | str = "cpu",
+        origin: State | None = None,
+    ) -> None:
+        super().__init__(config, task, origin=origin)
+        self.stack = Stack([self], device=device)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The network; its parameters are the run's weights and change as training goes on."""
+        network, weights = self.stack.architecture.module(), self.weights()
+        names = {id(parameter): name for name, parameter in network.named_parameters()}
+        # A tied parameter has several names, and the run one of them.
+        tied = {name: weights[names[id(same)]] for name, same in network.named_parameters(remove_duplicate=False)}
+        network.load_state_dict(tied, strict=False, assign=True)
+        return network
+
+    def advance(self, steps: int) -> None:
+        """Take optimiser steps; `recent_losses` then holds their batch losses.
+
+        Args:
+            steps: How many.
+
+        Raises:
+            NonFiniteLossError: if a loss is not finite; `step` is then the last good one, and the weights are of no
+                further use.
+        """
+        for error in self.stack.advance(steps).values():
+            raise error
+
+    def evaluate(self) -> Evaluation:
+        """Measure loss and accuracy on every pair of both halves."""
+        return self.stack.evaluate()[0]
