@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spectraledge.native import INT, LONG, POINTER, load
-from spectraledge.native.steps import call, can_take
+from spectraledge.native.step_passes import call, can_take
 
 _WEIGHTED_ROWS_ARGUMENTS = [POINTER, POINTER, POINTER, LONG, LONG, LONG, POINTER]
 

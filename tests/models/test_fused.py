@@ -11,7 +11,7 @@ from spectraledge.models.fused import Attended, Gelu, Normed
 from spectraledge.models.gradients import loss_and_gradient
 from spectraledge.models.pairs import rows_of
 from spectraledge.models.transformer import empty_transformer
-from spectraledge.native import steps
+from spectraledge.native import step_passes
 
 SIZES = [(1, 1, 1), (1, 7, 3), (2, 5, 31), (1, 33, 64), (3, 4, 130)]
 """Networks, rows and numbers of a row: less than a register holds, more, and no multiples of that."""
@@ -20,7 +20,9 @@ SIZES = [(1, 1, 1), (1, 7, 3), (2, 5, 31), (1, 33, 64), (3, 4, 130)]
 @pytest.fixture(autouse=True)
 def _passes(monkeypatch, native):
     """Run every test with each set of instructions, and with PyTorch's ways."""
-    monkeypatch.setattr(steps, "FUNCTIONS", {name: native(name, types) for name, types in steps.ARGUMENTS.items()})
+    monkeypatch.setattr(
+        step_passes, "FUNCTIONS", {name: native(name, types) for name, types in step_passes.ARGUMENTS.items()}
+    )
 
 
 def drawn(*shapes, scale=1.0):

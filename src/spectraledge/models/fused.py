@@ -1,6 +1,6 @@
 """What the transformer on pairs does between products of matrices, there and back: each in one pass where C can do it.
 
-That is in float32 on a CPU (`native/steps.c`), outside of `torch.compile`; PyTorch does the same everywhere else.
+That is in float32 on a CPU (`native/step_passes.c`), outside of `torch.compile`; PyTorch does the same everywhere else.
 
 Shapes: S networks, n inputs, Q positions that go on (2, or 1 in the last layer), V tokens, D width.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.native.steps import call, can_take
+from spectraledge.native.step_passes import call, can_take
 
 _EPSILON = 1e-5
 """Of every LayerNorm: PyTorch's default."""
@@ -34,7 +34,7 @@ class Normed:
 
     @classmethod
     def of_sum(cls, product: Tensor, bias: Tensor, before: Tensor) -> "Normed":
-        """Normalise the stream behind a linear layer: its `product`, (S, rows, D), which becomes `x`, bias, and `before`."""
+        """Normalise the stream after a linear layer: its `product`, (S, rows, D), which becomes `x`, bias, `before`."""
         if not can_take(product):
             return cls.of(product.add_(bias.unsqueeze(1)).add_(before))
         out, (mean, inverse) = torch.empty_like(product), product.new_empty(2, *product.shape[:2], 1)

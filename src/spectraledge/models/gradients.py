@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from spectraledge.models.fused import collected
 from spectraledge.models.losses import LossName, losses_and_slopes
@@ -90,9 +91,8 @@ class _Backward:
         normed[:, 0] -= between
         normed[:, 1] += between
         normed[:, :read] += _back(query, of_query).view(stacks, read, count, width)
-        before = seen.norm1.transport(normed.view(stacks, 2 * count, width)).view(stacks, 2, count, width)
-        before[:, :read] += stream.view(stacks, read, count, width)
-        return before.view(stacks, 2 * count, width)
+        before = F.pad(stream, (0, 0, 0, (2 - read) * count))
+        return seen.norm1.transport_onto(before, normed.view(stacks, 2 * count, width))
 
     def folded(self, norm: str, linear: str, folded: Folded, change: Tensor, normed: Tensor) -> Tensor:
         """Go back through a linear layer with its LayerNorm's scale and shift, to the normalised rows."""

@@ -1,4 +1,4 @@
-"""The passes of `steps.c`, which training makes in float32 on a CPU; beside every call stands PyTorch's way."""
+"""The passes of `step_passes.c`, which training makes in float32 on a CPU; beside every call stands PyTorch's way."""
 
 import ctypes
 from collections.abc import Callable
