@@ -247,6 +247,22 @@ def test_an_unfinished_run_is_read_up_to_its_last_snapshot(tmp_path, small_confi
     assert_same_run(folder, tmp_path / "whole")
 
 
+def test_a_table_that_a_killed_process_was_ahead_with_is_not_believed(tmp_path, small_config, small_task):
+    config, folder = small_config(steps=80), tmp_path / "run"
+    train_in_folder(tmp_path / "whole", config, small_task)
+    whole = read_metrics(tmp_path / "whole")
+    stopped(folder, config, small_task, 40)
+    # Runs of a smaller stack round differently when they go on.
+    ahead = whole[whole["step"] <= 60].copy()
+    ahead.loc[ahead["step"] == 60, "train_loss"] = 0.5
+    write_table(folder / "metrics.parquet", ahead)
+    assert read_metrics(folder)["step"].iloc[-1] == 40
+    stopped(folder, config, small_task, 60)
+    pd.testing.assert_frame_equal(read_metrics(folder), whole[:4], check_exact=True)
+    train_in_folder(folder, config, small_task)
+    assert_same_run(folder, tmp_path / "whole")
+
+
 def test_no_damage_to_what_a_state_says_is_silent(tmp_path, small_config, small_task):
     stopped(tmp_path, small_config(steps=80), small_task, 60)
     place, said = tmp_path / "resume.safetensors", unfinished_text(tmp_path)
