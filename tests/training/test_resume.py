@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -17,10 +18,14 @@ from safetensors.torch import save_file
 import kills
 from small_runs import assert_same_run
 from spectraledge.errors import DamageError, InputError
-from spectraledge.training import Trainer, run_folder, train_in_folder
+from spectraledge.files import read_table, write_sealed, write_table
+from spectraledge.tasks import any_task
+from spectraledge.training import RunConfig, Trainer, run_folder, train_in_folder
+from spectraledge.training.metrics_tables import read_metrics, read_parts
 from spectraledge.training.saved_state import State, read_state, write_state
 from spectraledge.trajectory import Inventory, Manifest, read_snapshot, snapshot_path
 from spectraledge.trajectory.inventory import damages
+from spectraledge.trajectory.unfinished import LATEST, PROGRESS, UNLISTED, unfinished_text
 
 SCRIPT = """
 import sys, time
@@ -101,6 +106,7 @@ def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, m
     # At the start the manifest and the domain; the snapshot and the state at each of three steps, moves at two of them;
     # metrics, list of files and manifest at the first, and with the Gram where they are due and at the end.
     last = 2 + 3 * 2 + 2 + 3 + 4 * due + 4
+    whole = read_metrics(tmp_path / "whole")
     for fatal in range(1, last + 1):
         folder, writes = tmp_path / f"{moment}-{fatal}", []
 
@@ -120,6 +126,10 @@ def test_a_run_killed_at_any_write_goes_on(tmp_path, small_config, small_task, m
         monkeypatch.setattr(Path, "replace", rename)
         monkeypatch.setattr(Path, "unlink", remove)
         assert len(writes) == fatal
+        if (folder / "resume.safetensors").exists():
+            reached, metrics = Manifest.read(folder).step, read_metrics(folder)
+            assert metrics["step"].iloc[-1] >= reached
+            pd.testing.assert_frame_equal(metrics, whole[: len(metrics)], check_exact=True)
         train_in_folder(folder, config, small_task)
         assert_same_run(folder, tmp_path / "whole")
 
@@ -199,6 +209,65 @@ def test_what_was_written_since_the_list_of_files_is_checked(tmp_path, small_con
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.parametrize("name", ["add", "add+mul"])
+@pytest.mark.parametrize("most", [1, 4, 32])
+def test_an_unfinished_run_is_read_up_to_its_last_snapshot(tmp_path, small_config, monkeypatch, name, most):
+    task = any_task(name, modulus=13)
+    config = RunConfig.for_task(task, {"width": 16, "heads": 2, "hidden": 32}, batch_size=32, steps=80, every=20)
+    train_in_folder(tmp_path / "whole", config, task)
+    monkeypatch.setattr(run_folder, "_MOST_UNLISTED", most)
+    folder = tmp_path / "run"
+    stopped(folder, config, task, 60)
+    written = {1: 60, 4: 40, 32: 0}[most]
+    assert json.loads((folder / "run.json").read_text())["step"] == written
+    for read, file in ((read_metrics, "metrics"), (read_parts, "parts"))[: len(task.parts)]:
+        assert read_table(folder / f"{file}.parquet")["step"].max() == written
+        whole = read(tmp_path / "whole")
+        pd.testing.assert_frame_equal(read(folder), whole[whole["step"] <= 60], check_exact=True)
+    manifest = Manifest.read(folder)
+    assert (manifest.status, manifest.step) == ("running", 60)
+    assert manifest.test_accuracy == read_metrics(folder)["test_accuracy"].iloc[-1]
+    train_in_folder(folder, config, task)
+    assert_same_run(folder, tmp_path / "whole")
+
+
+def test_a_table_that_a_killed_process_was_ahead_with_is_not_believed(tmp_path, small_config, small_task):
+    config, folder = small_config(steps=80), tmp_path / "run"
+    train_in_folder(tmp_path / "whole", config, small_task)
+    whole = read_metrics(tmp_path / "whole")
+    stopped(folder, config, small_task, 40)
+    # Runs of a smaller stack round differently when they go on.
+    ahead = whole[whole["step"] <= 60].copy()
+    ahead.loc[ahead["step"] == 60, "train_loss"] = 0.5
+    write_table(folder / "metrics.parquet", ahead)
+    assert read_metrics(folder)["step"].iloc[-1] == 40
+    stopped(folder, config, small_task, 60)
+    pd.testing.assert_frame_equal(read_metrics(folder), whole[:4], check_exact=True)
+    train_in_folder(folder, config, small_task)
+    assert_same_run(folder, tmp_path / "whole")
+
+
+def test_no_damage_to_what_a_state_says_is_silent(tmp_path, small_config, small_task):
+    stopped(tmp_path, small_config(steps=80), small_task, 60)
+    place, said = tmp_path / "resume.safetensors", unfinished_text(tmp_path)
+    content, rng = place.read_bytes(), random.Random(0)
+    length = 8 + int.from_bytes(content[:8], "little")
+    seen = 0
+    for at in rng.sample(range(length), 300):
+        place.write_bytes(content[:at] + bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :])
+        try:
+            found = unfinished_text(tmp_path)
+        except DamageError:
+            seen += 1
+            with pytest.raises(DamageError, match=r"resume\.safetensors is .*--repair"):
+                Manifest.read(tmp_path)
+        else:
+            assert [found[name] for name in (LATEST, PROGRESS, UNLISTED)] == [
+                said[name] for name in (LATEST, PROGRESS, UNLISTED)
+            ]
+    assert seen > 250
+
+
 def test_a_state_has_its_weights_from_the_snapshot_and_those_of_earlier_versions_their_own(
     tmp_path, small_config, small_task
 ):
@@ -220,9 +289,13 @@ def test_a_state_has_its_weights_from_the_snapshot_and_those_of_earlier_versions
     with pytest.raises(DamageError, match="is not what was written"):
         read_state(place)
     place.write_bytes(content)
-    # They listed every file at every interval.
+    # They wrote every file at every interval.
+    write_table(earlier / "metrics.parquet", read_metrics(earlier))
     Inventory.read(earlier).write()
-    write_state(place, State(state.tensors, {name: text for name, text in state.text.items() if name != "unlisted"}))
+    write_sealed(earlier / "run.json", Manifest.read(earlier).model_dump(mode="json"))
+    others = {name: text for name, text in state.text.items() if name not in (LATEST, PROGRESS, UNLISTED)}
+    write_state(place, State(state.tensors, others))
+    assert Manifest.read(earlier).step == read_metrics(earlier)["step"].iloc[-1] == 40
     for folder in (tmp_path / "run", earlier):
         train_in_folder(folder, config, small_task)
         assert_same_run(folder, tmp_path / "whole")

@@ -15,8 +15,9 @@ from spectraledge.training.member import Member, NonFiniteLossError
 from spectraledge.training.run_folder import RunFolder
 from spectraledge.training.stack import Stack
 from spectraledge.trajectory import GramRecorder, Manifest, read_snapshot, snapshot_path
-from spectraledge.trajectory.inventory import STATE_FILE, check_series, damages
+from spectraledge.trajectory.inventory import check_series, damages
 from spectraledge.trajectory.recorded_gram import FILE_NAME as GRAM_FILE
+from spectraledge.trajectory.unfinished import STATE_FILE
 
 WRITERS = 16
 """Runs that are written at once: most of the time of each is waiting for the disk."""

@@ -108,15 +108,18 @@ def read_parts(folder: Path) -> pd.DataFrame:
 
 def _read(folder: Path, name: str) -> pd.DataFrame:
     # In this order: what a run that goes on has measured meanwhile is then in one of them.
-    text = unfinished_text(folder)
+    latest = latest_evaluations(unfinished_text(folder))
     table = read_table(whole(folder / name))
-    later = MetricsTables(latest_evaluations(text, table["step"].max()))
-    return pd.concat([table, later.frame(name)], ignore_index=True) if len(later) else table
+    if not latest:
+        return table
+    # A table may be ahead of the state before which it was written, where a process was killed between them.
+    before = table[table["step"] < latest[0].step]
+    return pd.concat([before, MetricsTables(latest).frame(name)], ignore_index=True)
 
 
-def latest_evaluations(text: Mapping[str, str], after: float) -> list[Evaluation]:
-    """Return the evaluations in the text of a resume state that come after a step, in order."""
-    rows = (row for row in json.loads(text.get(LATEST, "[]")) if row["step"] > after)
+def latest_evaluations(text: Mapping[str, str]) -> list[Evaluation]:
+    """Return the evaluations in the text of a resume state, in order: those that its tables may lack."""
+    rows = json.loads(text.get(LATEST, "[]"))
     return [Evaluation(**{**row, "parts": tuple(PartEvaluation(**part) for part in row["parts"])}) for row in rows]
 
 

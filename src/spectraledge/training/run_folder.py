@@ -184,9 +184,10 @@ class RunFolder:
         self._unlisted = {name: Fingerprint(*found) for name, found in unlisted.items()}
         step = int(text["step"])
         self._inventory = self._listed(step)
-        evaluations = read_evaluations(self.folder, self._task, step)
+        latest = latest_evaluations(text)
+        evaluations = read_evaluations(self.folder, self._task, latest[0].step - 1 if latest else step)
         self._tables = MetricsTables(evaluations)
-        for evaluation in latest_evaluations(text, max((e.step for e in evaluations), default=-1)):
+        for evaluation in latest:
             self._tables.add(evaluation)
             evaluations.append(evaluation)
         if text.get(EVALUATIONS) not in (None, self._tables.digest):
