@@ -127,8 +127,8 @@ static void attend_one(const float *query, const float *key_gap, const float *va
 }
 
 /* Attention of `read` positions over two, for inputs that read rows of a table, Q, K and V beside each other: position
- * q of input i reads row at[q · count + i], and so on for each of `stacks` networks. Leaves queries, what the second key
- * and value are beyond the first, gates and weighted values.
+ * q of input i reads row at[q · count + i], and so on for each of `stacks` networks. Leaves queries, what the second
+ * key and value are beyond the first, gates and weighted values.
  */
 void attend_rows(const float *table, const int64_t *at, long stacks, long read, long count, long heads, long size,
                  float *restrict query, float *restrict key_gap, float *restrict value_gap, float *restrict gate,
