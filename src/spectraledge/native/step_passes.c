@@ -1,5 +1,6 @@
-/* What a training step does beside products of matrices, in single precision and in few passes: see models/fused.py and
- * training/step_rules.py, which call these.
+/* What a training step does beside products of matrices, in single precision and in few passes: see models/fused.py,
+ * training/step_rules.py and products.py, which call these. Each runs on the thread that calls it, so that what comes
+ * out does not depend on how many there are.
  */
 #include <math.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@ static inline float dot(const float *a, const float *b, long width)
     return found;
 }
 
-/* exp(−x) of x ≥ 0, to 1e-7 of itself; 1.6e-38 from 87 on. A number that is none stays none. */
+/* exp(−x) of x ≥ 0, by the polynomial of Cephes (Moshier 1989); 1.6e-38 from 87 on. What is no number stays none. */
 static inline float decay(float x)
 {
     const float shift = 0x1.8p23f; /* Adding it rounds to a whole number, which its last bits then hold. */
@@ -38,8 +39,9 @@ static inline float decay(float x)
 }
 
 /* GELU and its derivative at product + bias, for each of `stacks` networks. The normal distribution's upper tail is its
- * density times a polynomial of degree 9 in 1 / (1 + 0.27 |x|): to 2.4e-8 of itself, by least squares with weights that even
- * out its largest errors. With what is rounded on the way, GELU is off by 2.5e-7 |x| at most, its derivative by 2.5e-7.
+ * density times a polynomial of degree 9 in 1 / (1 + 0.27 |x|): to 2.4e-8 of itself, by least squares with weights that
+ * even out its largest errors. With what is rounded on the way, GELU is off by 2.5e-7 |x| at most, its derivative by
+ * 2.5e-7.
  */
 void gelu_and_slope(const float *restrict product, const float *restrict bias, long stacks, long rows, long width,
                     float *restrict active, float *restrict slope)
@@ -124,9 +126,9 @@ static void attend_one(const float *query, const float *key_gap, const float *va
     }
 }
 
-/* Attention of `read` positions over two, for inputs that read rows of a table, Q, K and V beside each other: row of position
- * q of input i is at[q · count + i], and so on for each of `stacks` networks. Leaves queries, what the second key and value
- * are beyond the first, gates and weighted values.
+/* Attention of `read` positions over two, for inputs that read rows of a table, Q, K and V beside each other: position
+ * q of input i reads row at[q · count + i], and so on for each of `stacks` networks. Leaves queries, what the second
+ * key and value are beyond the first, gates and weighted values.
  */
 void attend_rows(const float *table, const int64_t *at, long stacks, long read, long count, long heads, long size,
                  float *restrict query, float *restrict key_gap, float *restrict value_gap, float *restrict gate,
@@ -151,8 +153,8 @@ void attend_rows(const float *table, const int64_t *at, long stacks, long read, 
 }
 
 /* The same of queries, gaps and values that are there: values of both positions, one after the other. */
-void attend(const float *query, const float *key_gap, const float *value, long stacks, long read, long count, long heads,
-            long size, float *restrict value_gap, float *restrict gate, float *restrict mixed)
+void attend(const float *query, const float *key_gap, const float *value, long stacks, long read, long count,
+            long heads, long size, float *restrict value_gap, float *restrict gate, float *restrict mixed)
 {
     long width = heads * size;
     for (long s = 0; s < stacks; s++)
@@ -188,9 +190,9 @@ static void attend_one_back(const float *change, const float *query, const float
     }
 }
 
-/* Add changes of weighted values, sent back, to what is there: of queries, of gaps of keys, of values of both positions. */
-void attend_back(const float *change, const float *query, const float *key_gap, const float *value_gap, const float *gate,
-                 long stacks, long read, long count, long heads, long size, float *restrict of_query,
+/* Add changes of weighted values, sent back, to those of queries, gaps of keys, and values of both positions. */
+void attend_back(const float *change, const float *query, const float *key_gap, const float *value_gap,
+                 const float *gate, long stacks, long read, long count, long heads, long size, float *restrict of_query,
                  float *restrict of_gap, float *restrict of_value)
 {
     long width = heads * size;
@@ -207,9 +209,7 @@ void attend_back(const float *change, const float *query, const float *key_gap, 
         }
 }
 
-/* The same, added to the rows of a table that inputs read: see `attend_rows`; `gap` is room for a
- * row of keys.
- */
+/* The same, added to the rows of a table that inputs read: see `attend_rows`. `gap` is room for a row of keys. */
 void attend_rows_back(const float *change, const float *query, const float *key_gap, const float *value_gap,
                       const float *gate, const int64_t *at, long stacks, long read, long count, long heads, long size,
                       float *restrict gap, float *restrict of_table)
@@ -280,12 +280,12 @@ void turn_and_sum(const float *restrict matrix, long rows, long columns, float *
     }
 }
 
-/* A step of Adam along gradients: of AdamW where `pull` is 0, and coupled to the decay of weights where `shrink` is 1. Adds
- * to the sums of gradients, and of what decay alone does.
+/* A step of Adam along gradients: of AdamW where `pull` is 0, and coupled to the decay of weights where `shrink` is 1.
+ * Adds to the sums of gradients, and of what decay alone does.
  */
-void adam(const float *restrict gradient, long count, float shrink, float pull, float size, float epsilon, float first_rest,
-          float second_beta, float second_rest, float *restrict weights, float *restrict first, float *restrict second,
-          float *restrict decayed, float *restrict clipped)
+void adam(const float *restrict gradient, long count, float shrink, float pull, float size, float epsilon,
+          float first_rest, float second_beta, float second_rest, float *restrict weights, float *restrict first,
+          float *restrict second, float *restrict decayed, float *restrict clipped)
 {
     float loss = shrink - 1;
 #pragma omp simd
