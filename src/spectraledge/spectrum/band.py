@@ -34,6 +34,23 @@ _ADD_BAND_ARGUMENTS = [POINTER, LONG, LONG, LONG, LONG, LONG, INT, POINTER]
 _ADD_BAND = load("add_band", _ADD_BAND_ARGUMENTS)
 
 
+def check_real(updates: Tensor) -> None:
+    """Check that updates are a tensor of real numbers.
+
+    Args:
+        updates: What a caller gives as updates.
+
+    Raises:
+        InputError: if they are no tensor, or complex, of which only the real parts would be read.
+    """
+    if not isinstance(updates, Tensor) or updates.is_complex():
+        kind = updates.dtype if isinstance(updates, Tensor) else type(updates).__name__
+        raise InputError(
+            f"updates are tensors of real numbers, got {kind}: take an array by torch.from_numpy, and complex numbers "
+            "as pairs of real ones (torch.view_as_real)"
+        )
+
+
 def band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_before: int = 0) -> Tensor:
     """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..H.
 
@@ -48,10 +65,12 @@ def band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_be
         float64 tensor (T, H + 1) on the updates' device, squared units of the updates. Sums are formed in float64.
 
     Raises:
-        InputError: if the shape is not (T, P) with the P of the updates before, or a value is not finite.
+        InputError: if they are no real numbers, the shape is not (T, P) with the P of the updates before, or a value is
+            not finite.
 
     Cost: T·(H + 1)·P products, each update read once; memory for H + T updates of a small block of parameters.
     """
+    check_real(updates_TP)
     if updates_TP.dim() != 2 or (recent_HP is not None and updates_TP.shape[1] != recent_HP.shape[1]):
         width = "P" if recent_HP is None else recent_HP.shape[1]
         raise InputError(
