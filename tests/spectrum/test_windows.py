@@ -223,11 +223,12 @@ def test_fluctuations_under_a_drift_a_million_times_larger(center, ratio):
     [
         lambda updates_TP: window_spectrum(updates_TP, window=4),
         lambda updates_TP: BandedGram(4).extend(updates_TP),
+        lambda updates_TP: BandedGram(4).append(updates_TP[0]),
         window_directions,
         lambda updates_TP: noise_floor(updates_TP, surrogates=19, generator=torch.Generator().manual_seed(0)),
         Sketch(8),
     ],
-    ids=["spectrum", "gram", "directions", "floor", "sketch"],
+    ids=["spectrum", "gram", "one", "directions", "floor", "sketch"],
 )
 def test_what_is_no_tensor_of_real_numbers_is_refused(door):
     updates = random_updates(8, 30)

@@ -65,12 +65,10 @@ def band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_be
         float64 tensor (T, H + 1) on the updates' device, squared units of the updates. Sums are formed in float64.
 
     Raises:
-        InputError: if they are no real numbers, the shape is not (T, P) with the P of the updates before, or a value is
-            not finite.
+        InputError: if the shape is not (T, P) with the P of the updates before, or a value is not finite.
 
     Cost: T·(H + 1)·P products, each update read once; memory for H + T updates of a small block of parameters.
     """
-    check_real(updates_TP)
     if updates_TP.dim() != 2 or (recent_HP is not None and updates_TP.shape[1] != recent_HP.shape[1]):
         width = "P" if recent_HP is None else recent_HP.shape[1]
         raise InputError(
