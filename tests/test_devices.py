@@ -11,17 +11,18 @@ import pytest
 import torch
 
 import spectraledge
+from spectraledge.algebra import discover, named_group
 from spectraledge.analyses import stamps
 from spectraledge.analyses.analysis import Analysis
 from spectraledge.analyses.registry import ANALYSES
 from spectraledge.analyses.settings import AnalysisConfig
-from spectraledge.devices import check_room, room_on, usable_device
-from spectraledge.errors import DeviceError
+from spectraledge.devices import check_room, given_array, room_on, usable_device
+from spectraledge.errors import DeviceError, InputError
 from spectraledge.modes import basis as basis_module
-from spectraledge.modes import energies_in, field, grouping_basis, growth, pair_basis
+from spectraledge.modes import energies_in, feature_basis, field, group_of_function, grouping_basis, growth, pair_basis
 from spectraledge.studies import recipe
 from spectraledge.studies.jobs import Job, complete, read_trouble
-from spectraledge.tasks import grouping, named_task
+from spectraledge.tasks import grouping, named_task, task_from_table
 from spectraledge.trajectory import Manifest
 
 
@@ -183,3 +184,33 @@ def test_no_tensor_is_left_behind(request: pytest.FixtureRequest, which: str, na
     done = subprocess.run([sys.executable, script, folder, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == names
+
+
+def test_tensors_are_given_as_arrays_whatever_their_type():
+    values = torch.arange(6.0).reshape(2, 3)
+    for tensor in (values.bfloat16(), values.half(), values.clone().requires_grad_(), values.T.contiguous().T):
+        np.testing.assert_array_equal(given_array(tensor), values.numpy())
+    assert given_array([["a", "b"]]).tolist() == [["a", "b"]]
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        lambda table: task_from_table(table).labels_N,
+        lambda table: discover(table).group.name,
+        lambda table: group_of_function(np.ma.stack([table == x for x in range(5)], axis=2) * 1.0, nulls=19).is_found,
+        lambda table: feature_basis("basis", {"of": table.ravel()}),
+    ],
+    ids=["task", "discover", "function", "features"],
+)
+def test_numbers_behind_a_mask_are_not_read(door):
+    table = np.ma.asarray(named_group("C5").table_MM)
+    door(table)
+    with pytest.raises(InputError, match=r"masked arrays hold numbers behind their mask: fill them .*filled"):
+        door(np.ma.masked_equal(table, 3))
+
+
+def test_complex_numbers_are_not_cut_to_their_real_parts():
+    for values in (torch.ones(5, 5, 3, dtype=torch.complex64), np.ones((5, 5, 3), dtype=np.complex128)):
+        with pytest.raises(InputError, match=r"expected real numbers, got complex.*: give real and imaginary parts"):
+            group_of_function(values, nulls=19)

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from spectraledge.errors import DeviceError
+from spectraledge.errors import DeviceError, InputError
 
 CPU = torch.device("cpu")
 
@@ -106,4 +107,27 @@ def device_name(name: str) -> str:
 def host(values: Tensor | NDArray[Any]) -> NDArray[Any]:
     """Return a tensor of any device as an array, of one on the CPU the same memory; an array as it is."""
     array: NDArray[Any] = values.numpy(force=True) if isinstance(values, Tensor) else values
+    return array
+
+
+def given_array(values: ArrayLike | Tensor) -> NDArray[Any]:
+    """Return what a user gives as an array: a tensor of any device and type, a list, a frame.
+
+    Args:
+        values: Real numbers or strings.
+
+    Returns:
+        The array.
+
+    Raises:
+        InputError: if numbers are complex, of which NumPy would take the real parts, or masked, which it would unmask.
+    """
+    if isinstance(values, Tensor):
+        # NumPy has no bfloat16.
+        return given_array(host(values.double() if values.dtype == torch.bfloat16 else values))
+    array: NDArray[Any] = np.asarray(values)
+    if np.ma.is_masked(values):
+        raise InputError("masked arrays hold numbers behind their mask: fill them with what stands for none (.filled)")
+    if array.dtype.kind == "c":
+        raise InputError(f"expected real numbers, got {array.dtype}: give real and imaginary parts side by side")
     return array

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.spectrum import window_eigenvalues, window_spectrum
+from spectraledge.spectrum import (
+    BandedGram,
+    Sketch,
+    noise_floor,
+    window_directions,
+    window_eigenvalues,
+    window_spectrum,
+)
 from spectraledge.spectrum.windows import center_gram
 
 
@@ -209,3 +216,23 @@ def test_fluctuations_under_a_drift_a_million_times_larger(center, ratio):
         kept = np.count_nonzero(found_W)
         assert kept >= 11 - center
         np.testing.assert_allclose(found_W[:kept], expected[:kept], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        lambda updates_TP: window_spectrum(updates_TP, window=4),
+        lambda updates_TP: BandedGram(4).extend(updates_TP),
+        lambda updates_TP: BandedGram(4).append(updates_TP[0]),
+        window_directions,
+        lambda updates_TP: noise_floor(updates_TP, surrogates=19, generator=torch.Generator().manual_seed(0)),
+        Sketch(8),
+    ],
+    ids=["spectrum", "gram", "one", "directions", "floor", "sketch"],
+)
+def test_what_is_no_tensor_of_real_numbers_is_refused(door):
+    updates = random_updates(8, 30)
+    door(updates)
+    for wrong, kind in ((torch.complex(updates, updates), "torch.complex128"), (updates.numpy(), "ndarray")):
+        with pytest.raises(InputError, match=rf"updates are tensors of real numbers, got {kind}: .*view_as_real"):
+            door(wrong)

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from spectraledge.algebra.extensions import groups_of_order
 from spectraledge.algebra.finite_groups import Group, operation_table, trusted_group
@@ -72,7 +73,7 @@ class Discovery:
         return self.changes == 0
 
 
-def discover(table: ArrayLike, *, work: int = WORK) -> Discovery:
+def discover(table: ArrayLike | Tensor, *, work: int = WORK) -> Discovery:
     """Find the group that a table is, a ∘ b = σ(π(a)·τ(b)), or else a nearest one.
 
     Definition: the distance of a table from a group is the least share of its entries to change so that it is the
@@ -108,7 +109,7 @@ def discover(table: ArrayLike, *, work: int = WORK) -> Discovery:
     return _named(table_MM, labels, group, is_exact=all_tried or 2 * changes <= separation(len(table_MM)))
 
 
-def _checked(table: ArrayLike) -> Ints:
+def _checked(table: ArrayLike | Tensor) -> Ints:
     table_MM = np.maximum(operation_table(table), -1)
     if (table_MM < 0).all():
         raise InputError("the table has no entry: there is nothing to compare")

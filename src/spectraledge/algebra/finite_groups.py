@@ -6,10 +6,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from spectraledge.algebra.latin_squares import is_latin
 from spectraledge.algebra.primes import prime_factors
 from spectraledge.arrays import Ints
+from spectraledge.devices import given_array
 from spectraledge.errors import InputError
 
 LARGEST = 2048
@@ -170,7 +172,7 @@ def group_from_table(table: ArrayLike, *, name: str = "table") -> Group:
     return trusted_group(name, table_MM)
 
 
-def operation_table(table: ArrayLike) -> Ints:
+def operation_table(table: ArrayLike | Tensor) -> Ints:
     """A table as integers, with as many rows as columns.
 
     Args:
@@ -182,7 +184,7 @@ def operation_table(table: ArrayLike) -> Ints:
     Raises:
         InputError: if it is no square of integers, is empty or has too many rows.
     """
-    given = np.asarray(table)
+    given = given_array(table)
     if given.ndim != 2 or given.shape[0] != given.shape[1] or not given.size or given.dtype.kind not in "biu":
         raise InputError(
             f"an operation's table has a row and a column of integers for every element, got {given.dtype} of shape "

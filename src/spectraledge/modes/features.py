@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.sparse
-import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spectraledge.algebra import parity, subsets
 from spectraledge.arrays import Float
+from spectraledge.devices import given_array
 from spectraledge.errors import InputError
 from spectraledge.modes.basis import Basis, added_functions
 
@@ -69,10 +69,7 @@ def feature_basis(name: str, features: Mapping[str, ArrayLike | Tensor], *, part
 
 
 def _array(values: ArrayLike | Tensor) -> NDArray[np.generic]:
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        values = values.double() if values.dtype == torch.bfloat16 else values
-    array: NDArray[np.generic] = np.asarray(values)
+    array: NDArray[np.generic] = given_array(values)
     return array.astype(np.str_) if array.dtype.kind == "O" and all(isinstance(one, str) for one in array) else array
 
 

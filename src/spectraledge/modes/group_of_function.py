@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from spectraledge.algebra import Discovery, discover, irreducible_characters
 from spectraledge.arrays import Bools, Float, Ints
+from spectraledge.devices import given_array
 from spectraledge.errors import InputError
 from spectraledge.modes.decompositions import grouping_basis
 from spectraledge.modes.element_order import part_means
@@ -94,7 +96,7 @@ class FunctionGroup:
 
 
 def group_of_function(
-    values: ArrayLike, *, held_out: Bools | None = None, nulls: int = 20, seed: int = 42
+    values: ArrayLike | Tensor, *, held_out: Bools | None = None, nulls: int = 20, seed: int = 42
 ) -> FunctionGroup:
     """Find the group that a function of pairs is of, whatever its rows, columns and channels are called.
 
@@ -169,9 +171,9 @@ def group_of_function(
     )
 
 
-def _square(values: ArrayLike) -> tuple[Ints, Ints, Float, Bools]:
+def _square(values: ArrayLike | Tensor) -> tuple[Ints, Ints, Float, Bools]:
     """Rows and columns that vary, the function on them, and where it is known; elsewhere it gets no interaction."""
-    given: Float = np.asarray(values, dtype=np.float64)
+    given: Float = given_array(values).astype(np.float64)
     if given.ndim != 3 or not given.size or np.isinf(given).any():
         raise InputError(f"expected finite values of shape (rows, columns, channels), got shape {given.shape}")
     known: Bools = np.isfinite(given).sum(axis=2) == given.shape[2]

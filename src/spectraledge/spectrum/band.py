@@ -34,6 +34,23 @@ _ADD_BAND_ARGUMENTS = [POINTER, LONG, LONG, LONG, LONG, LONG, INT, POINTER]
 _ADD_BAND = load("add_band", _ADD_BAND_ARGUMENTS)
 
 
+def check_real(updates: Tensor) -> None:
+    """Check that updates are a tensor of real numbers.
+
+    Args:
+        updates: What a caller gives as updates.
+
+    Raises:
+        InputError: if they are no tensor, or complex, of which only the real parts would be read.
+    """
+    if not isinstance(updates, Tensor) or updates.is_complex():
+        kind = updates.dtype if isinstance(updates, Tensor) else type(updates).__name__
+        raise InputError(
+            f"updates are tensors of real numbers, got {kind}: take an array by torch.from_numpy, and complex numbers "
+            "as pairs of real ones (torch.view_as_real)"
+        )
+
+
 def band(updates_TP: Tensor, held: int, recent_HP: Tensor | None = None, seen_before: int = 0) -> Tensor:
     """Return ⟨δθ_t, δθ_(t−lag)⟩ for every new update t and lag = 0..H.
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.products import multiply
+from spectraledge.spectrum.band import check_real
 from spectraledge.spectrum.windows import center_gram, lost_in_gram, window_eigenvalues
 
 
@@ -39,10 +40,11 @@ def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise
         The directions and their eigenvalues.
 
     Raises:
-        InputError: if the input is not a matrix of at least two finite rows.
+        InputError: if the input is not a matrix of at least two rows of finite real numbers.
 
     Cost: O(W²·P) time.
     """
+    check_real(updates_WP)
     if updates_WP.dim() != 2 or updates_WP.shape[0] < 2:
         raise InputError(f"a window needs shape (W ≥ 2, P), got {tuple(updates_WP.shape)}")
     if not torch.isfinite(updates_WP).all():

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
-from spectraledge.spectrum.band import band
+from spectraledge.spectrum.band import band, check_real
 
 
 class BandedGram:
@@ -40,8 +40,9 @@ class BandedGram:
             update_P: Shape (P,). It is copied.
 
         Raises:
-            InputError: if its shape differs from that of the updates before it, or a value is not finite.
+            InputError: if its shape differs from that of the updates before it, or a value is not real or not finite.
         """
+        check_real(update_P)
         if update_P.dim() != 1:
             raise InputError(
                 f"update {len(self) + 1} has shape {tuple(update_P.shape)}, expected (P,): flatten it first"
@@ -55,8 +56,10 @@ class BandedGram:
             updates_TP: Shape (T, P). What later windows need of it is copied.
 
         Raises:
-            InputError: if the shape is not (T, P) with the P of the updates before it, or a value is not finite.
+            InputError: if the shape is not (T, P) with the P of the updates before it, or a value is not real or not
+                finite.
         """
+        check_real(updates_TP)
         updates_TP = updates_TP.detach()
         self._bands.append(band(updates_TP, self._held, self._recent if len(self) else None, len(self)))
         if not len(self):
@@ -102,6 +105,7 @@ def update_windows(updates_TP: Tensor, window: int) -> Tensor:
     Raises:
         InputError: as `BandedGram`.
     """
+    check_real(updates_TP)
     return band_windows(band(updates_TP.detach(), _checked(window) - 1), window)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.spectrum.band import check_real
 from spectraledge.spectrum.windows import center_gram, window_eigenvalues
 
 Null = Literal["lengths", "stationary", "phase", "sign"]
@@ -157,6 +158,7 @@ def effective_dimension(eigenvalues_W: Tensor) -> Tensor:
 
 
 def _gram(updates_WP: Tensor) -> Tensor:
+    check_real(updates_WP)
     if updates_WP.dim() != 2 or updates_WP.shape[0] < 3:
         raise InputError(f"a noise floor needs a window of shape (W ≥ 3, P), got {tuple(updates_WP.shape)}")
     width = len(updates_WP)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.spectrum.band import check_real
 from spectraledge.streams import derived_seed
 
 _BLOCK = 1 << 16
@@ -51,6 +52,7 @@ class Sketch:
 
         Cost: O(P) time; d numbers and a block of memory.
         """
+        check_real(update_P)
         rows = update_P.detach()[None].flatten(0, -2)
         sketch = torch.zeros(len(rows), self.size, dtype=torch.float64, device=rows.device)
         for begin in range(0, rows.shape[1], _BLOCK):

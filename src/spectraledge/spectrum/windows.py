@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.spectrum.band import check_real
 from spectraledge.spectrum.edge import Spectrum
 from spectraledge.spectrum.gram import update_windows
 
@@ -116,11 +117,12 @@ def window_spectrum(updates_TP: Tensor, *, window: int = 20, center: bool = Fals
         Spectrum of T − window + 1 windows.
 
     Raises:
-        InputError: if window is not in [2, T], shapes differ, or a value is not finite.
+        InputError: if window is not in [2, T], shapes differ, or a value is not real or not finite.
 
     Cost: O(T·W·P) time, O(T·W²) memory beside the input; O(W²·P) time and a copy of its updates for every window whose
     small eigenvalues its Gram matrix loses, such as fluctuations under a drift that is a thousand times larger.
     """
+    check_real(updates_TP)
     if updates_TP.dim() != 2:
         raise InputError(f"updates must have shape (T, P), got {tuple(updates_TP.shape)}: flatten each update first")
     gram_NWW = update_windows(updates_TP, window)

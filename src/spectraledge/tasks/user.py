@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
+from torch import Tensor
 
+from spectraledge.devices import given_array
 from spectraledge.errors import InputError
 from spectraledge.files import load_function
 from spectraledge.tasks.group_tasks import LATIN_KINDS, group_task, latin_task
@@ -53,7 +55,7 @@ def task_from_function(
     return task_from_table(table, name=label, structure=structure)
 
 
-def task_from_table(table_AB: ArrayLike, *, name: str = "table", structure: str = "output") -> Task:
+def task_from_table(table_AB: ArrayLike | Tensor, *, name: str = "table", structure: str = "output") -> Task:
     """Make a task from its table of answers.
 
     Args:
@@ -69,7 +71,7 @@ def task_from_table(table_AB: ArrayLike, *, name: str = "table", structure: str 
         InputError: if the table is no matrix of integers, answers are not numbered from 0, or the structure does not
             apply.
     """
-    table = np.asarray(table_AB)
+    table = given_array(table_AB)
     if table.ndim != 2 or table.dtype.kind not in "biuf":
         raise InputError(
             f"a task table must have rows and columns of numbers, got {table.dtype} of shape {table.shape}"
