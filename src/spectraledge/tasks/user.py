@@ -131,10 +131,11 @@ def _task_from_file(path: Path) -> Task:
     table = read_table_file(path)
     answers = table.answers
     is_of_names = set(answers) <= {*table.rows, *table.columns}
-    are_numbers = not is_of_names and not table.is_latin and not any(isinstance(answer, str) for answer in answers)
-    if are_numbers and min(answers, default=0) < -1:
+    numbers = [answer for answer in answers if isinstance(answer, int | float)]
+    are_numbers = len(numbers) == len(answers) and not is_of_names and not table.is_latin
+    if are_numbers and min(numbers, default=0) < -1:
         raise InputError(
-            f"{path} has an answer {min(answers):g}: number them from 0, and leave cells without an answer empty"
+            f"{path} has an answer {min(numbers):g}: number them from 0, and leave cells without an answer empty"
         )
     task = task_from_table(np.array(table.cells, np.float64) if are_numbers else table.numbered(), name=path.stem)
     return task if why_not(task, "group") else replace(task, structure="group")
