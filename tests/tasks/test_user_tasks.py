@@ -142,7 +142,7 @@ def test_an_answer_too_large_for_an_integer_is_refused(value):
 
 
 def test_a_complex_table_is_refused():
-    with pytest.raises(InputError, match="rows and columns of numbers, got complex128"):
+    with pytest.raises(InputError, match="expected real numbers, got complex128"):
         task_from_table(np.zeros((5, 5), dtype=complex))
 
 

@@ -29,6 +29,8 @@ _CLIP = re.compile(r"\bclip\d+")
 _SIZE = re.compile(r'width="([\d.]+)" height="([\d.]+)"')
 _REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
 _NAMED = re.compile(rb"(?:^ +/\w+ \d+ 0 R\n){2,}", re.MULTILINE)
+_LOW = re.compile("[₀-₉]+")
+_TEXT_WITH_LOW = re.compile(">[^<>]*[₀-₉][^<>]*<")
 _HEAD = b"%PDF-1.7\n%\x80\x80\x80\x80\n\n"
 
 
@@ -92,6 +94,7 @@ def encoded(svg: str, form: Format) -> bytes:
     """Encode a sheet as the content of a file, the same for the same sheet."""
     if form == "svg":
         return svg.encode()
+    svg = _TEXT_WITH_LOW.sub(_lowered, svg)
     if form == "png":
         return _small(vl_convert.svg_to_png(svg, scale=_DOTS))
     # A pixel of SVG becomes a point of PDF, which is larger by a third.
@@ -105,6 +108,15 @@ def _small(png: bytes) -> bytes:
     with Image.open(BytesIO(png)) as image:
         image.convert("RGB").quantize(_COLOURS).save(content, "png", optimize=True)
     return content.getvalue()
+
+
+def _lowered(text: re.Match[str]) -> str:
+    """Text with figures below the line as lowered ones: the font of files lacks those, and another would take over."""
+    return _LOW.sub(lambda low: f'<tspan baseline-shift="sub" font-size="72%">{_plain(low[0])}</tspan>', text[0])
+
+
+def _plain(figures: str) -> str:
+    return "".join(str(ord(figure) - ord("₀")) for figure in figures)
 
 
 def _three_quarters(size: re.Match[str]) -> str:
