@@ -158,6 +158,11 @@ def test_values_that_are_not_finite_are_refused():
         window_directions(torch.tensor([[1.0, 2.0], [float("nan"), 0.0]]))
 
 
+def test_updates_whose_products_overflow_are_refused():
+    with pytest.raises(InputError, match="their products overflow: scale them down"):
+        window_directions(torch.tensor([[1e200, 2.0], [-1e200, 0.0]], dtype=torch.float64))
+
+
 @pytest.mark.parametrize("center", [False, True])
 def test_directions_of_fluctuations_under_a_drift_a_million_times_larger(center):
     generator = torch.Generator().manual_seed(1)

@@ -167,9 +167,9 @@ def test_memory_is_two_windows_at_most_however_long_the_run(batch, dtype):
     assert 3 * 50 <= sum(value.numel() for value in held) <= 2 * 4 * 50
 
 
-@pytest.mark.parametrize("window", [1, 0, -3])
-def test_a_window_of_less_than_two_updates_is_refused(window):
-    with pytest.raises(InputError, match=f"window must be at least 2 updates, got {window}"):
+@pytest.mark.parametrize("window", [1, 0, -3, 4.0, 2.5])
+def test_a_window_that_is_no_number_of_updates_is_refused(window):
+    with pytest.raises(InputError, match=f"window must be a whole number of updates, at least 2, got {window}"):
         BandedGram(window)
 
 

@@ -184,7 +184,7 @@ def test_the_default_window_is_the_published_one():
 @pytest.mark.parametrize(
     ("shape", "window", "message"),
     [
-        ((6, 3), 1, "window must be at least 2 updates, got 1"),
+        ((6, 3), 1, "window must be a whole number of updates, at least 2, got 1"),
         ((0, 3), 2, r"window must be in \[2, 0\] for 0 updates, got 2"),
         ((6, 3), 7, r"window must be in \[2, 6\] for 6 updates, got 7"),
         ((6,), 2, r"updates must have shape \(T, P\), got \(6,\)"),

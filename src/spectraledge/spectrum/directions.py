@@ -51,6 +51,8 @@ def window_directions(updates_WP: Tensor, *, center: bool = False, storage_noise
         raise InputError("updates have values that are not finite: drop the snapshots after divergence")
     rows = updates_WP.double()
     gram = multiply(rows, rows)
+    if not torch.isfinite(gram).all():
+        raise InputError("updates are so large that their products overflow: scale them down")
     values, weights = spectral_weights(gram, center=center, storage_noise=storage_noise)
     if center:
         rows = rows - rows.mean(0)

@@ -1,6 +1,7 @@
 """Inner products of every update with the W − 1 before it: one banded Gram matrix holds all windows of a run."""
 
 from collections.abc import Iterable, Iterator
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -168,9 +169,9 @@ def block_windows(blocks: Iterable[Iterable[Tensor]], window: int) -> Tensor:
 
 
 def _checked(window: int) -> int:
-    if window < 2:
-        raise InputError(f"window must be at least 2 updates, got {window}")
-    return window
+    if not isinstance(window, Integral) or window < 2:
+        raise InputError(f"window must be a whole number of updates, at least 2, got {window!r}")
+    return int(window)
 
 
 def _batches(updates: Iterable[Tensor], most: int) -> Iterator[Tensor]:
