@@ -1,9 +1,10 @@
 """How cost grows, by hand: seconds and peak memory against parameters, snapshots, runs and inputs.
 
 `python benchmarks/cost_curves.py` takes about seven minutes on two quiet cores and up to 5 GB of disk, which it frees;
-`--small` about two, and 0.2 GB; names of curves choose among them. Every point is measured once, in a process of its
-own. The fitted exponent is b of c + a·xᵇ, with the constant c, such as the start of workers, apart; what is said of
-sizes that were not measured says so. Prints a table and writes benchmarks/results/<date>-cost-curves.json.
+`--small` about two, and 0.2 GB; `parameters --large` a quarter of an hour and 46 GB, for up to 10⁹ parameters; names of
+curves choose among them. Every point is measured once, in a process of its own. The fitted exponent is b of c + a·xᵇ,
+with the constant c, such as the start of workers, apart; what is said of sizes that were not measured says so.
+Prints a table and writes benchmarks/results/<date>-cost-curves.json.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib.externals.loky import get_reusable_executor
 from measuring import RESULTS, cores, gemm_rate, processor, read_rate
 from rich.console import Console
 from rich.table import Table
@@ -43,8 +45,11 @@ from spectraledge.training import RunFolder
 from spectraledge.trajectory.verification import verify_series
 
 WINDOW, BLOCK, WORKERS = 20, 1 << 20, 2
-LEAST_FREE = 12e9
+LEAST_FREE, LEAST_FREE_LARGE = 12e9, 50e9
 """Bytes that the disk must have free for the largest point of the curve over parameters."""
+
+LARGE = (10**8, 10**9)
+"""Numbers of parameters of `--large`."""
 
 Work = Callable[[], object]
 
@@ -152,6 +157,8 @@ def scheduled(count: int, place: Path) -> Iterator[tuple[Work, None]]:
     """`study run` with two processes and jobs that do nothing."""
     config, study.complete = many_runs(count), nothing
     yield lambda: run_study(config, place / "study", backend=Backend(jobs=WORKERS)), None
+    # The process of the point would wait until they have been idle for five minutes.
+    get_reusable_executor().shutdown(wait=True)
 
 
 def jobs_of(count: int, place: Path) -> list[Job]:
@@ -428,13 +435,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("curves", nargs="*", metavar="CURVE", help=f"of {', '.join(CURVES)}; all by default")
     parser.add_argument("--small", action="store_true", help="smaller sizes, a quick look")
+    parser.add_argument("--large", action="store_true", help=f"of parameters, {LARGE[0]:,} and {LARGE[1]:,}")
     asked = parser.parse_args()
     if unknown := set(asked.curves) - set(CURVES):
         parser.error(f"no curve is called {', '.join(sorted(unknown))}: choose among {', '.join(CURVES)}")
+    if asked.large and (asked.small or asked.curves != ["parameters"]):
+        parser.error("--large is for the curve over parameters alone: name it, without --small")
     if not asked.small and "parameters" in (asked.curves or CURVES):
-        free = shutil.disk_usage(tempfile.gettempdir()).free
-        if free < LEAST_FREE:
-            parser.error(f"{tempfile.gettempdir()} has {free / 1e9:.0f} GB free, needs 12: set TMPDIR, or --small")
+        free, least = shutil.disk_usage(tempfile.gettempdir()).free, LEAST_FREE_LARGE if asked.large else LEAST_FREE
+        if free < least:
+            parser.error(
+                f"{tempfile.gettempdir()} has {free / 1e9:.0f} GB free, needs {least / 1e9:.0f}: set TMPDIR, or --small"
+            )
     torch.set_num_threads(1)
     # Before processes are forked, or each would spend seconds on it.
     importlib.import_module("torch._dynamo")
@@ -448,7 +460,7 @@ def main() -> None:
                 print(f"{name}: not measured, {curve.needs} is not installed", flush=True)
                 continue
             points = []
-            for size in curve.small if asked.small else curve.full:
+            for size in LARGE if asked.large else curve.small if asked.small else curve.full:
                 points.append(point(curve, size, shared))
                 took, spent = points[-1]["seconds"], points[-1]["processor_seconds"]
                 print(f"{name}: {size:,} {curve.many}, {took:.3f} s ({spent:.3f} s)", file=sys.stderr, flush=True)
@@ -457,7 +469,11 @@ def main() -> None:
     for name, curve in found.items():
         print(f"{name}: measured in {curve['spent_seconds']:.0f} s")
     print(f"all: {time.monotonic() - began:.0f} s")
-    parts = [f"{datetime.now(UTC):%Y-%m-%d}-cost-curves", *(["small"] if asked.small else []), *asked.curves]
+    parts = [
+        f"{datetime.now(UTC):%Y-%m-%d}-cost-curves",
+        *(kind for kind in ("small", "large") if getattr(asked, kind)),
+        *asked.curves,
+    ]
     path = RESULTS / f"{'-'.join(parts)}.json"
     environment = {"processor": processor(), "cores": cores(), "torch": torch.__version__}
     rates = {"gemm_float32": gemm_rate(torch.float32), "gemm_float64": gemm_rate(torch.float64), "read": read_rate()}
