@@ -315,7 +315,7 @@ CURVES = {
 }  # fmt: skip
 
 
-def measured(curve: Curve, size: int, shared: str) -> dict[str, float]:
+def measured(curve: Curve, size: int, shared: str) -> dict[str, float | None]:
     """Prepare a point and do its work once: seconds, this process's own time, and peak memory beyond what it had."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     with tempfile.TemporaryDirectory(dir=shared) as place, curve.make(size, Path(place)) as (work, limit):
@@ -326,7 +326,7 @@ def measured(curve: Curve, size: int, shared: str) -> dict[str, float]:
         work()
         took, spent = time.perf_counter() - began, time.process_time() - processor_before
         peak = status_mib(status, "VmHWM") - before
-        least = limit() if limit else float("nan")
+        least = limit() if limit else None
     return {"size": size, "seconds": took, "processor_seconds": spent, "peak_mib": peak, "limit_seconds": least}
 
 
@@ -335,7 +335,7 @@ def _tell(curve: Curve, size: int, shared: str, answer: object) -> None:
     answer.send(measured(curve, size, shared))
 
 
-def point(curve: Curve, size: int, shared: str) -> dict[str, float]:
+def point(curve: Curve, size: int, shared: str) -> dict[str, float | None]:
     """Measure a point in a process of its own."""
     # A fork: nothing is imported again, and the memory that counts is what the work takes beyond that.
     context = multiprocessing.get_context("fork")
@@ -363,7 +363,7 @@ def fitted(sizes: np.ndarray, values: np.ndarray) -> tuple[float, float, float]:
     return best[1:]
 
 
-def described(curve: Curve, points: list[dict[str, float]]) -> dict[str, object]:
+def described(curve: Curve, points: list[dict[str, float | None]]) -> dict[str, object]:
     sizes = np.array([p["size"] for p in points], dtype=float)
     taken = np.array([p["seconds"] for p in points])
     peaks = np.maximum([p["peak_mib"] for p in points], 1e-3)
@@ -404,14 +404,14 @@ def show(found: dict[str, dict[str, object]]) -> None:
     for curve in found.values():
         for number, p in enumerate(curve["points"]):
             last = number == len(curve["points"]) - 1
-            share = p["limit_seconds"] / p["seconds"]
+            limit = p["limit_seconds"]
             table.add_row(
                 f"{curve['curve']}" if number == 0 else "",
                 f"{p['size']:,} {curve['against']}",
                 f"{p['seconds']:.3f}",
                 f"{p['processor_seconds']:.3f}",
                 f"{1e3 * p['seconds'] / p['size']:.3g}",
-                "" if np.isnan(share) else f"{share:.0%}",
+                "" if limit is None else f"{limit / p['seconds']:.0%}",
                 f"{p['peak_mib']:.0f}",
                 (
                     f"{curve['exponent']:.2f} + {curve['constant_seconds']:.2g} s, "
