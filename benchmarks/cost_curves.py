@@ -270,7 +270,7 @@ class Curve:
         full: Sizes.
         small: Sizes of a quick look.
         limit: What limits it.
-        beyond: A size that is not measured, to which the fit is extended; 0 for none.
+        beyond: A size to which the fit is extended where it is not measured; 0 for none.
         needs: A library.
     """
 
@@ -382,7 +382,7 @@ def described(curve: Curve, points: list[dict[str, float | None]]) -> dict[str, 
         "last_slope": last,
         "memory_last_slope": memory,
     }
-    if curve.beyond:
+    if curve.beyond > sizes[-1]:
         found |= {"extrapolated_to": curve.beyond, "extrapolated_seconds": constant + factor * curve.beyond**exponent}
     return found
 
