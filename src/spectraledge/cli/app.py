@@ -90,13 +90,13 @@ class _Commands(Mapping[str, Any]):
     """Commands by name, imported when one is asked for: plotting, which only `study` needs, takes half a second."""
 
     def __getitem__(self, name: str) -> Any:
-        module, _, example = _COMMANDS[name]
+        module, words, example = _COMMANDS[name]
         found = getattr(import_module(f"spectraledge.cli.{module}"), name)
         around = typer.Typer(**_SETTINGS)
         if isinstance(found, typer.Typer):
-            around.add_typer(found, name=name)
+            around.add_typer(found, name=name, help=words)
         else:
-            around.command(epilog=f"Example:  {example}")(found)
+            around.command(help=words, epilog=f"Example:  {example}")(found)
         return typer.main.get_group(around).commands[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -113,10 +113,8 @@ class _Group(typer.core.TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing them, which takes seconds."""
-        every, self.commands = (
-            self.commands,
-            {name: typer.core.TyperCommand(name, help=words) for name, (_, words, _) in _COMMANDS.items()},
-        )
+        every = self.commands
+        self.commands = {name: typer.core.TyperCommand(name, help=words) for name, (_, words, _) in _COMMANDS.items()}
         try:
             super().format_help(ctx, formatter)
         finally:

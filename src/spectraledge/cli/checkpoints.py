@@ -25,7 +25,6 @@ from spectraledge.files import write_json
 from spectraledge.trajectory import Contents, contents, describe_intervals, find_series, verify_series
 
 checkpoints = typer.Typer(
-    help="Look at a series of checkpoints, and for what is wrong with it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -40,14 +40,13 @@ def _edge_command(
     name: str,
     analysis: Analysis,
     tell: Callable[[Path, Mapping[str, pd.DataFrame]], Told],
-    words: str,
     *,
     edge: str,
     nulls: str,
     step: str = LAST_STEP,
     stride: bool = False,
 ) -> Callable[..., None]:
-    """Make the command that carries an analysis of a run's edge out; words are its help and that of its options."""
+    """Make the command that carries an analysis of a run's edge out; words are the help of its options."""
 
     def command(
         folder: RunFolder,
@@ -89,7 +88,7 @@ def _edge_command(
     known = inspect.signature(command)
     offered = [one for one in known.parameters.values() if stride or one.name != "stride"]
     vars(command)["__signature__"] = known.replace(parameters=offered)
-    command.__name__, command.__doc__ = name, words
+    command.__name__ = name
     return command
 
 
@@ -121,7 +120,6 @@ ablate = _edge_command(
     "ablate",
     ABLATING,
     _ablated,
-    "Take back what a run moved its weights by along some directions, and leave out single functions.",
     edge="How many directions count as edge; the rest are bulk.",
     nulls="Draws of random directions, and permutations of functions.",
 )
@@ -144,7 +142,6 @@ centroids = _edge_command(
     "centroids",
     PROBING_CENTROIDS,
     _moved,
-    "Probe how far the edge of updates, and of gradients, moves the centroids of inputs, beside permuted answers.",
     edge="How many leading directions of each window are probed.",
     nulls="Draws of directions at random.",
 )
@@ -169,7 +166,6 @@ gradients = _edge_command(
     "gradients",
     COMPARING_GRADIENTS,
     _of_gradients,
-    "Read windows of gradients, of Adam's memory and of parts of updates as the window of updates is read.",
     edge="How many leading directions of each window are its edge.",
     nulls="Isotropic directions.",
     stride=True,
@@ -178,7 +174,6 @@ curvature = _edge_command(
     "curvature",
     CURVATURE,
     _of_curvature,
-    "Follow the commutator defect over a run, and hold the edge against the directions along which the loss bends.",
     edge="How many leading directions of updates are their edge.",
     nulls="Draws of directions in the window's span.",
     step="Measure this snapshot alone. Default: the course of the run.",

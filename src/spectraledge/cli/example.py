@@ -8,9 +8,7 @@ import typer
 from spectraledge.cli.options import Json, Seed, Threads, progress_bars, show, use_threads
 from spectraledge.examples import LanguageConfig, run_language_model
 
-example = typer.Typer(
-    help="Worked examples that train, measure and report.", no_args_is_help=True, pretty_exceptions_enable=False
-)
+example = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @example.callback()

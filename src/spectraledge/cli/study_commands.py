@@ -58,9 +58,7 @@ from spectraledge.studies import (
 from spectraledge.studies.pooling import keeps_effects_alone
 from spectraledge.studies.results import STUDY_FILE
 
-study = typer.Typer(
-    help="Train, analyse and report a whole study.", no_args_is_help=True, pretty_exceptions_enable=False
-)
+study = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 _Folder = Annotated[Path, typer.Argument(help="The study's folder.")]
 _DEFAULT = Path("studies") / "quick"

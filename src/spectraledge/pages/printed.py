@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
+from unicodedata import normalize
 
 import vl_convert
 from PIL import Image
@@ -112,11 +113,9 @@ def _small(png: bytes) -> bytes:
 
 def _lowered(text: re.Match[str]) -> str:
     """Text with figures below the line as lowered ones: the font of files lacks those, and another would take over."""
-    return _LOW.sub(lambda low: f'<tspan baseline-shift="sub" font-size="72%">{_plain(low[0])}</tspan>', text[0])
-
-
-def _plain(figures: str) -> str:
-    return "".join(str(ord(figure) - ord("₀")) for figure in figures)
+    return _LOW.sub(
+        lambda low: f'<tspan baseline-shift="sub" font-size="72%">{normalize("NFKC", low[0])}</tspan>', text[0]
+    )
 
 
 def _three_quarters(size: re.Match[str]) -> str:

@@ -59,10 +59,11 @@ class Inventory:
             if not sealed or content.keys() != {"files"}:
                 raise DamageError(f"{path} is no list of files")
             text = unfinished_text(folder) if manifest.status == "running" else {}
-        except DamageError as error:
+            found = content["files"] | json.loads(text.get(UNLISTED, "{}"))
+            return cls(folder, {name: Fingerprint(*numbers) for name, numbers in found.items()})
+        except (DamageError, TypeError, ValueError) as error:
+            # States of earlier versions have no seal of their text.
             raise DamageError(f"{error}; {MENDING}") from error
-        found = content["files"] | json.loads(text.get(UNLISTED, "{}"))
-        return cls(folder, {name: Fingerprint(*numbers) for name, numbers in found.items()})
 
     def without(self, *paths: Path) -> "Inventory":
         """Return the inventory without some files."""
