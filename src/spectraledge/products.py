@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spectraledge.native import INT, LONG, POINTER, load
-from spectraledge.native.step_passes import call, can_take
 
 _WEIGHTED_ROWS_ARGUMENTS = [POINTER, POINTER, POINTER, LONG, LONG, LONG, POINTER]
 
@@ -115,12 +114,6 @@ def multiply_outer(change: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Sums over rows of change ⊗ x, (S, out, in), and of change, (S, out).
     """
-    if len(change) == 1 and _by_onednn(change) and can_take(change):
-        # oneDNN reads its left matrix by rows: the copy that makes them sums them up, too.
-        matrix = change[0].contiguous()
-        turned, sums = matrix.new_empty(matrix.shape[::-1]), matrix.new_empty(1, matrix.shape[1])
-        call("turn_and_sum", matrix, *matrix.shape, turned, sums)
-        return multiply(turned, x[0].t())[None], sums
     return multiply_stacks(change.transpose(1, 2), x.transpose(1, 2)), change.sum(1)
 
 

@@ -73,7 +73,7 @@ def test_answers_losses_and_gradients_are_those_of_each_module(architecture, cas
     labels = torch.randint(5, (stacks, 11, answers), generator=generator)
     with torch.no_grad():
         inputs = made.encode(pairs)
-        logits = made.logits(made.prepare(stacked), inputs)
+        logits = made.logits(stacked, inputs)
         losses, gradients = made.loss_and_gradient(stacked, inputs, labels)
     assert logits.shape == (stacks, 11, answers, 5)
     for s, one in enumerate(weights):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spectraledge.native import step_passes
+from spectraledge.native import calls
 from spectraledge.tasks import joint_task, named_task
 from spectraledge.training import Member, RunConfig, Stack, Trainer
 from spectraledge.training.step_rules import MOVES
@@ -99,7 +99,7 @@ def test_compiled_passes_make_the_steps_of_pytorch(monkeypatch, native, stacks, 
     sizes = {"width": 20, "heads": 2, "hidden": 27}
 
     def moved(functions):
-        monkeypatch.setattr(step_passes, "FUNCTIONS", functions)
+        monkeypatch.setattr(calls, "FUNCTIONS", functions)
         stack = Stack(
             [Member(RunConfig.for_task(task, sizes, seed=seed, batch_size=37), task) for seed in range(stacks)]
         )
@@ -107,7 +107,7 @@ def test_compiled_passes_make_the_steps_of_pytorch(monkeypatch, native, stacks, 
         stack.advance(5)
         return stack.layout.split(stack.flat.weights - start), stack.flat.gradient
 
-    functions = {name: native(name, types) for name, types in step_passes.ARGUMENTS.items()}
+    functions = {name: native(name, types) for name, types in calls.ARGUMENTS.items()}
     ours, gradient = moved(functions)
     again, gradient_again = moved(functions)
     torch.testing.assert_close((ours, gradient), (again, gradient_again), rtol=0, atol=0)

@@ -9,7 +9,7 @@ from network_cases import write_module
 from spectraledge.errors import InputError
 from spectraledge.interventions import Intervention
 from spectraledge.models import answer_losses
-from spectraledge.native import step_passes
+from spectraledge.native import calls
 from spectraledge.tasks import any_task
 from spectraledge.training import Member, RunConfig, Stack, Trainer, train_in_folder
 from spectraledge.training.step_rules import OPTIMIZERS, Flat, Rates, StepRule, orthogonalised
@@ -90,7 +90,7 @@ def assert_is_pytorch(config, task):
 @pytest.mark.parametrize("optimizer", ["adamw", "adam"])
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 37), (2, 130)], ids=str)
 def test_a_step_of_adam_is_its_definition_in_double_precision(monkeypatch, native, optimizer, sizes):
-    monkeypatch.setattr(step_passes, "FUNCTIONS", {n: native(n, types) for n, types in step_passes.ARGUMENTS.items()})
+    monkeypatch.setattr(calls, "FUNCTIONS", {n: native(n, types) for n, types in calls.ARGUMENTS.items()})
     generator = torch.Generator().manual_seed(0)
     flat = Flat(*torch.randn((6, *sizes), generator=generator).unbind())
     flat.second.abs_()

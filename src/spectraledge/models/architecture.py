@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -73,11 +73,7 @@ class Architecture(Protocol):
         """Return pairs in the form in which the next ones take them: what each position reads, int64 (S, 2, N)."""
         ...
 
-    def prepare(self, parameters: Parameters) -> Any:
-        """Return what `logits` needs of S stacked networks, whatever the pairs."""
-        ...
-
-    def logits(self, prepared: Any, inputs_S2N: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs by S stacked networks, each its own; shape (S, N, answers, tokens)."""
         ...
 

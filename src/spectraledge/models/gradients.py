@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spectraledge.models.fused import collected
 from spectraledge.models.losses import LossName, losses_and_slopes
+from spectraledge.models.pair_parts import collected
 from spectraledge.models.pairs import Folded, LayerTrace, LayerWeights, Weights, forward_pairs
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply_outer, multiply_stacks
@@ -58,7 +58,7 @@ class _Backward:
         """Go back to the stream behind attention, and to attention's weighted values, (S, Q·n, D) each."""
         hidden = seen.gelu.back(self._linear(f"{layer.name}.down", stream, seen.gelu.out))
         normed = self.folded(f"{layer.name}.norm2", f"{layer.name}.up", layer.up, hidden, seen.norm2.out)
-        stream = seen.norm2.transport_onto(stream, normed)
+        stream = stream + seen.norm2.transport(normed)
         return stream, self._linear(f"{layer.name}.attention.output", stream, seen.attended.mixed)
 
     def first(self, layer: LayerWeights, seen: LayerTrace, row_of: Tensor, mixed: Tensor, stream: Tensor) -> None:
@@ -70,7 +70,7 @@ class _Backward:
         weight, bias = multiply_outer(rows, seen.norm1.out)
         self._unfold(f"{layer.name}.norm1", linear, weight, _qkv_bias(bias[:, :width], bias[:, 2 * width :]))
         embedded = collected(stream.view(*seen.attended.query.shape[:3], width), row_of, count, width).view_as(table)
-        embedded = seen.norm1.transport_onto(embedded, _back(rows, layer.qkv.weight))
+        embedded = embedded + seen.norm1.transport(_back(rows, layer.qkv.weight))
         per_position = embedded.view(len(table), 2, -1, width)
         self.gradient["token_embedding.weight"] = per_position.sum(1)
         self.gradient["position_embedding"] = per_position.sum(2)
@@ -92,7 +92,7 @@ class _Backward:
         normed[:, 1] += between
         normed[:, :read] += _back(query, of_query).view(stacks, read, count, width)
         before = F.pad(stream, (0, 0, 0, (2 - read) * count))
-        return seen.norm1.transport_onto(before, normed.view(stacks, 2 * count, width))
+        return before + seen.norm1.transport(normed.view(stacks, 2 * count, width))
 
     def folded(self, norm: str, linear: str, folded: Folded, change: Tensor, normed: Tensor) -> Tensor:
         """Go back through a linear layer with its LayerNorm's scale and shift, to the normalised rows."""

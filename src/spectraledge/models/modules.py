@@ -100,13 +100,9 @@ class ModuleArchitecture:
         """Return the tokens by position."""
         return pairs_SN2.transpose(1, 2)
 
-    def prepare(self, parameters: Parameters) -> Any:
-        """Return the parameters."""
-        return parameters
-
-    def logits(self, prepared: Any, inputs_S2N: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""
-        logits_SNOC: Tensor = self._each(self._answers, prepared, inputs_S2N)
+        logits_SNOC: Tensor = self._each(self._answers, parameters, inputs_S2N)
         return logits_SNOC
 
     def loss_and_gradient(

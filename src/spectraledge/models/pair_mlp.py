@@ -12,6 +12,8 @@ from spectraledge.models.losses import LossName
 from spectraledge.models.mlp import MLP, MLPConfig
 from spectraledge.models.mlp_passes import Passes, rows_of
 from spectraledge.models.modules import ModuleArchitecture
+from spectraledge.models.native_networks import NativeNetworks
+from spectraledge.native.calls import can_take
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,21 @@ class MLPArchitecture(ModuleArchitecture):
         """Return the rows of the first layer's table that pairs read."""
         return rows_of(self.config, pairs_SN2)
 
-    def prepare(self, parameters: Parameters) -> Passes:
-        """Multiply tokens by the first layer."""
+    def _passes(self, parameters: Parameters) -> Passes | NativeNetworks:
+        """Prepare networks for inputs, in C where that can be."""
+        if self.chosen < 0 and can_take(parameters["head.weight"]):
+            return NativeNetworks.perceptrons(self.config, parameters)
         return Passes.of(self.config, parameters, self.chosen)
 
-    def logits(self, prepared: Passes, inputs_S2N: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""
-        return prepared.logits(inputs_S2N)
+        return self._passes(parameters).logits(inputs_S2N)
 
     def loss_and_gradient(
         self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName = "cross-entropy"
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return losses and gradients."""
-        return self.prepare(parameters).loss_and_gradient(inputs_S2N, labels_SNO, loss)
+        return self._passes(parameters).loss_and_gradient(inputs_S2N, labels_SNO, loss)
 
     def residual_tangents(self, parameters: Parameters, directions: Parameters, pairs_N2: Tensor) -> Tensor:
         """Return the responses of the last hidden layer's neurons."""
@@ -61,7 +65,8 @@ class MLPArchitecture(ModuleArchitecture):
         self.check_readout(readout)
         one = {name: value.unsqueeze(0) for name, value in parameters.items()}
         with torch.no_grad():
-            return self.prepare(one).tangents(directions, self.encode(pairs_N2[None])[0], readout == "logits")
+            passes = Passes.of(self.config, one, self.chosen)
+            return passes.tangents(directions, self.encode(pairs_N2[None])[0], readout == "logits")
 
     def still(self, parameters: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
         """Evaluate one network."""

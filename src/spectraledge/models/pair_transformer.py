@@ -11,11 +11,13 @@ from spectraledge.models.architecture import READOUTS, Attention, Parameters, Re
 from spectraledge.models.gradients import loss_and_gradient
 from spectraledge.models.initial_weights import drawn_transformer
 from spectraledge.models.losses import LossName
+from spectraledge.models.native_networks import NativeNetworks
 from spectraledge.models.pairs import Weights, forward_pairs, rows_of
 from spectraledge.models.readouts import centred_logit_response, normed_response
 from spectraledge.models.tangents import has_tangents, head_tangents, residual_tangents
 from spectraledge.models.transformer import HeadOutputs, Readout, Transformer, TransformerConfig, empty_transformer
 from spectraledge.models.whole_tangents import whole_tangents
+from spectraledge.native.calls import can_take
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,18 @@ class PairTransformer:
         """Return the rows of the tables that pairs read."""
         return rows_of(self.config, pairs_SN2).view(len(pairs_SN2), 2, -1)
 
-    def prepare(self, parameters: Parameters) -> Weights:
-        """Fold LayerNorms into the layers behind them."""
-        return Weights.of(self.config, parameters)
-
-    def logits(self, prepared: Weights, inputs_S2N: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""
-        return forward_pairs(prepared, inputs_S2N.flatten()).logits
+        if can_take(parameters["norm.weight"]):
+            return NativeNetworks.transformers(self.config, parameters).logits(inputs_S2N)
+        return forward_pairs(Weights.of(self.config, parameters), inputs_S2N.flatten()).logits
 
     def loss_and_gradient(
         self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName = "cross-entropy"
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return losses and gradients."""
+        if can_take(parameters["norm.weight"]):
+            return NativeNetworks.transformers(self.config, parameters).loss_and_gradient(inputs_S2N, labels_SNO, loss)
         return loss_and_gradient(self.config, parameters, inputs_S2N.flatten(), labels_SNO, loss)
 
     def part(self, parameters: Parameters, number: int) -> tuple["PairTransformer", dict[str, Tensor]]:

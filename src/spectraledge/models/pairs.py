@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spectraledge.models.fused import Attended, Gelu, Normed
+from spectraledge.models.pair_parts import Attended, Gelu, Normed
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply_stacks
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spectraledge.models.fused import Normed
+from spectraledge.models.pair_parts import Normed
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.products import multiply, multiply_into, weighted_rows

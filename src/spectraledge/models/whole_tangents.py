@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from spectraledge.models.architecture import ReadoutName
-from spectraledge.models.fused import Normed
 from spectraledge.models.moved_linear import MovedLinear, each_direction, sum_of
+from spectraledge.models.pair_parts import Normed
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Trace, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
 

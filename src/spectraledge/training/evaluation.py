@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spectraledge.arrays import Bools
-from spectraledge.models import Architecture, LossName, answer_losses
+from spectraledge.models import Architecture, LossName, Parameters, answer_losses
 from spectraledge.tasks import JointTask, Split, Task
 
 
@@ -90,8 +90,8 @@ class Evaluation:
 
 
 def answers(
-    architecture: Architecture, prepared: object, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName
+    architecture: Architecture, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName
 ) -> tuple[Tensor, Tensor]:
     """Return the loss of every answer, and whether it is right, each of shape (S, N, O)."""
-    logits = architecture.logits(prepared, inputs_S2N)
+    logits = architecture.logits(parameters, inputs_S2N)
     return answer_losses(logits, labels_SNO, loss), logits.argmax(-1) == labels_SNO

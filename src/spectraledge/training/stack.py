@@ -158,10 +158,10 @@ class Stack:
     def evaluate(self) -> list[Evaluation]:
         """Measure loss and accuracy of every run on every pair of both halves."""
         shared = self.members[0].config
-        prepared = self.architecture.prepare(self.layout.split(self.flat.weights))
+        parameters = self.layout.split(self.flat.weights)
         answered = compiled_if(answers, shared.engine, self.flat.weights.device.type)
         parts = [
-            answered(self.architecture, prepared, inputs, right, shared.loss)
+            answered(self.architecture, parameters, inputs, right, shared.loss)
             for inputs, right in zip(
                 torch.split(self._inputs_S2N, self._evaluated, 2),
                 torch.split(self._labels_SNO, self._evaluated, 1),

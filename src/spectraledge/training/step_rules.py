@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spectraledge.errors import InputError
 from spectraledge.models import Architecture
-from spectraledge.native.step_passes import call, can_take
+from spectraledge.native.calls import call, can_take
 from spectraledge.trajectory import Layout
 
 OptimizerName = Literal["adamw", "adam", "sgd", "muon"]
@@ -34,7 +34,7 @@ MEMORY = ("first", "second")
 """The fields of `Flat` that an optimizer remembers gradients in."""
 
 _ADAMS = ("weights", "first", "second", "decay", "clipped")
-"""The fields of `Flat` that a step of Adam changes, in the order of `native/step_passes.c`."""
+"""The fields of `Flat` that a step of Adam changes, in the order of `native/adam.c`."""
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of Muon's iteration (Jordan 2024, kellerjordan.github.io/posts/muon); PyTorch's, as the next two."""

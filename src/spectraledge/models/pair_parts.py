@@ -1,6 +1,4 @@
-"""What the transformer on pairs does between products of matrices, there and back: each in one pass where C can do it.
-
-That is in float32 on a CPU (`native/step_passes.c`), outside of `torch.compile`; PyTorch does the same everywhere else.
+"""What the transformer on pairs does between products of matrices, there and back.
 
 Shapes: S networks, n inputs, Q positions that go on (2, or 1 in the last layer), V tokens, D width.
 """
@@ -11,8 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from spectraledge.native.step_passes import call, can_take
 
 _EPSILON = 1e-5
 """Of every LayerNorm: PyTorch's default."""
@@ -35,11 +31,7 @@ class Normed:
     @classmethod
     def of_sum(cls, product: Tensor, bias: Tensor, before: Tensor) -> "Normed":
         """Normalise the stream after a linear layer: its `product`, (S, rows, D), which becomes `x`, bias, `before`."""
-        if not can_take(product):
-            return cls.of(product.add_(bias.unsqueeze(1)).add_(before))
-        out, (mean, inverse) = torch.empty_like(product), product.new_empty(2, *product.shape[:2], 1)
-        call("add_and_normalise", product, bias.contiguous(), before.contiguous(), *product.shape, out, mean, inverse)
-        return cls(product, out, mean, inverse)
+        return cls.of(product.add_(bias.unsqueeze(1)).add_(before))
 
     def ahead(self, read: int) -> Tensor:
         """Return the normalised rows of the positions that go on, of rows (S, 2·n, D)."""
@@ -58,47 +50,26 @@ class Normed:
         )[0]
         return moved
 
-    def transport_onto(self, stream: Tensor, change: Tensor) -> Tensor:
-        """Return `stream` with what `transport` makes of a change added; neither is of any use afterwards."""
-        if not can_take(change):
-            return stream + self.transport(change)
-        width = change.shape[-1]
-        call("add_normalised_back", change, self.out, self.inverse_deviation, change.numel() // width, width, stream)
-        return stream
-
 
 @dataclass(frozen=True)
 class Gelu:
-    """GELU at its input.
+    """GELU at what it is given, and what it gives, (S, rows, hidden) each."""
 
-    Attributes:
-        out: What it gives, (S, rows, hidden).
-        given: Its input, or its derivative where that was taken in the same pass.
-        derived: Whether it was.
-    """
-
-    out: Tensor
     given: Tensor
-    derived: bool
+    out: Tensor
 
     @classmethod
     def of(cls, product: Tensor, bias: Tensor) -> "Gelu":
         """Apply it to a linear layer's product, which is of no use afterwards, and bias."""
-        if not can_take(product):
-            given = product.add_(bias.unsqueeze(1))
-            return cls(F.gelu(given), given, derived=False)
-        out, slope = torch.empty_like(product), torch.empty_like(product)
-        call("gelu_and_slope", product, bias.contiguous(), *product.shape, out, slope)
-        return cls(out, slope, derived=True)
+        given = product.add_(bias.unsqueeze(1))
+        return cls(given, F.gelu(given))
 
     def slope(self) -> Tensor:
         """Return the derivative."""
-        return self.given if self.derived else self.back(torch.ones_like(self.given))
+        return self.back(torch.ones_like(self.given))
 
     def back(self, change: Tensor) -> Tensor:
-        """Return the gradient in the input of one in the output, which is of no use afterwards."""
-        if self.derived:
-            return change.mul_(self.given)
+        """Return the gradient in the input of one in the output."""
         moved: Tensor = torch.ops.aten.gelu_backward(change, self.given)
         return moved
 
@@ -125,10 +96,6 @@ class Attended:
     def of(cls, query: Tensor, key_gap: Tensor, value: Tensor) -> "Attended":
         """Attend with queries, gaps of keys, and values of both positions, (S, 2, n, heads, D/heads)."""
         stacks, read, count, heads, size = query.shape
-        if can_take(query):
-            value_gap, (gate, mixed) = torch.empty_like(key_gap), _empty(query)
-            call("attend", query, key_gap, value, *query.shape, value_gap, gate, mixed)
-            return cls(query, key_gap, value_gap, gate, mixed)
         value_gap = value[:, 1:] - value[:, :1]
         gate = (query * key_gap).sum(-1, keepdim=True).mul_(1 / math.sqrt(size)).sigmoid_()
         mixed = torch.addcmul(value[:, :1], gate, value_gap).view(stacks, read * count, heads * size)
@@ -138,12 +105,6 @@ class Attended:
     def of_rows(cls, rows: Tensor, row_of: Tensor, stacks: int, read: int, heads: int) -> "Attended":
         """Attend with the rows of tables, (S·2·V, 3·D) with Q, K and V beside each other, that inputs read."""
         count, size = len(row_of) // (2 * stacks), rows.shape[1] // (3 * heads)
-        if can_take(rows):
-            query = rows.new_empty(stacks, read, count, heads, size)
-            key_gap, value_gap = (torch.empty_like(query[:, :1]) for _ in range(2))
-            gate, mixed = _empty(query)
-            call("attend_rows", rows, row_of, *query.shape, query, key_gap, value_gap, gate, mixed)
-            return cls(query, key_gap, value_gap, gate, mixed)
         query, key, value = rows.index_select(0, row_of).view(stacks, 2, count, 3, heads, size).unbind(3)
         return cls.of(query[:, :read], key[:, 1:] - key[:, :1], value)
 
@@ -154,12 +115,6 @@ class Attended:
             Shapes (S, Q, n, heads, D/heads), (S, n, heads, D/heads), (S, 2, n, heads, D/heads).
         """
         change = change.view(self.query.shape)
-        if can_take(change):
-            query, key_gap = torch.zeros_like(self.query), torch.zeros_like(self.key_gap[:, 0])
-            value = torch.zeros_like(self.key_gap.expand(-1, 2, -1, -1, -1), memory_format=torch.contiguous_format)
-            kept = self.query, self.key_gap, self.value_gap, self.gate
-            call("attend_back", change, *kept, *change.shape, query, key_gap, value)
-            return query, key_gap, value
         score = (change * self.value_gap).sum(-1, keepdim=True)
         score = score * self.gate * (1 - self.gate) / math.sqrt(self.query.shape[-1])
         value_gap, key_gap = (change * self.gate).sum(1), (self.query * score).sum(1)
@@ -167,24 +122,12 @@ class Attended:
 
     def back_to_rows(self, change: Tensor, row_of: Tensor, count: int) -> Tensor:
         """Send a gradient of `mixed` back to the `count` rows that `of_rows` was given."""
-        width = self.mixed.shape[-1]
-        if can_take(change):
-            kept = self.query, self.key_gap, self.value_gap, self.gate
-            rows, gap = change.new_zeros(count, 3 * width), change.new_empty(width)
-            call("attend_rows_back", change, *kept, row_of, *self.query.shape, gap, rows)
-            return rows
         query, key_gap, value = self.back(change)
         parts = query, torch.stack([-key_gap, key_gap], 1), value
-        return torch.cat([collected(part, row_of, count, width) for part in parts], -1)
+        return torch.cat([collected(part, row_of, count, self.mixed.shape[-1]) for part in parts], -1)
 
 
 def collected(part: Tensor, row_of: Tensor, count: int, width: int) -> Tensor:
     """Sum a gradient (S, positions, n, ...) within the `count` rows of tables that its entries come from."""
     read = row_of.view(len(part), 2, -1)[:, : part.shape[1]].flatten()
     return part.new_zeros(count, width).index_add_(0, read, part.reshape(len(read), -1))
-
-
-def _empty(query: Tensor) -> tuple[Tensor, Tensor]:
-    """Return room for the gates and weighted values of queries."""
-    stacks, read, count, heads, size = query.shape
-    return query.new_empty(stacks, read, count, heads, 1), query.new_empty(stacks, read * count, heads * size)

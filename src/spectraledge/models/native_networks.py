@@ -1,0 +1,182 @@
+"""Networks on pairs whose answers and gradients are computed in C, each in one call (`native/`).
+
+What `pairs.py`, `gradients.py` and `mlp_passes.py` do with PyTorch, up to rounding, and faster: what inputs leave
+behind stays in the cache, and nothing is called in between. Where PyTorch may use several threads, networks are shared
+out among them, and each network's inputs where there are more threads than networks.
+
+Shapes: S networks, N inputs, O answers, V tokens.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from spectraledge.models.losses import LossName
+from spectraledge.models.mlp import ActivationName, MLPConfig
+from spectraledge.models.transformer import TransformerConfig
+from spectraledge.native import LONG, POINTER
+from spectraledge.native.calls import Inputs, call
+
+_ACTIVATIONS: tuple[ActivationName, ...] = ("relu", "gelu", "square")
+"""In the order of `native/perceptron_step.c`."""
+
+_LEAST = 10_000_000
+"""Weights times inputs that are worth a thread of their own: to start one takes a twentieth of their time."""
+
+
+_MEMORY: dict[int, list[Tensor]] = {}
+"""What passes have used and others may, by size."""
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one call works on: some of a network's inputs.
+
+    Attributes:
+        network: Whose.
+        part: Which of its parts this is.
+        inputs: Those.
+    """
+
+    network: int
+    part: int
+    inputs: slice
+
+
+class NativeNetworks:
+    """S networks.
+
+    Args:
+        kind: Which functions are called.
+        sizes: What they are told first: tokens and answers, and the rest.
+        names: Of parameters in the order in which they are passed; empty where there is none.
+        parameters: By name, float32 on the CPU, shapes (S, *parameter shape).
+    """
+
+    def __init__(
+        self,
+        kind: Literal["pair", "perceptron"],
+        sizes: tuple[int, ...],
+        names: tuple[str, ...],
+        parameters: Mapping[str, Tensor],
+    ) -> None:
+        self._kind = kind
+        self._answers, self._tokens = sizes[1], sizes[0]
+        self._sizes = (LONG * len(sizes))(*sizes)
+        self._names = names
+        self._parameters = {name: _each_in_one_piece(parameters[name]) for name in names if name}
+
+    @classmethod
+    def transformers(cls, config: TransformerConfig, parameters: Mapping[str, Tensor]) -> "NativeNetworks":
+        """Take transformers on pairs, by stacked parameters."""
+        assert config.length == 2
+        parts = "norm1", "attention.qkv", "attention.output", "norm2", "up", "down"
+        layers = [f"layers.{depth}.{part}" for depth in range(config.depth) for part in parts]
+        names = [f"{layer}.{kind}" for layer in (*layers, "norm", "head") for kind in ("weight", "bias")]
+        sizes = config.tokens, config.answers, config.width, config.depth, config.heads, config.hidden
+        return cls("pair", sizes, ("position_embedding", "token_embedding.weight", *names), parameters)
+
+    @classmethod
+    def perceptrons(cls, config: MLPConfig, parameters: Mapping[str, Tensor]) -> "NativeNetworks":
+        """Take perceptrons, by stacked parameters."""
+        embedded = config.inputs == "embedded"
+        layers = [*(f"layers.{depth}" for depth in range(config.depth)), "head"]
+        names = [name for layer in layers for name in (f"{layer}.weight", f"{layer}.bias" if config.bias else "")]
+        width, activation = config.width if embedded else 0, _ACTIVATIONS.index(config.activation)
+        sizes = config.tokens, config.answers, width, config.depth, config.hidden, activation
+        return cls("perceptron", sizes, ("embedding.weight" if embedded else "", *names), parameters)
+
+    def logits(self, inputs_S2N: Tensor) -> Tensor:
+        """Answer pairs, given by the rows of tables that they read; shape (S, N, O, V)."""
+        networks, _, count = inputs_S2N.shape
+        inputs_S2N = _each_in_one_piece(inputs_S2N, axes=1)
+        found_SNOV = torch.empty(networks, count, self._answers, self._tokens, dtype=torch.float32, device="cpu")
+
+        def answer(share: _Share) -> None:
+            weights = self._addresses(self._parameters, share.network)
+            size, place = share.inputs.stop - share.inputs.start, found_SNOV[share.network, share.inputs]
+            with self._memory(back=False) as memory:
+                call(f"{self._kind}_logits", self._sizes, memory, weights, self._read(inputs_S2N, share), size, place)
+
+        self._share_out(answer, networks, count)
+        return found_SNOV
+
+    def loss_and_gradient(
+        self, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss of each network on its own pairs, summed over answers, and its gradient by parameter name."""
+        networks, _, count = inputs_S2N.shape
+        inputs_S2N, labels_SNO = _each_in_one_piece(inputs_S2N, axes=1), _each_in_one_piece(labels_SNO)
+        parts = self._parts(networks, count)
+        fresh = functools.partial(torch.zeros_like, memory_format=torch.contiguous_format)
+        gradients = [{name: fresh(value) for name, value in self._parameters.items()} for _ in range(parts)]
+        losses_PS = torch.zeros(parts, networks, dtype=torch.float64, device="cpu")
+
+        def add(share: _Share) -> None:
+            tensors = self._parameters, gradients[share.part]
+            weights, of_weights = (self._addresses(each, share.network) for each in tensors)
+            labels, size = labels_SNO[share.network, share.inputs], share.inputs.stop - share.inputs.start
+            losses = losses_PS[share.part, share.network]
+            with self._memory(back=True) as memory:
+                given = self._sizes, memory, weights, of_weights, self._read(inputs_S2N, share), labels, size
+                call(f"{self._kind}_gradient", *given, loss == "mse", 1 / count, losses)
+
+        self._share_out(add, networks, count)
+        for other in gradients[1:]:
+            for name, total in gradients[0].items():
+                total.add_(other[name])
+        return (losses_PS.sum(0) / count).float(), gradients[0]
+
+    def _parts(self, networks: int, count: int) -> int:
+        return min(-(-self._threads(networks, count) // networks), count)
+
+    def _threads(self, networks: int, count: int) -> int:
+        weights = sum(value[0].numel() for value in self._parameters.values())
+        return min(torch.get_num_threads(), max(1, networks * count * weights // _LEAST))
+
+    def _share_out(self, work: Callable[[_Share], None], networks: int, count: int) -> None:
+        """Do some work on all inputs of all networks, in threads where there are several."""
+        parts = self._parts(networks, count)
+        ends = [count * part // parts for part in range(parts + 1)]
+        shares = [_Share(s, part, slice(*ends[part : part + 2])) for part in range(parts) for s in range(networks)]
+        threads = self._threads(networks, count)
+        if threads == 1:
+            for share in shares:
+                work(share)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(work, shares):
+                pass
+
+    @contextmanager
+    def _memory(self, *, back: bool) -> Iterator[Tensor]:
+        """Lend memory for a pass, which the next one finds in place: to fault it in anew takes a tenth of a step."""
+        size = call(f"{self._kind}_room", self._sizes, back)
+        kept = _MEMORY.setdefault(size, [])
+        memory = kept.pop() if kept else torch.empty(size, dtype=torch.float32, device="cpu")
+        yield memory
+        kept.append(memory)
+
+    def _addresses(self, tensors: Mapping[str, Tensor], network: int) -> object:
+        """Where a network's tensors begin, in the order in which they are passed."""
+        return (POINTER * len(self._names))(*self._each_address(tensors, network))
+
+    def _each_address(self, tensors: Mapping[str, Tensor], network: int) -> Iterator[int | None]:
+        for name in self._names:
+            tensor = tensors[name] if name else None
+            yield None if tensor is None else tensor.data_ptr() + network * tensor.stride(0) * tensor.element_size()
+
+    def _read(self, inputs_S2N: Tensor, share: _Share) -> Inputs:
+        rows_2n = inputs_S2N[share.network, :, share.inputs]
+        return Inputs(rows_2n.data_ptr(), rows_2n.stride(0), 2 * self._tokens * share.network)
+
+
+def _each_in_one_piece(stacked: Tensor, axes: int = 0) -> Tensor:
+    """Return a stack whose members each, but for some more of their first axes, lie in one piece of memory."""
+    return stacked if stacked[(0,) * (1 + axes)].is_contiguous() else stacked.contiguous()

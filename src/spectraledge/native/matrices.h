@@ -1,0 +1,122 @@
+/* Products of small matrices that are in the cache, in the precision REAL: a matrix of weights is laid out as panels
+ * once, and tiles of a product are summed in registers, whatever the strides of the matrix on the left.
+ */
+#include <string.h>
+
+#if defined(__AVX512F__)
+enum { REGISTER = 64, TALL = 12 };
+#elif defined(__AVX2__)
+enum { REGISTER = 32, TALL = 6 };
+#else
+enum { REGISTER = 16, TALL = 6 };
+#endif
+enum { LANES = REGISTER / sizeof(REAL), ACROSS = 2 * LANES, SHORT = 4 };
+
+typedef REAL lanes __attribute__((vector_size(REGISTER)));
+typedef REAL loose __attribute__((vector_size(REGISTER), aligned(sizeof(REAL))));
+
+/* How many numbers the panels of a depth × width matrix are. */
+static inline long panel_size(long depth, long width)
+{
+    return depth * ((width + LANES - 1) / LANES * LANES);
+}
+
+/* Lay out a depth × width matrix, whose rows are `down` and columns `along` apart, as panels of two registers' width,
+ * the last one of one where that is enough; zeros where it ends.
+ */
+static inline void lay_out(const REAL *restrict matrix, long depth, long width, long down, long along, REAL *restrict panels)
+{
+    for (long left = 0; left < width; left += ACROSS, matrix += ACROSS * along) {
+        long rest = width - left, wide = rest > LANES ? ACROSS : LANES, filled = rest < wide ? rest : wide;
+        if (along == 1)
+            for (long k = 0; k < depth; k++)
+                memcpy(panels + k * wide, matrix + k * down, filled * sizeof(REAL));
+        else
+            for (long j = 0; j < filled; j++)
+                for (long k = 0; k < depth; k++)
+                    panels[k * wide + j] = matrix[k * down + j * along];
+        for (long k = 0; k < depth && filled < wide; k++)
+            memset(panels + k * wide + filled, 0, (wide - filled) * sizeof(REAL));
+        panels += depth * wide;
+    }
+}
+
+/* A tile of a product; `rows` and `registers` are constants where this is called. */
+static inline __attribute__((always_inline)) void tile(int rows, int registers, long depth, const REAL *left, long down,
+                                                       long along, const REAL *panel, REAL *out, long stride, int add)
+{
+    lanes sums[TALL][2];
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < registers; j++)
+            sums[i][j] = (lanes){0};
+    for (long k = 0; k < depth; k++, left += along, panel += registers * LANES) {
+        lanes first = *(const loose *)panel, second = registers > 1 ? *(const loose *)(panel + LANES) : first;
+#pragma GCC unroll 12
+        for (int i = 0; i < rows; i++) {
+            sums[i][0] += left[i * down] * first;
+            if (registers > 1)
+                sums[i][1] += left[i * down] * second;
+        }
+    }
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < registers; j++) {
+            loose *place = (loose *)(out + i * stride + j * LANES);
+            *place = add ? *place + sums[i][j] : sums[i][j];
+        }
+}
+
+/* A panel's columns of a product. */
+static inline __attribute__((always_inline)) void columns(int registers, long rows, long depth, const REAL *left,
+                                                          long down, long along, const REAL *panel, REAL *out,
+                                                          long stride, int add)
+{
+    long i = 0;
+    for (; i + TALL <= rows; i += TALL)
+        tile(TALL, registers, depth, left + i * down, down, along, panel, out + i * stride, stride, add);
+    for (; i + SHORT <= rows; i += SHORT)
+        tile(SHORT, registers, depth, left + i * down, down, along, panel, out + i * stride, stride, add);
+    for (; i < rows; i++)
+        tile(1, registers, depth, left + i * down, down, along, panel, out + i * stride, stride, add);
+}
+
+static inline void panel_columns(long registers, long rows, long depth, const REAL *left, long down, long along,
+                          const REAL *panel, REAL *out, long stride, int add)
+{
+    /* Each with the stride that is 1 as a constant. */
+    if (registers > 1 && along == 1)
+        columns(2, rows, depth, left, down, 1, panel, out, stride, add);
+    else if (registers > 1)
+        columns(2, rows, depth, left, 1, along, panel, out, stride, add);
+    else if (along == 1)
+        columns(1, rows, depth, left, down, 1, panel, out, stride, add);
+    else
+        columns(1, rows, depth, left, 1, along, panel, out, stride, add);
+}
+
+/* Set rows of `out`, which are `stride` apart, to left · matrix, or add that to them. Rows of `left`, rows × depth, are
+ * `down` and columns `along` apart, one of which is 1; the matrix, depth × width, is laid out as panels.
+ */
+static inline void multiply(long rows, long depth, long width, const REAL *left, long down, long along, const REAL *panels,
+                     REAL *out, long stride, int add)
+{
+    enum { STRETCH = 4 * TALL };
+    REAL edge[STRETCH * ACROSS];
+    for (long from = 0; from < width; from += ACROSS) {
+        long rest = width - from, registers = rest > LANES ? 2 : 1, wide = registers * LANES;
+        if (rest >= wide)
+            panel_columns(registers, rows, depth, left, down, along, panels, out + from, stride, add);
+        else
+            for (long top = 0; top < rows; top += STRETCH) {
+                long high = rows - top < STRETCH ? rows - top : STRETCH;
+                panel_columns(registers, high, depth, left + top * down, down, along, panels, edge, wide, 0);
+                for (long i = 0; i < high; i++)
+                    for (long j = 0; j < rest; j++) {
+                        REAL *place = out + (top + i) * stride + from + j;
+                        *place = add ? *place + edge[i * wide + j] : edge[i * wide + j];
+                    }
+            }
+        panels += depth * wide;
+    }
+}
