@@ -7,12 +7,19 @@ from spectraledge.models import Transformer, TransformerConfig
 from spectraledge.models.pair_transformer import PairTransformer
 from spectraledge.models.tangents import has_tangents, head_tangents, residual_tangents
 from spectraledge.modes import jvp_responses, module_readout
+from spectraledge.native import calls
 
 CONFIGS = [
     TransformerConfig(tokens=7, width=12, heads=2, hidden=16, depth=1),
     TransformerConfig(tokens=11, width=8, heads=4, hidden=20, depth=2),
     TransformerConfig(tokens=5, width=12, heads=3, hidden=8, depth=3),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _functions(monkeypatch, native):
+    """Run every test with each set of instructions, and with PyTorch's ways."""
+    monkeypatch.setattr(calls, "FUNCTIONS", {name: native(name, types) for name, types in calls.ARGUMENTS.items()})
 
 
 def network(config: TransformerConfig, dtype: torch.dtype) -> tuple[Transformer, dict[str, torch.Tensor]]:
@@ -59,7 +66,19 @@ def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = torch.cartesian_prod(torch.arange(11), torch.arange(11))
     whole = residual_tangents(config, parameters, directions, tokens)
     monkeypatch.setattr("spectraledge.models.tangents._BATCH", 7)
+    monkeypatch.setattr("spectraledge.models.tangents._NATIVE_BYTES", 7 * 8)
     torch.testing.assert_close(residual_tangents(config, parameters, directions, tokens), whole, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("threads", [2, 7])
+def test_threads_share_directions(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    _, parameters = network(CONFIGS[1], torch.float64)
+    names = [n for n in parameters if ".attention." in n and n.endswith(".weight")]
+    directions = {n: torch.randn(5, *parameters[n].shape, dtype=torch.float64) for n in names}
+    tokens = torch.cartesian_prod(torch.arange(11), torch.arange(11))
+    alone = residual_tangents(CONFIGS[1], parameters, directions, tokens)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert torch.equal(residual_tangents(CONFIGS[1], parameters, directions, tokens), alone)
 
 
 def test_inputs_in_any_order_and_more_than_once() -> None:

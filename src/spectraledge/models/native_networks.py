@@ -20,8 +20,8 @@ from torch import Tensor
 from spectraledge.models.losses import LossName
 from spectraledge.models.mlp import ActivationName, MLPConfig
 from spectraledge.models.transformer import TransformerConfig
-from spectraledge.native import LONG, POINTER
-from spectraledge.native.calls import Inputs, call
+from spectraledge.native import LONG
+from spectraledge.native.calls import Inputs, addresses, call
 
 _ACTIVATIONS: tuple[ActivationName, ...] = ("relu", "gelu", "square")
 """In the order of `native/perceptron_step.c`."""
@@ -71,6 +71,7 @@ class NativeNetworks:
         self._sizes = (LONG * len(sizes))(*sizes)
         self._names = names
         self._parameters = {name: _each_in_one_piece(parameters[name]) for name in names if name}
+        assert {value.dtype for value in self._parameters.values()} == {torch.float32}
 
     @classmethod
     def transformers(cls, config: TransformerConfig, parameters: Mapping[str, Tensor]) -> "NativeNetworks":
@@ -165,12 +166,7 @@ class NativeNetworks:
 
     def _addresses(self, tensors: Mapping[str, Tensor], network: int) -> object:
         """Where a network's tensors begin, in the order in which they are passed."""
-        return (POINTER * len(self._names))(*self._each_address(tensors, network))
-
-    def _each_address(self, tensors: Mapping[str, Tensor], network: int) -> Iterator[int | None]:
-        for name in self._names:
-            tensor = tensors[name] if name else None
-            yield None if tensor is None else tensor.data_ptr() + network * tensor.stride(0) * tensor.element_size()
+        return addresses(tensors[name][network] if name else None for name in self._names)
 
     def _read(self, inputs_S2N: Tensor, share: _Share) -> Inputs:
         rows_2n = inputs_S2N[share.network, :, share.inputs]

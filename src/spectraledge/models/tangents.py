@@ -5,7 +5,8 @@ direction then costs little more than the products of its tangents.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,15 @@ from torch import Tensor
 from spectraledge.models.pair_parts import Normed
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
+from spectraledge.native import LONG
+from spectraledge.native.calls import addresses, call, can_take
 from spectraledge.products import multiply, multiply_into, weighted_rows
 
 _BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
+
+_NATIVE_BYTES = 2048
+"""The same where C takes it, times the bytes of a number."""
 
 _GPU_BATCH = 32_768
 """The same on a GPU: large enough that its kernels take longer than launching them."""
@@ -35,6 +41,9 @@ def residual_tangents(
 
     Cost: beside the result memory for 2·heads·(V² + 2·V·D) numbers per direction, where one moves the first layer.
     """
+    both = *parameters.values(), *directions.values()
+    if len({each.dtype for each in both}) == 1 and can_take(both[0], torch.float32, torch.float64):
+        return _residual_tangents_in_c(config, parameters, directions, tokens_NL)
     return _each_along(config, parameters, directions, tokens_NL, _along, config.width)
 
 
@@ -71,6 +80,63 @@ def _each_along(
             for k, direction in enumerate(one_by_one):
                 place[k] = along(layers, direction, tables[k], reads)
     return found
+
+
+def _residual_tangents_in_c(
+    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
+) -> Tensor:
+    """`residual_tangents`, with all directions of a batch in one call of C (`native/pair_tangents.h`)."""
+    assert has_tangents(config, directions)
+    count = len(next(iter(directions.values())))
+    found = parameters["norm.weight"].new_empty(count, len(tokens_NL), config.width)
+    batch = _NATIVE_BYTES // found.element_size()
+    with torch.no_grad(), ThreadPoolExecutor(min(torch.get_num_threads(), count)) as pool:
+        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
+        folded = {name: value.contiguous() for name, value in _behind_norms(weights, parameters, directions).items()}
+        tables: list[_FirstTable | None] = [*_first_tables(weights, folded, count)] or [None] * count
+        for tokens, place in zip(torch.split(tokens_NL, batch), torch.split(found, batch, dim=1), strict=True):
+            _fill_in_c(weights, folded, tables, tokens, place, pool)
+    return found
+
+
+def _fill_in_c(
+    weights: Weights,
+    directions: Mapping[str, Tensor],
+    tables: Sequence["_FirstTable | None"],
+    tokens: Tensor,
+    found: Tensor,
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Write the tangents at a batch of inputs along every direction, which threads share."""
+    config, count = weights.config, len(found)
+    precision, threads = str(found.dtype).removeprefix("torch."), min(torch.get_num_threads(), count)
+    row_of = rows_of(config, tokens[None])
+    passed = [part for layer in _layers(weights, row_of) for part in _as_passed(layer, directions)]
+    first = [part for table in tables for part in ((table.scores, table.rows) if table else (None, None))]
+    numbers = config.tokens, config.width, config.depth, config.heads, config.hidden, len(tokens)
+    sizes, places = (LONG * len(numbers))(*numbers), (addresses(passed), addresses(first))
+    memories = found.new_empty(threads, call(f"pair_tangents_room_{precision}", sizes))
+
+    def take(number: int) -> None:
+        own = count * number // threads, count * (number + 1) // threads
+        call(f"pair_tangents_{precision}", sizes, memories[number], *places, row_of, *own, found, found.stride(0))
+
+    for _ in pool.map(take, range(threads)):
+        pass
+
+
+def _as_passed(layer: "_Layer", directions: Mapping[str, Tensor]) -> list[Tensor | None]:
+    """Return what `struct layer` of `native/pair_tangents.h` holds, each in one piece."""
+    seen, name = layer.trace, f"{layer.weights.name}.attention"
+    own = layer.weights.qkv.weight, layer.weights.output, layer.weights.up.weight, layer.weights.down
+    attended = seen.attended
+    left = (
+        *(seen.norm1.out, seen.norm1.inverse_deviation),
+        *(attended.query, attended.key_gap, attended.value_gap, attended.gate, layer.gate_slope, attended.mixed),
+        *(seen.norm2.out, seen.norm2.inverse_deviation, layer.slope),
+    )
+    moved = (directions.get(f"{name}.{part}") for part in ("qkv.weight", "qkv.bias", "output.weight"))
+    return [*(tensor.contiguous() for tensor in (*own, *left)), *moved]
 
 
 @dataclass(frozen=True)

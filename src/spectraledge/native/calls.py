@@ -1,10 +1,10 @@
-"""What training does in C, in float32 on a CPU: a network's answers and gradient, and a step of Adam.
+"""What is done in C on a CPU: a network's answers and gradient, a step of Adam, and responses.
 
 Beside every call stands PyTorch's way.
 """
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -22,12 +22,18 @@ class Inputs(ctypes.Structure):
 
 _GRADIENT: list[type] = [*[POINTER] * 4, Inputs, POINTER, LONG, INT, _FLOAT, POINTER]
 _LOGITS: list[type] = [*[POINTER] * 3, Inputs, LONG, POINTER]
+_TANGENTS: list[type] = [*[POINTER] * 5, LONG, LONG, POINTER, LONG]
 
 ARGUMENTS: dict[str, list[type]] = {
     "adam": [POINTER, LONG, *[_FLOAT] * 7, *[POINTER] * 5],
     **{f"{kind}_room": [POINTER, INT] for kind in ("pair", "perceptron")},
     **{f"{kind}_gradient": _GRADIENT for kind in ("pair", "perceptron")},
     **{f"{kind}_logits": _LOGITS for kind in ("pair", "perceptron")},
+    **{f"pair_tangents_room_{precision}": [POINTER] for precision in ("float32", "float64")},
+    **{
+        f"pair_tangents_{precision}": [*[POINTER] * 5, LONG, LONG, POINTER, LONG]
+        for precision in ("float32", "float64")
+    },
 }
 """Types of what each function takes."""
 
@@ -35,9 +41,17 @@ FUNCTIONS: dict[str, Callable[..., int] | None] = {name: load(name, types) for n
 """By name, if the package was compiled."""
 
 
-def can_take(tensor: Tensor) -> bool:
-    """Tell whether these functions are for such a tensor, now: within `torch.compile` the compiler makes its own."""
-    if torch.compiler.is_compiling() or tensor.device.type != "cpu" or tensor.dtype != torch.float32:
+def can_take(tensor: Tensor, *dtypes: torch.dtype) -> bool:
+    """Tell whether these functions are for such a tensor, now: within `torch.compile` the compiler makes its own.
+
+    Args:
+        tensor: One of those that they are to take.
+        dtypes: Types that they are for; float32 where nothing is said.
+
+    Returns:
+        Whether they are.
+    """
+    if torch.compiler.is_compiling() or tensor.device.type != "cpu" or tensor.dtype not in (dtypes or (torch.float32,)):
         return False
     return None not in FUNCTIONS.values()
 
@@ -55,3 +69,9 @@ def call(name: str, *operands: object) -> int:
     function = FUNCTIONS[name]
     assert function is not None
     return function(*(operand.data_ptr() if isinstance(operand, Tensor) else operand for operand in operands))
+
+
+def addresses(tensors: Iterable[Tensor | None]) -> object:
+    """Return where tensors begin, as an array of C; nothing for those that are missing."""
+    found = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+    return (POINTER * len(found))(*found)

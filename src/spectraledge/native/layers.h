@@ -23,20 +23,6 @@ static inline long row_of(struct inputs at, int position, long i)
     return at.rows[position * at.gap + i] - at.base;
 }
 
-/* Memory that is handed out in order; without a base it is only counted. */
-struct arena {
-    float *base;
-    long used;
-    int back; /* Whether there is to be room for the way back. */
-};
-
-static inline float *room(struct arena *arena, long count)
-{
-    float *place = arena->base ? arena->base + arena->used : NULL;
-    arena->used += (count + LANES - 1) / LANES * LANES;
-    return place;
-}
-
 /* exp(−x) of x ≥ 0, by the polynomial of Cephes (Moshier 1989); 1.6e-38 from 87 on. What is no number stays none. */
 static inline float decay(float x)
 {

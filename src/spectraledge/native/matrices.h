@@ -120,3 +120,17 @@ static inline void multiply(long rows, long depth, long width, const REAL *left,
         panels += depth * wide;
     }
 }
+
+/* Memory that is handed out in order; without a base it is only counted. */
+struct arena {
+    REAL *base;
+    long used;
+    int back; /* Whether there is to be room for the way back. */
+};
+
+static inline REAL *room(struct arena *arena, long count)
+{
+    REAL *place = arena->base ? arena->base + arena->used : NULL;
+    arena->used += (count + LANES - 1) / LANES * LANES;
+    return place;
+}

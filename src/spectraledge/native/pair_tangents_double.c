@@ -1,0 +1,3 @@
+#define REAL double
+#define NAME(function) function##_float64
+#include "pair_tangents.h"
