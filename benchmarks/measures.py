@@ -1,8 +1,9 @@
-"""The function over training: its score, what makes it grow and what carries that, against a careful person's way."""
+"""The function over training: its score, what it grows by, windows of gradients; against a careful person's way."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -11,8 +12,10 @@ from measuring import LEAST_PAIRS, Row, gemm_rate, in_turn, row
 from responses import TANGENT_FLOP
 
 from spectraledge import RunConfig, named_task
+from spectraledge.analyses.gradient_windows import gradient_windows
 from spectraledge.analyses.score import growth_run, score_run
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.tasks import default_groupings, grouping
 from spectraledge.training import train_in_folder
@@ -74,6 +77,31 @@ def growth(folder: Path, plain: PlainLoop, rate: float) -> Row:
     return row(name, before, after, ratio, limit, "products of the derivatives")
 
 
+def windows_of_gradients(folder: Path, plain: PlainLoop, rate: float) -> Row:
+    """Responses along all that windows of gradients span, and the gradients, as often as ours takes them."""
+    settings = AnalysisConfig(window=READ, nulls=READ, precision="single")
+    pairs = torch.from_numpy(RecordedRun.open(folder).task.pairs_N2)
+    with patch.object(Network, "responses", autospec=True, side_effect=Network.responses) as responses:
+        gradient_windows(folder, settings)
+    directions = sum(len(call.args[1]) for call in responses.call_args_list)
+    moves = [{name: torch.randn_like(p) for name, p in plain.model.named_parameters()} for _ in range(READ)]
+
+    def by_hand() -> None:
+        perturbed_responses(plain.model, moves, pairs, 1e-4)
+
+    before, after, ratio = in_turn(by_hand, lambda: gradient_windows(folder, settings), LEAST_PAIRS)
+    scale, limit = directions / READ, directions * len(pairs) / 512 * TANGENT_FLOP / rate
+    return row(
+        f"windows of gradients: {directions} directions of windows of {READ}",
+        before * scale,
+        after,
+        ratio * scale,
+        limit,
+        "products of the derivatives",
+        baseline=f"central differences of {READ} directions, scaled; without the gradients",
+    )
+
+
 def rows() -> Iterator[Row]:
     task = named_task("add")
     config = RunConfig.for_task(task, protocol="paper", steps=(SNAPSHOTS - 1) * EVERY, every=EVERY)
@@ -84,3 +112,4 @@ def rows() -> Iterator[Row]:
         train_in_folder(folder, config, task)
         yield score(folder, plain, rate)
         yield growth(folder, plain, rate)
+        yield windows_of_gradients(folder, plain, rate)

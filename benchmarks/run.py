@@ -31,10 +31,10 @@ from spectraledge.trajectory import environment
 
 PARTS = {part.__name__: part for part in (training, spectra, responses, measures, tracker, checkpoints, page, gpu)}
 BUDGETS = {
-    "training": 250,
+    "training": 230,
     "spectra": 50,
     "responses": 60,
-    "measures": 65,
+    "measures": 85,
     "tracker": 65,
     "checkpoints": 50,
     "page": 20,
