@@ -71,6 +71,24 @@ def test_weights_beside_an_optimiser_are_found(tmp_path, key):
     torch.testing.assert_close(found["weight"], model.weight.detach(), rtol=0, atol=0)
 
 
+def test_weights_are_found_in_the_state_of_composer_and_beside_nothing_else_of_it(tmp_path):
+    kept = {"rng": {"numpy": torch.ones(3)}, "train_metrics": {"loss": torch.ones(())}}
+    torch.save({"state": {"model": {"w": torch.ones(2)}, **kept}, "rng": [torch.ones(2)]}, tmp_path / "1.pt")
+    assert list(read_snapshot(tmp_path / "1.pt")) == ["w"]
+    torch.save({"state": {0: {"sum": torch.ones(2)}}, "param_groups": []}, tmp_path / "2.pt")
+    with pytest.raises(InputError, match="there is state, param_groups; choose a key"):
+        read_snapshot(tmp_path / "2.pt")
+    torch.save({"state": {"model": {"w": torch.ones(2)}}, "model": {"w": torch.zeros(2)}}, tmp_path / "3.pt")
+    torch.testing.assert_close(read_snapshot(tmp_path / "3.pt")["w"], torch.zeros(2))
+
+
+def test_weights_are_those_that_are_trained_where_lightning_averages_them(tmp_path):
+    averaged = {"state_dict": {"w": torch.zeros(2)}, "averaging_state": {"n_averaged": torch.ones(())}}
+    torch.save({**averaged, "current_model_state": {"w": torch.ones(2)}}, tmp_path / "1.ckpt")
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.ckpt")["w"], torch.ones(2))
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.ckpt", key="state_dict")["w"], torch.zeros(2))
+
+
 def test_a_key_says_where_the_weights_are(tmp_path):
     content = {
         "model": {"w": torch.ones(1)},

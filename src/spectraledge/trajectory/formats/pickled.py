@@ -19,6 +19,9 @@ from spectraledge.trajectory.formats.stored import type_name, what_it_is
 NESTED = ("model_state_dict", "state_dict", "model", "module")
 """Where training loops put the weights in a file that also holds an optimiser; `module` is DeepSpeed's."""
 
+_TRAINED, _AVERAGES = "current_model_state", "state_dict"
+"""Where Lightning puts the weights when it averages them, and the averages in the place of the weights."""
+
 _ZIP, _BARE = b"PK\x03\x04", b"\x80"
 
 _SAFE: list[Any] = [argparse.Namespace]
@@ -101,8 +104,8 @@ class PickledFile:
 def open_pickled(path: Path, key: str | None = None) -> PickledFile:
     """Map a PyTorch file by `torch.load(weights_only=True, mmap=True)`, and by nothing else.
 
-    The weights lie at the top, or under one of `NESTED`; a key says where else. Names of mappings within are joined
-    with those in them by dots.
+    The weights lie at the top, or under one of `NESTED`, there or in Composer's `state`; a key says where else. Names of
+    mappings within are joined with those in them by dots.
 
     Args:
         path: The file.
@@ -195,11 +198,15 @@ def _weights(path: Path, content: object, key: str | None) -> dict[str, Tensor]:
             found = found[part]
         tensors = _flat(path, found)
     else:
-        nested = [name for name in NESTED if isinstance(content, Mapping) and _holds_tensors(content.get(name))]
+        held = content if isinstance(content, Mapping) else {}
+        if not _networks(held) and not _steps(held) and isinstance(held.get("state"), Mapping):
+            # Composer keeps all of it one level below.
+            held = held["state"]
+        nested = _networks(held)
         if len(nested) > 1:
             raise InputError(f"{path} has weights under each of {', '.join(nested)}: choose one by its key")
-        if nested and isinstance(content, Mapping):
-            tensors = _flat(path, content[nested[0]])
+        if nested:
+            tensors = _flat(path, held[nested[0]])
         else:
             tensors = _tensors(content)
             if any(_is_number(tensor) and tensor.numel() > 1 for tensor in tensors.values()):
@@ -211,6 +218,12 @@ def _weights(path: Path, content: object, key: str | None) -> dict[str, Tensor]:
         where = f"under key {key!r}" if key else f"at its top or under {', '.join(NESTED)}"
         raise InputError(f"{path} has no named tensors {where}: there is {_described(found)}; choose a key that has")
     return tensors
+
+
+def _networks(content: Mapping[Any, Any]) -> list[str]:
+    """Return under which names a checkpoint holds weights, averages left out where those that are trained are there."""
+    found = [name for name in (_TRAINED, *NESTED) if _holds_tensors(content.get(name))]
+    return [name for name in found if name != _AVERAGES] if _TRAINED in found else found
 
 
 def _flat(path: Path, value: object) -> dict[str, Tensor]:
