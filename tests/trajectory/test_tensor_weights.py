@@ -240,6 +240,69 @@ def test_names_of_buffers_and_of_parameters_that_look_like_some(kinds, expected)
     assert set(reasons(**kinds)) == expected
 
 
+ENDS = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+@pytest.mark.parametrize(
+    ("weights", "others"),
+    [
+        # As what converts Flax's, Orbax's, TensorFlow's and Keras' checkpoints names their arrays.
+        ({"params.w": MATRIX}, {"opt_state.0.mu.w": MATRIX, "opt_state.0.nu.w": MATRIX, "batch_stats.bn.mean": VECTOR}),
+        ({"params/w": MATRIX}, {"opt_state/0/mu/w": MATRIX, "batch_stats/bn/var": VECTOR, "ema_params/w": MATRIX}),
+        ({"l/~/w": MATRIX, "bn/~/scale": VECTOR}, {"bn/~/mean_ema.average": VECTOR, "bn/~/var_ema.hidden": VECTOR}),
+        (
+            {"encoder.w": MATRIX},
+            {"state.param_states.encoder.w.v_row": VECTOR, "state.param_states.encoder.w.m": MATRIX},
+        ),
+        (
+            {"l/kernel": MATRIX, "bn/gamma": VECTOR},
+            {"l/kernel/Adam": MATRIX, "l/kernel/Adam_1": MATRIX, "beta1_power": ((), "F32"), "bn/moving_mean": VECTOR},
+        ),
+        ({"l/kernel": MATRIX}, {"l/kernel/adam_m": MATRIX, "l/kernel/ExponentialMovingAverage": MATRIX}),
+        (
+            {f"model/l/kernel{ENDS}": MATRIX},
+            {
+                f"model/l/kernel/.OPTIMIZER_SLOT/optimizer/m{ENDS}": MATRIX,
+                f"optimizer/learning_rate{ENDS}": ((), "F32"),
+                f"model/bn/moving_variance{ENDS}": VECTOR,
+            },
+        ),
+        (
+            {"model_weights/l/l/kernel:0": MATRIX},
+            {"optimizer_weights/Adam/l/kernel/m:0": MATRIX, "model_weights/bn/bn/moving_mean:0": VECTOR},
+        ),
+        (
+            {
+                "layers/dense/vars/0": MATRIX,
+                "layers/dense/vars/1": VECTOR,
+                "layers/batch_normalization_1/vars/0": VECTOR,
+            },
+            {f"layers/batch_normalization_1/vars/{place}": VECTOR for place in (1, 2)} | {"optimizer/vars/2": MATRIX},
+        ),
+        # As distributed checkpoints of Composer, torchtitan and Megatron do.
+        (
+            {"state.model.w": MATRIX},
+            {"state.optimizers.Adam.state.w.m": MATRIX, "state.train_metrics.loss": ((), "F32"), "rng.0.x": VECTOR}
+            | {"state.rng.0.numpy": VECTOR, "state.timestamp.batch": ((), "F32"), "state.other.w": MATRIX},
+        ),
+        ({"w": MATRIX}, {"optimizer.state.w.m": MATRIX, "lr_scheduler.last": VECTOR, "dataloader.x": VECTOR}),
+        ({"w": MATRIX, "rngs.w": MATRIX}, {"rng_state": VECTOR}),
+        ({"model.w": MATRIX}, {"optim.param_groups.0.lr": ((), "F32"), "scaler.scale": ((), "F32"), "best": VECTOR}),
+        # Modules may be called so.
+        (
+            dict.fromkeys(
+                ("model.w", "scaler.w", "dataloader.w", "head.w", "state.w", "vars.0", "batch_norm.0"), MATRIX
+            ),
+            {},
+        ),
+    ],
+)
+def test_what_other_libraries_and_trainers_keep_beside_weights_is_none(weights, others):
+    kinds = {name: TensorKind(*kind) for name, kind in (others | weights).items()}
+    assert set(no_weights(kinds)) == set(others)
+    assert select_weights(kinds, ["*"]).matched == tuple(weights)
+
+
 def test_what_attention_writes_in_place_of_masked_scores_is_no_divergence(tmp_path):
     never = {"attn.IGNORE": torch.tensor(-torch.inf), "attn.mask": torch.full((4, 4), -torch.inf).triu(1)}
     record(tmp_path, lambda step, w: {"w": w, **never})

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from spectraledge.trajectory.formats.pickled import NESTED
 from spectraledge.trajectory.formats.stored import COMPLEX, INTEGERS, REALS
 
 WRAPPERS = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
@@ -16,11 +17,26 @@ _PARALLEL = "module."
 _COUNTERS = {"n_averaged"}
 """What a wrapper keeps beside its network."""
 
-_OPTIMIZER = re.compile(r"optim(izers?)?|optimizer_states?|optimizer_state_dict")
+_VARIABLE = re.compile(r"/\.ATTRIBUTES/VARIABLE_VALUE$|:\d+$")
+"""How TensorFlow ends the names of variables."""
+
+_OPTIMIZER = re.compile(r"optim(izers?)?|optimizer_(states?|state_dict|weights)|opt_states?")
+_OF_OPTIMIZERS = {"param_groups", "param_states", "OPTIMIZER_SLOT"}
+"""Parts of names within the state of an optimiser alone: of PyTorch, T5X and TensorFlow."""
 _MOMENTS = re.compile(
     r"(max_)?exp_avg(_sq)?(_row|_col|_diff)?|exp_inf|momentum_buffer|square_avg|grad_avg|acc_(delta|grad)"
 )
 """How PyTorch's and Transformers' optimisers name what they keep for each parameter."""
+
+_POWERS = re.compile(r"beta_?[12]_power(_\d+)?")
+"""Powers of its rates that TensorFlow's Adam keeps."""
+
+_TRAINER = re.compile(r"rng(_states?)?|lr_schedulers?|train_state|(train|eval)_metrics|dataset_state")
+_BESIDE_OPTIMIZER = re.compile(r"schedulers?|(grad_|amp_|loss_)?scaler|timestamp|dataloader")
+"""What trainers keep at the top of a checkpoint; the latter may be modules, too, where no optimiser's state is."""
+
+_LEVELS = ("", "state.")
+"""Where the top of a checkpoint is; the latter is Composer's."""
 
 _SHADOWS = re.compile(
     r"ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
@@ -41,6 +57,10 @@ _BUFFERS = re.compile(
     r"position_ids|token_type_ids|relative_(position_index|coords_table)"
 )
 _STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+")
+_OF_STATISTICS = re.compile(r"batch_stats|(mean|var)_ema")
+"""Parts under which Flax and Haiku keep them."""
+_NORMALISATION = re.compile(r"((sync_)?batch_normalization(_\d+)?)\.vars\.\d+")
+"""Ends of names of variables of Keras' layers: those numbered last are statistics."""
 _MOMENTS_OF_DATA = re.compile(r"_?(mean|var(iance)?|std|sum|sumsq|[mM]2)")
 _COUNTS = ("count", "_count", "current_count", "n")
 """What normalisers of observations keep under these names is of the data where a mean and a count are side by side."""
@@ -145,7 +165,8 @@ def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
     A module's parameters and buffers lie side by side in a file and nothing tells them apart but their names. These
     (ours) are taken for buffers: running statistics and counters, ranges of fake quantisation, queues of earlier
     answers, moving averages and frozen copies of a network, constants of rotary embeddings and attention masks, scales
-    of quantised weights, losses over the training, and whatever an optimiser keeps.
+    of quantised weights, losses over the training, and whatever an optimiser or a trainer keeps. Names may be joined by
+    slashes, as those of JAX and TensorFlow are.
 
     Args:
         kinds: Shape and type of every tensor by plain name.
@@ -159,7 +180,10 @@ def no_weights(kinds: Mapping[str, TensorKind]) -> dict[str, Reason]:
         if kind.dtype not in REALS + COMPLEX and _QUANTISED.fullmatch(name.rpartition(".")[2])
     }
     quantised |= {parent.removesuffix(".weight") for parent in quantised}
-    found = {name: _reason(name, kind, kinds, quantised) for name, kind in kinds.items()}
+    dotted = {name: _VARIABLE.sub("", name).replace("/.", "/").replace("/", ".") for name in kinds}
+    alike = {dotted[name]: kind for name, kind in kinds.items()}
+    beside = _beside_networks(alike)
+    found = {name: _reason(dotted[name], kind, alike, quantised, beside) for name, kind in kinds.items()}
     return {name: reason for name, reason in found.items() if reason}
 
 
@@ -174,7 +198,25 @@ def may_be_tied(name: str) -> bool:
     return bool(_TIED.search(parent)) and not any(map(str.isdecimal, parent.split(".")))
 
 
-def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quantised: set[str]) -> Reason | None:
+def _beside_networks(names: Iterable[str]) -> tuple[str, ...]:
+    """Return how names begin of what a checkpoint holds beside the network.
+
+    That is all but the network where it has a name of its own, such as "model", and what only trainers keep is there.
+    """
+    found: list[str] = []
+    for level in _LEVELS:
+        heads = {name.removeprefix(level).partition(".")[0] for name in names if name.startswith(level)}
+        of_trainer = {head for head in heads if _TRAINER.fullmatch(head)}
+        if any(map(is_optimizer, heads)):
+            of_trainer |= {head for head in heads if is_optimizer(head) or _BESIDE_OPTIMIZER.fullmatch(head)}
+        network = heads & set(NESTED)
+        found += [f"{level}{head}." for head in (heads - network if network and of_trainer else of_trainer)]
+    return tuple(found)
+
+
+def _reason(
+    name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quantised: set[str], beside: tuple[str, ...]
+) -> Reason | None:
     parts = name.split(".")
     parent, last = name.rpartition(".")[0], parts[-1]
     sibling = f"{parent}." if parent else ""
@@ -185,9 +227,10 @@ def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quanti
         why = next((why for begins, why in _UNREAD.items() if kind.dtype.startswith(begins)), "no plain numbers")
         return Reason(f"{kind.dtype}: {why}", True)
     counter = last == "step" and any(f"{sibling}{moment}" in kinds for moment in ("exp_avg", "square_avg"))
-    if counter or _MOMENTS.fullmatch(last) or any(map(is_optimizer, parts[:2])):
+    moment = _MOMENTS.fullmatch(last) or any(map(is_optimizer, parts[:2])) or not _OF_OPTIMIZERS.isdisjoint(parts)
+    if counter or moment or _POWERS.fullmatch(last):
         return Reason("state of an optimiser", True)
-    if _STATISTICS.fullmatch(last) or _is_statistic(sibling, last, kinds):
+    if _STATISTICS.fullmatch(last) or any(map(_OF_STATISTICS.fullmatch, parts)) or _is_statistic(sibling, last, kinds):
         return Reason("running statistics: buffers, no parameters", False)
     if kind.size == 1 and _COUNTERS_OF_STEPS.fullmatch(last):
         return Reason("counter: a buffer, no parameter", False)
@@ -208,6 +251,10 @@ def _reason(name: str, kind: TensorKind, kinds: Mapping[str, TensorKind], quanti
         return Reason("mask or constant: a buffer, no parameter", False)
     if _SCALES.fullmatch(last) and (parent in quantised or parent.rpartition(".")[0] in quantised):
         return Reason("scale of quantised weights", False)
+    if parent in kinds:
+        return Reason("kept for a weight whose name its own goes on from: of an optimiser or an average", False)
+    if f"{name}.".startswith(beside):
+        return Reason("kept by a trainer beside the network", False)
     return None
 
 
@@ -218,7 +265,9 @@ def _is_mask(parts: list[str], kind: TensorKind) -> bool:
 
 
 def _is_statistic(sibling: str, last: str, kinds: Mapping[str, TensorKind]) -> bool:
-    """Tell whether a tensor is a moment of the data: a mean, a count, or what is beside both."""
+    """Tell whether a tensor is a moment of the data: a mean, a count, or what is beside both, or of Keras' layers."""
+    if _NORMALISATION.search(f"{sibling}{last}"):
+        return int(last) >= sum(name.startswith(sibling) for name in kinds) - 2
     if not (last in _COUNTS or _MOMENTS_OF_DATA.fullmatch(last)):
         return False
     means = any(f"{sibling}{mean}" in kinds for mean in ("mean", "_mean", "running_mean"))
