@@ -104,8 +104,8 @@ class PickledFile:
 def open_pickled(path: Path, key: str | None = None) -> PickledFile:
     """Map a PyTorch file by `torch.load(weights_only=True, mmap=True)`, and by nothing else.
 
-    The weights lie at the top, or under one of `NESTED`, there or in Composer's `state`; a key says where else. Names of
-    mappings within are joined with those in them by dots.
+    The weights lie at the top, or under one of `NESTED`, there or in Composer's `state`; a key says where else. Names
+    of mappings within are joined with those in them by dots.
 
     Args:
         path: The file.
