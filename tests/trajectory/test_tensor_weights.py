@@ -193,6 +193,39 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
             {"num_updates": ((), "F32"), "c__epoch": ((1,), "F32"), "b__iterations": VECTOR, "step_size": ((), "F32")},
             {"num_updates", "c.epoch"},
         ),
+        (
+            dict.fromkeys(("q1_target__w", "q1__w", "critic_targ__w", "embed__w", "embed_target__w"), MATRIX),
+            {"q1_target.w"},
+        ),
+        (
+            dict.fromkeys(("enc__w", "enc_m__w", "text_queue", "proj_m__w", "_ema__w"), MATRIX),
+            {"enc_m.w", "text_queue", "_ema.w"},
+        ),
+        (dict.fromkeys(("enc__w", "enc_m__w", "kv__k_cache"), MATRIX) | {"q": VECTOR}, {"kv.k_cache"}),
+        (dict.fromkeys(("enc__w", "enc_m__w"), MATRIX), set()),
+        (
+            {
+                "c__weight": MATRIX,
+                "c__u0": ((1, 4), "F32"),
+                "c__sv0": ((1,), "F32"),
+                "gru__u0": VECTOR,
+                "mapping__w_avg": VECTOR,
+            },
+            {"c.u0", "c.sv0", "mapping.w_avg"},
+        ),
+        (
+            {"vq__embed": MATRIX, "vq__embed_avg": MATRIX, "vq__cluster_size": VECTOR, "lm__embed": MATRIX},
+            {"vq.embed", "vq.embed_avg", "vq.cluster_size"},
+        ),
+        (
+            {
+                "moe__router__expert_bias": VECTOR,
+                "moe__gate__e_score_correction_bias": VECTOR,
+                "moe__experts__bias": VECTOR,
+            }
+            | {"moe__tokens_per_expert": VECTOR, "bn__avg_mean": VECTOR, "mlp__expert_bias": MATRIX},
+            {"moe.router.expert_bias", "moe.gate.e_score_correction_bias", "moe.tokens_per_expert", "bn.avg_mean"},
+        ),
         (dict.fromkeys(("grads__w", "w", "w__grad", "h__grads__w", "grad_proj__w"), MATRIX), {"grads.w", "w.grad"}),
         ({"train_losses": VECTOR, "net__w": MATRIX, "net__loss": VECTOR, "loss": MATRIX}, {"train_losses"}),
         (

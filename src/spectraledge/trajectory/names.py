@@ -39,15 +39,16 @@ _LEVELS = ("", "state.")
 """Where the top of a checkpoint is; the latter is Composer's."""
 
 _SHADOWS = re.compile(
-    r"ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
+    r"_?ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
     r"encoder_(k|momentum)|(target|(actor|critic|policy|value|q_net|qf?\d?)_target)(_net|_network|_model)?|"
     r"target_(actor|critic|policy|value|qf?\d?)|"
-    r"embed_avg|_?ema_w|(_?ema_)?cluster_size"
+    r"embed_avg|_?ema_w|(_?ema_)?cluster_size|w_avg|latent_avg|magnitude_ema"
 )
 """Averages of weights while they train, and networks that follow another one."""
 
 _FOLLOWER = re.compile(
-    r"(?:ema|momentum|averaged|avg|swa|old|target(?!_emb))_(?P<of>\w+)|(?P<whose>\w+)_(?:ema|momentum|averaged|avg|swa|old)"
+    r"(?:ema|momentum|averaged|avg|swa|old|target(?!_emb))_(?P<of>\w+)|"
+    r"(?P<whose>\w+)_(?:ema|momentum|averaged|avg|swa|old|(?<!emb_)(?<!embed_)target)|(?P<beside_a_queue>\w+)_m"
 )
 """Parts that name such a network where one of the same shapes without that word, or with `online`, is beside it."""
 
@@ -56,7 +57,7 @@ _BUFFERS = re.compile(
     r"(cos|sin)_cached|rotary_(cos|sin)|freqs_cis|tril|triu|"
     r"position_ids|token_type_ids|relative_(position_index|coords_table)"
 )
-_STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+")
+_STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+|avg_(mean|var)|(local_)?tokens_per_expert")
 _OF_STATISTICS = re.compile(r"batch_stats|(mean|var)_ema")
 """Parts under which Flax and Haiku keep them."""
 _NORMALISATION = re.compile(r"((sync_)?batch_normalization(_\d+)?)\.vars\.\d+")
@@ -67,8 +68,11 @@ _COUNTS = ("count", "_count", "current_count", "n")
 
 _COUNTERS_OF_STEPS = re.compile(r"global_step|(num|n)_(steps|updates)|iterations?|epochs?|counter")
 _GRADIENTS = ("grad", "grads", "gradients")
-_QUEUES = re.compile(r"(\w+_)?(queue|memory_bank)")
-"""Answers of earlier steps, to compare new ones with."""
+_QUEUES = re.compile(r"(\w+_)?(queue|memory_bank)|(k|v|key|value)_cache|cache_[kv]")
+"""Answers of earlier steps, to compare new ones with or to go on from."""
+
+_ROUTERS = re.compile(r"expert_bias|e_score_correction_bias")
+"""What moves the choice of experts by how often each was chosen, and gets no gradient."""
 
 _RECORDS = re.compile(
     r"((train|val|valid|validation|test|eval)_)?(loss(es)?|acc|accs|accurac(y|ies)|ppl|metrics?|history|grad_norms?|lrs?)"
@@ -79,6 +83,8 @@ _OBSERVERS = re.compile(r"activation_post_process(_\d+)?|weight_fake_quant")
 
 _SPECTRAL = {"weight_u": "weight_orig", "weight_v": "weight_u"}
 """Vectors that spectral normalisation iterates, and what is beside them there and not in weight normalisation."""
+_OF_BIGGAN = re.compile(r"(u|sv)\d")
+"""The same as BigGAN names them, both beside a weight."""
 
 _QUANTISED = re.compile(r"q?weight(_packed)?|base_layer|W_q|(int)?_data|codes")
 _SCALES = re.compile(
@@ -242,10 +248,14 @@ def _reason(
         return Reason("range or scale of fake quantisation: a buffer, no parameter", False)
     if parts[0] in _GRADIENTS or last == "grad":
         return Reason("gradient", False)
-    if any(map(_SHADOWS.fullmatch, parts)) or _follows(parts, kind, kinds):
+    if _ROUTERS.fullmatch(last) and len(kind.shape) == 1:
+        return Reason("how often experts were chosen: a buffer, no parameter", False)
+    shadow = any(map(_SHADOWS.fullmatch, parts)) or (last == "embed" and f"{sibling}embed_avg" in kinds)
+    if shadow or _follows(parts, kind, kinds):
         return Reason("moving average or copy of a network: no parameters", False)
     spectral = last in _SPECTRAL and f"{sibling}{_SPECTRAL[last]}" in kinds and f"{sibling}weight_orig" in kinds
-    if spectral or (last in ("_u", "_v") and "parametrizations" in parts):
+    of_biggan = _OF_BIGGAN.fullmatch(last) and {f"{sibling}{one}" for one in ("u0", "sv0", "weight")} <= kinds.keys()
+    if spectral or of_biggan or (last in ("_u", "_v") and "parametrizations" in parts):
         return Reason("vector of spectral normalisation: a buffer, no parameter", False)
     if _BUFFERS.fullmatch(last) or _is_mask(parts, kind):
         return Reason("mask or constant: a buffer, no parameter", False)
@@ -279,7 +289,9 @@ def _follows(parts: list[str], kind: TensorKind, kinds: Mapping[str, TensorKind]
     """Tell whether a tensor is of a network that follows another one, by the name and by its twin there."""
     for place, part in enumerate(parts[:-1]):
         if found := _FOLLOWER.fullmatch(part):
-            base = found["of"] or found["whose"]
+            base = found["of"] or found["whose"] or found["beside_a_queue"]
+            if found["beside_a_queue"] and not any(name.endswith("queue") for name in kinds):
+                continue
             twins = (base, f"online_{base}", f"{base}_online")
             if any(kinds.get(".".join([*parts[:place], twin, *parts[place + 1 :]])) == kind for twin in twins):
                 return True
