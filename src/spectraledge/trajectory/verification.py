@@ -1,5 +1,6 @@
 """Looking for what is wrong with a series of snapshots: gaps, copies, swaps, strangers, and files that are broken."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -167,8 +168,8 @@ def _gaps(snapshots: Sequence[Snapshot]) -> list[Finding]:
     found = []
     bounds = set()
     for missing in missing_steps(steps):
-        before = max(step for step in steps if step < missing[0])
-        after = min(step for step in steps if step > missing[-1])
+        place = bisect(steps, missing[0])
+        before, after = steps[place - 1], steps[place]
         bounds.add((before, after))
         which = f"step {missing[0]} is" if len(missing) == 1 else f"{len(missing)} steps ({listed(missing)}) are"
         found.append(Finding("missing", missing, f"{which} missing between steps {before} and {after}"))
