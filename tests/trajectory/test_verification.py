@@ -72,6 +72,17 @@ def test_copies_are_found(tmp_path):
     assert finding.text == "steps 500, 600 hold the same tensors, byte for byte"
 
 
+def test_weights_that_are_tied_in_some_of_the_files_count_once(tmp_path):
+    for step, tensors in zip(STEPS, walk(), strict=True):
+        named = {"wte.weight": tensors["layer.weight"], "lm_head.weight": tensors["layer.weight"]}
+        torch.save(
+            named if step % 200 else {name: part.clone() for name, part in named.items()}, tmp_path / f"{step}.pt"
+        )
+    assert kinds(tmp_path) == []
+    (tmp_path / "300.pt").write_bytes((tmp_path / "700.pt").read_bytes())
+    assert kinds(tmp_path) == [("duplicate", (300, 700))]
+
+
 def test_copies_in_another_format_are_found(tmp_path):
     snapshots = walk(5)
     for step, tensors in zip(range(5), [*snapshots[:4], snapshots[1]], strict=True):

@@ -2,8 +2,8 @@
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -115,6 +115,7 @@ def verify_series(
     chosen = select_parameters(sorted(names), patterns).matched if held else ()
     usual, strangers = _foreign(held, chosen)
     findings += strangers
+    held = _with_one_choice(held, chosen, usual)
     digests = _read(held, files, chosen, usual, key, seed, on_progress)
     findings += _not_finite(digests)
     read = same_tensors(digests)
@@ -200,6 +201,15 @@ def _foreign(held: Sequence[Contents], chosen: Sequence[str]) -> tuple[dict[str,
             text = f"step {step} ({one.snapshot.path.name}) is not like most snapshots: it {', '.join(words)}"
             found.append(Finding("foreign", (step,), text))
     return usual, found
+
+
+def _with_one_choice(
+    held: Sequence[Contents], chosen: Sequence[str], usual: Mapping[str, TensorKind]
+) -> list[Contents]:
+    """Leave out of every snapshot what is left out of one that is like most: weights may be tied in some files alone."""
+    alike = [one for one in held if {name: one.tensors[name] for name in chosen if name in one.tensors} == usual]
+    out = {name: reason for one in alike for name, reason in one.left_out.items()}
+    return [replace(one, left_out={**out, **one.left_out}) for one in held]
 
 
 def _not_finite(digests: Sequence[tuple[Contents, Digest]]) -> list[Finding]:
