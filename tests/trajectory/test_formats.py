@@ -138,10 +138,10 @@ def test_a_bare_pickle_is_not_opened(tmp_path):
         read_snapshot(tmp_path / "1.bin")
 
 
-@pytest.mark.parametrize("kept", [0, 3, 4, 100, 600, -1])
+@pytest.mark.parametrize("kept", [0, 3, 4, 100, 600, 4100, 4160, 4300, -1])
 def test_a_truncated_file_is_refused(tmp_path, kept):
     path = tmp_path / "1.pt"
-    torch.save({"w": torch.ones(300)}, path)
+    torch.save({"w": torch.ones(1000)}, path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InputError, match=r"1\.pt is truncated or is not a"):
         read_snapshot(path)

@@ -154,7 +154,7 @@ def _content(path: Path) -> object:
             f"{path} holds more than tensors and plain values{_unsafe(path)}, so reading it could run code; it was "
             "refused: where you trust it, write its tensors alone with safetensors.torch.save_file(tensors, new_path)"
         ) from error
-    except (RuntimeError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(_not_read(path)) from error
     return content
 
