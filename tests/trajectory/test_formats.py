@@ -147,6 +147,17 @@ def test_a_truncated_file_is_refused(tmp_path, kept):
         read_snapshot(path)
 
 
+@pytest.mark.parametrize(("whole", "broken"), [(b"/version", b"/\xffersion"), (b"/data.pkl", b"/data.pk\xff")])
+def test_a_file_whose_list_of_parts_is_damaged_is_refused(tmp_path, whole, broken):
+    path = tmp_path / "1.pt"
+    torch.save({"w": torch.ones(2)}, path)
+    head, found, tail = path.read_bytes().rpartition(whole)
+    assert found
+    path.write_bytes(head + broken + tail)
+    with pytest.raises(InputError, match=r"1\.pt is truncated or is not a"):
+        read_snapshot(path)
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no snapshot at .*1\.pt"):
         open_file(tmp_path / "1.pt")

@@ -154,7 +154,7 @@ def _content(path: Path) -> object:
             f"{path} holds more than tensors and plain values{_unsafe(path)}, so reading it could run code; it was "
             "refused: where you trust it, write its tensors alone with safetensors.torch.save_file(tensors, new_path)"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:
         raise InputError(_not_read(path)) from error
     return content
 
@@ -171,7 +171,7 @@ def _program(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             parts = [name.partition("/")[2] for name in archive.namelist()]
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return ""
     if any(part == "constants.pkl" or part.startswith("code/") for part in parts):
         return "a TorchScript archive"
