@@ -113,6 +113,9 @@ def test_copies_that_libraries_keep_are_left_beside_the_series(copy):
         (["gs100_ep1.pt", "gs200_ep2.pt"], [100, 200]),
         (["layer-0.pt", "layer-1.pt"], [0, 1]),
         (["fold1", "fold2"], [1, 2]),
+        (["weights.01-0.50.pt", "weights.02-0.41.pt"], [1, 2]),
+        (["200b_tokens", "1t_tokens"], [200]),
+        (["epoch_0.5.pt", "epoch_1.5.pt"], None),
     ],
 )
 def test_what_may_be_read_in_two_ways_is_not_read(names, last):

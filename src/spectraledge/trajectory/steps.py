@@ -89,7 +89,7 @@ class _Pattern:
         numbers = {place: _escaped(first.numbers[place].text) for place in self.fixed}
         units = {name.numbers[self.place].unit for name in self.names}
         counted = first.numbers[self.place]
-        if counted.counts_tokens and len(units) == 1:
+        if counted.counts_tokens:
             step = rf"(\d+){counted.text[-len(counted.unit) :]}"
         else:
             step = r"(\d+[kKmM]?)" if any(units) else r"(\d+)"
@@ -305,11 +305,15 @@ def _unclear(series: Sequence[_Pattern], rest: Sequence[str], patterns: Sequence
     advice = "rename it, move it away, or give a glob that leaves it out"
     if unclear:
         name = unclear.names[0]
-        likely = max(range(len(name.numbers)), key=lambda at: (_rank(name.numbers[at]) != _EPOCH, at))
-        advice += (
-            f" or --step (step= in Python), such as --step '{_Pattern(unclear.names, likely, unclear.rank, ()).regex}' "
-            f"if the step of {name.text} is {name.numbers[likely].text}"
-        )
+        # A fraction, such as a loss, is no step, whatever its place.
+        whole = [at for at, number in enumerate(name.numbers) if number.value is not None or number.counts_tokens]
+        if whole:
+            likely = max(whole, key=lambda at: (_rank(name.numbers[at]) != _EPOCH, at))
+            regex = _Pattern(unclear.names, likely, unclear.rank, ()).regex
+            advice += (
+                f" or --step (step= in Python), such as --step '{regex}' if the step of {name.text} is "
+                f"{name.numbers[likely].text}"
+            )
     more = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
     return (
         f"cannot tell the step of {place}/{rest[0]}{more}: a name must hold one integer, no seed or rank, "

@@ -206,7 +206,7 @@ def _foreign(held: Sequence[Contents], chosen: Sequence[str]) -> tuple[dict[str,
 def _with_one_choice(
     held: Sequence[Contents], chosen: Sequence[str], usual: Mapping[str, TensorKind]
 ) -> list[Contents]:
-    """Leave out of every snapshot what is left out of one that is like most: weights may be tied in some files alone."""
+    """Leave out of every snapshot what is left out of one that is like most: some files alone may tie weights."""
     alike = [one for one in held if {name: one.tensors[name] for name in chosen if name in one.tensors} == usual]
     out = {name: reason for one in alike for name, reason in one.left_out.items()}
     return [replace(one, left_out={**out, **one.left_out}) for one in held]
