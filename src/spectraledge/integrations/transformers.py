@@ -99,7 +99,7 @@ class SpectralEdgeCallback(TrainerCallback):
     ) -> None:
         """Look from time to time whether the steps of the training are heard."""
         if state.global_step % self.tracker.every == 0:
-            self.tracker.check()
+            self.tracker.check(so_far=False)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **objects: Any) -> None:
         """Write the tracker's state into the checkpoint; all processes do if parameters are spread over them."""
