@@ -204,6 +204,11 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
         (dict.fromkeys(("enc__w", "enc_m__w", "kv__k_cache"), MATRIX) | {"q": VECTOR}, {"kv.k_cache"}),
         (dict.fromkeys(("enc__w", "enc_m__w"), MATRIX), set()),
         (
+            dict.fromkeys(("b__conv_1__w", "ema_b_conv_1_w", "ema_gate", "ema_w", "w"), MATRIX) | {"ema_b_w": VECTOR},
+            {"ema_b_conv_1_w", "ema_w"},
+        ),
+        ({"net___fsdp_wrapped_module___flat_param": VECTOR, "w": MATRIX}, {"net._fsdp_wrapped_module._flat_param"}),
+        (
             {
                 "c__weight": MATRIX,
                 "c__u0": ((1, 4), "F32"),

@@ -52,12 +52,15 @@ _FOLLOWER = re.compile(
 )
 """Parts that name such a network where one of the same shapes without that word, or with `online`, is beside it."""
 
+_FLAT = "_flat_param"
+"""What FSDP calls the part of a network that one process holds."""
+
 _BUFFERS = re.compile(
     r"(original_)?inv_freq|masked_bias|(causal|attn|attention|weight|bias|future|subsequent)_mask|IGNORE|"
     r"(cos|sin)_cached|rotary_(cos|sin)|freqs_cis|tril|triu|"
     r"position_ids|token_type_ids|relative_(position_index|coords_table)"
 )
-_STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+|avg_(mean|var)|(local_)?tokens_per_expert")
+_STATISTICS = re.compile(r"num_batches_tracked|(running|moving)_\w+|avg_(mean|var)|(local_)?tokens_per_expert(_E)?")
 _OF_STATISTICS = re.compile(r"batch_stats|(mean|var)_ema")
 """Parts under which Flax and Haiku keep them."""
 _NORMALISATION = re.compile(r"((sync_)?batch_normalization(_\d+)?)\.vars\.\d+")
@@ -71,7 +74,7 @@ _GRADIENTS = ("grad", "grads", "gradients")
 _QUEUES = re.compile(r"(\w+_)?(queue|memory_bank)|(k|v|key|value)_cache|cache_[kv]")
 """Answers of earlier steps, to compare new ones with or to go on from."""
 
-_ROUTERS = re.compile(r"expert_bias|e_score_correction_bias")
+_ROUTERS = re.compile(r"expert_bias(_E)?|e_score_correction_bias")
 """What moves the choice of experts by how often each was chosen, and gets no gradient."""
 
 _RECORDS = re.compile(
@@ -246,6 +249,8 @@ def _reason(
         return Reason("answers of earlier steps: a buffer, no parameter", False)
     if any(map(_OBSERVERS.fullmatch, parts)):
         return Reason("range or scale of fake quantisation: a buffer, no parameter", False)
+    if last == _FLAT:
+        return Reason("what one process holds of a network, save a full state_dict instead", False)
     if parts[0] in _GRADIENTS or last == "grad":
         return Reason("gradient", False)
     if _ROUTERS.fullmatch(last) and len(kind.shape) == 1:
@@ -287,6 +292,10 @@ def _is_statistic(sibling: str, last: str, kinds: Mapping[str, TensorKind]) -> b
 
 def _follows(parts: list[str], kind: TensorKind, kinds: Mapping[str, TensorKind]) -> bool:
     """Tell whether a tensor is of a network that follows another one, by the name and by its twin there."""
+    if len(parts) == 1 and parts[0].startswith("ema_"):
+        # As MMCV keeps an average: a buffer for each weight, whose name has no dots.
+        flat = parts[0].removeprefix("ema_")
+        return any(twin == kind and name.replace(".", "_") == flat for name, twin in kinds.items())
     for place, part in enumerate(parts[:-1]):
         if found := _FOLLOWER.fullmatch(part):
             base = found["of"] or found["whose"] or found["beside_a_queue"]
