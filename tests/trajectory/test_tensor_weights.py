@@ -204,6 +204,15 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
         (dict.fromkeys(("enc__w", "enc_m__w", "kv__k_cache"), MATRIX) | {"q": VECTOR}, {"kv.k_cache"}),
         (dict.fromkeys(("enc__w", "enc_m__w"), MATRIX), set()),
         (
+            {
+                "loss__mean_value": ((), "F32"),
+                "loss__weight": ((), "F32"),
+                "a__weight": ((1,), "F32"),
+                "max_value": VECTOR,
+            },
+            {"loss.mean_value", "loss.weight"},
+        ),
+        (
             dict.fromkeys(("b__conv_1__w", "ema_b_conv_1_w", "ema_gate", "ema_w", "w"), MATRIX) | {"ema_b_w": VECTOR},
             {"ema_b_conv_1_w", "ema_w"},
         ),

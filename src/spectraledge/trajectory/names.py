@@ -65,6 +65,8 @@ _OF_STATISTICS = re.compile(r"batch_stats|(mean|var)_ema")
 """Parts under which Flax and Haiku keep them."""
 _NORMALISATION = re.compile(r"((sync_)?batch_normalization(_\d+)?)\.vars\.\d+")
 """Ends of names of variables of Keras' layers: those numbered last are statistics."""
+_OF_METRICS = re.compile(r"(mean|sum|max|min)_value")
+"""What TorchMetrics' aggregators keep, each in a module of its own; a mean has its weight beside it."""
 _MOMENTS_OF_DATA = re.compile(r"_?(mean|var(iance)?|std|sum|sumsq|[mM]2)")
 _COUNTS = ("count", "_count", "current_count", "n")
 """What normalisers of observations keep under these names is of the data where a mean and a count are side by side."""
@@ -255,6 +257,9 @@ def _reason(
         return Reason("gradient", False)
     if _ROUTERS.fullmatch(last) and len(kind.shape) == 1:
         return Reason("how often experts were chosen: a buffer, no parameter", False)
+    of_metric = _OF_METRICS.fullmatch(last) or (last == "weight" and f"{sibling}mean_value" in kinds)
+    if of_metric and kind.size == 1:
+        return Reason("state of a metric: a buffer, no parameter", False)
     shadow = any(map(_SHADOWS.fullmatch, parts)) or (last == "embed" and f"{sibling}embed_avg" in kinds)
     if shadow or _follows(parts, kind, kinds):
         return Reason("moving average or copy of a network: no parameters", False)
