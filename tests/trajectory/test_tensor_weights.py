@@ -204,6 +204,18 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
         (dict.fromkeys(("enc__w", "enc_m__w", "kv__k_cache"), MATRIX) | {"q": VECTOR}, {"kv.k_cache"}),
         (dict.fromkeys(("enc__w", "enc_m__w"), MATRIX), set()),
         (
+            dict.fromkeys(
+                ("q__ema_embed_sum", "q__ema_dw", "q___ema_mean", "sae__usage_ema", "q__ema_embedding_avg"), VECTOR
+            )
+            | {"gate__ema_expansion_matrix": MATRIX, "schema": VECTOR, "ema_gate": MATRIX},
+            {"q.ema_embed_sum", "q.ema_dw", "q._ema_mean", "sae.usage_ema", "q.ema_embedding_avg"},
+        ),
+        (
+            {"vq__codebook": MATRIX, "vq__ema_cluster_size": VECTOR, "vq__usage_counts": VECTOR, "lm__codebook": MATRIX}
+            | {"count": ((), "F32"), "batch_count": ((), "F32"), "count_head": MATRIX, "x__count": VECTOR},
+            {"vq.codebook", "vq.ema_cluster_size", "vq.usage_counts", "count", "batch_count"},
+        ),
+        (
             {
                 "loss__mean_value": ((), "F32"),
                 "loss__weight": ((), "F32"),

@@ -42,9 +42,15 @@ _SHADOWS = re.compile(
     r"_?ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
     r"encoder_(k|momentum)|(target|(actor|critic|policy|value|q_net|qf?\d?)_target)(_net|_network|_model)?|"
     r"target_(actor|critic|policy|value|qf?\d?)|"
-    r"embed_avg|_?ema_w|(_?ema_)?cluster_size|w_avg|latent_avg|magnitude_ema"
+    r"embed_avg|(_?ema_)?cluster_size|d?(w|latent)_avg|avg_latent"
 )
 """Averages of weights while they train, and networks that follow another one."""
+_OF_AVERAGES = re.compile(
+    r"_?ema_((\w+_)?(avg|sum|mean|var|std|sq|embed(dings?)?)|d?w|vals|count|codebook|loss\w*)|\w+_ema"
+)
+"""Names of averages of anything; Mega's layers have parameters that begin with ema_, too."""
+_CODES = {"embed", "_embed", "codebook"}
+"""Names of codes that are means of what was coded, where the numbers of these are beside them."""
 
 _FOLLOWER = re.compile(
     r"(?:ema|momentum|averaged|avg|swa|old|target(?!_emb))_(?P<of>\w+)|"
@@ -71,7 +77,8 @@ _MOMENTS_OF_DATA = re.compile(r"_?(mean|var(iance)?|std|sum|sumsq|[mM]2)")
 _COUNTS = ("count", "_count", "current_count", "n")
 """What normalisers of observations keep under these names is of the data where a mean and a count are side by side."""
 
-_COUNTERS_OF_STEPS = re.compile(r"global_step|(num|n)_(steps|updates)|iterations?|epochs?|counter")
+_COUNTERS_OF_STEPS = re.compile(r"global_step|(num|n)_(steps|updates)|iterations?|epochs?|counter|count")
+_NUMBERS_OF = re.compile(r"\w+_counts?")
 _GRADIENTS = ("grad", "grads", "gradients")
 _QUEUES = re.compile(r"(\w+_)?(queue|memory_bank)|(k|v|key|value)_cache|cache_[kv]")
 """Answers of earlier steps, to compare new ones with or to go on from."""
@@ -243,7 +250,7 @@ def _reason(
         return Reason("state of an optimiser", True)
     if _STATISTICS.fullmatch(last) or any(map(_OF_STATISTICS.fullmatch, parts)) or _is_statistic(sibling, last, kinds):
         return Reason("running statistics: buffers, no parameters", False)
-    if kind.size == 1 and _COUNTERS_OF_STEPS.fullmatch(last):
+    if _NUMBERS_OF.fullmatch(last) or (kind.size == 1 and _COUNTERS_OF_STEPS.fullmatch(last)):
         return Reason("counter: a buffer, no parameter", False)
     if len(kind.shape) == 1 and _RECORDS.fullmatch(name):
         return Reason("record of the training, no parameter", False)
@@ -260,8 +267,9 @@ def _reason(
     of_metric = _OF_METRICS.fullmatch(last) or (last == "weight" and f"{sibling}mean_value" in kinds)
     if of_metric and kind.size == 1:
         return Reason("state of a metric: a buffer, no parameter", False)
-    shadow = any(map(_SHADOWS.fullmatch, parts)) or (last == "embed" and f"{sibling}embed_avg" in kinds)
-    if shadow or _follows(parts, kind, kinds):
+    counted = last in _CODES and any(f"{sibling}{ema}cluster_size" in kinds for ema in ("", "ema_", "_ema_"))
+    shadow = any(map(_SHADOWS.fullmatch, parts)) or _OF_AVERAGES.fullmatch(last)
+    if counted or shadow or _follows(parts, kind, kinds):
         return Reason("moving average or copy of a network: no parameters", False)
     spectral = last in _SPECTRAL and f"{sibling}{_SPECTRAL[last]}" in kinds and f"{sibling}weight_orig" in kinds
     of_biggan = _OF_BIGGAN.fullmatch(last) and {f"{sibling}{one}" for one in ("u0", "sv0", "weight")} <= kinds.keys()
