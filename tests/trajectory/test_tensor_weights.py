@@ -240,8 +240,9 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
             {"c.u0", "c.sv0", "mapping.w_avg"},
         ),
         (
-            {"vq__embed": MATRIX, "vq__embed_avg": MATRIX, "vq__cluster_size": VECTOR, "lm__embed": MATRIX},
-            {"vq.embed", "vq.embed_avg", "vq.cluster_size"},
+            {"vq__embed": MATRIX, "vq__embed_avg": MATRIX, "vq__cluster_size": VECTOR, "lm__embed": MATRIX}
+            | {"mimi__embed_sum": MATRIX, "mimi__cluster_usage": VECTOR},
+            {"vq.embed", "vq.embed_avg", "vq.cluster_size", "mimi.embed_sum", "mimi.cluster_usage"},
         ),
         (
             {
@@ -249,8 +250,14 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
                 "moe__gate__e_score_correction_bias": VECTOR,
                 "moe__experts__bias": VECTOR,
             }
-            | {"moe__tokens_per_expert": VECTOR, "bn__avg_mean": VECTOR, "mlp__expert_bias": MATRIX},
-            {"moe.router.expert_bias", "moe.gate.e_score_correction_bias", "moe.tokens_per_expert", "bn.avg_mean"},
+            | {
+                "moe__tokens_per_expert": VECTOR,
+                "bn__avg_mean": VECTOR,
+                "mlp__expert_bias": MATRIX,
+                "g__balancing_biases": VECTOR,
+            },
+            {"moe.router.expert_bias", "moe.gate.e_score_correction_bias", "moe.tokens_per_expert", "bn.avg_mean"}
+            | {"g.balancing_biases"},
         ),
         (dict.fromkeys(("grads__w", "w", "w__grad", "h__grads__w", "grad_proj__w"), MATRIX), {"grads.w", "w.grad"}),
         ({"train_losses": VECTOR, "net__w": MATRIX, "net__loss": VECTOR, "loss": MATRIX}, {"train_losses"}),

@@ -42,7 +42,7 @@ _SHADOWS = re.compile(
     r"_?ema|ema_(model|params|state)|model_ema|shadow(_params)?|(averaged|swa)_model|teacher|momentum_encoder|"
     r"encoder_(k|momentum)|(target|(actor|critic|policy|value|q_net|qf?\d?)_target)(_net|_network|_model)?|"
     r"target_(actor|critic|policy|value|qf?\d?)|"
-    r"embed_avg|(_?ema_)?cluster_size|d?(w|latent)_avg|avg_latent"
+    r"embed_(avg|sum)|(_?ema_)?cluster_(size|usage)|d?(w|latent)_avg|avg_latent"
 )
 """Averages of weights while they train, and networks that follow another one."""
 _OF_AVERAGES = re.compile(
@@ -83,7 +83,7 @@ _GRADIENTS = ("grad", "grads", "gradients")
 _QUEUES = re.compile(r"(\w+_)?(queue|memory_bank)|(k|v|key|value)_cache|cache_[kv]")
 """Answers of earlier steps, to compare new ones with or to go on from."""
 
-_ROUTERS = re.compile(r"expert_bias(_E)?|e_score_correction_bias")
+_ROUTERS = re.compile(r"expert_bias(_E)?|e_score_correction_bias|balancing_biases")
 """What moves the choice of experts by how often each was chosen, and gets no gradient."""
 
 _RECORDS = re.compile(
