@@ -71,8 +71,8 @@ _OF_STATISTICS = re.compile(r"batch_stats|(mean|var)_ema")
 """Parts under which Flax and Haiku keep them."""
 _NORMALISATION = re.compile(r"((sync_)?batch_normalization(_\d+)?)\.vars\.\d+")
 """Ends of names of variables of Keras' layers: those numbered last are statistics."""
-_OF_METRICS = re.compile(r"(mean|sum|max|min)_value")
-"""What TorchMetrics' aggregators keep, each in a module of its own; a mean has its weight beside it."""
+_OF_METRICS = re.compile(r"(mean|sum|max|min)_value|sum_(\w+_)?error|total_log_probs")
+"""What TorchMetrics keeps, each metric in a module of its own; a mean has its weight beside it."""
 _MOMENTS_OF_DATA = re.compile(r"_?(mean|var(iance)?|std|sum|sumsq|[mM]2)")
 _COUNTS = ("count", "_count", "current_count", "n")
 """What normalisers of observations keep under these names is of the data where a mean and a count are side by side."""
