@@ -221,8 +221,10 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
                 "loss__weight": ((), "F32"),
                 "a__weight": ((1,), "F32"),
                 "max_value": VECTOR,
+                "mse__sum_squared_error": ((), "F32"),
+                "sum_error": VECTOR,
             },
-            {"loss.mean_value", "loss.weight"},
+            {"loss.mean_value", "loss.weight", "mse.sum_squared_error"},
         ),
         (
             dict.fromkeys(("b__conv_1__w", "ema_b_conv_1_w", "ema_gate", "ema_w", "w"), MATRIX) | {"ema_b_w": VECTOR},
