@@ -26,6 +26,11 @@ _TOKENS_BEHIND = re.compile(r"[-_ ]?[kmbt]?[-_ ]?tokens?(?![a-z])", re.IGNORECAS
 _MEASURED = re.compile(
     r"(^|[^a-z])(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|val)[-_=.: ]*$", re.IGNORECASE
 )
+_CHOSEN = re.compile(
+    r"(lr|learning_?rate|wd|decay|drop(out)?|alpha|beta|gamma|eps(ilon)?|momentum|temp(erature)?|frac(tion)?|ratio|scale)=$",
+    re.IGNORECASE,
+)
+"""Words for what a run is given; fractions behind other words and = were measured, where each name has its own."""
 _APART = re.compile(r"(^|[^a-z])(seed|fold|rank|layer|trial|replica)s?[-_=.: ]*$", re.IGNORECASE)
 """Words before numbers that tell runs, or parts of one network, apart and are no step."""
 
@@ -105,8 +110,8 @@ def assign_steps(names: Sequence[str], place: str, *, pattern: str | None = None
     Rule (ours), for all names together: names are of one pattern where they differ in numbers only. Its step is the
     number behind (or before) a word for steps; else behind "checkpoint"; else behind "epoch"; else the only number, or
     the only one that differs, and not behind "seed", "fold", "rank" or the like. Of the other numbers, epochs and
-    tokens must not fall while steps rise, measured values (loss=0.31) may do as they like, and any other that differs,
-    such as a seed or a stage, makes a series of its own. k and M stand for thousands and millions, 1,000 and 1e3 for
+    tokens must not fall while steps rise, measured values (loss=0.31, dice=0.91) may do as they like, and any other that
+    differs, such as a seed or a stage, makes a series of its own. k and M stand for thousands and millions, 1,000 and 1e3 for
     1000.
 
     Args:
@@ -187,6 +192,8 @@ def _patterns(names: Sequence[Name]) -> list[_Pattern]:
         place, rank = _place_of_step(group)
         others = [at for at in range(len(group[0].numbers)) if at != place]
         fixed = tuple(at for at in others if place < 0 or not _goes_along(group[0].numbers[at], behind=at > place))
+        if place >= 0 and len({name.numbers[place].value for name in group}) == len(group) > 2:
+            fixed = tuple(at for at in fixed if not _is_score([name.numbers[at] for name in group]))
         apart: dict[tuple[str, ...], list[Name]] = defaultdict(list)
         for name in group:
             apart[tuple(name.numbers[at].text for at in fixed)].append(name)
@@ -257,6 +264,13 @@ def _joined(group: Sequence[Name], place: int) -> list[str]:
 def _goes_along(number: Number, *, behind: bool) -> bool:
     """Tell whether a number in front of or behind the step belongs to the same moment of the same training."""
     return _grows(number, behind=behind) or bool(_MEASURED.search(number.before))
+
+
+def _is_score(numbers: Sequence[Number]) -> bool:
+    """Tell whether numbers of one place are values of some metric, as Lightning writes them: another in each name."""
+    fractions = all(number.value is None and "." in number.text and not number.unit for number in numbers)
+    named = numbers[0].before.endswith("=") and not _CHOSEN.search(numbers[0].before)
+    return fractions and named and len({number.text for number in numbers}) > len(numbers) / 2
 
 
 def _grows(number: Number, *, behind: bool) -> bool:
