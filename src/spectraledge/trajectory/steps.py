@@ -110,9 +110,9 @@ def assign_steps(names: Sequence[str], place: str, *, pattern: str | None = None
     Rule (ours), for all names together: names are of one pattern where they differ in numbers only. Its step is the
     number behind (or before) a word for steps; else behind "checkpoint"; else behind "epoch"; else the only number, or
     the only one that differs, and not behind "seed", "fold", "rank" or the like. Of the other numbers, epochs and
-    tokens must not fall while steps rise, measured values (loss=0.31, dice=0.91) may do as they like, and any other that
-    differs, such as a seed or a stage, makes a series of its own. k and M stand for thousands and millions, 1,000 and 1e3 for
-    1000.
+    tokens must not fall while steps rise, measured values (loss=0.31, dice=0.91) may do as they like, and any other
+    that differs, such as a seed or a stage, makes a series of its own. k and M stand for thousands and millions, 1,000
+    and 1e3 for 1000.
 
     Args:
         names: The names.
