@@ -356,6 +356,10 @@ ENDS = "/.ATTRIBUTES/VARIABLE_VALUE"
         ({"w": MATRIX}, {"optimizer.state.w.m": MATRIX, "lr_scheduler.last": VECTOR, "dataloader.x": VECTOR}),
         ({"w": MATRIX, "rngs.w": MATRIX}, {"rng_state": VECTOR}),
         ({"model.w": MATRIX}, {"optim.param_groups.0.lr": ((), "F32"), "scaler.scale": ((), "F32"), "best": VECTOR}),
+        (
+            {"net.w": MATRIX, "opt_model.decoder.w": MATRIX},
+            {"opt.state.w.p0": MATRIX, "optimizer_g.state.w.GG": MATRIX, "d_opt.state.w.Q": MATRIX},
+        ),
         # Modules may be called so.
         (
             dict.fromkeys(

@@ -23,6 +23,8 @@ _VARIABLE = re.compile(r"/\.ATTRIBUTES/VARIABLE_VALUE$|:\d+$")
 _OPTIMIZER = re.compile(r"optim(izers?)?|optimizer_(states?|state_dict|weights)|opt_states?")
 _OF_OPTIMIZERS = {"param_groups", "param_states", "OPTIMIZER_SLOT"}
 """Parts of names within the state of an optimiser alone: of PyTorch, T5X and TensorFlow."""
+_STATE = re.compile(r"(^|\.)(\w*optim\w*|(\w+_)?opt(_\w+)?)\.state\.")
+"""Within the state of an optimiser of whatever name, such as that of one of two networks."""
 _MOMENTS = re.compile(
     r"(max_)?exp_avg(_sq)?(_row|_col|_diff)?|exp_inf|momentum_buffer|square_avg|grad_avg|acc_(delta|grad)"
 )
@@ -245,8 +247,8 @@ def _reason(
         why = next((why for begins, why in _UNREAD.items() if kind.dtype.startswith(begins)), "no plain numbers")
         return Reason(f"{kind.dtype}: {why}", True)
     counter = last == "step" and any(f"{sibling}{moment}" in kinds for moment in ("exp_avg", "square_avg"))
-    moment = _MOMENTS.fullmatch(last) or any(map(is_optimizer, parts[:2])) or not _OF_OPTIMIZERS.isdisjoint(parts)
-    if counter or moment or _POWERS.fullmatch(last):
+    within = any(map(is_optimizer, parts[:2])) or not _OF_OPTIMIZERS.isdisjoint(parts) or _STATE.search(name)
+    if counter or within or _MOMENTS.fullmatch(last) or _POWERS.fullmatch(last):
         return Reason("state of an optimiser", True)
     if _STATISTICS.fullmatch(last) or any(map(_OF_STATISTICS.fullmatch, parts)) or _is_statistic(sibling, last, kinds):
         return Reason("running statistics: buffers, no parameters", False)
