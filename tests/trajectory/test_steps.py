@@ -66,6 +66,9 @@ def test_names_as_they_are_published(names, steps):
         (["lr=0.001-step=100", "lr=0.001-step=200"], ["lr=0.01-step=300"]),
         (["mix=0.5-step=100", "mix=0.5-step=200", "mix=0.5-step=300"], ["mix=0.1-step=400"]),
         (["retrieval1_step100", "retrieval1_step200"], ["retrieval2_step300"]),
+        (["a_step_1.5k.pt", "a_step_2k.pt", "a_step_500.pt"], ["b_step_1.5k.pt"]),
+        (["a_step_1e5.pt", "a_step_1e+06.pt"], ["b_step_1e5.pt"]),
+        (["a_step_1,000.pt", "a_step_20,000.pt"], ["b_step_1,000.pt"]),
         (["seed1_10.pt", "seed1_20.pt"], ["seed2_10.pt"]),
         (["ep0-ba100-rank0.pt", "ep0-ba200-rank0.pt"], ["ep0-ba100-rank1.pt"]),
         (["epoch=0-step=100.ckpt", "epoch=1-step=200.ckpt"], ["epoch=1-step=200-v1.ckpt"]),
@@ -80,6 +83,7 @@ def test_several_series_are_refused_with_an_expression_that_reads_one(series, ot
     found = assign_steps([*others, *series], "here", pattern=advice)
     assert sorted(found.steps) == sorted(series)
     assert found.strangers == tuple(others)
+    assert found.steps == assign_steps(series, "here").steps
 
 
 @pytest.mark.parametrize("stranger", ["final", "model_final.pt", "pretrained_v2.pt", "1-2.pt", "step_1_step_2.pt"])

@@ -39,6 +39,9 @@ _BEHIND = re.compile(rf"([-_ ]?({_STEPS})|its?)(?![a-z])", re.IGNORECASE)
 
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}[_ ,.]\d{3}")
 
+_WRITTEN = (r"\d+", r"\d+[kKmM]?", r"\d[\d,]*(?:\.\d+(?=[kKmM]))?(?:e[+-]?\d+)?[kKmM]?")
+"""Ways to write steps, of which suggested expressions take the first that all names follow, or the last."""
+
 _COPY = re.compile(
     r"((last|latest|best)([-_ ]?(model|ckpt|checkpoint|weights|rank\d+|v\d+))*|"
     r"(model|ckpt|checkpoint|weights)[-_ ]?(last|latest|best))",
@@ -92,15 +95,17 @@ class _Pattern:
         """A regular expression for these names alone, with the step as its group."""
         first = self.names[0]
         numbers = {place: _escaped(first.numbers[place].text) for place in self.fixed}
-        units = {name.numbers[self.place].unit for name in self.names}
         counted = first.numbers[self.place]
         if counted.counts_tokens:
             step = rf"(\d+){counted.text[-len(counted.unit) :]}"
         else:
-            step = r"(\d+[kKmM]?)" if any(units) else r"(\d+)"
+            texts = [name.numbers[self.place].text for name in self.names if name.text in self.steps()]
+            fits = (way for way in _WRITTEN if all(re.fullmatch(way, text) for text in texts))
+            step = f"({next(fits, _WRITTEN[-1])})"
         numbers[self.place % len(first.numbers)] = step
-        end = "$" if stem(first.text) == first.text else r"\."
-        body = first.filled(numbers, r"\d[\w.]*", _escaped)
+        # The end of a format's name, not a fraction.
+        end = "$" if stem(first.text) == first.text else r"\.(?!\d)"
+        body = first.filled(numbers, r"\d[\w.,]*", _escaped)
         return f"^{body}{end}"
 
 
