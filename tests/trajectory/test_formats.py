@@ -1,7 +1,9 @@
 """Formats of files, by registration; PyTorch's read as data, mapped, and refused where they are more than that."""
 
 import argparse
+import datetime
 import pickle
+import random
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -237,7 +239,7 @@ def test_a_program_is_named_as_one(tmp_path, write, suffix):
 MISFITS = {
     "module": lambda path: torch.save(nn.Linear(1, 1), path),
     "module in a dict": lambda path: torch.save({"model": nn.Linear(1, 1)}, path),
-    "scalar of numpy": lambda path: torch.save({"w": torch.ones(1), "best": np.float64(1)}, path),
+    "objects in numpy": lambda path: torch.save({"w": torch.ones(1), "best": np.array([{}], dtype=object)}, path),
     "lazy": lambda path: torch.save(nn.LazyLinear(1).state_dict(), path),
     "script": script,
     "old": lambda path: torch.save({}, path, _use_new_zipfile_serialization=False),
@@ -273,6 +275,38 @@ def test_a_namespace_of_settings_is_data(tmp_path):
     torch.save({"model": {"w": torch.ones(1)}, "args": argparse.Namespace(lr=Bomb())}, tmp_path / "1.pt")
     with pytest.raises(InputError, match="could run code"):
         open_file(tmp_path / "1.pt")
+
+
+def test_scores_times_paths_and_random_streams_beside_weights_are_data(tmp_path):
+    beside = {
+        "best": np.float64(0.5),
+        "counts": [np.int64(3), np.float32(1.5), np.bool_(True)],
+        "history": np.arange(6.0).reshape(2, 3),
+        "rng": [
+            {"python": random.getstate(), "numpy": np.random.RandomState(0).get_state(), "torch": torch.get_rng_state()}
+        ],
+        "times": {
+            "total": datetime.timedelta(seconds=3),
+            "at": datetime.datetime(2024, 1, 31),
+            "day": datetime.date.min,
+        },
+        "out": Path("runs") / "1",
+    }
+    torch.save({"model": {"w": torch.ones(3)}, **beside}, tmp_path / "1.pt")
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.pt")["w"], torch.ones(3))
+    torch.save({"model": {"w": torch.ones(3)}, **beside, "why": np.array([Bomb()], dtype=object)}, tmp_path / "2.pt")
+    with pytest.raises(InputError, match=r"holds more than tensors and plain values \(_pytest\.outcomes"):
+        read_snapshot(tmp_path / "2.pt")
+
+
+def test_arrays_of_numpy_among_weights_are_not_passed_over(tmp_path):
+    for content in ({"w": torch.ones(3), "b": np.ones(3)}, {"model": {"w": torch.ones(3), "b": np.ones(3)}}):
+        torch.save(content, tmp_path / "1.pt")
+        with pytest.raises(InputError, match=r"1\.pt holds b, an array of NumPy, among tensors"):
+            read_snapshot(tmp_path / "1.pt")
+    torch.save({"w": np.ones(3)}, tmp_path / "1.pt")
+    with pytest.raises(InputError, match=r"no named tensors .*: there is w"):
+        read_snapshot(tmp_path / "1.pt")
 
 
 def test_nested_modules_have_the_names_of_their_places(tmp_path):

@@ -1,14 +1,16 @@
 """PyTorch files that hold nothing but data: mapped, never run."""
 
 import argparse
+import datetime
 import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,8 +26,19 @@ _TRAINED, _AVERAGES = "current_model_state", "state_dict"
 
 _ZIP, _BARE = b"PK\x03\x04", b"\x80"
 
-_SAFE: list[Any] = [argparse.Namespace]
-"""Types beside PyTorch's own that a file may hold: restoring a namespace sets its attributes and runs nothing."""
+_OF_NUMPY: list[Any] = [np.float64(0).__reduce__()[0], np.empty(0).__reduce__()[0]]
+"""What makes a scalar and an array of their bytes."""
+
+_SAFE: list[Any] = [
+    argparse.Namespace,
+    *(datetime.date, datetime.datetime, datetime.timedelta),
+    # Where something lay, maybe on another system; it is not used.
+    *((PurePath, f"pathlib.{kind}") for kind in ("PosixPath", "WindowsPath", "_local.PosixPath", "_local.WindowsPath")),
+    *((make, f"numpy.{core}.multiarray.{make.__name__}") for make in _OF_NUMPY for core in ("core", "_core")),
+    *(np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"}),
+]
+"""Types beside PyTorch's own that a file may hold: settings, times, paths, scores and random streams that trainers keep
+beside weights. To restore them sets attributes and numbers, and runs nothing."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +196,8 @@ def _program(path: Path) -> str:
 def _unsafe(path: Path) -> str:
     """Name what a file needs that is not data, without running any of it."""
     try:
-        needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        with torch.serialization.safe_globals(_SAFE):
+            needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (RuntimeError, ValueError, pickle.UnpicklingError, AttributeError):
         return ""
     return f" ({', '.join(needed[:3])})" if needed else ""
@@ -230,11 +244,18 @@ def _flat(path: Path, value: object) -> dict[str, Tensor]:
     """Return the tensors of nested mappings by their names joined with dots, but not an optimiser's among them.
 
     Raises:
-        InputError: if two mappings side by side hold tensors of the same names, so that they are several networks.
+        InputError: if two mappings side by side hold tensors of the same names, so that they are several networks, or
+            arrays of NumPy are among tensors.
     """
     direct = _tensors(value)
     if not isinstance(value, Mapping):
         return direct
+    array = next((name for name, part in value.items() if isinstance(part, np.ndarray)), None)
+    if direct and array is not None:
+        raise InputError(
+            f"{path} holds {array}, an array of NumPy, among tensors: choose a key that leaves it out, or write it as "
+            "a tensor"
+        )
     found = dict(direct)
     inner = {str(name): part for name, part in value.items() if isinstance(part, Mapping) and not _steps(part)}
     parts = {name: _flat(path, part) for name, part in inner.items()}
