@@ -189,6 +189,28 @@ def test_intervals_are_even_beside_other_optimizers(tmp_path, every):
     assert steps.tolist() == list(range(2 * every - 1, 96, 2 * every))
 
 
+def test_an_optimizer_that_steps_once_in_many_batches_and_a_warm_up_from_0_are_nothing_to_warn_of(tmp_path, recwarn):
+    class Seldom(Adversaries):
+        def training_step(self, inputs, index):
+            maker, judge = self.optimizers()
+            self.manual_backward(self.judge(self.maker(inputs)).tanh().mean())
+            judge.step()
+            if index % 5 == 4:
+                maker.step()
+
+    class WarmUp(Module):
+        def configure_optimizers(self):
+            optimizer = super().configure_optimizers()
+            warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, step // 2))
+            return [optimizer], [{"scheduler": warm_up, "interval": "step"}]
+
+    for module, place in ((Seldom(), (0, 1)), (WarmUp(), 0)):
+        callback = SpectralEdgeCallback(params="*weight", window=4, every=1, optimizer=place)
+        fit(tmp_path, callback, -1, epochs=1, module=module)
+        assert callback.tracker.ready
+    assert not [str(one.message) for one in recwarn if issubclass(one.category, RuntimeWarning)]
+
+
 def test_each_optimizer_has_a_callback_of_its_own_or_both_have_one(tmp_path):
     parts = {"maker": 0, "judge": 1, "": (0, 1)}
     keeping = {part: Keeping(part) for part in parts}

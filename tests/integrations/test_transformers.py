@@ -187,6 +187,16 @@ def test_a_checkpoint_of_another_run_begins_the_series_anew(tmp_path):
     assert callback.tracker.results().gram["step"].min() == 3
 
 
+def test_a_damaged_state_begins_the_series_anew_and_ends_no_training(tmp_path):
+    fit(tmp_path, SpectralEdgeCallback(**SETTINGS), 20, save_strategy="steps", save_steps=20)
+    state = tmp_path / "checkpoint-20" / "spectral_edge_0.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    callback = SpectralEdgeCallback(**SETTINGS)
+    with pytest.warns(RuntimeWarning, match="is damaged, or is not of the weights .* anew at step 20"):
+        fit(tmp_path, callback, 41, resume=str(tmp_path / "checkpoint-20"))
+    assert callback.tracker.results().gram["step"].min() == 23
+
+
 def test_no_folder_is_made_where_the_trainer_made_none(tmp_path):
     class Elsewhere(InOrder):
         def _save_checkpoint(self, *arguments, **named):

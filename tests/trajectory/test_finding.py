@@ -144,6 +144,47 @@ def test_other_weights_beside_the_usual_file_are_named(tmp_path):
     assert find_series(Path(average)).strangers == ()
 
 
+def test_weights_in_folders_beside_the_usual_file_are_named_and_so_are_those_of_another_kind(tmp_path):
+    beside = ["value_head.bin", "2_Dense/model.safetensors", "global_step{}/mp_rank_00_model_states.pt"]
+    for step in (1, 2):
+        for name in ("model.safetensors", "pytorch_model.bin", "optimizer_0/optim.pt", *beside):
+            save(tmp_path / f"step_{step}" / name.format(step), weights(step))
+    shown = {f"{tmp_path}/*/{name.format('*')}": name.format("*") for name in beside}
+    shown = {
+        place.replace("mp_rank_00", "mp_rank_*"): name.replace("mp_rank_00", "mp_rank_*")
+        for place, name in shown.items()
+    }
+    expected = [f"{name} (other weights, which the glob '{place}' reads)" for place, name in shown.items()]
+    assert sorted(find_series(tmp_path).strangers) == sorted(expected)
+    for place in shown:
+        same_values(Path(place), [1, 2])
+
+
+def test_networks_in_folders_of_their_own_are_refused_with_a_glob_that_reads_one(tmp_path):
+    for step in (1, 2):
+        for seed, name in enumerate(("policy", "value")):
+            save(tmp_path / f"checkpoint-{step}" / name / "model.safetensors", weights(step + 10 * seed))
+    with pytest.raises(InputError, match=r"step 1 is in both policy and value of .*give a glob such as '(.*)'") as no:
+        find_snapshots(tmp_path)
+    same_values(Path(str(no.value).split("'")[1]), [1, 2])
+
+
+@pytest.mark.parametrize("depth", ["checkpoints", "run/checkpoints"])
+def test_a_folder_above_a_series_says_which_to_give(tmp_path, depth):
+    for step in (1, 2):
+        save(tmp_path / depth / f"step_{step}.pt", weights(step))
+    with pytest.raises(InputError, match=f"no snapshots in .*; give {tmp_path / depth}$"):
+        find_snapshots(tmp_path)
+
+
+def test_series_in_numbered_folders_are_no_snapshots_of_one(tmp_path):
+    for place in ("0", "1"):
+        for step in (1, 2):
+            save(tmp_path / place / f"step_{step}.pt", weights(step))
+    with pytest.raises(InputError, match=f"several files of weights .*: if these are a series, give {tmp_path / '0'}$"):
+        find_snapshots(tmp_path)
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
 def test_shards_beside_the_whole_file_are_passed_over_by_name_and_so_is_what_lies_beside_shards(tmp_path, suffix):
     stem = "model" if suffix == ".safetensors" else "pytorch_model"

@@ -1,7 +1,9 @@
 """Formats of files, by registration; PyTorch's read as data, mapped, and refused where they are more than that."""
 
 import argparse
+import datetime
 import pickle
+import random
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -71,6 +73,24 @@ def test_weights_beside_an_optimiser_are_found(tmp_path, key):
     torch.testing.assert_close(found["weight"], model.weight.detach(), rtol=0, atol=0)
 
 
+def test_weights_are_found_in_the_state_of_composer_and_beside_nothing_else_of_it(tmp_path):
+    kept = {"rng": {"numpy": torch.ones(3)}, "train_metrics": {"loss": torch.ones(())}}
+    torch.save({"state": {"model": {"w": torch.ones(2)}, **kept}, "rng": [torch.ones(2)]}, tmp_path / "1.pt")
+    assert list(read_snapshot(tmp_path / "1.pt")) == ["w"]
+    torch.save({"state": {0: {"sum": torch.ones(2)}}, "param_groups": []}, tmp_path / "2.pt")
+    with pytest.raises(InputError, match="there is state, param_groups; choose a key"):
+        read_snapshot(tmp_path / "2.pt")
+    torch.save({"state": {"model": {"w": torch.ones(2)}}, "model": {"w": torch.zeros(2)}}, tmp_path / "3.pt")
+    torch.testing.assert_close(read_snapshot(tmp_path / "3.pt")["w"], torch.zeros(2))
+
+
+def test_weights_are_those_that_are_trained_where_lightning_averages_them(tmp_path):
+    averaged = {"state_dict": {"w": torch.zeros(2)}, "averaging_state": {"n_averaged": torch.ones(())}}
+    torch.save({**averaged, "current_model_state": {"w": torch.ones(2)}}, tmp_path / "1.ckpt")
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.ckpt")["w"], torch.ones(2))
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.ckpt", key="state_dict")["w"], torch.zeros(2))
+
+
 def test_a_key_says_where_the_weights_are(tmp_path):
     content = {
         "model": {"w": torch.ones(1)},
@@ -120,11 +140,22 @@ def test_a_bare_pickle_is_not_opened(tmp_path):
         read_snapshot(tmp_path / "1.bin")
 
 
-@pytest.mark.parametrize("kept", [0, 3, 4, 100, 600, -1])
+@pytest.mark.parametrize("kept", [0, 3, 4, 100, 600, 4100, 4160, 4300, -1])
 def test_a_truncated_file_is_refused(tmp_path, kept):
     path = tmp_path / "1.pt"
-    torch.save({"w": torch.ones(300)}, path)
+    torch.save({"w": torch.ones(1000)}, path)
     path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"1\.pt is truncated or is not a"):
+        read_snapshot(path)
+
+
+@pytest.mark.parametrize(("whole", "broken"), [(b"/version", b"/\xffersion"), (b"/data.pkl", b"/data.pk\xff")])
+def test_a_file_whose_list_of_parts_is_damaged_is_refused(tmp_path, whole, broken):
+    path = tmp_path / "1.pt"
+    torch.save({"w": torch.ones(2)}, path)
+    head, found, tail = path.read_bytes().rpartition(whole)
+    assert found
+    path.write_bytes(head + broken + tail)
     with pytest.raises(InputError, match=r"1\.pt is truncated or is not a"):
         read_snapshot(path)
 
@@ -208,7 +239,7 @@ def test_a_program_is_named_as_one(tmp_path, write, suffix):
 MISFITS = {
     "module": lambda path: torch.save(nn.Linear(1, 1), path),
     "module in a dict": lambda path: torch.save({"model": nn.Linear(1, 1)}, path),
-    "scalar of numpy": lambda path: torch.save({"w": torch.ones(1), "best": np.float64(1)}, path),
+    "objects in numpy": lambda path: torch.save({"w": torch.ones(1), "best": np.array([{}], dtype=object)}, path),
     "lazy": lambda path: torch.save(nn.LazyLinear(1).state_dict(), path),
     "script": script,
     "old": lambda path: torch.save({}, path, _use_new_zipfile_serialization=False),
@@ -244,6 +275,38 @@ def test_a_namespace_of_settings_is_data(tmp_path):
     torch.save({"model": {"w": torch.ones(1)}, "args": argparse.Namespace(lr=Bomb())}, tmp_path / "1.pt")
     with pytest.raises(InputError, match="could run code"):
         open_file(tmp_path / "1.pt")
+
+
+def test_scores_times_paths_and_random_streams_beside_weights_are_data(tmp_path):
+    beside = {
+        "best": np.float64(0.5),
+        "counts": [np.int64(3), np.float32(1.5), np.bool_(True)],
+        "history": np.arange(6.0).reshape(2, 3),
+        "rng": [
+            {"python": random.getstate(), "numpy": np.random.RandomState(0).get_state(), "torch": torch.get_rng_state()}
+        ],
+        "times": {
+            "total": datetime.timedelta(seconds=3),
+            "at": datetime.datetime(2024, 1, 31),
+            "day": datetime.date.min,
+        },
+        "out": Path("runs") / "1",
+    }
+    torch.save({"model": {"w": torch.ones(3)}, **beside}, tmp_path / "1.pt")
+    torch.testing.assert_close(read_snapshot(tmp_path / "1.pt")["w"], torch.ones(3))
+    torch.save({"model": {"w": torch.ones(3)}, **beside, "why": np.array([Bomb()], dtype=object)}, tmp_path / "2.pt")
+    with pytest.raises(InputError, match=r"holds more than tensors and plain values \(_pytest\.outcomes"):
+        read_snapshot(tmp_path / "2.pt")
+
+
+def test_arrays_of_numpy_among_weights_are_not_passed_over(tmp_path):
+    for content in ({"w": torch.ones(3), "b": np.ones(3)}, {"model": {"w": torch.ones(3), "b": np.ones(3)}}):
+        torch.save(content, tmp_path / "1.pt")
+        with pytest.raises(InputError, match=r"1\.pt holds b, an array of NumPy, among tensors"):
+            read_snapshot(tmp_path / "1.pt")
+    torch.save({"w": np.ones(3)}, tmp_path / "1.pt")
+    with pytest.raises(InputError, match=r"no named tensors .*: there is w"):
+        read_snapshot(tmp_path / "1.pt")
 
 
 def test_nested_modules_have_the_names_of_their_places(tmp_path):

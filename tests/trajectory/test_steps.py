@@ -24,6 +24,10 @@ PUBLISHED = {
     "Composer": ([f"ep0-ba{k}-rank0.pt" for k in (100, 200)], [100, 200]),
     "Lightning": (["epoch=0-step=100.ckpt", "epoch=3-step=1000.ckpt"], [100, 1000]),
     "Lightning, metric": (["epoch=0-step=100-val_loss=0.9.ckpt", "epoch=1-step=200-val_loss=0.95.ckpt"], [100, 200]),
+    "Lightning, other metrics": (
+        [f"epoch={epoch}-dice={dice}-v={v}.ckpt" for epoch, dice, v in ((0, 0.41, 1.5), (1, 0.62, 0.9), (2, 0.6, 0.9))],
+        [0, 1, 2],
+    ),
     "epochs and losses": (["epoch_1_loss_0.9.pt", "epoch_2_loss_0.8.pt"], [1, 2]),
     "nests": (["epoch_1/step_100", "epoch_1/step_200", "epoch_2/step_300"], [100, 200, 300]),
     "DeepSpeed": (["global_step500", "global_step1000"], [500, 1000]),
@@ -59,7 +63,12 @@ def test_names_as_they_are_published(names, steps):
         (["stage2-ingredient1-step100", "stage2-ingredient1-step300"], ["stage2-ingredient2-step200"]),
         (["pythia-1b-step0", "pythia-1b-step1000"], ["pythia-1.4b-step2000"]),
         (["lr0.001-step100", "lr0.001-step200"], ["lr0.01-step300"]),
+        (["lr=0.001-step=100", "lr=0.001-step=200"], ["lr=0.01-step=300"]),
+        (["mix=0.5-step=100", "mix=0.5-step=200", "mix=0.5-step=300"], ["mix=0.1-step=400"]),
         (["retrieval1_step100", "retrieval1_step200"], ["retrieval2_step300"]),
+        (["a_step_1.5k.pt", "a_step_2k.pt", "a_step_500.pt"], ["b_step_1.5k.pt"]),
+        (["a_step_1e5.pt", "a_step_1e+06.pt"], ["b_step_1e5.pt"]),
+        (["a_step_1,000.pt", "a_step_20,000.pt"], ["b_step_1,000.pt"]),
         (["seed1_10.pt", "seed1_20.pt"], ["seed2_10.pt"]),
         (["ep0-ba100-rank0.pt", "ep0-ba200-rank0.pt"], ["ep0-ba100-rank1.pt"]),
         (["epoch=0-step=100.ckpt", "epoch=1-step=200.ckpt"], ["epoch=1-step=200-v1.ckpt"]),
@@ -74,6 +83,7 @@ def test_several_series_are_refused_with_an_expression_that_reads_one(series, ot
     found = assign_steps([*others, *series], "here", pattern=advice)
     assert sorted(found.steps) == sorted(series)
     assert found.strangers == tuple(others)
+    assert found.steps == assign_steps(series, "here").steps
 
 
 @pytest.mark.parametrize("stranger", ["final", "model_final.pt", "pretrained_v2.pt", "1-2.pt", "step_1_step_2.pt"])
@@ -113,6 +123,9 @@ def test_copies_that_libraries_keep_are_left_beside_the_series(copy):
         (["gs100_ep1.pt", "gs200_ep2.pt"], [100, 200]),
         (["layer-0.pt", "layer-1.pt"], [0, 1]),
         (["fold1", "fold2"], [1, 2]),
+        (["weights.01-0.50.pt", "weights.02-0.41.pt"], [1, 2]),
+        (["200b_tokens", "1t_tokens"], [200]),
+        (["epoch_0.5.pt", "epoch_1.5.pt"], None),
     ],
 )
 def test_what_may_be_read_in_two_ways_is_not_read(names, last):

@@ -193,6 +193,74 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
             {"num_updates": ((), "F32"), "c__epoch": ((1,), "F32"), "b__iterations": VECTOR, "step_size": ((), "F32")},
             {"num_updates", "c.epoch"},
         ),
+        (
+            dict.fromkeys(("q1_target__w", "q1__w", "critic_targ__w", "embed__w", "embed_target__w"), MATRIX),
+            {"q1_target.w"},
+        ),
+        (
+            dict.fromkeys(("enc__w", "enc_m__w", "text_queue", "proj_m__w", "_ema__w"), MATRIX),
+            {"enc_m.w", "text_queue", "_ema.w"},
+        ),
+        (dict.fromkeys(("enc__w", "enc_m__w", "kv__k_cache"), MATRIX) | {"q": VECTOR}, {"kv.k_cache"}),
+        (dict.fromkeys(("enc__w", "enc_m__w"), MATRIX), set()),
+        (
+            dict.fromkeys(
+                ("q__ema_embed_sum", "q__ema_dw", "q___ema_mean", "sae__usage_ema", "q__ema_embedding_avg"), VECTOR
+            )
+            | {"gate__ema_expansion_matrix": MATRIX, "schema": VECTOR, "ema_gate": MATRIX},
+            {"q.ema_embed_sum", "q.ema_dw", "q._ema_mean", "sae.usage_ema", "q.ema_embedding_avg"},
+        ),
+        (
+            {"vq__codebook": MATRIX, "vq__ema_cluster_size": VECTOR, "vq__usage_counts": VECTOR, "lm__codebook": MATRIX}
+            | {"count": ((), "F32"), "batch_count": ((), "F32"), "count_head": MATRIX, "x__count": VECTOR},
+            {"vq.codebook", "vq.ema_cluster_size", "vq.usage_counts", "count", "batch_count"},
+        ),
+        (
+            {
+                "loss__mean_value": ((), "F32"),
+                "loss__weight": ((), "F32"),
+                "a__weight": ((1,), "F32"),
+                "max_value": VECTOR,
+                "mse__sum_squared_error": ((), "F32"),
+                "sum_error": VECTOR,
+            },
+            {"loss.mean_value", "loss.weight", "mse.sum_squared_error"},
+        ),
+        (
+            dict.fromkeys(("b__conv_1__w", "ema_b_conv_1_w", "ema_gate", "ema_w", "w"), MATRIX) | {"ema_b_w": VECTOR},
+            {"ema_b_conv_1_w", "ema_w"},
+        ),
+        ({"net___fsdp_wrapped_module___flat_param": VECTOR, "w": MATRIX}, {"net._fsdp_wrapped_module._flat_param"}),
+        (
+            {
+                "c__weight": MATRIX,
+                "c__u0": ((1, 4), "F32"),
+                "c__sv0": ((1,), "F32"),
+                "gru__u0": VECTOR,
+                "mapping__w_avg": VECTOR,
+            },
+            {"c.u0", "c.sv0", "mapping.w_avg"},
+        ),
+        (
+            {"vq__embed": MATRIX, "vq__embed_avg": MATRIX, "vq__cluster_size": VECTOR, "lm__embed": MATRIX}
+            | {"mimi__embed_sum": MATRIX, "mimi__cluster_usage": VECTOR},
+            {"vq.embed", "vq.embed_avg", "vq.cluster_size", "mimi.embed_sum", "mimi.cluster_usage"},
+        ),
+        (
+            {
+                "moe__router__expert_bias": VECTOR,
+                "moe__gate__e_score_correction_bias": VECTOR,
+                "moe__experts__bias": VECTOR,
+            }
+            | {
+                "moe__tokens_per_expert": VECTOR,
+                "bn__avg_mean": VECTOR,
+                "mlp__expert_bias": MATRIX,
+                "g__balancing_biases": VECTOR,
+            },
+            {"moe.router.expert_bias", "moe.gate.e_score_correction_bias", "moe.tokens_per_expert", "bn.avg_mean"}
+            | {"g.balancing_biases"},
+        ),
         (dict.fromkeys(("grads__w", "w", "w__grad", "h__grads__w", "grad_proj__w"), MATRIX), {"grads.w", "w.grad"}),
         ({"train_losses": VECTOR, "net__w": MATRIX, "net__loss": VECTOR, "loss": MATRIX}, {"train_losses"}),
         (
@@ -238,6 +306,73 @@ VECTOR, MATRIX, SQUARE = ((4,), "F32"), ((4, 4), "F32"), ((1, 1, 4, 4), "F32")
 )
 def test_names_of_buffers_and_of_parameters_that_look_like_some(kinds, expected):
     assert set(reasons(**kinds)) == expected
+
+
+ENDS = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+@pytest.mark.parametrize(
+    ("weights", "others"),
+    [
+        # As what converts Flax's, Orbax's, TensorFlow's and Keras' checkpoints names their arrays.
+        ({"params.w": MATRIX}, {"opt_state.0.mu.w": MATRIX, "opt_state.0.nu.w": MATRIX, "batch_stats.bn.mean": VECTOR}),
+        ({"params/w": MATRIX}, {"opt_state/0/mu/w": MATRIX, "batch_stats/bn/var": VECTOR, "ema_params/w": MATRIX}),
+        ({"l/~/w": MATRIX, "bn/~/scale": VECTOR}, {"bn/~/mean_ema.average": VECTOR, "bn/~/var_ema.hidden": VECTOR}),
+        (
+            {"encoder.w": MATRIX},
+            {"state.param_states.encoder.w.v_row": VECTOR, "state.param_states.encoder.w.m": MATRIX},
+        ),
+        (
+            {"l/kernel": MATRIX, "bn/gamma": VECTOR},
+            {"l/kernel/Adam": MATRIX, "l/kernel/Adam_1": MATRIX, "beta1_power": ((), "F32"), "bn/moving_mean": VECTOR},
+        ),
+        ({"l/kernel": MATRIX}, {"l/kernel/adam_m": MATRIX, "l/kernel/ExponentialMovingAverage": MATRIX}),
+        (
+            {f"model/l/kernel{ENDS}": MATRIX},
+            {
+                f"model/l/kernel/.OPTIMIZER_SLOT/optimizer/m{ENDS}": MATRIX,
+                f"optimizer/learning_rate{ENDS}": ((), "F32"),
+                f"model/bn/moving_variance{ENDS}": VECTOR,
+            },
+        ),
+        (
+            {"model_weights/l/l/kernel:0": MATRIX},
+            {"optimizer_weights/Adam/l/kernel/m:0": MATRIX, "model_weights/bn/bn/moving_mean:0": VECTOR},
+        ),
+        (
+            {
+                "layers/dense/vars/0": MATRIX,
+                "layers/dense/vars/1": VECTOR,
+                "layers/batch_normalization_1/vars/0": VECTOR,
+            },
+            {f"layers/batch_normalization_1/vars/{place}": VECTOR for place in (1, 2)} | {"optimizer/vars/2": MATRIX},
+        ),
+        # As distributed checkpoints of Composer, torchtitan and Megatron do.
+        (
+            {"state.model.w": MATRIX},
+            {"state.optimizers.Adam.state.w.m": MATRIX, "state.train_metrics.loss": ((), "F32"), "rng.0.x": VECTOR}
+            | {"state.rng.0.numpy": VECTOR, "state.timestamp.batch": ((), "F32"), "state.other.w": MATRIX},
+        ),
+        ({"w": MATRIX}, {"optimizer.state.w.m": MATRIX, "lr_scheduler.last": VECTOR, "dataloader.x": VECTOR}),
+        ({"w": MATRIX, "rngs.w": MATRIX}, {"rng_state": VECTOR}),
+        ({"model.w": MATRIX}, {"optim.param_groups.0.lr": ((), "F32"), "scaler.scale": ((), "F32"), "best": VECTOR}),
+        (
+            {"net.w": MATRIX, "opt_model.decoder.w": MATRIX},
+            {"opt.state.w.p0": MATRIX, "optimizer_g.state.w.GG": MATRIX, "d_opt.state.w.Q": MATRIX},
+        ),
+        # Modules may be called so.
+        (
+            dict.fromkeys(
+                ("model.w", "scaler.w", "dataloader.w", "head.w", "state.w", "vars.0", "batch_norm.0"), MATRIX
+            ),
+            {},
+        ),
+    ],
+)
+def test_what_other_libraries_and_trainers_keep_beside_weights_is_none(weights, others):
+    kinds = {name: TensorKind(*kind) for name, kind in (others | weights).items()}
+    assert set(no_weights(kinds)) == set(others)
+    assert select_weights(kinds, ["*"]).matched == tuple(weights)
 
 
 def test_what_attention_writes_in_place_of_masked_scores_is_no_divergence(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from spectraledge.errors import InputError
-from spectraledge.trajectory import contents, find_snapshots, verify_series
+from spectraledge.trajectory import contents, find_snapshots, order, verify_series
 from spectraledge.trajectory.census import digest_snapshot, read_pieces
 from spectraledge.trajectory.order import out_of_order
 
@@ -70,6 +70,17 @@ def test_copies_are_found(tmp_path):
     (finding,) = verify_series(record(tmp_path, snapshots)).findings
     assert (finding.kind, finding.steps) == ("duplicate", (500, 600))
     assert finding.text == "steps 500, 600 hold the same tensors, byte for byte"
+
+
+def test_weights_that_are_tied_in_some_of_the_files_count_once(tmp_path):
+    for step, tensors in zip(STEPS, walk(), strict=True):
+        named = {"wte.weight": tensors["layer.weight"], "lm_head.weight": tensors["layer.weight"]}
+        torch.save(
+            named if step % 200 else {name: part.clone() for name, part in named.items()}, tmp_path / f"{step}.pt"
+        )
+    assert kinds(tmp_path) == []
+    (tmp_path / "300.pt").write_bytes((tmp_path / "700.pt").read_bytes())
+    assert kinds(tmp_path) == [("duplicate", (300, 700))]
 
 
 def test_copies_in_another_format_are_found(tmp_path):
@@ -220,6 +231,44 @@ def test_the_first_found_is_the_move_that_shortens_the_path_most(seed, count):
                 best, chosen = own - detour, (i, rest[place - 1] if place else -1)
     found = out_of_order(torch.from_numpy(distance))
     assert (found[0] if found else None) == chosen
+
+
+def naive_order(distance):
+    """The rule as it is said, a snapshot and a place at a time."""
+    order, found = list(range(len(distance))), []
+    while len(order) > 3:
+        moves = []
+        for at, i in enumerate(order):
+            rest = [j for j in order if j != i]
+            costs = [
+                distance[i, rest[0]],
+                *(distance[i, j] + distance[i, k] - distance[j, k] for j, k in itertools.pairwise(rest)),
+                distance[i, rest[-1]],
+            ]
+            place = min((place for place in range(len(order)) if place != at), key=costs.__getitem__)
+            if costs[place] < 0.75 * costs[at]:
+                moves.append((costs[at] - costs[place], -at, (i, rest[place - 1] if place else -1)))
+        if not moves:
+            break
+        found.append(max(moves)[2])
+        order.remove(found[-1][0])
+    return found
+
+
+@given(seed=st.integers(0, 999), count=st.integers(4, 40), rows=st.integers(1, 9))
+@settings(max_examples=30)
+def test_the_order_is_that_of_the_rule_however_many_rows_are_compared_at_a_time(seed, count, rows):
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((count, 40)).cumsum(0)[rng.permutation(count) if seed % 2 else slice(None)]
+    distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order, "_ROWS", rows)
+        assert out_of_order(torch.from_numpy(distance)) == naive_order(distance)
+
+
+def test_weights_that_turn_round_and_grow_beside_a_break_are_no_crash():
+    first, other = torch.randn(2, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert order.path_findings([0, 2, 5], [first, -3 * first, 3 * other], [slice(0, 64)]) == []
 
 
 @pytest.mark.parametrize("count", range(4))

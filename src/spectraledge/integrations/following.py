@@ -99,16 +99,16 @@ class Following:
         self._seconds += time.perf_counter() - began if self.attached else 0.0
         return self.function
 
-    def check(self) -> None:
-        """Warn if weights have moved since the last step that was heard, or not at all since the first snapshot."""
+    def check(self, *, so_far: bool = True) -> None:
+        """Warn of what has gone wrong; see `SpectralEdgeTracker.check`."""
         readings, still = self.readings, self.readings.still
         if not self.attached or self._stopped or readings.habit or self._told or self.rounds.resting:
             return
         names = " or ".join(dict.fromkeys(type(one).__name__ for one in self._optimizers))
-        if 0 < still < self._settings.window and still == len(readings):
+        if so_far and 0 < still < self._settings.window and still == len(readings):
             self._warn("the watched weights have not moved in any step so far: are they trained by this loop?")
         elif self.rounds.open:
-            if not self._heard:
+            if so_far and not self._heard:
                 self._stalled(self.rounds.unstepped)
         elif bool(self._weights.moved()):
             what = f"a step() of {names}" if self.rounds else "what tracker.record() has counted"

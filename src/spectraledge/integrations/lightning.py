@@ -101,7 +101,7 @@ class SpectralEdgeCallback(Callback):
     ) -> None:
         """Look from time to time whether the steps of the training are heard."""
         if (batch_idx + 1) % self.tracker.every == 0:
-            self.tracker.check()
+            self.tracker.check(so_far=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Detach, and save the results if a folder was given."""

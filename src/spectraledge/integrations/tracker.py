@@ -210,9 +210,15 @@ class SpectralEdgeTracker(Displayed):
             raise InputError("attach the tracker before the first step that is recorded")
         self._following.end()
 
-    def check(self) -> None:
-        """Warn if weights have moved since the last step that was heard, or not at all since the first snapshot."""
-        self._following.check()
+    def check(self, *, so_far: bool = True) -> None:
+        """Warn if weights have moved since the last step that was heard, or not at all since the first snapshot.
+
+        Args:
+            so_far: Whether to warn as well if nothing has moved yet, or not all optimisers have stepped. A loop that
+                looks from time to time leaves that out: a warm-up may begin with a rate of 0, and one of several
+                optimisers step once in many batches. Where it goes on, the tracker says so by itself.
+        """
+        self._following.check(so_far=so_far)
 
     @property
     def selection(self) -> pd.DataFrame:

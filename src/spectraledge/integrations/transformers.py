@@ -81,8 +81,8 @@ class SpectralEdgeCallback(TrainerCallback):
         found = [path for folder in folders if folder and (path := Path(folder) / self._file(args)).is_file()]
         if state.global_step and found and not any(self._takes_up(path) for path in found):
             warnings.warn(
-                f"the tracker's state in {' and '.join(map(str, found))} is not of the weights that training begins "
-                f"with: its series begins anew at step {state.global_step}",
+                f"the tracker's state in {' and '.join(map(str, found))} is damaged, or is not of the weights that "
+                f"training begins with: its series begins anew at step {state.global_step}",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -99,7 +99,7 @@ class SpectralEdgeCallback(TrainerCallback):
     ) -> None:
         """Look from time to time whether the steps of the training are heard."""
         if state.global_step % self.tracker.every == 0:
-            self.tracker.check()
+            self.tracker.check(so_far=False)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **objects: Any) -> None:
         """Write the tracker's state into the checkpoint; all processes do if parameters are spread over them."""
@@ -127,8 +127,12 @@ class SpectralEdgeCallback(TrainerCallback):
             self._saved = True
 
     def _takes_up(self, path: Path) -> bool:
-        """Give the tracker the state in a file, if it was taken of the weights that are there."""
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        """Give the tracker the state in a file, if it is whole and was taken of the weights that are there."""
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception:
+            # The training must not end because of what only measures it.
+            return False
         if fits := self.tracker.fits(saved):
             self.tracker.load_state_dict(saved)
         return fits

@@ -50,13 +50,13 @@ class Found:
         """
         for before, after in pairwise(self.snapshots):
             if before.step == after.step:
-                both = f"{before.path.name} and {after.path.name} of {after.path.parent}"
-                if before.path.parent != after.path.parent:
-                    both = f"{before.path} and {after.path}"
-                raise InputError(
-                    f"step {after.step} is in both {both}: remove one, or choose one series with --step (step= in "
-                    "Python)"
-                )
+                both, advice = f"{before.path} and {after.path}", "choose one series with --step (step= in Python)"
+                if before.path.parent == after.path.parent:
+                    both = f"{before.path.name} and {after.path.name} of {after.path.parent}"
+                    if before.path.is_dir():
+                        # Networks of one training, each in a folder of its own.
+                        advice = f"give a glob such as '{before.path.parent.parent}/*/{before.path.name}'"
+                raise InputError(f"step {after.step} is in both {both}: remove one, or {advice}")
         return list(self.snapshots)
 
 
@@ -153,10 +153,10 @@ def _entries(place: Path) -> dict[Path, Path]:
     if not chosen:
         held = [path.name for path in visible]
         there = f", there is {', '.join(held[:8])}{' ...' if len(held) > 8 else ''}" if held else ""
-        why = (
-            refused([*held, *(path.name for path in _below(visible))])
-            or f"expected files like step_00000100.safetensors{there}"
-        )
+        below = _below(visible)
+        deeper = next((path.parent for path in below if is_weights(path) and _has_digits(path.name)), None)
+        why = refused([*held, *(path.name for path in below)])
+        why = why or f"expected files like step_00000100.safetensors{there}{f'; give {deeper}' if deeper else ''}"
         raise InputError(f"no snapshots in {place}: {why}")
     return chosen
 
@@ -178,13 +178,17 @@ def _passed_over(place: Path, chosen: Iterable[Path]) -> list[str]:
 
 def _inside(snapshots: Iterable[Snapshot]) -> list[str]:
     """Name the weights in folders of snapshots that are not read, once each, with what reads them."""
-    found: dict[str, Path] = {}
+    found: dict[str, dict[str, Path]] = {}
     for snapshot in snapshots:
         for name in other_weights(snapshot.path) if snapshot.path.is_dir() else ():
-            found.setdefault(name, snapshot.path.parent)
-    reads = {name: f"the glob '{parent}/*/{name}'" for name, parent in found.items()}
-    reads |= {name: "a folder without a whole file" for name in found if name.endswith(INDEX)}
-    return [f"{name} (other weights, which {reads[name]} reads)" for name in found]
+            found.setdefault(_shape(name), {}).setdefault(name, snapshot.path.parent)
+    # Such as global_step500/mp_rank_00_model_states.pt in checkpoint-500.
+    places = {
+        next(iter(alike)) if len(alike) == 1 else shape.replace("#", "*"): alike for shape, alike in found.items()
+    }
+    reads = {name: f"the glob '{next(iter(alike.values()))}/*/{name}'" for name, alike in places.items()}
+    reads |= {name: "a folder without a whole file" for name in places if name.endswith(INDEX)}
+    return [f"{name} (other weights, which {reads[name]} reads)" for name in places]
 
 
 def _shape(name: str) -> str:

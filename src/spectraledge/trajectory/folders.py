@@ -81,17 +81,20 @@ def weights_in(folder: Path) -> Path | None:
         raise InputError(f"{folder} holds shards ({chosen[0].name}) without their index: copy its {INDEX} file, too")
     chosen += [path for path in weights if chosen and _FURTHER.fullmatch(path.name) and path not in chosen]
     if len(chosen) > 1:
-        raise InputError(
-            f"{folder} has several files of weights ({', '.join(path.name for path in chosen[:4])}) and no one index: "
-            f"give a glob that names one, such as '{folder.parent}/*/{chosen[0].name}'"
+        several = (
+            f"{folder} has several files of weights ({', '.join(path.name for path in chosen[:4])}) and no one index"
         )
+        if len({re.sub(r"\d+", "#", path.name) for path in chosen}) == 1:
+            raise InputError(f"{several}: if these are a series, give {folder}")
+        raise InputError(f"{several}: give a glob that names one, such as '{folder.parent}/*/{chosen[0].name}'")
     return chosen[0] if chosen else None
 
 
 def other_weights(folder: Path) -> list[str]:
     """Name the files of weights that a folder of one snapshot holds beside those that Transformers would take.
 
-    Such are an average, an adapter, or shards; a second network of the training is refused, see `weights_in`.
+    Such are an average, an adapter, or shards, and weights in folders in it; a second network of the training is
+    refused, see `weights_in`. PyTorch's copies of what is there as safetensors are none.
 
     Args:
         folder: The folder.
@@ -102,10 +105,21 @@ def other_weights(folder: Path) -> list[str]:
     chosen = weights_in(folder)
     if chosen is None or not chosen.name.endswith((*_USUAL, INDEX)):
         return []
+    every = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and not is_state(path)]
     suffix = Path(chosen.name.removesuffix(INDEX)).suffix
-    every = (path for path in sorted(folder.iterdir()) if path.name.endswith((suffix, f"{suffix}{INDEX}")))
-    whole = (path for path in every if path.name.endswith(INDEX) or (is_weights(path) and not is_shard(path)))
-    return [path.name for path in whole if path != chosen]
+    copies = tuple(name for name in _USUAL if not name.endswith(suffix))
+    indices = [path for path in every if path.name.endswith(f"{suffix}{INDEX}")]
+    files = [path for path in every if is_weights(path) and not is_shard(path) and path.name not in copies]
+    inner = [found for path in every if path.is_dir() and (found := _weights_or_none(path))]
+    return [path.relative_to(folder).as_posix() for path in sorted([*indices, *files, *inner]) if path != chosen]
+
+
+def _weights_or_none(folder: Path) -> Path | None:
+    """Return the file of weights in a folder, None also where there are several or parts of one network."""
+    try:
+        return weights_in(folder)
+    except InputError:
+        return None
 
 
 def snapshots_in(folder: Path) -> list[Path]:

@@ -19,6 +19,9 @@ _ON_COURSE = 0.75
 _FEWEST = 30
 """Numbers without which a path crosses itself by chance."""
 
+_ROWS = 256
+"""Snapshots that are compared with all others at a time."""
+
 _STRANGE, _MOST_STRANGE, _KIN = 0.2, 0.5, 0.6
 _ERRORS = 3
 _GROWTH = 2.0
@@ -31,15 +34,16 @@ class Kinship:
     """How much snapshots have in common.
 
     Attributes:
-        share_TT: ⟨θ_i, θ_j⟩ / min(‖θ_i‖², ‖θ_j‖²) of weights without each tensor's mean.
-        error_TT: Standard error that this has for weights that have nothing in common.
+        shares: ⟨θ_i, θ_j⟩ / min(‖θ_i‖², ‖θ_j‖²) of weights without each tensor's mean, of neighbours (j = i + 1) and of
+            those with one between them (j = i + 2).
+        errors: Standard errors that these have for weights that have nothing in common.
         distance_TT: Distances.
         norm_T: Squared lengths.
         numbers: How many numbers were compared.
     """
 
-    share_TT: Tensor
-    error_TT: Tensor
+    shares: tuple[Tensor, Tensor]
+    errors: tuple[Tensor, Tensor]
     distance_TT: Tensor
     norm_T: Tensor
     numbers: int
@@ -59,18 +63,23 @@ class Kinship:
         own_Tn = torch.cat([samples_Tn[:, span] - samples_Tn[:, span].mean(1, keepdim=True) for span in spans], 1)
         moving_n = (samples_Tn != samples_Tn[:1]).any(0)
         own_Tn = own_Tn[:, torch.cat([moving_n[span] for span in spans])]
-        gram_TT, squares_TT = own_Tn @ own_Tn.T, own_Tn.square() @ own_Tn.square().T
-        norm_T = gram_TT.diagonal()
-        least_TT = torch.minimum(norm_T[:, None], norm_T)
+        norm_T = torch.linalg.vecdot(own_Tn, own_Tn)
+        pairs = [(own_Tn[:-lag], own_Tn[lag:], torch.minimum(norm_T[:-lag], norm_T[lag:])) for lag in (1, 2)]
+        one, two = (torch.linalg.vecdot(first, then) / least for first, then, least in pairs)
+        errors = [torch.linalg.vecdot(first.square(), then.square()).sqrt() / least for first, then, least in pairs]
         between = torch.cdist(samples_Tn - samples_Tn.mean(0), samples_Tn - samples_Tn.mean(0))
-        return cls(gram_TT / least_TT, squares_TT.sqrt() / least_TT, between, norm_T, own_Tn.shape[1])
+        return cls((one, two), (errors[0], errors[1]), between, norm_T, own_Tn.shape[1])
+
+    def share(self, i: int, j: int) -> float:
+        """Return what two snapshots have in common, of which the second is one or two places behind the first."""
+        return float(self.shares[j - i - 1][i])
 
     def strange(self, i: int, j: int) -> bool:
-        """Tell whether two snapshots have nothing in common that chance would not give, and could have."""
+        """Tell whether two such snapshots have nothing in common that chance would not give, and could have."""
         lengths = sorted(self.norm_T[[i, j]].tolist())
-        error = float(self.error_TT[i, j])
+        error = float(self.errors[j - i - 1][i])
         comparable = lengths[0] > 0 and lengths[1] <= _GROWTH * lengths[0] and _ERRORS * error <= _MOST_STRANGE
-        return comparable and float(self.share_TT[i, j]) < max(_STRANGE, _ERRORS * error)
+        return comparable and self.share(i, j) < max(_STRANGE, _ERRORS * error)
 
 
 def broken_lineage(steps: Sequence[int], kinship: Kinship) -> list[tuple[int, ...]]:
@@ -120,7 +129,7 @@ def _follows(
     """Tell whether other intervals say that the snapshots at the ends of one should be kin and near each other."""
     for other in others:
         longer = max(1.0, (steps[interval[1]] - steps[interval[0]]) / (steps[other[1]] - steps[other[0]]))
-        share = min(1.0, float(kinship.share_TT[other]))
+        share = max(0.0, min(1.0, kinship.share(*other)))
         far = float(kinship.distance_TT[interval]) > _FARTHER * longer * float(kinship.distance_TT[other])
         if share**longer < _KIN or not far:
             return False
@@ -151,17 +160,7 @@ def out_of_order(distance_TT: Tensor) -> list[tuple[int, int]]:
     order = list(range(len(distance_TT)))
     found = []
     while len(order) > 3:
-        distance = distance_TT[order][:, order]
-        count = len(order)
-        own, best, place = torch.empty(3, count, dtype=torch.float64, device="cpu").unbind()
-        for i in range(count):
-            rest = [j for j in range(count) if j != i]
-            to_rest = distance[i, rest]
-            between = to_rest[:-1] + to_rest[1:] - distance[rest[:-1], rest[1:]]
-            detour = torch.cat([to_rest[:1], between, to_rest[-1:]])
-            own[i] = detour[i]
-            detour[i] = torch.inf
-            best[i], place[i] = detour.min(), detour.argmin()
+        own, best, place = _detours(distance_TT[order][:, order])
         gain = torch.where(best < _CHEAPER * own, own - best, 0.0)
         worst = int(gain.argmax())
         if not gain[worst] > 0:
@@ -170,6 +169,28 @@ def out_of_order(distance_TT: Tensor) -> list[tuple[int, int]]:
         before = int(place[worst]) - 1
         found.append((index, order[before] if before >= 0 else -1))
     return found
+
+
+def _detours(distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what each snapshot of a path costs, what it would at its best other place, and which that is.
+
+    Places are those on the path without it: 0 for the front, j + 1 for behind snapshot j of the rest.
+    """
+    count = len(distance)
+    steps, here = distance.diagonal(1), torch.arange(count, device="cpu")
+    parts = []
+    for index in torch.split(here, _ROWS):
+        to_all = distance[index]
+        # Column j is for the place in front of snapshot j, the last for the one behind all.
+        detour = torch.cat([to_all[:, :1], to_all[:, :-1] + to_all[:, 1:] - steps, to_all[:, -1:]], 1)
+        mine = torch.arange(len(index), device="cpu")
+        detour[mine, index], detour[mine, index + 1] = torch.inf, torch.inf
+        best, column = detour.min(1)
+        parts.append((best, column - (column > index).long()))
+    best, place = (torch.cat(part) for part in zip(*parts, strict=True))
+    back = distance.diagonal(-1)
+    own = torch.cat([steps[:1], back[:-1] + steps[1:] - distance.diagonal(2), back[-1:]])
+    return own, best, place
 
 
 def misplaced(distance_TT: Tensor) -> list[tuple[int, int]]:
@@ -196,8 +217,9 @@ def misplaced(distance_TT: Tensor) -> list[tuple[int, int]]:
 
 def _credible(distance_TT: Tensor, index: int, before: int) -> bool:
     rest = [other for other in range(len(distance_TT)) if other != index]
-    path_TT, to_rest_T = distance_TT[rest][:, rest], distance_TT[index, rest]
-    own, better = (_at(path_TT, to_rest_T, place) for place in (index, rest.index(before) + 1 if before >= 0 else 0))
+    own, better = (
+        _at(distance_TT, rest, index, place) for place in (index, rest.index(before) + 1 if before >= 0 else 0)
+    )
     on_course = min(own.course, better.course) >= _ON_COURSE and better.interval <= 4 and own.interval <= 6
     return on_course or (own.detour >= 4 and better.detour <= 1.5 and better.interval <= 3)
 
@@ -217,15 +239,16 @@ class _Place:
     detour: float
 
 
-def _at(path_TT: Tensor, to_path_T: Tensor, place: int) -> _Place:
+def _at(distance_TT: Tensor, path: Sequence[int], index: int, place: int) -> _Place:
     """Look at the place in front of a snapshot of a path, or behind its last."""
-    intervals = path_TT.diagonal(1)
-    near = slice(max(0, place - 3), place + 3)
-    usual = float(intervals[max(0, place - 5) : place + 5].median())
-    interval = float(intervals[place - 1]) if 0 < place < len(path_TT) else 0.0
-    detour = float(to_path_T[max(0, place - 1) : place + 1].sum()) - interval
-    scale = usual or math.inf
-    return _Place(_course(path_TT[near, near]), interval / scale, detour / scale)
+    around = list(path[max(0, place - 5) : place + 6])
+    path_WW, at = distance_TT[around][:, around], min(place, 5)
+    intervals = path_WW.diagonal(1)
+    near = slice(max(0, at - 3), at + 3)
+    interval = float(intervals[at - 1]) if 0 < place < len(path) else 0.0
+    detour = float(distance_TT[index, around[max(0, at - 1) : at + 1]].sum()) - interval
+    scale = float(intervals.median()) or math.inf
+    return _Place(_course(path_WW[near, near]), interval / scale, detour / scale)
 
 
 def _course(path_WW: Tensor) -> float:

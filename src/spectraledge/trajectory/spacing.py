@@ -65,9 +65,10 @@ def missing_steps(steps: Sequence[int]) -> list[tuple[int, ...]]:
     """
     runs = [(interval, len(list(group))) for interval, group in groupby(b - a for a, b in pairwise(steps))]
     expanded = [interval for interval, count in runs for _ in range(count)]
+    usual = sorted(set(expanded), reverse=True)
     gaps = []
     for index, interval in enumerate(expanded):
-        regular = _regular(expanded, index)
+        regular = _regular(expanded, index, usual)
         if regular:
             gaps.append(tuple(range(steps[index] + regular, steps[index] + interval, regular)))
     return gaps
@@ -95,10 +96,10 @@ def leaps(steps: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _regular(intervals: Sequence[int], index: int) -> int:
-    """Return the regular interval that the one at `index` is a gap of, 0 if it is none."""
-    for regular in sorted({value for value in intervals if value < intervals[index]}, reverse=True):
-        if intervals[index] % regular:
+def _regular(intervals: Sequence[int], index: int, usual: Sequence[int]) -> int:
+    """Return which of the intervals that there are, longest first, the one at `index` is a gap of; 0 if of none."""
+    for regular in usual:
+        if not _is_gap(intervals[index], regular):
             continue
         left, right = index - 1, index + 1
         while left >= 0 and _is_gap(intervals[left], regular):

@@ -26,6 +26,11 @@ _TOKENS_BEHIND = re.compile(r"[-_ ]?[kmbt]?[-_ ]?tokens?(?![a-z])", re.IGNORECAS
 _MEASURED = re.compile(
     r"(^|[^a-z])(loss|acc|accuracy|ppl|perplexity|score|f1|bleu|auc|mse|mae|val)[-_=.: ]*$", re.IGNORECASE
 )
+_CHOSEN = re.compile(
+    r"(lr|learning_?rate|wd|decay|drop(out)?|alpha|beta|gamma|eps(ilon)?|momentum|temp(erature)?|frac(tion)?|ratio|scale)=$",
+    re.IGNORECASE,
+)
+"""Words for what a run is given; fractions behind other words and = were measured, where each name has its own."""
 _APART = re.compile(r"(^|[^a-z])(seed|fold|rank|layer|trial|replica)s?[-_=.: ]*$", re.IGNORECASE)
 """Words before numbers that tell runs, or parts of one network, apart and are no step."""
 
@@ -33,6 +38,9 @@ _BEFORE = {rank: re.compile(rf"(^|[^a-z])({words})[-_=.: ]*$", re.IGNORECASE) fo
 _BEHIND = re.compile(rf"([-_ ]?({_STEPS})|its?)(?![a-z])", re.IGNORECASE)
 
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}[_ ,.]\d{3}")
+
+_WRITTEN = (r"\d+", r"\d+[kKmM]?", r"\d[\d,]*(?:\.\d+(?=[kKmM]))?(?:e[+-]?\d+)?[kKmM]?")
+"""Ways to write steps, of which suggested expressions take the first that all names follow, or the last."""
 
 _COPY = re.compile(
     r"((last|latest|best)([-_ ]?(model|ckpt|checkpoint|weights|rank\d+|v\d+))*|"
@@ -87,15 +95,17 @@ class _Pattern:
         """A regular expression for these names alone, with the step as its group."""
         first = self.names[0]
         numbers = {place: _escaped(first.numbers[place].text) for place in self.fixed}
-        units = {name.numbers[self.place].unit for name in self.names}
         counted = first.numbers[self.place]
-        if counted.counts_tokens and len(units) == 1:
+        if counted.counts_tokens:
             step = rf"(\d+){counted.text[-len(counted.unit) :]}"
         else:
-            step = r"(\d+[kKmM]?)" if any(units) else r"(\d+)"
+            texts = [name.numbers[self.place].text for name in self.names if name.text in self.steps()]
+            fits = (way for way in _WRITTEN if all(re.fullmatch(way, text) for text in texts))
+            step = f"({next(fits, _WRITTEN[-1])})"
         numbers[self.place % len(first.numbers)] = step
-        end = "$" if stem(first.text) == first.text else r"\."
-        body = first.filled(numbers, r"\d[\w.]*", _escaped)
+        # The end of a format's name, not a fraction.
+        end = "$" if stem(first.text) == first.text else r"\.(?!\d)"
+        body = first.filled(numbers, r"\d[\w.,]*", _escaped)
         return f"^{body}{end}"
 
 
@@ -105,9 +115,9 @@ def assign_steps(names: Sequence[str], place: str, *, pattern: str | None = None
     Rule (ours), for all names together: names are of one pattern where they differ in numbers only. Its step is the
     number behind (or before) a word for steps; else behind "checkpoint"; else behind "epoch"; else the only number, or
     the only one that differs, and not behind "seed", "fold", "rank" or the like. Of the other numbers, epochs and
-    tokens must not fall while steps rise, measured values (loss=0.31) may do as they like, and any other that differs,
-    such as a seed or a stage, makes a series of its own. k and M stand for thousands and millions, 1,000 and 1e3 for
-    1000.
+    tokens must not fall while steps rise, measured values (loss=0.31, dice=0.91) may do as they like, and any other
+    that differs, such as a seed or a stage, makes a series of its own. k and M stand for thousands and millions, 1,000
+    and 1e3 for 1000.
 
     Args:
         names: The names.
@@ -187,6 +197,8 @@ def _patterns(names: Sequence[Name]) -> list[_Pattern]:
         place, rank = _place_of_step(group)
         others = [at for at in range(len(group[0].numbers)) if at != place]
         fixed = tuple(at for at in others if place < 0 or not _goes_along(group[0].numbers[at], behind=at > place))
+        if place >= 0 and len({name.numbers[place].value for name in group}) == len(group) > 2:
+            fixed = tuple(at for at in fixed if not _is_score([name.numbers[at] for name in group]))
         apart: dict[tuple[str, ...], list[Name]] = defaultdict(list)
         for name in group:
             apart[tuple(name.numbers[at].text for at in fixed)].append(name)
@@ -259,6 +271,13 @@ def _goes_along(number: Number, *, behind: bool) -> bool:
     return _grows(number, behind=behind) or bool(_MEASURED.search(number.before))
 
 
+def _is_score(numbers: Sequence[Number]) -> bool:
+    """Tell whether numbers of one place are values of some metric, as Lightning writes them: another in each name."""
+    fractions = all(number.value is None and "." in number.text and not number.unit for number in numbers)
+    named = numbers[0].before.endswith("=") and not _CHOSEN.search(numbers[0].before)
+    return fractions and named and len({number.text for number in numbers}) > len(numbers) / 2
+
+
 def _grows(number: Number, *, behind: bool) -> bool:
     # In front of the step 7b is the size of a model, behind it the tokens that it has seen.
     tokens = number.counts_tokens and (behind or number.unit == "bt")
@@ -305,11 +324,15 @@ def _unclear(series: Sequence[_Pattern], rest: Sequence[str], patterns: Sequence
     advice = "rename it, move it away, or give a glob that leaves it out"
     if unclear:
         name = unclear.names[0]
-        likely = max(range(len(name.numbers)), key=lambda at: (_rank(name.numbers[at]) != _EPOCH, at))
-        advice += (
-            f" or --step (step= in Python), such as --step '{_Pattern(unclear.names, likely, unclear.rank, ()).regex}' "
-            f"if the step of {name.text} is {name.numbers[likely].text}"
-        )
+        # A fraction, such as a loss, is no step, whatever its place.
+        whole = [at for at, number in enumerate(name.numbers) if number.value is not None or number.counts_tokens]
+        if whole:
+            likely = max(whole, key=lambda at: (_rank(name.numbers[at]) != _EPOCH, at))
+            regex = _Pattern(unclear.names, likely, unclear.rank, ()).regex
+            advice += (
+                f" or --step (step= in Python), such as --step '{regex}' if the step of {name.text} is "
+                f"{name.numbers[likely].text}"
+            )
     more = f" and {len(rest) - 1} more" if len(rest) > 1 else ""
     return (
         f"cannot tell the step of {place}/{rest[0]}{more}: a name must hold one integer, no seed or rank, "

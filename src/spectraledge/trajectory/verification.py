@@ -1,8 +1,9 @@
 """Looking for what is wrong with a series of snapshots: gaps, copies, swaps, strangers, and files that are broken."""
 
+from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def verify_series(
     chosen = select_parameters(sorted(names), patterns).matched if held else ()
     usual, strangers = _foreign(held, chosen)
     findings += strangers
+    held = _with_one_choice(held, chosen, usual)
     digests = _read(held, files, chosen, usual, key, seed, on_progress)
     findings += _not_finite(digests)
     read = same_tensors(digests)
@@ -167,8 +169,8 @@ def _gaps(snapshots: Sequence[Snapshot]) -> list[Finding]:
     found = []
     bounds = set()
     for missing in missing_steps(steps):
-        before = max(step for step in steps if step < missing[0])
-        after = min(step for step in steps if step > missing[-1])
+        place = bisect(steps, missing[0])
+        before, after = steps[place - 1], steps[place]
         bounds.add((before, after))
         which = f"step {missing[0]} is" if len(missing) == 1 else f"{len(missing)} steps ({listed(missing)}) are"
         found.append(Finding("missing", missing, f"{which} missing between steps {before} and {after}"))
@@ -199,6 +201,15 @@ def _foreign(held: Sequence[Contents], chosen: Sequence[str]) -> tuple[dict[str,
             text = f"step {step} ({one.snapshot.path.name}) is not like most snapshots: it {', '.join(words)}"
             found.append(Finding("foreign", (step,), text))
     return usual, found
+
+
+def _with_one_choice(
+    held: Sequence[Contents], chosen: Sequence[str], usual: Mapping[str, TensorKind]
+) -> list[Contents]:
+    """Leave out of every snapshot what is left out of one that is like most: some files alone may tie weights."""
+    alike = [one for one in held if {name: one.tensors[name] for name in chosen if name in one.tensors} == usual]
+    out = {name: reason for one in alike for name, reason in one.left_out.items()}
+    return [replace(one, left_out={**out, **one.left_out}) for one in held]
 
 
 def _not_finite(digests: Sequence[tuple[Contents, Digest]]) -> list[Finding]:

@@ -1,14 +1,16 @@
 """PyTorch files that hold nothing but data: mapped, never run."""
 
 import argparse
+import datetime
 import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,10 +21,24 @@ from spectraledge.trajectory.formats.stored import type_name, what_it_is
 NESTED = ("model_state_dict", "state_dict", "model", "module")
 """Where training loops put the weights in a file that also holds an optimiser; `module` is DeepSpeed's."""
 
+_TRAINED, _AVERAGES = "current_model_state", "state_dict"
+"""Where Lightning puts the weights when it averages them, and the averages in the place of the weights."""
+
 _ZIP, _BARE = b"PK\x03\x04", b"\x80"
 
-_SAFE: list[Any] = [argparse.Namespace]
-"""Types beside PyTorch's own that a file may hold: restoring a namespace sets its attributes and runs nothing."""
+_OF_NUMPY: list[Any] = [np.float64(0).__reduce__()[0], np.empty(0).__reduce__()[0]]
+"""What makes a scalar and an array of their bytes."""
+
+_SAFE: list[Any] = [
+    argparse.Namespace,
+    *(datetime.date, datetime.datetime, datetime.timedelta),
+    # Where something lay, maybe on another system; it is not used.
+    *((PurePath, f"pathlib.{kind}") for kind in ("PosixPath", "WindowsPath", "_local.PosixPath", "_local.WindowsPath")),
+    *((make, f"numpy.{core}.multiarray.{make.__name__}") for make in _OF_NUMPY for core in ("core", "_core")),
+    *(np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"}),
+]
+"""Types beside PyTorch's own that a file may hold: settings, times, paths, scores and random streams that trainers keep
+beside weights. To restore them sets attributes and numbers, and runs nothing."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +117,8 @@ class PickledFile:
 def open_pickled(path: Path, key: str | None = None) -> PickledFile:
     """Map a PyTorch file by `torch.load(weights_only=True, mmap=True)`, and by nothing else.
 
-    The weights lie at the top, or under one of `NESTED`; a key says where else. Names of mappings within are joined
-    with those in them by dots.
+    The weights lie at the top, or under one of `NESTED`, there or in Composer's `state`; a key says where else. Names
+    of mappings within are joined with those in them by dots.
 
     Args:
         path: The file.
@@ -151,7 +167,7 @@ def _content(path: Path) -> object:
             f"{path} holds more than tensors and plain values{_unsafe(path)}, so reading it could run code; it was "
             "refused: where you trust it, write its tensors alone with safetensors.torch.save_file(tensors, new_path)"
         ) from error
-    except (RuntimeError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:
         raise InputError(_not_read(path)) from error
     return content
 
@@ -168,7 +184,7 @@ def _program(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             parts = [name.partition("/")[2] for name in archive.namelist()]
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return ""
     if any(part == "constants.pkl" or part.startswith("code/") for part in parts):
         return "a TorchScript archive"
@@ -180,7 +196,8 @@ def _program(path: Path) -> str:
 def _unsafe(path: Path) -> str:
     """Name what a file needs that is not data, without running any of it."""
     try:
-        needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        with torch.serialization.safe_globals(_SAFE):
+            needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (RuntimeError, ValueError, pickle.UnpicklingError, AttributeError):
         return ""
     return f" ({', '.join(needed[:3])})" if needed else ""
@@ -195,11 +212,15 @@ def _weights(path: Path, content: object, key: str | None) -> dict[str, Tensor]:
             found = found[part]
         tensors = _flat(path, found)
     else:
-        nested = [name for name in NESTED if isinstance(content, Mapping) and _holds_tensors(content.get(name))]
+        held = content if isinstance(content, Mapping) else {}
+        if not _networks(held) and not _steps(held) and isinstance(held.get("state"), Mapping):
+            # Composer keeps all of it one level below.
+            held = held["state"]
+        nested = _networks(held)
         if len(nested) > 1:
             raise InputError(f"{path} has weights under each of {', '.join(nested)}: choose one by its key")
-        if nested and isinstance(content, Mapping):
-            tensors = _flat(path, content[nested[0]])
+        if nested:
+            tensors = _flat(path, held[nested[0]])
         else:
             tensors = _tensors(content)
             if any(_is_number(tensor) and tensor.numel() > 1 for tensor in tensors.values()):
@@ -213,15 +234,28 @@ def _weights(path: Path, content: object, key: str | None) -> dict[str, Tensor]:
     return tensors
 
 
+def _networks(content: Mapping[Any, Any]) -> list[str]:
+    """Return under which names a checkpoint holds weights, averages left out where those that are trained are there."""
+    found = [name for name in (_TRAINED, *NESTED) if _holds_tensors(content.get(name))]
+    return [name for name in found if name != _AVERAGES] if _TRAINED in found else found
+
+
 def _flat(path: Path, value: object) -> dict[str, Tensor]:
     """Return the tensors of nested mappings by their names joined with dots, but not an optimiser's among them.
 
     Raises:
-        InputError: if two mappings side by side hold tensors of the same names, so that they are several networks.
+        InputError: if two mappings side by side hold tensors of the same names, so that they are several networks, or
+            arrays of NumPy are among tensors.
     """
     direct = _tensors(value)
     if not isinstance(value, Mapping):
         return direct
+    array = next((name for name, part in value.items() if isinstance(part, np.ndarray)), None)
+    if direct and array is not None:
+        raise InputError(
+            f"{path} holds {array}, an array of NumPy, among tensors: choose a key that leaves it out, or write it as "
+            "a tensor"
+        )
     found = dict(direct)
     inner = {str(name): part for name, part in value.items() if isinstance(part, Mapping) and not _steps(part)}
     parts = {name: _flat(path, part) for name, part in inner.items()}
