@@ -115,8 +115,9 @@ def test_of_two_rows_an_empty_corner_is_a_missing_entry_unless_a_name_lies_oppos
         assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
     (tmp_path / "t.csv").write_text(",e\ne,e\n")
     assert read_table_file(tmp_path / "t.csv", square=True).named == "rows and columns"
-    (tmp_path / "t.csv").write_text("True,False\nFalse,False\n")
-    assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
+    for content in ("True,False\nFalse,False\n", "1,a\na,1\n"):
+        (tmp_path / "t.csv").write_text(content)
+        assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
 
 
 def test_empty_rows_and_columns_at_the_end_are_no_part_of_a_square(tmp_path):
@@ -373,3 +374,15 @@ def test_integers_are_told_apart_at_any_size_and_letters_by_what_they_are(tmp_pa
     assert read_table_file(written(tmp_path / "t.csv", table)).answers == (2**53, 2**53 + 1, 2**53 + 2)
     found = read_table_file(written(tmp_path / "t.csv", [["e\u0301", "a"], ["a", "\u00e9"]]))
     assert found.answers == ("a", "\u00e9")
+
+
+def test_infinity_in_an_array_is_a_name_as_in_text(tmp_path):
+    np.save(tmp_path / "t.npy", [[np.inf, -np.inf], [-np.inf, np.inf]])
+    assert read_table_file(tmp_path / "t.npy", square=True).answers == ("-inf", "inf")
+
+
+@pytest.mark.parametrize("content", ['"0,1\n1,0\n', '0,"1\n1,0\n'])
+def test_a_quote_that_is_not_closed_is_refused(tmp_path, content):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(InputError, match="a quote that is opened is not closed"):
+        read_table_file(tmp_path / "t.csv", square=True)

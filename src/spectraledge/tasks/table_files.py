@@ -4,7 +4,7 @@ import csv
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -168,11 +168,14 @@ def _array_rows(path: Path) -> list[list[Cell]]:
 
 def _text_rows(path: Path) -> list[list[Cell]]:
     # The byte order mark that spreadsheets write is no part of the first answer.
-    lines = [_hidden(line) for line in path.read_text(encoding="utf-8-sig").splitlines(keepends=True)]
+    text = path.read_text(encoding="utf-8-sig")
+    lines = [_hidden(line) for line in text.splitlines(keepends=True)]
     delimiter = next((each for each in DELIMITERS if any(each in line for line in lines)), None)
-    rows: Iterable[list[str]] = map(str.split, lines)
+    rows = [line.split() for line in lines]
     if delimiter:
-        rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+        if text.count('"') % 2 and any("\n" in value for row in rows for value in row):
+            raise ValueError("a quote that is opened is not closed")
     return [[_cell(value.translate(_SHOWN)) for value in row] for row in rows if len(row) > 1 or "".join(row).strip()]
 
 
@@ -208,6 +211,8 @@ def _cell(value: Any) -> Cell:
         if (exact := Decimal(text)) == exact.to_integral_value():
             return int(exact)
     if isinstance(value, float):
+        if math.isinf(value):
+            return str(value)
         return None if math.isnan(value) else int(value) if value.is_integer() else value
     return int(value)
 
@@ -246,7 +251,7 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
         # Of numbers, words that name nothing tell nothing either.
         body = [cell for cell in body if not isinstance(cell, str) or cell in top or cell in left]
     is_words = any(isinstance(cell, str) for cell in body)
-    if not is_words:
+    if not is_words and not (count == width and _is_latin(rows)):
         first_row, first_column = (bool(edge) and all(isinstance(cell, str) for cell in edge) for edge in (top, left))
         if first_row or first_column:
             both = corner is None or count == width
