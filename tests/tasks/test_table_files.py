@@ -386,3 +386,21 @@ def test_a_quote_that_is_not_closed_is_refused(tmp_path, content):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(InputError, match="a quote that is opened is not closed"):
         read_table_file(tmp_path / "t.csv", square=True)
+
+
+@pytest.mark.parametrize("side", ["rows", "columns"])
+@pytest.mark.parametrize("names", [(7, 5, 6, 9), ("u", "v", "w", "x"), WORDS])
+def test_one_line_of_names_stands_before_a_square_of_numbers_or_words(tmp_path, side, names):
+    for body in (ADD, words()):
+        lines = [[*names], *body]
+        lines = lines if side == "columns" else np.array(lines, dtype=object).T.tolist()
+        found = read_table_file(written(tmp_path / "t.csv", lines), square=True)
+        assert (found.named, found.shape, getattr(found, side)) == (side, (4, 4), names)
+        assert found.numbered().tolist() == ADD
+
+
+def test_words_and_numbers_of_a_latin_square_are_answers_in_any_order(tmp_path):
+    units = ["i", "1", "-i", "j", "-1", "k"]
+    table = [[units[(a - b) % 6] for b in range(6)] for a in range(6)]
+    found = read_table_file(written(tmp_path / "t.csv", table), square=True)
+    assert (found.named, len(found.answers)) == ("none", 6)

@@ -259,8 +259,8 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
     # An empty corner, or a word that is nowhere else. Of two rows and columns the corner is an answer, or a missing
     # one, unless it is empty and what lies opposite is a name.
     is_corner = corner is None and (count > 2 or set(body) <= set(top))
-    is_corner |= isinstance(corner, str) and corner not in [*top, *left, *body] and count > 2
-    if is_corner:
+    is_corner |= isinstance(corner, str) and sum(row.count(corner) for row in rows) == 1 and count > 2
+    if is_corner and (count == width or not square):
         come_again = _come_again(rows)
         # Without names a square is mostly that of an operation, with about as many answers as rows.
         are_answers = count == width and _different(body) >= count and not come_again
@@ -268,11 +268,12 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
         are_names = _are_names(top), _are_names(left)
         if (all(are_names) and not are_answers) or (any(are_names) and come_again):
             return True, True
-    # One row or column too many for a square; of numbers only where they count the lines of a Latin square.
+    # One row or column too many for a square; of numbers only beside a Latin square, and where they count its lines if
+    # it has two.
     for edge, rest in ((rows[0], rows[1:]), ([row[0] for row in rows], [row[1:] for row in rows])):
-        if not rest or not len(rest) == len(edge) == len(rest[0]) > 1:
+        if not rest or not len(rest) == len(edge) == len(rest[0]) > 1 or not _are_names(edge):
             continue
-        if (is_words and _are_names(edge)) or (square and _are_counted(edge) and _is_latin(rest)):
+        if is_words or (square and (len(edge) > 2 or _are_counted(edge)) and _is_latin(rest)):
             return edge is rows[0], edge is not rows[0]
     return False, False
 
