@@ -214,3 +214,8 @@ def test_complex_numbers_are_not_cut_to_their_real_parts():
     for values in (torch.ones(5, 5, 3, dtype=torch.complex64), np.ones((5, 5, 3), dtype=np.complex128)):
         with pytest.raises(InputError, match=r"expected real numbers, got complex.*: give real and imaginary parts"):
             group_of_function(values, nulls=19)
+
+
+def test_rows_of_different_lengths_are_no_array():
+    with pytest.raises(InputError, match="expected an array, in which all rows are equally long"):
+        given_array([[0, 1], [1]])

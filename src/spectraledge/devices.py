@@ -120,12 +120,16 @@ def given_array(values: ArrayLike | Tensor) -> NDArray[Any]:
         The array.
 
     Raises:
-        InputError: if numbers are complex, of which NumPy would take the real parts, or masked, which it would unmask.
+        InputError: if numbers are complex, of which NumPy would take the real parts, or masked, which it would unmask,
+            or rows are of different lengths.
     """
     if isinstance(values, Tensor):
         # NumPy has no bfloat16.
         return given_array(host(values.double() if values.dtype == torch.bfloat16 else values))
-    array: NDArray[Any] = np.asarray(values)
+    try:
+        array: NDArray[Any] = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"expected an array, in which all rows are equally long ({error})") from error
     if np.ma.is_masked(values):
         raise InputError("masked arrays hold numbers behind their mask: fill them with what stands for none (.filled)")
     if array.dtype.kind == "c":

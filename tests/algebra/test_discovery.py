@@ -137,3 +137,14 @@ def test_of_all_loops_of_order_five_exactly_those_that_are_groups_are_called_so(
     found = [discover(square) for square in squares]
     assert sum(each.is_group for each in found) == 6
     assert all(each.is_exact and each.group.name == "C5" for each in found)
+
+
+@pytest.mark.parametrize("name", ["C3", "D4", "C30"])
+@pytest.mark.parametrize("renamed", [lambda x: 2 * x, lambda x: x + 3])
+def test_a_latin_square_is_one_whatever_numbers_its_answers_have(name, renamed):
+    table = renamed(table_of(name))
+    found = discover(table)
+    assert (found.group.name, found.is_group, found.is_latin) == (name, True, True)
+    assert agrees(found, table)
+    table[0, 0] = table[0, 1]
+    assert not discover(table).is_latin

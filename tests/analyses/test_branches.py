@@ -1,5 +1,6 @@
 """Branches of one network, against its whole Jacobian and group means taken by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +167,12 @@ def test_branches_of_two_networks_are_refused(parent: Path, branches: dict[str, 
         branch_table({"one": branches["unchanged"], "other": parent}, groupings, SETTINGS)
     with pytest.raises(InputError, match="expected at least one branch"):
         branch_table({}, groupings, SETTINGS)
+
+
+def test_functions_that_hold_nothing_have_no_ratio(parent: Path, branches: dict[str, Path]) -> None:
+    everywhere = grouping(RecordedRun.open(parent).task, "sum")
+    one = replace(everywhere, name="sum", groups_N=np.zeros_like(everywhere.groups_N))
+    table = branch_table({"unchanged": branches["unchanged"]}, {"sum": one}, SETTINGS)
+    assert table[["ratio", "low", "high"]].isna().all(axis=None)
+    assert (table["random_share"] == 0).all()
+    assert "unchanged does not move them" in branch_sentence(table, "sum")

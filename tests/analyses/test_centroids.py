@@ -17,12 +17,14 @@ from spectraledge.analyses.centroids import (
     centroid_table,
 )
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.errors import InputError
 from spectraledge.models import architecture_of
 from spectraledge.observed.gradient_batch import DRAWS
 from spectraledge.observed.network import Network
 from spectraledge.observed.recorded_run import RecordedRun
 from spectraledge.statistics import random_directions
-from spectraledge.training import RunConfig
+from spectraledge.tasks import named_task
+from spectraledge.training import RunConfig, train_in_folder
 
 SETTINGS = AnalysisConfig(window=5, nulls=4, edge=2)
 
@@ -111,3 +113,12 @@ def test_it_is_said(table: pd.DataFrame) -> None:
     own = table.query("form == 'answer' and kind == 'gradient' and window == 5").query("size == @SIZES[0]")
     assert f"the gradients' window move centroids {own['ratio'].mean():.3g} times as much" in words
     assert "permuted answers" in words
+
+
+def test_a_network_that_its_weights_do_not_move_is_refused(tmp_path: Path) -> None:
+    # Normalised, a stream of one number is zero.
+    sizes = {"width": 1, "heads": 1, "hidden": 1, "depth": 1}
+    config = RunConfig.for_task(task := named_task("add", modulus=5), sizes, steps=24, every=4)
+    train_in_folder(tmp_path / "run", config, task)
+    with pytest.raises(InputError, match="the gradients of the watched weights are all the same at the 5 snapshots"):
+        centroid_table(tmp_path / "run", SETTINGS)

@@ -10,7 +10,7 @@ from test_mode_tables import naive_share
 from spectraledge import InputError, RunConfig
 from spectraledge.analyses.contrast_table import HEAD_NULLS, contrast_table
 from spectraledge.analyses.frequency_tables import agreement_table, frequency_table
-from spectraledge.analyses.probe_table import _features, probe_table
+from spectraledge.analyses.probe_table import _features, probe_responses, probe_table
 from spectraledge.analyses.selection_tables import key_table, selection_table
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.analyses.step import analyze_step
@@ -270,3 +270,10 @@ def test_bases_in_which_few_test_pairs_tell_nothing_have_no_rows_of_them(tmp_pat
     assert np.isfinite(modes["energy_share"]).all()
     assert ("test" in set(found["contrasts"]["inputs"])) == (task.structure in tested)
     assert len(set(np.ravel(table))) > 1 or (found["keys"]["p"] == 1).all()
+
+
+def test_a_small_table_with_holes_has_no_probes() -> None:
+    half = np.where(np.tri(7, dtype=bool).T, np.add.outer(np.arange(7), np.arange(7)) % 7, -1)
+    response_KND = np.random.default_rng(0).normal(size=(2, 28, 3))
+    for seed in range(5):
+        assert probe_responses(task_from_table(half), response_KND, seed=seed).empty

@@ -332,3 +332,25 @@ def test_a_group_and_its_control_are_read_by_irreducible_representations(command
     score = pd.read_parquet(runs[0] / "score.parquet")
     # Two more representations than the trivial one, of 1 and of 4 functions.
     assert set(score.loc[score["basis"] == own, "subspace"]) >= {"sign", "standard"}
+
+
+def test_what_needs_functions_that_a_task_has_not_says_so_without_a_traceback(command: Command, tmp_path: Path) -> None:
+    # Of units mod 3 a² + b² is 2, and of a / b mod 2 there is one pair with a logarithm.
+    options = [*TINY[2:], "--steps", 40, "--every", 2]
+    assert command("train", "add+mul+square_sum", "--modulus", 3, *options, "--out", tmp_path / "joint").code == 0
+    done = command("ablate", tmp_path / "joint", "--nulls", 3, "--window", 5)
+    assert (done.code, done.err) == (0, "")
+    assert "Taking back what the run moved its weights by" in done.out
+    assert pd.read_parquet(tmp_path / "joint" / "ablated_functions.parquet").empty
+    assert command("train", "div", "--modulus", 2, *options, "--out", tmp_path / "div").code == 0
+    done = command("score", tmp_path / "div", "--nulls", 3, "--window", 5)
+    assert (done.code, done.out) == (2, "")
+    assert "cover no pair" in done.err
+
+
+@pytest.mark.parametrize("task", ["mul", "add+mul"])
+def test_a_modulus_too_small_for_a_task_is_said_with_what_to_do(command: Command, tmp_path: Path, task: str) -> None:
+    done = command("train", task, "--modulus", 2, "--out", tmp_path / "run")
+    assert (done.code, done.out) == (2, "")
+    assert "needs at least two pairs" in done.err
+    assert "take a larger modulus" in done.err

@@ -210,6 +210,29 @@ def test_what_a_run_does_not_have_is_refused(command: Command, sums, options, pa
     assert part in done.err
 
 
+@pytest.mark.parametrize(
+    ("modulus", "part"),
+    [(3, "got 5: of 9 pairs in all; take an operation on more elements"), (4, "got 8: hold out more")],
+)
+def test_too_few_pairs_are_told_from_too_few_that_are_held_out(command: Command, tmp_path, modulus, part):
+    config = RunConfig.for_task(task := named_task("add", modulus=modulus), SQUARES, steps=20, every=20)
+    train_in_folder(tmp_path / "run", config, task)
+    done = command("discover", tmp_path / "run")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(f"evidence needs at least 10 held-out pairs, {part}\n")
+
+
+def test_missing_entries_are_said_of_those_to_change(command: Command, tmp_path):
+    table = named_group("C9").table_MM.copy()
+    table[np.tril_indices(9, -1)] = -1
+    np.save(tmp_path / "t.npy", table)
+    said = command("discover", tmp_path / "t.npy").out
+    assert said.startswith("no group: nearest is C9, distance at most 0.4444 (36 of 81 entries to change, all of them")
+    table[0, 0] = 5
+    np.save(tmp_path / "t.npy", table)
+    assert "(37 of 81 entries to change, 36 of them missing)" in command("discover", tmp_path / "t.npy").out
+
+
 def test_a_folder_that_is_no_run_and_a_step_of_a_table_are_refused(command: Command, tmp_path):
     assert command("discover", tmp_path).code == 2
     np.save(tmp_path / "t.npy", named_group("C3").table_MM)

@@ -111,3 +111,10 @@ def test_a_direction_of_length_zero_is_refused():
     layout = layout_of()
     with pytest.raises(InputError, match="a direction of length 0 has no shares"):
         block_shares(torch.zeros(1, layout.size), layout, attention(HEADS))
+
+
+def test_an_unknown_grain_is_refused():
+    layout = layout_of()
+    shares = block_shares(torch.ones(1, layout.size), layout, attention(HEADS))
+    with pytest.raises(InputError, match="unknown grain 'heads': expected head, head_matrix, matrix"):
+        shares.blocks("heads")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectraledge.errors import InputError
-from spectraledge.modes import chance_share, energy_share, field, peak
+from spectraledge.modes import chance_share, energy_share, field, grouping_basis, key_frequencies, peak
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping, grouping, named_task
 
@@ -238,3 +238,33 @@ def test_a_basis_of_one_group_has_neither_share_nor_peak():
     found = peak(np.random.default_rng(0).normal(size=(1, 4)), basis)
     np.testing.assert_array_equal(found.frequency_K, 0)
     np.testing.assert_array_equal(found.concentration_K, 0.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+def test_what_is_not_finite_has_no_share(value):
+    grouping_of_sum = grouping(named_task("add", modulus=5), "sum")
+    response_KND = np.random.default_rng(0).normal(size=(2, 25, 3))
+    response_KND[1, 7, 2] = value
+    basis = grouping_basis(grouping_of_sum)
+    for measured in (
+        lambda: energy_share(response_KND, grouping_of_sum),
+        lambda: basis.energies(response_KND),
+        lambda: key_frequencies(response_KND, basis, generator=np.random.default_rng(0)),
+    ):
+        with (
+            pytest.raises(InputError, match="responses need finite values, and finite squares"),
+            np.errstate(all="ignore"),
+        ):
+            measured()
+    if value != 1e200:
+        with pytest.raises(InputError, match="fields need finite values on all pairs of basis 'sum'"):
+            peak(response_KND[:, :, 2], grouping_of_sum)
+
+
+def test_values_outside_a_basis_may_be_anything():
+    outside = grouping(named_task("add", modulus=5), "product")
+    response_KND = np.random.default_rng(0).normal(size=(1, 25, 3))
+    expected = energy_share(response_KND, outside), peak(response_KND[:, :, 0], outside)
+    response_KND[:, outside.groups_N < 0] = np.nan
+    np.testing.assert_array_equal(energy_share(response_KND, outside), expected[0])
+    np.testing.assert_array_equal(peak(response_KND[:, :, 0], outside).concentration_K, expected[1].concentration_K)

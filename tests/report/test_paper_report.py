@@ -14,6 +14,8 @@ from report_support import ERROR, Reader
 from spectraledge.claims.paper_claims import evaluate_study
 from spectraledge.claims.paper_effects import measure_paper
 from spectraledge.claims.verdicts import Verdicts
+from spectraledge.models import ModuleConfig
+from spectraledge.models.mlp import MLPConfig
 from spectraledge.pages.document import Page
 from spectraledge.report import write_report, write_results
 from spectraledge.report.over_seeds.claim_section import NOT_MEASURED
@@ -332,3 +334,13 @@ def test_methods_follow_the_configuration(study):
     assert "a² + b² with a + b (at most 3,000 steps, 3 seeds)" in rows["tasks together, one trunk and a head each"]
     other = study.config.model_copy(update={"analysis": study.config.analysis.model_copy(update={"window": 7})})
     assert "W = 7 updates" in dict(method_rows(replace(study, config=other)))["window, directions and modes"]
+
+
+def test_methods_name_networks_of_any_kind(study, tmp_path: Path):
+    (tmp_path / "net.py").write_text("def build(task, hidden=4):\n    raise NotImplementedError\n")
+    module = {"path": str(tmp_path / "net.py"), "function": "build", "digest": "0" * 64, "options": {"hidden": 4}}
+    models = MLPConfig(tokens=7, hidden=4), ModuleConfig(tokens=7, **module)
+    runs = tuple(study.config.runs[0].model_copy(update={"model": model}) for model in models)
+    rows = dict(method_rows(replace(study, config=study.config.model_copy(update={"runs": runs}))))
+    expected = "mlp, inputs one_hot, width 128, depth 1, hidden 4, activation relu, p = 7; build, hidden 4, p = 7"
+    assert rows["model"] == expected

@@ -53,3 +53,5 @@ def test_what_has_no_decline_is_refused():
     for values, resolution in (([1.0, -1.0], [1.0, 1.0]), ([1.0, 1.0], [1.0, 0.0]), ([1.0, float("nan")], [1.0, 1.0])):
         with pytest.raises(InputError, match="finite values that are not negative, and positive resolutions"):
             decline(tensor(values), since="peak", resolution_T=tensor(resolution))
+    with pytest.raises(InputError, match="since the 'first' value or the 'peak', got 'last'"):
+        decline(one, since="last", resolution_T=one)

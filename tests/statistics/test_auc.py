@@ -191,3 +191,7 @@ def test_what_has_no_area_is_refused():
         found_in([1.0, 2.0], [3.0, 4.0], seeds=([1, 2], [1, 1]))
     with pytest.raises(InputError, match="no seed has runs of both groups"):
         found_in([1.0, 2.0], [3.0, 4.0], seeds=([1, 2], [3, 4]))
+    with pytest.raises(InputError, match="unknown alternative 'less': expected 'greater' or 'two-sided'"):
+        found_in([1.0, 2.0], [3.0, 4.0], alternative="less")
+    with pytest.raises(InputError, match="needs at least one null value, got -1 permutations"):
+        found_in([1.0, 2.0], [3.0, 4.0], permutations=-1)

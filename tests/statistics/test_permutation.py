@@ -110,3 +110,5 @@ def test_what_cannot_be_tested_is_refused():
         rank_agreement([1, 2, math.nan], [1, 2, 3], generator=generator)
     with pytest.raises(InputError, match="needs at least one null value"):
         rank_agreement([1, 2, 3], [1, 2, 3], permutations=0, generator=generator)
+    with pytest.raises(InputError, match="unknown alternative 'less': expected 'greater' or 'two-sided'"):
+        rank_agreement([1, 2, 3], [1, 2, 3], alternative="less", generator=generator)

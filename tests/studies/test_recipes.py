@@ -42,6 +42,15 @@ def of_table(*, seeds, budget, name="add"):
 
 def of_function(*, seeds, budget):
     return of_table(seeds=seeds, budget=budget, name="largest")
+
+def misspelt(*, seeds, budget):
+    return StudyConfig(name="mine", runs=(), analyses=("spectrum",))
+
+def of_others(*, seeds, budget):
+    return StudyConfig(name="mine", runs=(), other_analyses={"add": ("spectrum",)})
+
+def negative(*, seeds, budget):
+    return StudyConfig(name="mine", runs=(), analysis=AnalysisConfig(stride=0))
 """
 
 
@@ -75,6 +84,9 @@ def test_a_function_in_a_file_is_a_recipe(file: Path) -> None:
         ("{file}:idle", "my_study.py:idle' makes no run for seeds 42"),
         ("{file}:of_table", "has a run on a table or function of its own, 'add', and a study makes tasks by"),
         ("{file}:of_function", "has a run on a table or function of its own, 'largest', and a study makes tasks by"),
+        ("{file}:misspelt", r"failed: StudyConfig.analyses: Extra inputs are not permitted, got \('spectrum',\)$"),
+        ("{file}:of_others", "failed: StudyConfig: other_analyses names no run of the study: add$"),
+        ("{file}:negative", "failed: AnalysisConfig.stride: Input should be greater than or equal to 1, got 0$"),
         ("{file}:absent", "has no function 'absent'"),
         ("elsewhere.py:mine", "no Python file at elsewhere.py"),
         (

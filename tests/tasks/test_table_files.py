@@ -1,5 +1,6 @@
 """Tables in files: numbers and words, with and without names of rows and columns, as libraries write them."""
 
+import operator
 import re
 
 import numpy as np
@@ -114,8 +115,9 @@ def test_of_two_rows_an_empty_corner_is_a_missing_entry_unless_a_name_lies_oppos
         assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
     (tmp_path / "t.csv").write_text(",e\ne,e\n")
     assert read_table_file(tmp_path / "t.csv", square=True).named == "rows and columns"
-    (tmp_path / "t.csv").write_text("True,False\nFalse,False\n")
-    assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
+    for content in ("True,False\nFalse,False\n", "1,a\na,1\n"):
+        (tmp_path / "t.csv").write_text(content)
+        assert read_table_file(tmp_path / "t.csv", square=True).shape == (2, 2)
 
 
 def test_empty_rows_and_columns_at_the_end_are_no_part_of_a_square(tmp_path):
@@ -272,3 +274,133 @@ def test_tables_of_three_columns_are_read(tmp_path):
     for table in (products, few, [[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]]):
         path.write_text("\n".join(",".join(map(str, row)) for row in table))
         assert read_table_file(path).numbered().shape == (len(table), 3)
+
+
+def headed(corner, columns, rows, body):
+    return [[corner, *columns], *([name, *row] for name, row in zip(rows, body, strict=True))]
+
+
+@pytest.mark.parametrize("corner", ["", "*"])
+@pytest.mark.parametrize(
+    ("columns", "rows", "what"),
+    [
+        ((0, 1, 2, 3, 3), range(5), "column"),
+        (range(5), (0, 1, 1, 3, 4), "row"),
+        ((0, 1, "", 3, 4), range(5), "column"),
+        (("a", "b", "c", "d", "d"), "abcde", "column"),
+        ("abcde", ("a", "", "c", "d", "e"), "row"),
+    ],
+)
+def test_a_name_that_is_there_twice_or_lacks_is_refused_beside_the_answers_that_it_names(
+    tmp_path, corner, columns, rows, what
+):
+    answers = list(range(5)) if columns[0] == 0 else list("abcde")
+    body = [[answers[(a + b) % 5] for b in range(5)] for a in range(5)]
+    path = written(tmp_path / "t.csv", headed(corner, columns, rows, body))
+    with pytest.raises(InputError, match=rf"has a {what} without a name, or two of one name: .* \(--no-labels\)"):
+        read_table_file(path, square=True)
+    if corner == "" or columns[0] != 0:
+        assert read_table_file(path, square=True, labels=False).shape == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"), [((0, 1, 2, 3, 5), range(5)), (range(1, 6), range(5)), (range(20, 25), range(10, 15))]
+)
+def test_rows_and_columns_may_have_other_numbers_as_names(tmp_path, columns, rows):
+    body = [[(a + b) % 5 for b in range(5)] for a in range(5)]
+    found = read_table_file(written(tmp_path / "t.csv", headed("", columns, rows, body)), square=True)
+    assert (found.rows, found.columns, found.numbered().tolist()) == (tuple(rows), tuple(columns), body)
+
+
+@pytest.mark.parametrize("operation", [max, np.gcd, operator.add, operator.mul, lambda a, b: a // (b + 1)])
+@pytest.mark.parametrize("size", [(5, 5), (5, 8), (8, 5)])
+def test_what_pandas_writes_has_names_whatever_the_operation_and_its_sides(tmp_path, operation, size):
+    table = pd.DataFrame([[int(operation(a, b)) for b in range(size[1])] for a in range(size[0])])
+    table.to_csv(tmp_path / "t.csv")
+    found = read_table_file(tmp_path / "t.csv", square=size[0] == size[1])
+    assert (found.rows, found.columns) == (tuple(range(size[0])), tuple(range(size[1])))
+    assert np.array(found.cells).tolist() == table.to_numpy().tolist()
+
+
+def test_a_wrong_answer_in_a_table_with_names_leaves_them_names(tmp_path):
+    body = [[(a + b) % 5 for b in range(5)] for a in range(5)]
+    body[1][3] = 9
+    for corner in ("", "*"):
+        found = read_table_file(written(tmp_path / "t.csv", headed(corner, range(5), range(5), body)), square=True)
+        assert (found.named, found.shape, found.answers[-1]) == ("rows and columns", (5, 5), 9)
+
+
+def test_a_noisy_table_without_names_or_its_corner_keeps_its_edges(tmp_path):
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        rows = [[(a + b) % 9 for b in range(9)] for a in range(9)]
+        for a, b, answer in generator.integers(0, 9, (4, 3)).tolist():
+            rows[a][b] = answer
+        rows[0][0] = ""
+        assert read_table_file(written(tmp_path / "t.csv", rows), square=True).shape == (9, 9)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", " ", ", "])
+def test_cycles_pairs_and_quoted_names_hold_delimiters(tmp_path, delimiter):
+    for names in (["()", "(1,2)(3,4)"], ["(1 2)", "()"], ["((0, 1), 0)", "((0, 0), 0)"], ["[0; 1]", "{1\t2}"]):
+        table = [[names[a ^ b] for b in range(2)] for a in range(2)]
+        found = read_table_file(written(tmp_path / "t.csv", table, delimiter), square=True)
+        assert [list(row) for row in found.cells] == table
+    if delimiter != " ":
+        quoted = [[f'"{name}"' for name in ("x;y", "z,w")], [f'"{name}"' for name in ("z,w", "x;y")]]
+        found = read_table_file(written(tmp_path / "t.csv", quoted, delimiter), square=True)
+        assert found.cells == (("x;y", "z,w"), ("z,w", "x;y"))
+
+
+def test_lists_of_lists_are_no_table_of_one_answer(tmp_path):
+    (tmp_path / "t.csv").write_text("[[0, 1], [1, 0]]\n")
+    with pytest.raises(InputError, match="has no answers beside its names"):
+        read_table_file(tmp_path / "t.csv", square=True)
+
+
+def test_brackets_that_are_not_closed_are_letters(tmp_path):
+    found = read_table_file(written(tmp_path / "t.csv", [["(", ")"], [":)", ":("]]))
+    assert found.cells == (("(", ")"), (":)", ":("))
+
+
+def test_lines_of_blanks_and_lines_in_quotes(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'"a\nb",c\r\nc,"a\nb"\r\n   \r\n')
+    assert read_table_file(tmp_path / "t.csv", square=True).cells == (("a\nb", "c"), ("c", "a\nb"))
+
+
+def test_integers_are_told_apart_at_any_size_and_letters_by_what_they_are(tmp_path):
+    large = [f"{2**53 + number}.0" for number in range(3)]
+    table = [[large[(a + b) % 3] for b in range(3)] for a in range(3)]
+    assert read_table_file(written(tmp_path / "t.csv", table)).answers == (2**53, 2**53 + 1, 2**53 + 2)
+    found = read_table_file(written(tmp_path / "t.csv", [["e\u0301", "a"], ["a", "\u00e9"]]))
+    assert found.answers == ("a", "\u00e9")
+
+
+def test_infinity_in_an_array_is_a_name_as_in_text(tmp_path):
+    np.save(tmp_path / "t.npy", [[np.inf, -np.inf], [-np.inf, np.inf]])
+    assert read_table_file(tmp_path / "t.npy", square=True).answers == ("-inf", "inf")
+
+
+@pytest.mark.parametrize("content", ['"0,1\n1,0\n', '0,"1\n1,0\n'])
+def test_a_quote_that_is_not_closed_is_refused(tmp_path, content):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(InputError, match="a quote that is opened is not closed"):
+        read_table_file(tmp_path / "t.csv", square=True)
+
+
+@pytest.mark.parametrize("side", ["rows", "columns"])
+@pytest.mark.parametrize("names", [(7, 5, 6, 9), ("u", "v", "w", "x"), WORDS])
+def test_one_line_of_names_stands_before_a_square_of_numbers_or_words(tmp_path, side, names):
+    for body in (ADD, words()):
+        lines = [[*names], *body]
+        lines = lines if side == "columns" else np.array(lines, dtype=object).T.tolist()
+        found = read_table_file(written(tmp_path / "t.csv", lines), square=True)
+        assert (found.named, found.shape, getattr(found, side)) == (side, (4, 4), names)
+        assert found.numbered().tolist() == ADD
+
+
+def test_words_and_numbers_of_a_latin_square_are_answers_in_any_order(tmp_path):
+    units = ["i", "1", "-i", "j", "-1", "k"]
+    table = [[units[(a - b) % 6] for b in range(6)] for a in range(6)]
+    found = read_table_file(written(tmp_path / "t.csv", table), square=True)
+    assert (found.named, len(found.answers)) == ("none", 6)

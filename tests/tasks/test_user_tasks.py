@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from spectraledge.errors import InputError
@@ -229,6 +230,16 @@ def test_names_are_answers_numbered_in_their_order(tmp_path):
     assert (task.labels_N.tolist(), task.modulus) == ([1, 0, 0, 1], 2)
     named = task_from_source(csv(tmp_path / "t.csv", "*,b,a\nb,b,a\na,a,b\n"))
     assert named.labels_N.tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_a_line_that_counts_the_others_of_a_square_is_no_part_of_it(tmp_path, index):
+    pd.DataFrame(ADD_5).to_csv(tmp_path / "t.csv", index=index, header=not index)
+    task = task_from_source(str(tmp_path / "t.csv"))
+    assert (task.digest, task.structure) == (named_task("add", modulus=5).digest, "group")
+    for last in ("0,0,0", "0,1,2"):
+        oblong = csv(tmp_path / "t.csv", f"0,1,2\n1,2,0\n2,0,1\n{last}\n")
+        assert len(task_from_source(oblong)) == 12
 
 
 def test_numbers_keep_their_value_unless_they_are_names_or_answers_of_a_latin_square(tmp_path):

@@ -128,7 +128,7 @@ def _named(table_MM: Ints, labels: Labels, group: Group, *, is_exact: bool) -> D
         labels,
         labels.agrees(identified.group, table_MM),
         int((table_MM < 0).sum()),
-        is_latin(table_MM),
+        bool(table_MM.min() >= 0) and is_latin(np.unique(table_MM, return_inverse=True)[1].reshape(table_MM.shape)),
         is_exact,
     )
 

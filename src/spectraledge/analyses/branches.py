@@ -90,14 +90,16 @@ class _Parting:
                 share = _held(energy_1S, self.bases[basis])
                 random_B2 = self.random_B2[readout, basis]
                 pooled = float(random_B2[:, 0].sum() / random_B2[:, 1].sum())
+                # Functions of one answer for all pairs hold nothing, and no ratio.
+                over = pooled or np.nan
                 shares_B = random_B2[:, 0] / random_B2[:, 1]
-                low, high = np.quantile(shares_B, [0.05, 0.95]) / pooled
+                low, high = np.quantile(shares_B, [0.05, 0.95]) / over
                 before_ND = self.functions[readout]
                 grown_S = growth(before_ND, there.readout(readout), self.bases[basis]).whole_S
                 had = self.bases[basis].energies(before_ND[None])[0, 1:].sum()
                 yield (
                     *(name, step, step - self.step, readout, basis, float(moved_P.norm()), share, pooled),
-                    *(share / pooled, float(low), float(high)),
+                    *(share / over, float(low), float(high)),
                     np.nan if np.isnan(share) else empirical_p(share, shares_B),
                     float(grown_S[self.bases[basis].indices(WHOLE)].sum() / had),
                     float(metrics["test_accuracy"][step]),

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Table, without
 from spectraledge.analyses.settings import AnalysisConfig
+from spectraledge.errors import InputError
 from spectraledge.models import HasTokenTable
 from spectraledge.observed.gradient_batch import DRAWS, GradientBatch
 from spectraledge.observed.network import DIFFERENCE_SIZE, Network
@@ -94,6 +95,9 @@ def centroid_table(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     Returns:
         `CENTROIDS` by name.
 
+    Raises:
+        InputError: if gradients do not change over the window, as those of weights that the answers do not depend on.
+
     Cost: four passes and four backwards over 1,024 pairs per direction: about a minute at p = 97.
     """
     run = RecordedRun.open(folder, settings.params, device=settings.device)
@@ -113,7 +117,13 @@ def centroid_table(folder: Path, settings: AnalysisConfig) -> dict[str, pd.DataF
     for draw in range(DRAWS + 1):
         kind = "permuted" if draw else "gradient"
         gradients_WP = torch.stack([batch.gradient(one, draw) for one in networks])
-        found.append((kind, draw, len(steps), window_directions(gradients_WP, center=center).vectors_KP[:edge]))
+        vectors_KP = window_directions(gradients_WP, center=center).vectors_KP[:edge]
+        if not len(vectors_KP):
+            raise InputError(
+                f"the gradients of the watched weights are all the same at the {len(steps)} snapshots up to step "
+                f"{step}, so that none leads: choose another step, or watch other parameters"
+            )
+        found.append((kind, draw, len(steps), vectors_KP))
         found.append((kind, draw, 1, F.normalize(gradients_WP[-1:], dim=1)))
     blocks = [prod(shape) for shape in run.series.layout.shapes.values()]
     random = torch_generator(settings.seed, "centroids")

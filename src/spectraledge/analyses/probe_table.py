@@ -10,6 +10,7 @@ from spectraledge.algebra import real_characters
 from spectraledge.analyses.analysis import DIRECTION, KIND, READOUT, STEP, Column, StepTable
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.arrays import Bools, Float, Ints
+from spectraledge.errors import InputError
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import (
     Fold,
@@ -130,7 +131,13 @@ def _folds(labels_n: Ints, pairs_n2: Ints, generator: np.random.Generator) -> Ma
     count = min(FOLDS, *(len(np.unique(values)) for values in (labels_n, *pairs_n2.T)))
     if count < 3:
         return {}
-    return {"output": blocked_folds(labels_n, count, generator), "rows": row_column_folds(pairs_n2, count, generator)}
+    found = {"output": blocked_folds(labels_n, count, generator)}
+    try:
+        found["rows"] = row_column_folds(pairs_n2, count, generator)
+    except InputError:
+        # In a small table with holes some rows have no pair in some columns.
+        return {}
+    return found
 
 
 def _leading(response_KnD: Float) -> tuple[Float, Float]:

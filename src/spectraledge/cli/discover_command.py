@@ -88,9 +88,10 @@ def _sentence(found: Discovery) -> str:
         order = f" (order {len(found.group)})" if found.is_named else ""
         return f"the table of {'' if found.is_named else 'a '}{found.group.name}{order}, up to names"
     bound = "" if found.is_exact else "at most "
+    lacking = f", {'all' if found.missing == found.changes else found.missing} of them missing" if found.missing else ""
     return (
         f"no group: nearest is {found.group.name}, distance {bound}{found.distance:.4g} "
-        f"({found.changes} of {found.agreeing_MM.size} entries to change)"
+        f"({found.changes} of {found.agreeing_MM.size} entries to change{lacking})"
     )
 
 

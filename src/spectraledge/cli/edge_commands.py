@@ -103,7 +103,9 @@ def _printed(table: pd.DataFrame, *, digits: int = 4, missing: str = "NaN") -> s
 
 def _ablated(_: Path, tables: Mapping[str, pd.DataFrame]) -> Told:
     shown = [(ABLATION.name, ["kind", "amount"]), (ABLATED_FUNCTIONS.name, ["subspace", "what", "kind"])]
-    return [_of_draws(tables[name], by) for name, by in shown], ablation_sentence(tables[ABLATION.name])
+    # Where the task's own functions hold nothing, such as those of one answer, none is left out.
+    told = [_of_draws(tables[name], by) for name, by in shown if not tables[name].empty]
+    return told, ablation_sentence(tables[ABLATION.name])
 
 
 def _of_draws(table: pd.DataFrame, by: list[str]) -> str:

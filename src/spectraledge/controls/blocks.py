@@ -37,6 +37,8 @@ class BlockShares:
 
     def blocks(self, grain: Grain) -> Float:
         """Shares of the blocks of a grain, shape (K, B)."""
+        if grain not in GRAINS:
+            raise InputError(f"unknown grain {grain!r}: expected {', '.join(GRAINS)}")
         if grain == "matrix":
             by_matrix: Float = self.shares_KLHM.sum(axis=(1, 2))
             return by_matrix

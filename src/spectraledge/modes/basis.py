@@ -119,6 +119,9 @@ class Basis:
         Returns:
             float64, shape (K, S), squared units of the response; a row sums to the energy on the covered inputs.
 
+        Raises:
+            InputError: if responses are over other inputs, or have no finite energy on the covered ones.
+
         Cost: two passes over the responses and one product of sparse with dense per map; nothing of size N².
         """
         return energies_in([self], response_KND)[0]
@@ -233,6 +236,11 @@ class Basis:
         return products_S
 
     def _energies(self, mean: float, total: float, energies_R: Float) -> Float:
+        if not np.isfinite(mean + total):
+            raise InputError(
+                f"responses need finite values, and finite squares, on all inputs of basis {self.name!r}: leave out "
+                "what was not measured, or scale them down"
+            )
         energies_S = np.zeros(len(self.subspaces))
         energies_S[0] = self.size * mean
         if total > (4 * self.size * np.finfo(np.float64).eps) ** 2 * (total + energies_S[0]):

@@ -140,7 +140,9 @@ def group_of_function(
             )
         held_MM &= held_out[np.ix_(rows_M, columns_M)]
     if held_MM.sum() < (least := max(2 * FOLDS, len(rows_M) + 1)):
-        raise InputError(f"evidence needs at least {least} held-out pairs, got {held_MM.sum()}: hold out more")
+        few = known_MM.sum() <= least
+        instead = f"of {known_MM.sum()} pairs in all; take an operation on more elements" if few else "hold out more"
+        raise InputError(f"evidence needs at least {least} held-out pairs, got {held_MM.sum()}: {instead}")
     parts_MM = np.full(held_MM.shape, -1)
     parts_MM[held_MM] = numpy_generator(seed, "parts of pairs").permutation(int(held_MM.sum())) % FOLDS
     seen_FMM = known_MM & (parts_MM != np.arange(FOLDS)[:, None, None])

@@ -60,7 +60,12 @@ def peak(field_KN: Float, grouping: Grouping) -> Peak:
 
     Returns:
         Frequency and concentration of each.
+
+    Raises:
+        InputError: if a field has a value inside the basis that is not finite.
     """
+    if not np.isfinite(field_KN[:, grouping.groups_N >= 0]).all():
+        raise InputError(f"fields need finite values on all pairs of basis {grouping.name!r}, got NaN or infinity")
     power = grouping.power(group_means(field_KN, grouping))
     if power.shape[-1] == 0:
         return Peak(np.zeros(len(power), dtype=np.int64), np.zeros(len(power)))

@@ -99,7 +99,7 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     size = np.sqrt(np.mean(np.square(values)))
     values = values / size if size > 0 else values
     power = grouping.power(group_means(values[None], grouping))[0]
-    frequency = int(power.argmax()) + 1 if power.max() > 0 else 0
+    frequency = int(power.argmax()) + 1 if power.max(initial=0.0) > 0 else 0
     if grouping.is_ordered:
         return Wave(values, grouping, frequency, (frequency, frequency), _share(values, grouping, frequency))
     shares = character_shares(_picture(values, grouping))

@@ -1,6 +1,6 @@
 """How far a number has declined at every point of a series, by the two published definitions."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -30,8 +30,11 @@ def decline(values_T: Tensor, *, since: Since, resolution_T: Tensor) -> Tensor:
         float64 tensor (T,).
 
     Raises:
-        InputError: if shapes differ, a value is negative or not finite, or a resolution is not positive.
+        InputError: if shapes differ, a value is negative or not finite, a resolution is not positive, or what a value
+            is compared with is another one.
     """
+    if since not in get_args(Since):
+        raise InputError(f"a decline is since the 'first' value or the 'peak', got {since!r}")
     values, resolution = values_T.double(), resolution_T.double()
     if values.dim() != 1 or len(values) < 1 or values.shape != resolution.shape:
         raise InputError(

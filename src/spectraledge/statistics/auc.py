@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from spectraledge.arrays import Float, Ints
 from spectraledge.errors import InputError
 from spectraledge.statistics.p_values import empirical_p
-from spectraledge.statistics.permutation import Alternative, centred_ranks
+from spectraledge.statistics.permutation import Alternative, centred_ranks, check_permutations
 from spectraledge.statistics.seed_estimates import seed_values
 
 _ENTRIES = 1 << 20
@@ -88,10 +88,12 @@ def discrimination(
 
     Raises:
         InputError: if a group has fewer than two runs or seeds or a value that is missing, seeds do not fit the values,
-            no seed has runs of both groups, or the level is out of range.
+            no seed has runs of both groups, the level is out of range, the alternative is another one, or there are no
+            permutations.
 
     Cost: O(m·n + B·(m + n)) time.
     """
+    check_permutations(permutations, alternative)
     x, y = seed_values(x_S, "the first group"), seed_values(y_S, "the second group")
     if not 0 < level < 1:
         raise InputError(f"the level of an interval lies strictly between 0 and 1, got {level}")

@@ -1,7 +1,7 @@
 """Rank agreement, tested by permutations: the same statistic after the pairing that carries the effect is shuffled."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import scipy.stats
@@ -59,10 +59,12 @@ def rank_agreement(
         ρ, its values under the null, and the p-value.
 
     Raises:
-        InputError: if the variables are not two lists of equal length, at least 2, are constant, or hold NaN.
+        InputError: if the variables are not two lists of equal length, at least 2, are constant, or hold NaN, the
+            alternative is another one, or there are no permutations.
 
     Cost: O(B·N) time.
     """
+    check_permutations(permutations, alternative)
     x, y = np.asarray(x_N, dtype=np.float64), np.asarray(y_N, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or len(x) < 2:
         raise InputError(f"rank agreement needs two lists of equal length, at least 2, got {x.shape} and {y.shape}")
@@ -78,6 +80,14 @@ def rank_agreement(
         for start in range(0, permutations, rows)
     ]
     return _ranked(float(ranks_x @ ranks_y / size), np.concatenate([np.empty(0), *products]) / size, alternative)
+
+
+def check_permutations(permutations: int, alternative: Alternative) -> None:
+    """Check what a permutation test is asked for; raises `InputError` where it is no test."""
+    if alternative not in get_args(Alternative):
+        raise InputError(f"unknown alternative {alternative!r}: expected 'greater' or 'two-sided'")
+    if permutations < 1:
+        raise InputError(f"a p-value needs at least one null value, got {permutations} permutations")
 
 
 def centred_ranks(values: Float) -> Float:

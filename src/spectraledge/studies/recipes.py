@@ -6,6 +6,8 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Protocol, get_args
 
+from pydantic import ValidationError
+
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.claims.score_claims import TASKS
 from spectraledge.errors import InputError
@@ -156,6 +158,14 @@ def recipe(name: str, *, seeds: tuple[int, ...] = (42,), budget: Budget = "match
         made = load_function(Path(path), function)(seeds=seeds, budget=budget)
     except InputError:
         raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([error.title, *map(str, first["loc"])])
+        # Of settings that do not go together the message says which, and the input is all of them.
+        found = f", got {first['input']!r}" if first["loc"] else ""
+        raise InputError(
+            f"recipe {name!r} failed: {where}: {first['msg'].removeprefix('Value error, ')}{found}"
+        ) from error
     except Exception as error:
         raise InputError(
             f"recipe {name!r} failed: {type(error).__name__}: {error}; it is called with seeds=(42, ...) and "

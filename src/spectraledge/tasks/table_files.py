@@ -3,8 +3,10 @@
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,17 @@ Cell = int | float | str | None
 """A number, a name, or nothing."""
 
 DELIMITERS = (";", "\t", ",")
-"""A file's is the first that occurs in it, since names such as (1,2) hold commas."""
+"""A file's is the first that occurs in it outside quotes and brackets, else blanks are."""
+
+_HIDDEN = {ord(delimiter): 0xE000 + place for place, delimiter in enumerate((*DELIMITERS, " "))}
+_SHOWN = {hidden: delimiter for delimiter, hidden in _HIDDEN.items()}
+"""What stands for delimiters in names such as (1,2) while lines are parted, characters of private use, and back."""
+
+_ENCLOSED = re.compile(r'((?<![^;\t, ])"(?:[^"]|"")*"|[()\[\]{}])')
+"""A quoted cell, or a bracket."""
+
+_MANY = 1.5
+"""Answers over rows of a square from which its first row and column may be none (our choice)."""
 
 _LIST = 9
 _APART = 0.9
@@ -85,7 +97,7 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
 
     Cells of a CSV file lie between semicolons, else tabs, commas or blanks. Its first row and column are taken for
     names when the rest tells: words beside numbers; or each name once, with nothing, or a word that is nowhere else, in
-    the corner, and no more answers than rows where there are as many rows as columns.
+    the corner, and where there are as many rows as columns, no more answers than names, or names among the answers.
 
     Args:
         path: A .csv or .npy file.
@@ -126,7 +138,9 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
     names = tuple(row[0] for row in rows[first_row:]) if first_column else ()
     found = TableFile(body, names, tuple(rows[0][first_column:]) if first_row else ())
     if not found.cells or not found.cells[0]:
-        raise InputError(f"{path} has no answers beside its names")
+        raise InputError(
+            f"{path} has no answers beside its names: cells lie between semicolons, tabs, commas or blanks"
+        )
     if marks := found.marks:
         raise InputError(
             f"{path} is not a readable table of numbers or names ({marks[0]!r} is no number, other answers are): leave "
@@ -134,7 +148,9 @@ def read_table_file(path: Path, *, square: bool = False, labels: bool | None = N
         )
     for what, edge in (("row", found.rows), ("column", found.columns)):
         if edge and not _are_names(edge):
-            raise InputError(f"{path} has a {what} without a name, or two of one name: name each once, or none")
+            raise InputError(
+                f"{path} has a {what} without a name, or two of one name: name each once, or none (--no-labels)"
+            )
     if square and found.shape[0] != found.shape[1]:
         raise InputError(
             f"{path} has {found.shape[0]} rows and {found.shape[1]} columns of answers: an operation's table has as "
@@ -153,16 +169,33 @@ def _array_rows(path: Path) -> list[list[Cell]]:
 def _text_rows(path: Path) -> list[list[Cell]]:
     # The byte order mark that spreadsheets write is no part of the first answer.
     text = path.read_text(encoding="utf-8-sig")
-    delimiter = next((each for each in DELIMITERS if each in text), None)
-    lines: Iterable[list[str]] = map(str.split, text.splitlines())
+    lines = [_hidden(line) for line in text.splitlines(keepends=True)]
+    delimiter = next((each for each in DELIMITERS if any(each in line for line in lines)), None)
+    rows = [line.split() for line in lines]
     if delimiter:
-        lines = csv.reader(text.splitlines(), delimiter=delimiter)
-    return [[_cell(value) for value in line] for line in lines if line]
+        rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+        if text.count('"') % 2 and any("\n" in value for row in rows for value in row):
+            raise ValueError("a quote that is opened is not closed")
+    return [[_cell(value.translate(_SHOWN)) for value in row] for row in rows if len(row) > 1 or "".join(row).strip()]
+
+
+def _hidden(line: str) -> str:
+    """A line with other characters for the delimiters in quotes and, if all are closed, in brackets."""
+    depth, parts = 0, []
+    for part in _ENCLOSED.split(line):
+        depth += (part in ("(", "[", "{")) - (part in (")", "]", "}"))
+        parts.append(part.translate(_HIDDEN) if depth or part.startswith('"') else part)
+        if depth < 0:
+            break
+    hidden = "".join(parts)
+    # A list of all answers in a row is no name.
+    return line if depth or not any(delimiter in hidden.strip() for delimiter in (*DELIMITERS, " ")) else hidden
 
 
 def _cell(value: Any) -> Cell:
     if isinstance(value, str):
-        text = value.strip()
+        # One character may be written as two.
+        text = unicodedata.normalize("NFC", value.strip())
         if not text or text.lower() == "nan":
             return None
         if re.fullmatch(r"[+-]?[0-9]+", text):
@@ -174,7 +207,12 @@ def _cell(value: Any) -> Cell:
         # Python reads 1_0 as 10.
         if math.isinf(value) or "_" in text:
             return text
+        # Above 2⁵³ not every integer is a floating-point number.
+        if (exact := Decimal(text)) == exact.to_integral_value():
+            return int(exact)
     if isinstance(value, float):
+        if math.isinf(value):
+            return str(value)
         return None if math.isnan(value) else int(value) if value.is_integer() else value
     return int(value)
 
@@ -213,24 +251,40 @@ def _named_edges(rows: list[list[Cell]], *, square: bool, labels: bool | None) -
         # Of numbers, words that name nothing tell nothing either.
         body = [cell for cell in body if not isinstance(cell, str) or cell in top or cell in left]
     is_words = any(isinstance(cell, str) for cell in body)
-    if not is_words:
+    if not is_words and not (count == width and _is_latin(rows)):
         first_row, first_column = (bool(edge) and all(isinstance(cell, str) for cell in edge) for edge in (top, left))
         if first_row or first_column:
             both = corner is None or count == width
             return first_row or both, first_column or both
-    # An empty corner between equal edges, or beside words any edges; or a word that is nowhere else. Of two rows and
-    # columns the corner is an answer, or a missing one, unless it is empty and what lies opposite is a name.
-    is_corner = corner is None and (is_words or set(top) == set(left)) and (count > 2 or set(body) <= set(top))
-    is_corner |= isinstance(corner, str) and corner not in [*top, *left, *body] and count > 2
-    if is_corner and _are_names(top) and _are_names(left) and (count != width or _different(body) < count):
-        return True, True
-    # One row or column too many for a square; of numbers only where they count the lines of a Latin square.
+    # An empty corner, or a word that is nowhere else. Of two rows and columns the corner is an answer, or a missing
+    # one, unless it is empty and what lies opposite is a name.
+    is_corner = corner is None and (count > 2 or set(body) <= set(top))
+    is_corner |= isinstance(corner, str) and sum(row.count(corner) for row in rows) == 1 and count > 2
+    if is_corner and (count == width or not square):
+        come_again = _come_again(rows)
+        # Without names a square is mostly that of an operation, with about as many answers as rows.
+        are_answers = count == width and _different(body) >= count and not come_again
+        are_answers &= _different([*top, *left, *body]) < _MANY * count
+        are_names = _are_names(top), _are_names(left)
+        if (all(are_names) and not are_answers) or (any(are_names) and come_again):
+            return True, True
+    # One row or column too many for a square; of numbers only beside a Latin square, and where they count its lines if
+    # it has two.
     for edge, rest in ((rows[0], rows[1:]), ([row[0] for row in rows], [row[1:] for row in rows])):
-        if not rest or not len(rest) == len(edge) == len(rest[0]) > 1:
+        if not rest or not len(rest) == len(edge) == len(rest[0]) > 1 or not _are_names(edge):
             continue
-        if (is_words and _are_names(edge)) or (square and _are_counted(edge) and _is_latin(rest)):
+        if is_words or (square and (len(edge) > 2 or _are_counted(edge)) and _is_latin(rest)):
             return edge is rows[0], edge is not rows[0]
     return False, False
+
+
+def _come_again(rows: list[list[Cell]]) -> bool:
+    """Whether most names of rows, and of columns, are answers in their lines, as in a group's table with names."""
+    for lines in (rows, list(zip(*rows, strict=True))):
+        found = [line[0] in line[1:] for line in lines[1:] if line[0] is not None]
+        if sum(found) <= len(found) / 2:
+            return False
+    return True
 
 
 def _are_counted(edge: Sequence[Cell]) -> bool:

@@ -40,7 +40,7 @@ class Task:
         if count < 2 or self.pairs_N2.shape != (count, 2):
             raise InputError(
                 f"task {self.name!r} needs at least two pairs with one label each, got pairs of shape "
-                f"{self.pairs_N2.shape} and {count} labels"
+                f"{self.pairs_N2.shape} and {count} labels: take a larger modulus, or a table of more pairs"
             )
         for what, values in (("a pair", self.pairs_N2), ("a label", self.labels_N)):
             low, high = int(values.min()), int(values.max())

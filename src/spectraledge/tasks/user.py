@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from spectraledge.tasks.group_tasks import LATIN_KINDS, group_task, latin_task
 from spectraledge.tasks.groupings import grouping, why_not
 from spectraledge.tasks.joint import JointTask, any_task
 from spectraledge.tasks.operations import all_pairs, permuted_task
-from spectraledge.tasks.table_files import read_table_file
+from spectraledge.tasks.table_files import TableFile, read_table_file
 from spectraledge.tasks.task import Task
 
 
@@ -126,9 +127,21 @@ def task_from_source(source: str, *, modulus: int = 97) -> Task | JointTask:
     return any_task(source, modulus=modulus)
 
 
+def _read(path: Path) -> TableFile:
+    """A table of any size; with one line too many for a square, the square behind it if it plainly holds names."""
+    table = read_table_file(path)
+    rows, columns = table.shape
+    lines = table.cells if rows > columns else tuple(zip(*table.cells, strict=True))
+    # Of a + b mod n the line n is that of 0 again, and of answers.
+    if abs(rows - columns) == 1 and lines[0] != lines[-1]:
+        with suppress(InputError):
+            return read_table_file(path, square=True)
+    return table
+
+
 def _task_from_file(path: Path) -> Task:
     """The task of a table in a file; its own group is the table's, where that is a group's."""
-    table = read_table_file(path)
+    table = _read(path)
     answers = table.answers
     is_of_names = set(answers) <= {*table.rows, *table.columns}
     numbers = [answer for answer in answers if isinstance(answer, int | float)]

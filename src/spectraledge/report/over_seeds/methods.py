@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from spectraledge.claims.design import arm_words
-from spectraledge.models import LOSSES, TransformerConfig
+from spectraledge.models import LOSSES, ModuleConfig, TransformerConfig
 from spectraledge.report.run_names import optimizer_words
 from spectraledge.report.words import counted, distinct, listing, modes_window, spectrum_window
 from spectraledge.studies.recipes import made_of_seeds, seeds_through
@@ -12,6 +12,9 @@ from spectraledge.studies.results import StudyResult
 from spectraledge.tasks import formula_of
 from spectraledge.tasks.task import JOIN
 from spectraledge.training import RunConfig
+
+_NO_SIZES = {"kind", "tokens", "answers"}
+"""What a network's configuration holds beside its sizes."""
 
 
 def method_rows(study: StudyResult) -> list[tuple[str, str]]:
@@ -117,7 +120,10 @@ def _other_analyses(study: StudyResult) -> list[tuple[str, str]]:
 
 def _model(run: RunConfig) -> str:
     model = run.model
-    assert isinstance(model, TransformerConfig)
+    if not isinstance(model, TransformerConfig):
+        sizes = model.options if isinstance(model, ModuleConfig) else model.model_dump(exclude=_NO_SIZES)
+        words = [f"{name} {value}" for name, value in sizes.items()]
+        return f"{', '.join([model.label, *words])}, p = {model.tokens}"
     return (
         f"transformer encoder, {counted(model.depth, 'layer')}, width {model.width}, {counted(model.heads, 'head')}, "
         f"hidden width {model.hidden}, p = {model.tokens}"
