@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from spectraledge.errors import InputError
+from spectraledge.native import calls
 from spectraledge.tasks import named_task
 from spectraledge.training import (
     InMemory,
@@ -133,6 +134,26 @@ def test_no_runs_make_no_stack():
         Stack([])
 
 
+@pytest.fixture
+def _without_c(monkeypatch):
+    """What C computes nobody compiles."""
+    monkeypatch.setattr(calls, "FUNCTIONS", dict.fromkeys(calls.FUNCTIONS))
+
+
+@pytest.mark.parametrize("model", [{}, {"kind": "mlp"}], ids=["transformer", "mlp"])
+def test_in_c_both_engines_are_the_same(monkeypatch, model):
+    monkeypatch.setattr(torch, "compile", None)
+    task = named_task("add", modulus=11)
+    compiled, eager = (
+        Trainer(RunConfig.for_task(task, model, engine=engine, batch_size=32), task) for engine in ("compiled", "eager")
+    )
+    for trainer in (compiled, eager):
+        trainer.advance(3)
+    torch.testing.assert_close(compiled.weights(), eager.weights(), rtol=0, atol=0)
+    assert compiled.evaluate() == eager.evaluate()
+
+
+@pytest.mark.usefixtures("_without_c")
 def test_the_compiled_step_is_the_eager_one():
     config, task = make(engine="compiled")
     compiled, eager = Trainer(config, task), Trainer(*make())
@@ -143,6 +164,7 @@ def test_the_compiled_step_is_the_eager_one():
     assert compiled.evaluate().test_loss == pytest.approx(eager.evaluate().test_loss, rel=1e-4)
 
 
+@pytest.mark.usefixtures("_without_c")
 def test_a_machine_that_cannot_compile_says_so(monkeypatch):
     config, task = make("sub", engine="compiled", batch_size=16)
     monkeypatch.setenv("CXX", "/no/such/compiler")

@@ -73,6 +73,10 @@ class Architecture(Protocol):
         """Return pairs in the form in which the next ones take them: what each position reads, int64 (S, 2, N)."""
         ...
 
+    def is_in_c(self, like: Tensor) -> bool:
+        """Tell whether the next two are computed in C for parameters such as this."""
+        ...
+
     def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs by S stacked networks, each its own; shape (S, N, answers, tokens)."""
         ...

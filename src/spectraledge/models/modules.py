@@ -100,6 +100,10 @@ class ModuleArchitecture:
         """Return the tokens by position."""
         return pairs_SN2.transpose(1, 2)
 
+    def is_in_c(self, like: Tensor) -> bool:
+        """Say no: any module is PyTorch's."""
+        return False
+
     def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""
         logits_SNOC: Tensor = self._each(self._answers, parameters, inputs_S2N)

@@ -38,9 +38,13 @@ class MLPArchitecture(ModuleArchitecture):
         """Return the rows of the first layer's table that pairs read."""
         return rows_of(self.config, pairs_SN2)
 
+    def is_in_c(self, like: Tensor) -> bool:
+        """Tell whether it can be; a single answer of several is left to PyTorch."""
+        return self.chosen < 0 and can_take(like)
+
     def _passes(self, parameters: Parameters) -> Passes | NativeNetworks:
-        """Prepare networks for inputs, in C where that can be."""
-        if self.chosen < 0 and can_take(parameters["head.weight"]):
+        """Prepare networks for inputs."""
+        if self.is_in_c(parameters["head.weight"]):
             return NativeNetworks.perceptrons(self.config, parameters)
         return Passes.of(self.config, parameters, self.chosen)
 

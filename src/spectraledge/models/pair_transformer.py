@@ -65,9 +65,13 @@ class PairTransformer:
         """Return the rows of the tables that pairs read."""
         return rows_of(self.config, pairs_SN2).view(len(pairs_SN2), 2, -1)
 
+    def is_in_c(self, like: Tensor) -> bool:
+        """Tell whether it can be."""
+        return can_take(like)
+
     def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""
-        if can_take(parameters["norm.weight"]):
+        if self.is_in_c(parameters["norm.weight"]):
             return NativeNetworks.transformers(self.config, parameters).logits(inputs_S2N)
         return forward_pairs(Weights.of(self.config, parameters), inputs_S2N.flatten()).logits
 
@@ -75,7 +79,7 @@ class PairTransformer:
         self, parameters: Parameters, inputs_S2N: Tensor, labels_SNO: Tensor, loss: LossName = "cross-entropy"
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return losses and gradients."""
-        if can_take(parameters["norm.weight"]):
+        if self.is_in_c(parameters["norm.weight"]):
             return NativeNetworks.transformers(self.config, parameters).loss_and_gradient(inputs_S2N, labels_SNO, loss)
         return loss_and_gradient(self.config, parameters, inputs_S2N.flatten(), labels_SNO, loss)
 

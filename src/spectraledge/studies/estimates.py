@@ -107,7 +107,7 @@ def time_steps(study: StudyConfig, folder: Path) -> dict[str, float]:
         folder: Its folder.
 
     Returns:
-        Steps per second of one process, by shape. A compiled run is faster (see `RunConfig`), and pays for compiling.
+        Steps per second of one process, by shape. A run that PyTorch compiles is faster, and pays for it.
 
     Raises:
         InputError: if a run's task is none of ours.

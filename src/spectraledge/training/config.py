@@ -81,8 +81,8 @@ class RunConfig(BaseModel):
             lies in a folder beside.
         fork: The run that it forks, and where; None for a run of its own. Its steps are counted on from there.
         engine: "eager" starts at once; "compiled" builds the step with `torch.compile` first (20 to 60 seconds, kept on
-            disk for later processes; needs a C++ compiler) and then takes about three fifths of the time. They round
-            differently, so it is part of what a run is.
+            disk for later processes; needs a C++ compiler), and rounds differently, so that it is part of what a run
+            is. Where transformers and perceptrons on pairs are computed in C, on a CPU, steps of both are the same.
         interventions: What is done to its steps, in this order. Default nothing.
         watched: Name patterns of the parameters whose updates are studied; see `Architecture.watched` for the default.
     """

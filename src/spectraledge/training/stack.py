@@ -74,6 +74,8 @@ class Stack:
         )
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
+        # What is compiled already gains nothing from a compiler.
+        self._engine = "eager" if self.architecture.is_in_c(weights) else shared.engine
         self._rows = Rows(Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:])), self.layout)
         for row, member in zip(weights, self.members, strict=True):
             config, views = member.config, self.layout.split(row)
@@ -159,7 +161,7 @@ class Stack:
         """Measure loss and accuracy of every run on every pair of both halves."""
         shared = self.members[0].config
         parameters = self.layout.split(self.flat.weights)
-        answered = compiled_if(answers, shared.engine, self.flat.weights.device.type)
+        answered = compiled_if(answers, self._engine, self.flat.weights.device.type)
         parts = [
             answered(self.architecture, parameters, inputs, right, shared.loss)
             for inputs, right in zip(
@@ -199,7 +201,7 @@ class Stack:
             labels_SNO[i, : len(member.task)] = member.task.answers_NO
         self._inputs_S2N = self.architecture.encode(torch.from_numpy(pairs_SN2).to(device))
         self._labels_SNO = torch.from_numpy(labels_SNO).to(device)
-        compiled = functools.partial(compiled_if, engine=shared.engine, device_type=device.type)
+        compiled = functools.partial(compiled_if, engine=self._engine, device_type=device.type)
         changes = _Changes(self.layout, self.flat, self.members)
         if changes:
             # Windows and their directions are followed from outside of a program.
