@@ -133,4 +133,4 @@ def rows() -> list[Row]:
 
 
 def _stack(runs: int, engine: str) -> Stack:
-    return Stack([Member(config(seed, engine), named_task("add")) for seed in range(runs)], device=DEVICE)
+    return Stack([Member(config(seed, engine=engine), named_task("add")) for seed in range(runs)], device=DEVICE)

@@ -1,4 +1,4 @@
-"""Training: one run eager and compiled, recording, and runs beside each other."""
+"""Training, in C: one run, perceptrons, joint tasks, what is removed from updates, recording, runs side by side."""
 
 import multiprocessing
 import operator
@@ -25,15 +25,13 @@ STEP_FLOP = 1.05e9
 """Multiply-adds times two of one training step (97 residues, batch 512), nothing computed twice; see README.md."""
 
 
-def config(seed: int = 42, engine: str = "eager", **settings: object) -> RunConfig:
-    return RunConfig.for_task(
-        named_task("add"), protocol="paper", seed=seed, steps=1_000_000, engine=engine, **settings
-    )
+def config(seed: int = 42, **settings: object) -> RunConfig:
+    return RunConfig.for_task(named_task("add"), protocol="paper", seed=seed, steps=1_000_000, **settings)
 
 
-def one_run(engine: str, repeats: int) -> Row:
+def one_run(repeats: int) -> Row:
     """A hundred steps with clipping, AdamW, evaluation and snapshot, against the plain loop."""
-    task, chosen = named_task("add"), config(engine=engine)
+    task, chosen = named_task("add"), config()
     trainer, plain = Trainer(chosen, task), PlainLoop()
     with tempfile.TemporaryDirectory() as place, RunFolder(Path(place) / "run", chosen, task) as recorder:
         evaluations = recorder.resume(trainer)
@@ -51,12 +49,10 @@ def one_run(engine: str, repeats: int) -> Row:
         rates.append(gemm_rate(torch.float32))
     limit = 100 * STEP_FLOP / statistics.mean(rates)
     more = {"steps_per_second": 100 / after, "first_interval_seconds": warm_up}
-    return row(
-        f"training: 100 steps, evaluation, recording ({engine})", before, after, ratio, limit, "GEMM rate", **more
-    )
+    return row("training: 100 steps, evaluation, recording", before, after, ratio, limit, "GEMM rate", **more)
 
 
-def perceptron(engine: str, repeats: int, *, embedded: bool) -> Row:
+def perceptron(repeats: int, *, embedded: bool) -> Row:
     """Steps of all training pairs at once: of the network on S5 after Chughtai et al. 2023, or that of Tian 2025."""
     if embedded:
         task, name, steps = task_from_source("group:S5"), "S5, embedded, ReLU, 128 neurons, 5,760 pairs a step", 10
@@ -66,7 +62,7 @@ def perceptron(engine: str, repeats: int, *, embedded: bool) -> Row:
         task, name, steps = named_task("add", modulus=71), "a + b mod 71, x², 2,048 neurons, 2,016 pairs a step", 5
         model = {"kind": "mlp", "hidden": 2048, "activation": "square", "bias": False}
         chosen = {"betas": (0.9, 0.999), "loss": "mse", "optimizer": "adam", "weight_decay": 2e-4}
-    chosen |= {"batch_size": 0, "train_fraction": 0.4, "clip_norm": 0.0, "learning_rate": 1e-3, "engine": engine}
+    chosen |= {"batch_size": 0, "train_fraction": 0.4, "clip_norm": 0.0, "learning_rate": 1e-3}
     ours = Trainer(RunConfig.for_task(task, model, steps=1_000_000, **chosen), task)
     table = task.labels_N.reshape(task.modulus, task.modulus)
     plain = PlainPerceptronLoop(table, 0.4, model["hidden"], model.get("width", 0))
@@ -77,13 +73,13 @@ def perceptron(engine: str, repeats: int, *, embedded: bool) -> Row:
     rates.append(gemm_rate(torch.float32))
     products = len(ours.split.train_T) + 2 * model.get("width", 0)
     limit = steps * 6 * products * model["hidden"] * task.modulus / statistics.mean(rates)
-    return row(f"training: {steps} steps of a perceptron ({name}; {engine})", before, after, ratio, limit, "GEMM rate")
+    return row(f"training: {steps} steps of a perceptron ({name})", before, after, ratio, limit, "GEMM rate")
 
 
-def joint_tasks(repeats: int, steps: int = 20, engine: str = "compiled") -> Row:
+def joint_tasks(repeats: int, steps: int = 20) -> Row:
     """Steps on two tasks that one network answers together, against a plain loop with two heads."""
     task = joint_task([named_task("add"), named_task("mul")])
-    ours = Trainer(RunConfig.for_task(task, protocol="paper", steps=1_000_000, engine=engine), task)
+    ours = Trainer(RunConfig.for_task(task, protocol="paper", steps=1_000_000), task)
     plain = PlainLoop(operations=(operator.add, operator.mul))
     for loop in (plain, ours):
         loop.advance(steps)
@@ -92,18 +88,18 @@ def joint_tasks(repeats: int, steps: int = 20, engine: str = "compiled") -> Row:
     rates.append(gemm_rate(torch.float32))
     # The second head is a product of 512 rows, forward and twice backward.
     limit = steps * (STEP_FLOP + 6 * 512 * 128 * 97) / statistics.mean(rates)
-    return row(f"training: {steps} steps on add and mul jointly ({engine})", before, after, ratio, limit, "GEMM rate")
+    return row(f"training: {steps} steps on add and mul jointly", before, after, ratio, limit, "GEMM rate")
 
 
-def projections(repeats: int, subspace: str, what: str, steps: int = 20, engine: str = "compiled") -> Row:
+def projections(repeats: int, subspace: str, what: str, steps: int = 20) -> Row:
     """Steps from whose updates three directions are removed, against the same steps left as they are."""
-    changed = config(engine=engine, interventions=(Intervention.of(f"remove:{subspace}"),))
-    ours, bare = (Trainer(chosen, named_task("add")) for chosen in (changed, config(engine=engine)))
+    changed = config(interventions=(Intervention.of(f"remove:{subspace}"),))
+    ours, bare = (Trainer(chosen, named_task("add")) for chosen in (changed, config()))
     for loop in (bare, ours):
         # Until the window of 20 updates is full, it has no directions.
         loop.advance(30)
     before, after, ratio = in_turn(lambda: bare.advance(steps), lambda: ours.advance(steps), 2 * repeats)
-    name = f"training: {steps} steps, {what} removed from updates ({engine})"
+    name = f"training: {steps} steps, {what} removed from updates"
     return row(name, before, after, ratio, before, "the steps alone", overhead_share=1 / ratio - 1)
 
 
@@ -176,21 +172,20 @@ def small_runs(runs: int = 8) -> Stack:
     return Stack([Member(RunConfig.for_task(task, sizes, seed=seed, **settings), task) for seed in range(runs)])
 
 
-def _short_run(seed: int, steps: int, engine: str) -> None:
-    run = PlainLoop(seed=seed) if engine == "plain" else Trainer(config(seed, engine), named_task("add"))
+def _short_run(seed: int, steps: int, plain: bool) -> None:
+    run = PlainLoop(seed=seed) if plain else Trainer(config(seed), named_task("add"))
     run.advance(steps)
     run.evaluate()
 
 
 @contextmanager
-def _workers(count: int, threads: int, engine: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that spreads runs of some steps over processes, started, imported and compiled beforehand."""
-    # Compiled code keeps the number of threads that its process had: each arrangement has processes of its own.
+def _workers(count: int, threads: int, plain: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that spreads runs of some steps over processes that are started beforehand."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, torch.set_num_threads, (threads,)) as pool:
 
         def work(runs: int, steps: int) -> None:
-            for future in [pool.submit(_short_run, seed, steps, engine) for seed in range(runs)]:
+            for future in [pool.submit(_short_run, seed, steps, plain) for seed in range(runs)]:
                 future.result()
 
         # A worker that has not finished its first run leaves the next to another.
@@ -205,14 +200,14 @@ def beside_each_other(runs: int = 4, steps: int = 30) -> Iterator[Row]:
     Our own runs and the plain loop's are baselines: what a study gains by processes alone, and in all.
     """
     cores = joblib.cpu_count()
-    with _workers(cores, 1, "compiled") as in_processes:
+    with _workers(cores, 1, False) as in_processes:
         limit = runs / cores * min(seconds(lambda: in_processes(1, steps)) for _ in range(3))
-        for engine, name in (("compiled", "ours"), ("plain", "the plain loop")):
-            with _workers(1, cores, engine) as in_sequence:
+        for plain, name in ((False, "ours"), (True, "the plain loop")):
+            with _workers(1, cores, plain) as in_sequence:
                 before, after, ratio = in_turn(
                     lambda work=in_sequence: work(runs, steps), lambda: in_processes(runs, steps), LEAST_PAIRS
                 )
-            path = f"{runs} runs of {steps} steps (compiled), a process per core, against {name} with {cores} threads"
+            path = f"{runs} runs of {steps} steps, a process per core, against {name} with {cores} threads"
             yield row(path, before, after, ratio, limit, "one run alone, on every core")
 
 
@@ -240,9 +235,8 @@ def recordings() -> list[Row]:
 
 
 def rows(repeats: int = 5) -> Iterator[Row]:
-    engines = "eager", "compiled"
-    yield from (one_run(engine, repeats) for engine in engines)
-    yield from (perceptron(engine, repeats, embedded=embedded) for embedded in (True, False) for engine in engines)
+    yield one_run(repeats)
+    yield from (perceptron(repeats, embedded=embedded) for embedded in (True, False))
     yield joint_tasks(repeats)
     yield projections(repeats, "random:3", "3 directions at random")
     yield projections(repeats, "edge:3", "the edge of 3 of the last 20")
