@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,23 @@ _LEAST = 10_000_000
 
 _MEMORY: dict[int, list[Tensor]] = {}
 """What passes have used and others may, by size."""
+
+
+_THREADS: ContextVar[int] = ContextVar("threads")
+"""How many threads share networks, where that is not PyTorch's number."""
+
+
+@contextmanager
+def threads_of_their_own() -> Iterator[None]:
+    """Give PyTorch's threads to networks for a while: those that it keeps would wait by spinning, on the same cores."""
+    threads = torch.get_num_threads()
+    before = _THREADS.set(threads)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        _THREADS.reset(before)
 
 
 @dataclass(frozen=True)
@@ -139,7 +157,7 @@ class NativeNetworks:
 
     def _threads(self, networks: int, count: int) -> int:
         weights = sum(value[0].numel() for value in self._parameters.values())
-        return min(torch.get_num_threads(), max(1, networks * count * weights // _LEAST))
+        return min(_THREADS.get(torch.get_num_threads()), max(1, networks * count * weights // _LEAST))
 
     def _share_out(self, work: Callable[[_Share], None], networks: int, count: int) -> None:
         """Do some work on all inputs of all networks, in threads where there are several."""

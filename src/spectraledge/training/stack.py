@@ -5,6 +5,7 @@ A run alone is a stack of one.
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from functools import cached_property
 from math import inf
@@ -17,8 +18,9 @@ from torch import Tensor, nn
 from spectraledge.errors import InputError
 from spectraledge.interventions.intervening import Intervening
 from spectraledge.models import architecture_of
+from spectraledge.models.native_networks import threads_of_their_own
 from spectraledge.tasks import JointTask, Task
-from spectraledge.training.config import RunConfig
+from spectraledge.training.config import Engine, RunConfig
 from spectraledge.training.engine import compiled_if, keep_freed_memory
 from spectraledge.training.evaluation import Evaluation, answers
 from spectraledge.training.member import Member, NonFiniteLossError
@@ -74,8 +76,10 @@ class Stack:
         )
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
+        in_c = self.architecture.is_in_c(weights)
+        self._threads = threads_of_their_own if in_c else nullcontext
         # What is compiled already gains nothing from a compiler.
-        self._engine = "eager" if self.architecture.is_in_c(weights) else shared.engine
+        self._engine: Engine = "eager" if in_c else shared.engine
         self._rows = Rows(Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:])), self.layout)
         for row, member in zip(weights, self.members, strict=True):
             config, views = member.config, self.layout.split(row)
@@ -112,12 +116,13 @@ class Stack:
             return {}
         outcomes = []
         rates = self._rates(steps)
-        for done in range(0, steps, _DRAWN_AHEAD):
-            ahead = rates[done : done + _DRAWN_AHEAD]
-            outcomes += [
-                self._step(*of_step, inputs, labels)
-                for of_step, inputs, labels in zip(ahead, *self._batches(len(ahead)), strict=True)
-            ]
+        with self._threads():
+            for done in range(0, steps, _DRAWN_AHEAD):
+                ahead = rates[done : done + _DRAWN_AHEAD]
+                outcomes += [
+                    self._step(*of_step, inputs, labels)
+                    for of_step, inputs, labels in zip(ahead, *self._batches(len(ahead)), strict=True)
+                ]
         losses_TS = torch.stack([losses for losses, _ in outcomes]).cpu().numpy()
         norms_TS = torch.stack([norms for _, norms in outcomes]).cpu().numpy()
         failed = {}
@@ -162,14 +167,15 @@ class Stack:
         shared = self.members[0].config
         parameters = self.layout.split(self.flat.weights)
         answered = compiled_if(answers, self._engine, self.flat.weights.device.type)
-        parts = [
-            answered(self.architecture, parameters, inputs, right, shared.loss)
-            for inputs, right in zip(
-                torch.split(self._inputs_S2N, self._evaluated, 2),
-                torch.split(self._labels_SNO, self._evaluated, 1),
-                strict=True,
-            )
-        ]
+        with self._threads():
+            parts = [
+                answered(self.architecture, parameters, inputs, right, shared.loss)
+                for inputs, right in zip(
+                    torch.split(self._inputs_S2N, self._evaluated, 2),
+                    torch.split(self._labels_SNO, self._evaluated, 1),
+                    strict=True,
+                )
+            ]
         losses_SNO, hits_SNO = (torch.cat(part, 1).cpu().numpy() for part in zip(*parts, strict=True))
         norms_S = self.flat.weights.norm(dim=1).tolist()
         return [
