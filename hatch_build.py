@@ -36,7 +36,8 @@ class NativeHook(BuildHookInterface):
             library = Path(self.root, folder, f"{name}.so")
             partial = library.with_suffix(".partial")
             try:
-                subprocess.run([*compiler, *FLAGS, *extra, *sources, "-o", partial], check=True, capture_output=True)
+                command = [*compiler, *FLAGS, *extra, *sources, "-lm", "-o", partial]
+                subprocess.run(command, check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError) as error:
                 library.unlink(missing_ok=True)
                 self.app.display_warning(f"{folder} is not compiled, PyTorch will be used: {error}")

@@ -35,6 +35,9 @@ from spectraledge.trajectory import Layout
 _EVALUATION_BATCH = 512
 """Inputs per evaluation pass and network: activations stay in cache, several times faster than the grid at once."""
 
+_INPUTS_IN_C = 2_048
+"""The same where networks are computed in C, which takes few of them at a time, and prepares the weights once."""
+
 _GPU_INPUTS = 32_768
 """Inputs per evaluation pass of all networks together that keep a GPU busy."""
 
@@ -76,10 +79,10 @@ class Stack:
         )
         self.members = list(members)
         weights = torch.stack([self.layout.join(self._initial_weights(member)) for member in members]).to(place)
-        in_c = self.architecture.is_in_c(weights)
-        self._threads = threads_of_their_own if in_c else nullcontext
+        self._in_c = self.architecture.is_in_c(weights)
+        self._threads = threads_of_their_own if self._in_c else nullcontext
         # What is compiled already gains nothing from a compiler.
-        self._engine: Engine = "eager" if in_c else shared.engine
+        self._engine: Engine = "eager" if self._in_c else shared.engine
         self._rows = Rows(Flat(weights, *(torch.zeros_like(weights) for _ in fields(Flat)[1:])), self.layout)
         for row, member in zip(weights, self.members, strict=True):
             config, views = member.config, self.layout.split(row)
@@ -194,7 +197,8 @@ class Stack:
         for place, member in enumerate(self.members):
             member.join(self._rows, place)
         shared, device = self.members[0].config, self.flat.weights.device
-        busy = _EVALUATION_BATCH if device.type == "cpu" else max(_EVALUATION_BATCH, _GPU_INPUTS // len(self))
+        inputs = _INPUTS_IN_C if self._in_c else _EVALUATION_BATCH
+        busy = inputs if device.type == "cpu" else max(_EVALUATION_BATCH, _GPU_INPUTS // len(self))
         longest = max(len(member.task) for member in self.members)
         passes = -(-longest // busy)
         self._evaluated = -(-longest // (passes * _EVALUATION_BATCH)) * _EVALUATION_BATCH
