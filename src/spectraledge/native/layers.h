@@ -1,5 +1,5 @@
-/* What networks are made of, in single precision: linear layers behind a LayerNorm or not, there and back, GELU, losses,
- * and the memory for that. Gradients are added to what is there.
+/* What networks are made of, in single precision: linear layers behind a LayerNorm or not, there and back, GELU, and
+ * losses. Gradients are added to what is there.
  */
 #include <math.h>
 #include <stdint.h>
@@ -59,7 +59,7 @@ static inline float dot(const float *a, const float *b, long width)
  * 2.5e-7 |x| at most, its derivative by 2.5e-7.
  */
 static inline void gelu_and_slope(long rows, long width, const float *restrict bias, float *restrict product,
-                           float *restrict active)
+                                  float *restrict active)
 {
     for (long i = 0; i < rows; i++, product += width, active += width)
 #pragma omp simd
@@ -82,7 +82,8 @@ static inline void gelu_and_slope(long rows, long width, const float *restrict b
 }
 
 /* Rows without their mean, over their root mean square; `inverse` is what they were divided by, inverted. */
-static inline void normalise(long rows, long width, const float *restrict x, float *restrict out, float *restrict inverse)
+static inline void normalise(long rows, long width, const float *restrict x, float *restrict out,
+                             float *restrict inverse)
 {
     for (long i = 0; i < rows; i++, x += width, out += width) {
         float sum = 0, squares = 0;
@@ -102,7 +103,8 @@ static inline void normalise(long rows, long width, const float *restrict x, flo
 }
 
 /* Add biases, and rows that were there before, to rows of a product. */
-static inline void add_onto(long rows, long width, const float *restrict bias, const float *restrict before, float *restrict x)
+static inline void add_onto(long rows, long width, const float *restrict bias, const float *restrict before,
+                            float *restrict x)
 {
     for (long i = 0; i < rows; i++)
         for (long k = 0; k < width; k++)
@@ -111,7 +113,7 @@ static inline void add_onto(long rows, long width, const float *restrict bias, c
 
 /* Send changes of normalised rows back to the rows, and add them to changes that are there. */
 static inline void add_normalised_back(long rows, long width, const float *restrict change, const float *restrict out,
-                                const float *restrict inverse, float *restrict into)
+                                       const float *restrict inverse, float *restrict into)
 {
     for (long i = 0; i < rows; i++, change += width, out += width, into += width) {
         float sum = 0, along = 0;
@@ -137,8 +139,8 @@ struct linear {
     float *folded, *offset, *forth, *back;
 };
 
-/* A layer of `out` outputs, those `from` on of the matrix at `place` of a network's parameters; its bias is the next, and
- * so is the shift of the LayerNorm at `norm`, −1 where there is none. There are no parameters while memory is counted.
+/* A layer of `out` outputs, those `from` on of the matrix at `place` of a network's parameters; its bias is the next,
+ * and so is the shift of the LayerNorm at `norm`, −1 where there is none. While memory is counted there are none.
  */
 static inline struct linear linear_of(struct arena *arena, long in, long out, const float *const *weights,
                                       float *const *gradients, int place, int norm, long from)
@@ -190,7 +192,7 @@ static inline void apply(const struct linear *layer, long rows, const float *x, 
  * and to the gradients of its weights, and of its biases where those count. `panels` is room for x, laid out.
  */
 static inline void go_back(const struct linear *layer, long rows, const float *change, long stride, const float *x,
-                    float *restrict panels, float *into, int add)
+                           float *restrict panels, float *into, int add)
 {
     lay_out(x, rows, layer->in, layer->in, 1, panels);
     multiply(layer->out, rows, layer->in, change, 1, stride, panels, layer->of_weight, layer->in, 1);

@@ -1,5 +1,5 @@
-/* Products of small matrices that are in the cache, in the precision REAL: a matrix of weights is laid out as panels
- * once, and tiles of a product are summed in registers, whatever the strides of the matrix on the left.
+/* Products of small matrices that are in the cache, in the precision REAL, and memory for them: a matrix of weights is
+ * laid out as panels once, and tiles of a product are summed in registers, whatever the strides of the one on the left.
  */
 #include <string.h>
 
@@ -24,7 +24,8 @@ static inline long panel_size(long depth, long width)
 /* Lay out a depth × width matrix, whose rows are `down` and columns `along` apart, as panels of two registers' width,
  * the last one of one where that is enough; zeros where it ends.
  */
-static inline void lay_out(const REAL *restrict matrix, long depth, long width, long down, long along, REAL *restrict panels)
+static inline void lay_out(const REAL *restrict matrix, long depth, long width, long down, long along,
+                           REAL *restrict panels)
 {
     for (long left = 0; left < width; left += ACROSS, matrix += ACROSS * along) {
         long rest = width - left, wide = rest > LANES ? ACROSS : LANES, filled = rest < wide ? rest : wide;
@@ -82,7 +83,7 @@ static inline __attribute__((always_inline)) void columns(int registers, long ro
 }
 
 static inline void panel_columns(long registers, long rows, long depth, const REAL *left, long down, long along,
-                          const REAL *panel, REAL *out, long stride, int add)
+                                 const REAL *panel, REAL *out, long stride, int add)
 {
     /* Each with the stride that is 1 as a constant. */
     if (registers > 1 && along == 1)
@@ -98,8 +99,8 @@ static inline void panel_columns(long registers, long rows, long depth, const RE
 /* Set rows of `out`, which are `stride` apart, to left · matrix, or add that to them. Rows of `left`, rows × depth, are
  * `down` and columns `along` apart, one of which is 1; the matrix, depth × width, is laid out as panels.
  */
-static inline void multiply(long rows, long depth, long width, const REAL *left, long down, long along, const REAL *panels,
-                     REAL *out, long stride, int add)
+static inline void multiply(long rows, long depth, long width, const REAL *left, long down, long along,
+                            const REAL *panels, REAL *out, long stride, int add)
 {
     enum { STRETCH = 4 * TALL };
     REAL edge[STRETCH * ACROSS];

@@ -1,6 +1,6 @@
 /* Answers, losses and gradients of one transformer on pairs of tokens, in single precision: what models/pairs.py and
- * models/gradients.py do with PyTorch, in the same way and by the same names, in one call. A few inputs pass through the
- * whole network, there and back, so that what they leave stays in the cache; products are those of matrices.h.
+ * models/gradients.py do with PyTorch, in the same way and by the same names, in one call. A few inputs pass through
+ * the whole network, there and back, so that what they leave stays in the cache; products are those of matrices.h.
  * Everything runs on the thread that calls it.
  */
 #include "layers.h"
@@ -47,7 +47,7 @@ static void arrange(struct network *net, struct arena *arena)
         block->output = linear_of(arena, width, width, weights, gradients, first + OUTPUT, -1, 0);
         block->up = linear_of(arena, width, hidden, weights, gradients, first + UP, first + NORM2, 0);
         block->down = linear_of(arena, hidden, width, weights, gradients, first + DOWN, -1, 0);
-        float **wide[] = {&block->queries, &block->mixed,        &block->middle,
+        float **wide[] = {&block->queries, &block->mixed, &block->middle,
                           &block->normed,  &block->after, &block->after_normed};
         for (int i = 0; i < 6; i++)
             *wide[i] = room(arena, count * width);
@@ -199,8 +199,8 @@ static void forward(const struct network *net, long count, struct inputs at)
 
 /* Add to changes of one query, of the gap of two keys and of both values what a change of the weighted values gives. */
 static void attend_one_back(const struct network *net, const float *change, const float *query, const float *key_gap,
-                            const float *value_gap, const float *gate, float *restrict of_query,
-                            float *restrict of_gap, float *restrict of_first, float *restrict of_second)
+                            const float *value_gap, const float *gate, float *restrict of_query, float *restrict of_gap,
+                            float *restrict of_first, float *restrict of_second)
 {
     long size = net->width / net->heads;
     float root = sqrtf(size);
@@ -224,14 +224,13 @@ static void attend_rows_back(const struct network *net, long count, struct input
     long width = net->width;
     float *gap = net->of_gap;
     for (long i = 0; i < count; i++) {
-        float *row[2] = {net->of_rows + row_of(at, 0, i) * 3 * width,
-                         net->of_rows + row_of(at, 1, i) * 3 * width};
+        float *row[2] = {net->of_rows + row_of(at, 0, i) * 3 * width, net->of_rows + row_of(at, 1, i) * 3 * width};
         memset(gap, 0, width * sizeof(float));
         for (long q = 0; q < block->read; q++) {
             long place = q * count + i;
             attend_one_back(net, net->change + place * width, block->queries + place * width,
-                            block->key_gap + i * width, block->value_gap + i * width,
-                            block->gate + place * net->heads, row[q], gap, row[0] + 2 * width, row[1] + 2 * width);
+                            block->key_gap + i * width, block->value_gap + i * width, block->gate + place * net->heads,
+                            row[q], gap, row[0] + 2 * width, row[1] + 2 * width);
             float *of_table = net->of_table + row_of(at, q, i) * width;
             for (long k = 0; k < width; k++)
                 of_table[k] += net->stream[place * width + k];
@@ -255,9 +254,9 @@ static void attend_back(const struct network *net, const struct block *block, lo
         for (long i = 0; i < count; i++) {
             long place = q * count + i;
             attend_one_back(net, net->change + place * width, block->queries + place * width,
-                            block->key_gap + i * width, block->value_gap + i * width,
-                            block->gate + place * net->heads, net->of_query + place * width, net->of_gap + i * width,
-                            net->of_value + i * width, net->of_value + (count + i) * width);
+                            block->key_gap + i * width, block->value_gap + i * width, block->gate + place * net->heads,
+                            net->of_query + place * width, net->of_gap + i * width, net->of_value + i * width,
+                            net->of_value + (count + i) * width);
         }
     float *between = net->wide;
     go_back(&block->value, 2 * count, net->of_value, width, normed, net->panels, net->change, 0);
@@ -301,8 +300,8 @@ static void end(const struct network *net)
     struct block *first = net->blocks;
     const struct linear *parts[] = {&first->query, &first->key, &first->value};
     for (int i = 0; i < 3; i++)
-        go_back(parts[i], rows, net->of_rows + i * width, 3 * width, net->table_normed, net->panels,
-                net->change, i > 0);
+        go_back(parts[i], rows, net->of_rows + i * width, 3 * width, net->table_normed, net->panels, net->change,
+                i > 0);
     add_normalised_back(rows, width, net->change, net->table_normed, net->table_inverse, net->of_table);
     for (long row = 0; row < rows; row++)
         for (long k = 0; k < width; k++) {

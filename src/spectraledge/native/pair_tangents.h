@@ -1,6 +1,6 @@
-/* How the stream of a transformer on pairs moves at position 0 when its attention's matrices do: what models/tangents.py
- * does with PyTorch, direction after direction at a few inputs, whose own pass is given. In the precision REAL; the file
- * that includes this gives the function a NAME.
+/* How the stream of a transformer on pairs moves at position 0 when its attention's matrices do: what
+ * models/tangents.py does with PyTorch, direction after direction at a few inputs, whose own pass is given. In the
+ * precision REAL; the file that includes this gives the function a NAME.
  */
 #include <math.h>
 #include <stdint.h>
@@ -12,7 +12,8 @@
  */
 struct layer {
     const REAL *qkv, *output, *up, *down;
-    const REAL *normed1, *inverse1, *query, *key_gap, *value_gap, *gate, *gate_slope, *mixed, *normed2, *inverse2, *slope;
+    const REAL *normed1, *inverse1, *query, *key_gap, *value_gap, *gate, *gate_slope, *mixed, *normed2, *inverse2,
+        *slope;
     const REAL *moved_qkv, *moved_bias, *moved_output;
 };
 
@@ -144,8 +145,8 @@ static void mix(const struct pass *pass, const struct layer *layer, long read)
             REAL score = 0, share = layer->gate[place * heads + head];
 #pragma omp simd reduction(+ : score)
             for (long k = 0; k < size; k++)
-                score += pass->query[wide + k] * layer->key_gap[narrow + k] +
-                         layer->query[wide + k] * pass->key[narrow + k];
+                score +=
+                    pass->query[wide + k] * layer->key_gap[narrow + k] + layer->query[wide + k] * pass->key[narrow + k];
             score *= layer->gate_slope[place * heads + head];
             for (long k = 0; k < size; k++)
                 pass->mixed[wide + k] =
@@ -153,7 +154,7 @@ static void mix(const struct pass *pass, const struct layer *layer, long read)
         }
 }
 
-/* The stream behind a later layer's attention, and whether that moves; `moves` tells whether the stream before it does. */
+/* The stream behind a later layer's attention, and whether it moves; `moves` says whether that before it does. */
 static int attend(const struct pass *pass, const struct layer *layer, const struct panels *panels, long direction,
                   long read, int moves)
 {
@@ -205,8 +206,8 @@ int NAME(pair_tangents_room)(const long *sizes)
     return arena.used;
 }
 
-/* The tangents along some directions, those of all being `stride` apart. at[p · count + i] is the row of the table of tokens that
- * position p of input i reads, those of the second position behind all of the first.
+/* The tangents along some directions, those of all being `stride` apart. at[p · count + i] is the row of the table of
+ * tokens that position p of input i reads, those of the second position behind all of the first.
  */
 void NAME(pair_tangents)(const long *sizes, REAL *memory, const struct layer *layers, const struct table *tables,
                          const int64_t *at, long first, long end, REAL *found, long stride)

@@ -1,5 +1,5 @@
-/* Answers, losses and gradients of one perceptron on pairs of tokens, in single precision: what models/mlp_passes.py does
- * with PyTorch, in one call, as pair_step.c does it for transformers.
+/* Answers, losses and gradients of one perceptron on pairs of tokens, in single precision: what models/mlp_passes.py
+ * does with PyTorch, in one call, as pair_step.c does it for transformers.
  */
 #include "layers.h"
 
@@ -92,7 +92,8 @@ static void forward(const struct perceptron *net, long count, struct inputs at)
             add_onto(count, hidden, stage->linear.bias, NULL, stage->slope);
         } else
             for (long i = 0; i < count; i++) {
-                const float *row = net->table + row_of(at, 0, i) * hidden, *other = net->table + row_of(at, 1, i) * hidden;
+                const float *row = net->table + row_of(at, 0, i) * hidden,
+                            *other = net->table + row_of(at, 1, i) * hidden;
                 for (long k = 0; k < hidden; k++)
                     stage->slope[i * hidden + k] = row[k] + other[k];
             }
