@@ -8,7 +8,7 @@ Shapes: S networks, N inputs, O answers, V tokens.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -90,6 +90,7 @@ class NativeNetworks:
         self._names = names
         self._parameters = {name: _each_in_one_piece(parameters[name]) for name in names if name}
         assert {value.dtype for value in self._parameters.values()} == {torch.float32}
+        self._weights = sum(value.numel() for value in self._parameters.values())
 
     @classmethod
     def transformers(cls, config: TransformerConfig, parameters: Mapping[str, Tensor]) -> "NativeNetworks":
@@ -123,7 +124,7 @@ class NativeNetworks:
             with self._memory(back=False) as memory:
                 call(f"{self._kind}_logits", self._sizes, memory, weights, self._read(inputs_S2N, share), size, place)
 
-        self._share_out(answer, networks, count)
+        self._share_out(answer, *self._shares(networks, count))
         return found_SNOV
 
     def loss_and_gradient(
@@ -132,7 +133,8 @@ class NativeNetworks:
         """Mean loss of each network on its own pairs, summed over answers, and its gradient by parameter name."""
         networks, _, count = inputs_S2N.shape
         inputs_S2N, labels_SNO = _each_in_one_piece(inputs_S2N, axes=1), _each_in_one_piece(labels_SNO)
-        parts = self._parts(networks, count)
+        threads, shares = self._shares(networks, count)
+        parts = shares[-1].part + 1
         fresh = functools.partial(torch.zeros_like, memory_format=torch.contiguous_format)
         gradients = [{name: fresh(value) for name, value in self._parameters.items()} for _ in range(parts)]
         losses_PS = torch.zeros(parts, networks, dtype=torch.float64, device="cpu")
@@ -146,25 +148,21 @@ class NativeNetworks:
                 given = self._sizes, memory, weights, of_weights, self._read(inputs_S2N, share), labels, size
                 call(f"{self._kind}_gradient", *given, loss == "mse", 1 / count, losses)
 
-        self._share_out(add, networks, count)
+        self._share_out(add, threads, shares)
         for other in gradients[1:]:
             for name, total in gradients[0].items():
                 total.add_(other[name])
         return (losses_PS.sum(0) / count).float(), gradients[0]
 
-    def _parts(self, networks: int, count: int) -> int:
-        return min(-(-self._threads(networks, count) // networks), count)
-
-    def _threads(self, networks: int, count: int) -> int:
-        weights = sum(value[0].numel() for value in self._parameters.values())
-        return min(_THREADS.get(torch.get_num_threads()), max(1, networks * count * weights // _LEAST))
-
-    def _share_out(self, work: Callable[[_Share], None], networks: int, count: int) -> None:
-        """Do some work on all inputs of all networks, in threads where there are several."""
-        parts = self._parts(networks, count)
+    def _shares(self, networks: int, count: int) -> tuple[int, list[_Share]]:
+        """Return how many threads are worth it, and what they share: networks, or inputs where they are more."""
+        threads = min(_THREADS.get(torch.get_num_threads()), max(1, count * self._weights // _LEAST))
+        parts = min(-(-threads // networks), count)
         ends = [count * part // parts for part in range(parts + 1)]
         shares = [_Share(s, part, slice(*ends[part : part + 2])) for part in range(parts) for s in range(networks)]
-        threads = self._threads(networks, count)
+        return threads, shares
+
+    def _share_out(self, work: Callable[[_Share], None], threads: int, shares: Iterable[_Share]) -> None:
         if threads == 1:
             for share in shares:
                 work(share)

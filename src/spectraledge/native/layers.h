@@ -111,24 +111,6 @@ static inline void add_onto(long rows, long width, const float *restrict bias, c
             x[i * width + k] += (bias ? bias[k] : 0) + (before ? before[i * width + k] : 0);
 }
 
-/* Send changes of normalised rows back to the rows, and add them to changes that are there. */
-static inline void add_normalised_back(long rows, long width, const float *restrict change, const float *restrict out,
-                                       const float *restrict inverse, float *restrict into)
-{
-    for (long i = 0; i < rows; i++, change += width, out += width, into += width) {
-        float sum = 0, along = 0;
-#pragma omp simd reduction(+ : sum, along)
-        for (long k = 0; k < width; k++) {
-            sum += change[k];
-            along += change[k] * out[k];
-        }
-        sum /= width;
-        along /= width;
-        for (long k = 0; k < width; k++)
-            into[k] += inverse[i] * (change[k] - sum - out[k] * along);
-    }
-}
-
 /* A linear layer, with the scale and shift of the LayerNorm before it folded into its weights where there is one.
  * Gradients are those of the folded weights and biases until `unfold`.
  */
@@ -247,4 +229,37 @@ static inline double loss_and_slope(long classes, long label, int squared, float
         logits[k] *= share / sum;
     logits[label] -= share;
     return loss;
+}
+
+/* A network whose way there leaves logits, and whose way back adds to its gradients. */
+struct passes {
+    const void *net;
+    long tokens, answers;
+    float *logits;
+    void (*forward)(const void *net, long count, struct inputs at),
+        (*backward)(const void *net, long count, struct inputs at);
+};
+
+/* Take inputs there, a few at a time, and leave their logits. */
+static inline void answer(struct passes passes, struct inputs at, long count, float *logits)
+{
+    long wide = passes.tokens * passes.answers;
+    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
+        long high = count - from < CHUNK ? count - from : CHUNK;
+        passes.forward(passes.net, high, at);
+        memcpy(logits + from * wide, passes.logits, high * wide * sizeof(float));
+    }
+}
+
+/* Take inputs there and back, a few at a time, with `share` of the losses' slopes; add their losses to `losses`. */
+static inline void there_and_back(struct passes passes, struct inputs at, const int64_t *labels, long count,
+                                  int squared, float share, double *losses)
+{
+    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
+        long high = count - from < CHUNK ? count - from : CHUNK;
+        passes.forward(passes.net, high, at);
+        for (long i = 0; i < high * passes.answers; i++)
+            *losses += loss_and_slope(passes.tokens, *labels++, squared, share, passes.logits + i * passes.tokens);
+        passes.backward(passes.net, high, at);
+    }
 }

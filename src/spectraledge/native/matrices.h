@@ -135,3 +135,24 @@ static inline REAL *room(struct arena *arena, long count)
     arena->used += (count + LANES - 1) / LANES * LANES;
     return place;
 }
+
+/* Send changes through the normalisation of rows, there or back, as the derivative is symmetric: from rows normalised,
+ * and the inverse of what they were divided by. Sets rows of `out`, or adds to them.
+ */
+static inline __attribute__((always_inline)) void
+through_normalisation(long rows, long width, const REAL *restrict change, const REAL *restrict normed,
+                      const REAL *restrict inverse, REAL *restrict out, int add)
+{
+    for (long i = 0; i < rows; i++, change += width, normed += width, out += width) {
+        REAL sum = 0, along = 0;
+#pragma omp simd reduction(+ : sum, along)
+        for (long k = 0; k < width; k++) {
+            sum += change[k];
+            along += change[k] * normed[k];
+        }
+        sum /= width;
+        along /= width;
+        for (long k = 0; k < width; k++)
+            out[k] = (add ? out[k] : 0) + inverse[i] * (change[k] - sum - normed[k] * along);
+    }
+}

@@ -168,8 +168,9 @@ static void attend(const struct network *net, struct block *block, long count, c
 }
 
 /* Logits of a few inputs. */
-static void forward(const struct network *net, long count, struct inputs at)
+static void forward(const void *given, long count, struct inputs at)
 {
+    const struct network *net = given;
     long width = net->width, hidden = net->hidden;
     const float *before = net->stream, *normed = NULL;
     for (long q = 0; q < net->blocks->read; q++)
@@ -267,24 +268,25 @@ static void attend_back(const struct network *net, const struct block *block, lo
         net->change[count * width + k] += between[k];
     }
     memset(net->stream + rows * width, 0, (2 * count - rows) * width * sizeof(float));
-    add_normalised_back(2 * count, width, net->change, normed, inverse, net->stream);
+    through_normalisation(2 * count, width, net->change, normed, inverse, net->stream, 1);
 }
 
 /* Back from the slopes in `logits`, of inputs that just went forward, to all gradients but the first layer's. */
-static void backward(const struct network *net, long count, struct inputs at)
+static void backward(const void *given, long count, struct inputs at)
 {
+    const struct network *net = given;
     long width = net->width, hidden = net->hidden;
     const struct block *last = net->blocks + net->depth - 1;
     go_back(&net->head, count, net->logits, net->head.out, last->after_normed, net->panels, net->change, 0);
     memset(net->stream, 0, count * width * sizeof(float));
-    add_normalised_back(count, width, net->change, last->after_normed, last->after_inverse, net->stream);
+    through_normalisation(count, width, net->change, last->after_normed, last->after_inverse, net->stream, 1);
     for (const struct block *block = last;; block--) {
         long rows = block->read * count;
         go_back(&block->down, rows, net->stream, width, block->active, net->panels, net->wide, 0);
         for (long k = 0; k < rows * hidden; k++)
             net->wide[k] *= block->slope[k];
         go_back(&block->up, rows, net->wide, hidden, block->normed, net->panels, net->change, 0);
-        add_normalised_back(rows, width, net->change, block->normed, block->inverse, net->stream);
+        through_normalisation(rows, width, net->change, block->normed, block->inverse, net->stream, 1);
         go_back(&block->output, rows, net->stream, width, block->mixed, net->panels, net->change, 0);
         if (block == net->blocks)
             break;
@@ -302,7 +304,7 @@ static void end(const struct network *net)
     for (int i = 0; i < 3; i++)
         go_back(parts[i], rows, net->of_rows + i * width, 3 * width, net->table_normed, net->panels, net->change,
                 i > 0);
-    add_normalised_back(rows, width, net->change, net->table_normed, net->table_inverse, net->of_table);
+    through_normalisation(rows, width, net->change, net->table_normed, net->table_inverse, net->of_table, 1);
     for (long row = 0; row < rows; row++)
         for (long k = 0; k < width; k++) {
             net->gradients[TOKENS][row % net->tokens * width + k] += net->of_table[row * width + k];
@@ -321,6 +323,11 @@ static struct network network_of(const long *sizes, const float *const *weights,
                                  struct block *blocks)
 {
     return (struct network){sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], weights, gradients, blocks};
+}
+
+static struct passes passes_of(const struct network *net)
+{
+    return (struct passes){net, net->tokens, net->answers, net->logits, forward, backward};
 }
 
 /* How many numbers the memory of a pass is, with the way back or without; `sizes` are those of `struct network`. */
@@ -344,13 +351,7 @@ void pair_gradient(const long *sizes, float *memory, const float *const *weights
     begin(&net);
     memset(net.of_rows, 0, 2 * net.tokens * 3 * net.width * sizeof(float));
     memset(net.of_table, 0, 2 * net.tokens * net.width * sizeof(float));
-    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
-        long high = count - from < CHUNK ? count - from : CHUNK;
-        forward(&net, high, at);
-        for (long i = 0; i < high * net.answers; i++)
-            *losses += loss_and_slope(net.tokens, *labels++, squared, share, net.logits + i * net.tokens);
-        backward(&net, high, at);
-    }
+    there_and_back(passes_of(&net), at, labels, count, squared, share, losses);
     end(&net);
 }
 
@@ -363,9 +364,5 @@ void pair_logits(const long *sizes, float *memory, const float *const *weights, 
     struct arena arena = {.base = memory};
     arrange(&net, &arena);
     begin(&net);
-    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
-        long high = count - from < CHUNK ? count - from : CHUNK;
-        forward(&net, high, at);
-        memcpy(logits + from * net.head.out, net.logits, high * net.head.out * sizeof(float));
-    }
+    answer(passes_of(&net), at, count, logits);
 }

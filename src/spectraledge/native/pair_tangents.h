@@ -68,24 +68,6 @@ static void begin(const struct pass *pass, const struct layer *layers)
     }
 }
 
-/* Send changes of rows through their normalisation. */
-static void transport(long rows, long width, const REAL *restrict change, const REAL *restrict normed,
-                      const REAL *restrict inverse, REAL *restrict moved)
-{
-    for (long i = 0; i < rows; i++, change += width, normed += width, moved += width) {
-        REAL sum = 0, along = 0;
-#pragma omp simd reduction(+ : sum, along)
-        for (long k = 0; k < width; k++) {
-            sum += change[k];
-            along += change[k] * normed[k];
-        }
-        sum /= width;
-        along /= width;
-        for (long k = 0; k < width; k++)
-            moved[k] = inverse[i] * (change[k] - sum - normed[k] * along);
-    }
-}
-
 /* The stream behind the first layer's attention: sums of rows of the table. */
 static void attend_table(const struct pass *pass, const struct layer *first, const struct table *table, long read,
                          const int64_t *at)
@@ -116,7 +98,7 @@ static void attend_table(const struct pass *pass, const struct layer *first, con
 static void feed_forward(const struct pass *pass, const struct layer *layer, const struct panels *panels, long rows)
 {
     long width = pass->width, hidden = pass->hidden;
-    transport(rows, width, pass->stream, layer->normed2, layer->inverse2, pass->moved);
+    through_normalisation(rows, width, pass->stream, layer->normed2, layer->inverse2, pass->moved, 0);
     multiply(rows, width, hidden, pass->moved, width, 1, panels->up, pass->hidden_rows, hidden, 0);
     for (long k = 0; k < rows * hidden; k++)
         pass->hidden_rows[k] *= layer->slope[k];
@@ -176,7 +158,7 @@ static int attend(const struct pass *pass, const struct layer *layer, const stru
     }
     if (moves) {
         const REAL *own[3] = {panels->query, panels->key, panels->value};
-        transport(2 * pass->count, width, pass->stream, layer->normed1, layer->inverse1, pass->moved);
+        through_normalisation(2 * pass->count, width, pass->stream, layer->normed1, layer->inverse1, pass->moved, 0);
         project(pass, pass->moved, own, read, layer->moved_qkv != NULL);
     }
     long rows = read * pass->count;

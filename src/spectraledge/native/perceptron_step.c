@@ -82,8 +82,9 @@ static void activate(int activation, long count, float *restrict given, float *r
         }
 }
 
-static void forward(const struct perceptron *net, long count, struct inputs at)
+static void forward(const void *given, long count, struct inputs at)
 {
+    const struct perceptron *net = given;
     long hidden = net->hidden;
     for (long depth = 0; depth < net->depth; depth++) {
         struct stage *stage = net->stages + depth;
@@ -103,8 +104,9 @@ static void forward(const struct perceptron *net, long count, struct inputs at)
     add_onto(count, net->head.out, net->head.bias, NULL, net->logits);
 }
 
-static void backward(const struct perceptron *net, long count, struct inputs at)
+static void backward(const void *given, long count, struct inputs at)
 {
+    const struct perceptron *net = given;
     long hidden = net->hidden, depth = net->depth - 1;
     const struct linear *behind = &net->head;
     const float *change = net->logits;
@@ -157,6 +159,11 @@ static struct perceptron perceptron_of(const long *sizes, const float *const *we
     return (struct perceptron){sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], weights, gradients, stages};
 }
 
+static struct passes passes_of(const struct perceptron *net)
+{
+    return (struct passes){net, net->tokens, net->answers, net->logits, forward, backward};
+}
+
 /* As `pair_room`, `pair_gradient` and `pair_logits`, with sizes of `struct perceptron`. */
 int perceptron_room(const long *sizes, int back)
 {
@@ -176,13 +183,7 @@ void perceptron_gradient(const long *sizes, float *memory, const float *const *w
     arrange(&net, &arena);
     begin(&net);
     memset(net.of_table, 0, 2 * net.tokens * net.hidden * sizeof(float));
-    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
-        long high = count - from < CHUNK ? count - from : CHUNK;
-        forward(&net, high, at);
-        for (long i = 0; i < high * net.answers; i++)
-            *losses += loss_and_slope(net.tokens, *labels++, squared, share, net.logits + i * net.tokens);
-        backward(&net, high, at);
-    }
+    there_and_back(passes_of(&net), at, labels, count, squared, share, losses);
     end(&net);
 }
 
@@ -194,9 +195,5 @@ void perceptron_logits(const long *sizes, float *memory, const float *const *wei
     struct arena arena = {.base = memory};
     arrange(&net, &arena);
     begin(&net);
-    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
-        long high = count - from < CHUNK ? count - from : CHUNK;
-        forward(&net, high, at);
-        memcpy(logits + from * net.head.out, net.logits, high * net.head.out * sizeof(float));
-    }
+    answer(passes_of(&net), at, count, logits);
 }
