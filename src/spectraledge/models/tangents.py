@@ -4,6 +4,7 @@ The network is evaluated once per batch of inputs (`pairs.forward_pairs`), and a
 direction then costs little more than the products of its tangents.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spectraledge.models.pair_parts import Normed
+from spectraledge.models.first_layer_tables import FirstReads, FirstTable, first_tables
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.native import LONG
 from spectraledge.native.calls import addresses, call, can_take
-from spectraledge.products import multiply, multiply_into, weighted_rows
+from spectraledge.products import multiply, multiply_into
 
 _BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
@@ -43,7 +44,10 @@ def residual_tangents(
     """
     both = *parameters.values(), *directions.values()
     if len({each.dtype for each in both}) == 1 and can_take(both[0], torch.float32, torch.float64):
-        return _residual_tangents_in_c(config, parameters, directions, tokens_NL)
+        batch = _NATIVE_BYTES // both[0].element_size()
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            fill = functools.partial(_fill_in_c, pool=pool)
+            return _by_batches(config, parameters, directions, tokens_NL, config.width, batch, fill)
     return _each_along(config, parameters, directions, tokens_NL, _along, config.width)
 
 
@@ -64,50 +68,57 @@ def _each_along(
     size: int,
 ) -> Tensor:
     """Take the tangent along every direction, (K, N, size), at a batch of inputs after another."""
+    batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
+    return _by_batches(config, parameters, directions, tokens_NL, size, batch, functools.partial(_fill, along=along))
+
+
+def _by_batches(
+    config: TransformerConfig,
+    parameters: Mapping[str, Tensor],
+    directions: Mapping[str, Tensor],
+    tokens_NL: Tensor,
+    size: int,
+    batch: int,
+    fill: Callable[..., None],
+) -> Tensor:
+    """Prepare weights and directions, and fill in what each batch of inputs has along all directions, (K, N, size)."""
     assert has_tangents(config, directions)
     count = len(next(iter(directions.values())))
     found = parameters["norm.weight"].new_empty(count, len(tokens_NL), size)
-    batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
     with torch.no_grad():
         weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
-        folded = _behind_norms(weights, parameters, directions)
-        tables: list[_FirstTable | None] = [*_first_tables(weights, folded, count)] or [None] * count
-        one_by_one = [{name: value[k] for name, value in folded.items()} for k in range(count)]
-        for tokens, place in zip(torch.split(tokens_NL, batch), torch.split(found, batch, dim=1), strict=True):
-            row_of = rows_of(config, tokens[None])
-            layers = _layers(weights, row_of)
-            reads = _FirstReads.of(config, tokens, row_of, layers[0])
-            for k, direction in enumerate(one_by_one):
-                place[k] = along(layers, direction, tables[k], reads)
-    return found
-
-
-def _residual_tangents_in_c(
-    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
-) -> Tensor:
-    """`residual_tangents`, with all directions of a batch in one call of C (`native/pair_tangents.h`)."""
-    assert has_tangents(config, directions)
-    count = len(next(iter(directions.values())))
-    found = parameters["norm.weight"].new_empty(count, len(tokens_NL), config.width)
-    batch = _NATIVE_BYTES // found.element_size()
-    with torch.no_grad(), ThreadPoolExecutor(min(torch.get_num_threads(), count)) as pool:
-        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
         folded = {name: value.contiguous() for name, value in _behind_norms(weights, parameters, directions).items()}
-        tables: list[_FirstTable | None] = [*_first_tables(weights, folded, count)] or [None] * count
+        tables: list[FirstTable | None] = [*first_tables(weights, folded, count)] or [None] * count
         for tokens, place in zip(torch.split(tokens_NL, batch), torch.split(found, batch, dim=1), strict=True):
-            _fill_in_c(weights, folded, tables, tokens, place, pool)
+            fill(weights, folded, tables, tokens, place)
     return found
+
+
+def _fill(
+    weights: Weights,
+    directions: Mapping[str, Tensor],
+    tables: Sequence[FirstTable | None],
+    tokens: Tensor,
+    found: Tensor,
+    along: "_Along",
+) -> None:
+    """Write the tangents at a batch of inputs, one direction after another."""
+    row_of = rows_of(weights.config, tokens[None])
+    layers = _layers(weights, row_of)
+    reads = FirstReads.of(weights.config, tokens, row_of, layers[0].trace.attended, layers[0].gate_slope)
+    for k, table in enumerate(tables):
+        found[k] = along(layers, {name: value[k] for name, value in directions.items()}, table, reads)
 
 
 def _fill_in_c(
     weights: Weights,
     directions: Mapping[str, Tensor],
-    tables: Sequence["_FirstTable | None"],
+    tables: Sequence[FirstTable | None],
     tokens: Tensor,
     found: Tensor,
     pool: ThreadPoolExecutor,
 ) -> None:
-    """Write the tangents at a batch of inputs along every direction, which threads share."""
+    """Write the same of the residual in one call of C for each of the threads, which share directions."""
     config, count = weights.config, len(found)
     precision, threads = str(found.dtype).removeprefix("torch."), min(torch.get_num_threads(), count)
     row_of = rows_of(config, tokens[None])
@@ -183,121 +194,11 @@ def _layers(weights: Weights, row_of: Tensor) -> list[_Layer]:
     ]
 
 
-@dataclass(frozen=True)
-class _FirstReads:
-    """What every direction reads of its `_FirstTable` at a batch of n inputs.
-
-    Attributes:
-        pairs: Number of the pair of tokens of every input, (n,).
-        rows: Rows of each output: both keys' tangents by head, then both keys' own rows, (Q·n, 4·heads).
-        shares: Attention paid to both keys by head, (Q·n, 2·heads).
-        gate_slope: Derivative of attention paid to key 1 by the score, (Q, n, heads).
-    """
-
-    pairs: Tensor
-    rows: Tensor
-    shares: Tensor
-    gate_slope: Tensor
-
-    @classmethod
-    def of(cls, config: TransformerConfig, tokens: Tensor, row_of: Tensor, layer: _Layer) -> "_FirstReads":
-        """Prepare a batch."""
-        read, count = layer.trace.attended.query.shape[1:3]
-        starts = torch.arange(2 * config.heads, device=tokens.device).mul_(2 * config.tokens)
-        rows = (starts.view(2, 1, 1, -1) + row_of.view(1, 2, -1, 1)).permute(2, 0, 1, 3).flatten(1)
-        gate = layer.trace.attended.gate.view(read * count, config.heads)
-        return cls(
-            pairs=tokens[:, 0] * config.tokens + tokens[:, 1],
-            rows=rows.repeat(read, 1),
-            shares=torch.cat([1 - gate, gate], 1),
-            gate_slope=layer.gate_slope.view(read, count, config.heads),
-        )
-
-
-@dataclass(frozen=True)
-class _FirstTable:
-    """What the first layer's attention adds to the stream along one direction: sums of few rows; V tokens.
-
-    Attributes:
-        scores: Of every pair of tokens, (V², 2, heads): how the score of key 1 moves against that of key 0. Nothing
-            where the direction moves neither Q nor K.
-        rows: Of every (head, position, token), what its value sends to the stream: how that moves, and, where scores
-            move, that itself; (2·heads·2·V, D) or half of it.
-    """
-
-    scores: Tensor | None
-    rows: Tensor
-
-    def attended(self, reads: _FirstReads) -> Tensor:
-        """Return how the stream moves behind the first layer's attention, (Q·n, D)."""
-        return weighted_rows(self.rows, *self._taken(reads))
-
-    def by_head(self, reads: _FirstReads) -> Tensor:
-        """Return how what each head adds at position 0 moves, (n, heads, D)."""
-        rows, weights = (part[: len(reads.pairs)] for part in self._taken(reads))
-        heads = reads.gate_slope.shape[-1]
-        each = [weighted_rows(self.rows, rows[:, head::heads], weights[:, head::heads]) for head in range(heads)]
-        return torch.stack(each, 1)
-
-    def _taken(self, reads: _FirstReads) -> tuple[Tensor, Tensor]:
-        """Which rows every output sums and by what; columns of a head are as many apart as there are heads."""
-        if self.scores is None:
-            return reads.rows[:, : reads.shares.shape[1]], reads.shares
-        moved = self.scores.index_select(0, reads.pairs).transpose(0, 1)[: len(reads.gate_slope)]
-        moved = (moved * reads.gate_slope).flatten(0, 1)
-        return reads.rows, torch.cat([reads.shares, -moved, moved], 1)
-
-
-def _first_tables(weights: Weights, directions: Mapping[str, Tensor], count: int) -> list[_FirstTable]:
-    """Return the first layer's table of every direction; none where they do not move its attention."""
-    layer, heads = weights.layers[0], weights.config.heads
-    moved_qkv, moved_bias, moved_output = (
-        directions.get(f"{layer.name}.attention.{name}") for name in ("qkv.weight", "qkv.bias", "output.weight")
-    )
-    if moved_qkv is None and moved_output is None:
-        return []
-    normed = Normed.of(weights.table).out
-    sizes = [2 * weights.config.width, weights.config.width]
-    query_key, value = torch.split(layer.qkv.apply(normed)[0], sizes, dim=1)
-    own = _through_output(value, layer.output[0], heads)
-    tables = []
-    for k in range(count):
-        scores, rows = None, None if moved_output is None else _through_output(value, moved_output[k], heads)
-        if moved_qkv is not None and moved_bias is not None:
-            moved = multiply(normed[0], moved_qkv[k], moved_bias[k])
-            moved_query_key, moved_value = torch.split(moved, sizes, dim=1)
-            scores = _moved_scores(query_key, moved_query_key, heads)
-            sent = _through_output(moved_value, layer.output[0], heads)
-            rows = torch.cat([sent if rows is None else rows.add_(sent), own])
-        assert rows is not None
-        tables.append(_FirstTable(scores, rows))
-    return tables
-
-
-def _through_output(value: Tensor, output: Tensor, heads: int) -> Tensor:
-    """Return what the values (2·V, D) of each head send through an output projection, (heads·2·V, D)."""
-    by_head = value.reshape(len(value), heads, -1).transpose(0, 1)
-    return (by_head @ output.reshape(len(output), heads, -1).permute(1, 2, 0)).flatten(0, 1)
-
-
-def _moved_scores(query_key: Tensor, moved: Tensor, heads: int) -> Tensor:
-    """Return how the scores of every pair of tokens move, from Q and K, (2·V, 2·D), and how those do; `_FirstTable`."""
-    query, key, moved_query, moved_key = (
-        part.reshape(2, len(part) // 2, heads, -1) for part in (*query_key.chunk(2, -1), *moved.chunk(2, -1))
-    )
-    # Both terms of the product rule as one product.
-    queries, keys = torch.cat([moved_query, query], -1), torch.cat([key, moved_key], -1)
-    own = (queries * keys).sum(-1).transpose(1, 2)
-    from_first = queries[0].transpose(0, 1) @ keys[1].permute(1, 2, 0) - own[0].unsqueeze(2)
-    from_second = own[1].unsqueeze(1) - keys[0].transpose(0, 1) @ queries[1].permute(1, 2, 0)
-    return torch.stack([from_first, from_second]).flatten(2).permute(2, 0, 1).contiguous()
-
-
-_Along = Callable[[list[_Layer], Mapping[str, Tensor], _FirstTable | None, _FirstReads], Tensor]
+_Along = Callable[[list[_Layer], Mapping[str, Tensor], FirstTable | None, FirstReads], Tensor]
 
 
 def _along(
-    layers: list[_Layer], direction: Mapping[str, Tensor], table: _FirstTable | None, reads: _FirstReads
+    layers: list[_Layer], direction: Mapping[str, Tensor], table: FirstTable | None, reads: FirstReads
 ) -> Tensor:
     """Return the tangent of the stream at position 0, (n, D), along one direction."""
     stream = _behind_feed_forward(layers[0], table.attended(reads) if table else None)
@@ -309,7 +210,7 @@ def _along(
 
 
 def _heads_along(
-    layers: list[_Layer], direction: Mapping[str, Tensor], table: _FirstTable | None, reads: _FirstReads
+    layers: list[_Layer], direction: Mapping[str, Tensor], table: FirstTable | None, reads: FirstReads
 ) -> Tensor:
     """Return the tangents of what heads add to the stream at position 0, (n, depth·heads·D), along one direction."""
     count, heads, width = len(reads.pairs), reads.gate_slope.shape[-1], layers[0].weights.output.shape[-1]

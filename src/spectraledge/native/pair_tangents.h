@@ -17,7 +17,7 @@ struct layer {
     const REAL *moved_qkv, *moved_bias, *moved_output;
 };
 
-/* What the first layer's attention adds along a direction, which need not move it: see `_FirstTable`. */
+/* What the first layer's attention adds along a direction, which need not move it: models/first_layer_tables.py. */
 struct table {
     const REAL *scores, *rows;
 };
