@@ -67,7 +67,7 @@ class PairTransformer:
 
     def is_in_c(self, like: Tensor) -> bool:
         """Tell whether it can be."""
-        return can_take(like)
+        return can_take(like, torch.float32, torch.float64)
 
     def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""
@@ -91,8 +91,11 @@ class PairTransformer:
 
     def still(self, parameters: Parameters, pairs_N2: Tensor) -> dict[str, Tensor]:
         """Evaluate one network of one head."""
-        weights = Weights.of(self.config, {name: value.unsqueeze(0) for name, value in parameters.items()})
-        trace = forward_pairs(weights, rows_of(self.config, pairs_N2[None]))
+        stacked = {name: value.unsqueeze(0) for name, value in parameters.items()}
+        if self.is_in_c(parameters["norm.weight"]):
+            networks = NativeNetworks.transformers(self.config, stacked)
+            return {name: value[0] for name, value in networks.still(self.encode(pairs_N2[None])).items()}
+        trace = forward_pairs(Weights.of(self.config, stacked), rows_of(self.config, pairs_N2[None]))
         return {"residual": trace.norm.x[0], "neurons": trace.layers[-1].gelu.out[0], "logits": trace.logits[0, :, 0]}
 
     def read(self, readout: ReadoutName) -> ReadOut:

@@ -14,17 +14,15 @@ import torch
 from torch import Tensor
 
 from spectraledge.models.first_layer_tables import FirstReads, FirstTable, first_tables
+from spectraledge.models.native_networks import transformer_names, transformer_sizes
 from spectraledge.models.pairs import LayerTrace, LayerWeights, Weights, forward_pairs, rows_of
 from spectraledge.models.transformer import TransformerConfig
 from spectraledge.native import LONG
-from spectraledge.native.calls import addresses, call, can_take
+from spectraledge.native.calls import Inputs, addresses, call, can_take, in_precision
 from spectraledge.products import multiply, multiply_into
 
 _BATCH = 512
 """Inputs per pass: large enough for the products, small enough for what is kept to stay in cache."""
-
-_NATIVE_BYTES = 2048
-"""The same where C takes it, times the bytes of a number."""
 
 _GPU_BATCH = 32_768
 """The same on a GPU: large enough that its kernels take longer than launching them."""
@@ -44,10 +42,7 @@ def residual_tangents(
     """
     both = *parameters.values(), *directions.values()
     if len({each.dtype for each in both}) == 1 and can_take(both[0], torch.float32, torch.float64):
-        batch = _NATIVE_BYTES // both[0].element_size()
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            fill = functools.partial(_fill_in_c, pool=pool)
-            return _by_batches(config, parameters, directions, tokens_NL, config.width, batch, fill)
+        return _in_c(config, parameters, directions, tokens_NL)
     return _each_along(config, parameters, directions, tokens_NL, _along, config.width)
 
 
@@ -69,28 +64,59 @@ def _each_along(
 ) -> Tensor:
     """Take the tangent along every direction, (K, N, size), at a batch of inputs after another."""
     batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
-    return _by_batches(config, parameters, directions, tokens_NL, size, batch, functools.partial(_fill, along=along))
-
-
-def _by_batches(
-    config: TransformerConfig,
-    parameters: Mapping[str, Tensor],
-    directions: Mapping[str, Tensor],
-    tokens_NL: Tensor,
-    size: int,
-    batch: int,
-    fill: Callable[..., None],
-) -> Tensor:
-    """Prepare weights and directions, and fill in what each batch of inputs has along all directions, (K, N, size)."""
-    assert has_tangents(config, directions)
-    count = len(next(iter(directions.values())))
-    found = parameters["norm.weight"].new_empty(count, len(tokens_NL), size)
+    found = parameters["norm.weight"].new_empty(_count(directions), len(tokens_NL), size)
     with torch.no_grad():
-        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
-        folded = {name: value.contiguous() for name, value in _behind_norms(weights, parameters, directions).items()}
-        tables: list[FirstTable | None] = [*first_tables(weights, folded, count)] or [None] * count
+        weights, folded, tables = _prepared(config, parameters, directions)
         for tokens, place in zip(torch.split(tokens_NL, batch), torch.split(found, batch, dim=1), strict=True):
-            fill(weights, folded, tables, tokens, place)
+            _fill(weights, folded, tables, tokens, place, along)
+    return found
+
+
+def _count(directions: Mapping[str, Tensor]) -> int:
+    return len(next(iter(directions.values())))
+
+
+def _prepared(
+    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor]
+) -> tuple[Weights, dict[str, Tensor], list[FirstTable | None]]:
+    """Return weights, directions as they act on normalised rows, and each one's table where it moves the first layer."""
+    assert has_tangents(config, directions)
+    weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
+    folded = {name: value.contiguous() for name, value in _behind_norms(weights, parameters, directions).items()}
+    count = _count(directions)
+    return weights, folded, [*first_tables(weights, folded, count)] or [None] * count
+
+
+def _in_c(
+    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
+) -> Tensor:
+    """Return the residual's tangents by one call of C for each of the threads, which share inputs."""
+    count, inputs = _count(directions), len(tokens_NL)
+    found = parameters["norm.weight"].new_empty(count, inputs, config.width)
+    numbers = transformer_sizes(config, answers=0)
+    sizes = (LONG * len(numbers))(*numbers)
+    of_tangents = functools.partial(in_precision, dtype=found.dtype)
+    with torch.no_grad():
+        _, folded, tables = _prepared(config, parameters, directions)
+        whole = [parameters[name].contiguous() for name in transformer_names(config)]
+        row_of = rows_of(config, tokens_NL[None])
+    parts = ("qkv.weight", "qkv.bias", "output.weight")
+    moved = addresses(folded.get(f"layers.{k}.attention.{part}") for k in range(config.depth) for part in parts)
+    read = addresses(part for table in tables for part in ((table.scores, table.rows) if table else (None, None)))
+    panels = found.new_empty(count, call(of_tangents("pair_tangents_panels"), sizes))
+    call(of_tangents("pair_tangents_lay_out"), sizes, moved, count, panels)
+    given, room = (addresses(whole), moved, read, panels, count), call(of_tangents("pair_tangents_room"), sizes)
+
+    def take(start: int, stop: int) -> None:
+        rows = Inputs(row_of[start:].data_ptr(), inputs, 0)
+        memory, place = found.new_empty(room), found[:, start:]
+        call(of_tangents("pair_tangents"), sizes, memory, *given, rows, stop - start, place, found.stride(0))
+
+    threads = min(torch.get_num_threads(), inputs)
+    ends = [inputs * number // threads for number in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(take, ends[:-1], ends[1:]):
+            pass
     return found
 
 
@@ -108,46 +134,6 @@ def _fill(
     reads = FirstReads.of(weights.config, tokens, row_of, layers[0].trace.attended, layers[0].gate_slope)
     for k, table in enumerate(tables):
         found[k] = along(layers, {name: value[k] for name, value in directions.items()}, table, reads)
-
-
-def _fill_in_c(
-    weights: Weights,
-    directions: Mapping[str, Tensor],
-    tables: Sequence[FirstTable | None],
-    tokens: Tensor,
-    found: Tensor,
-    pool: ThreadPoolExecutor,
-) -> None:
-    """Write the same of the residual in one call of C for each of the threads, which share directions."""
-    config, count = weights.config, len(found)
-    precision, threads = str(found.dtype).removeprefix("torch."), min(torch.get_num_threads(), count)
-    row_of = rows_of(config, tokens[None])
-    passed = [part for layer in _layers(weights, row_of) for part in _as_passed(layer, directions)]
-    first = [part for table in tables for part in ((table.scores, table.rows) if table else (None, None))]
-    numbers = config.tokens, config.width, config.depth, config.heads, config.hidden, len(tokens)
-    sizes, places = (LONG * len(numbers))(*numbers), (addresses(passed), addresses(first))
-    memories = found.new_empty(threads, call(f"pair_tangents_room_{precision}", sizes))
-
-    def take(number: int) -> None:
-        own = count * number // threads, count * (number + 1) // threads
-        call(f"pair_tangents_{precision}", sizes, memories[number], *places, row_of, *own, found, found.stride(0))
-
-    for _ in pool.map(take, range(threads)):
-        pass
-
-
-def _as_passed(layer: "_Layer", directions: Mapping[str, Tensor]) -> list[Tensor | None]:
-    """Return what `struct layer` of `native/pair_tangents.h` holds, each in one piece."""
-    seen, name = layer.trace, f"{layer.weights.name}.attention"
-    own = layer.weights.qkv.weight, layer.weights.output, layer.weights.up.weight, layer.weights.down
-    attended = seen.attended
-    left = (
-        *(seen.norm1.out, seen.norm1.inverse_deviation),
-        *(attended.query, attended.key_gap, attended.value_gap, attended.gate, layer.gate_slope, attended.mixed),
-        *(seen.norm2.out, seen.norm2.inverse_deviation, layer.slope),
-    )
-    moved = (directions.get(f"{name}.{part}") for part in ("qkv.weight", "qkv.bias", "output.weight"))
-    return [*(tensor.contiguous() for tensor in (*own, *left)), *moved]
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ def difference_responses(
     inputs_N: Tensor,
     *,
     size: float,
+    entries: int = 512,
 ) -> Tensor:
     """Published response: h(x; θ + ε v_k) − h(x; θ), one-sided and not divided by ε (Xu 2026, scripts).
 
@@ -183,6 +184,7 @@ def difference_responses(
         directions: As in `jvp_responses`.
         inputs_N: Inputs, first axis N. The author uses the test pairs.
         size: ε. The author uses 0.005 times the norm of the watched parameters.
+        entries: Inputs per pass.
 
     Returns:
         Tensor (K, N, D), units of the read-out.
@@ -191,16 +193,17 @@ def difference_responses(
         InputError: if a direction names a parameter that the network lacks, or has another shape.
     """
     count = _check(parameters, directions)
-    rows = []
+
+    def read(moved: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([readout(moved, inputs) for inputs in torch.split(inputs_N, entries)])
+
     with torch.no_grad():
-        for inputs in torch.split(inputs_N, 512):
-            still = readout(parameters, inputs)
-            moved = [
-                readout({**parameters, **{n: parameters[n] + size * v[k] for n, v in directions.items()}}, inputs)
-                for k in range(count)
-            ]
-            rows.append(torch.stack(moved) - still)
-    return torch.cat(rows, dim=1)
+        still = read(parameters)
+        found = still.new_empty(count, *still.shape)
+        for k in range(count):
+            moved = {name: parameters[name] + size * value[k] for name, value in directions.items()}
+            torch.sub(read({**parameters, **moved}), still, out=found[k])
+    return found
 
 
 def _check(parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor]) -> int:

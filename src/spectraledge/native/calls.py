@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spectraledge.native import INT, LONG, POINTER, load
 
-_FLOAT = ctypes.c_float
+_FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
 
 
 class Inputs(ctypes.Structure):
@@ -20,22 +20,30 @@ class Inputs(ctypes.Structure):
     _fields_ = [("rows", POINTER), ("gap", LONG), ("base", LONG)]
 
 
-_GRADIENT: list[type] = [*[POINTER] * 4, Inputs, POINTER, LONG, INT, _FLOAT, POINTER]
-_LOGITS: list[type] = [*[POINTER] * 3, Inputs, LONG, POINTER]
-_TANGENTS: list[type] = [*[POINTER] * 5, LONG, LONG, POINTER, LONG]
+def _of_networks(number: type) -> dict[str, list[type]]:
+    """Types of what each function of networks takes, where it has a version in both precisions."""
+    both = "pair", "perceptron"
+    return {
+        **{f"{kind}_room": [POINTER, INT] for kind in both},
+        **{f"{kind}_gradient": [*[POINTER] * 4, Inputs, POINTER, LONG, INT, number, POINTER] for kind in both},
+        "pair_still": [*[POINTER] * 3, Inputs, LONG, *[POINTER] * 3],
+        "perceptron_logits": [*[POINTER] * 3, Inputs, LONG, POINTER],
+        "pair_tangents_room": [POINTER],
+        "pair_tangents_panels": [POINTER],
+        "pair_tangents_lay_out": [POINTER, POINTER, LONG, POINTER],
+        "pair_tangents": [*[POINTER] * 6, LONG, Inputs, LONG, POINTER, LONG],
+    }
+
 
 ARGUMENTS: dict[str, list[type]] = {
     "adam": [POINTER, LONG, *[_FLOAT] * 7, *[POINTER] * 5],
-    **{f"{kind}_room": [POINTER, INT] for kind in ("pair", "perceptron")},
-    **{f"{kind}_gradient": _GRADIENT for kind in ("pair", "perceptron")},
-    **{f"{kind}_logits": _LOGITS for kind in ("pair", "perceptron")},
-    **{f"pair_tangents_room_{precision}": [POINTER] for precision in ("float32", "float64")},
     **{
-        f"pair_tangents_{precision}": [*[POINTER] * 5, LONG, LONG, POINTER, LONG]
-        for precision in ("float32", "float64")
+        f"{name}_{dtype}": types
+        for dtype, number in (("float32", _FLOAT), ("float64", _DOUBLE))
+        for name, types in _of_networks(number).items()
     },
 }
-"""Types of what each function takes."""
+"""Types of what each function takes; those in both precisions are called by `in_precision`."""
 
 FUNCTIONS: dict[str, Callable[..., int] | None] = {name: load(name, types) for name, types in ARGUMENTS.items()}
 """By name, if the package was compiled."""
@@ -75,3 +83,8 @@ def addresses(tensors: Iterable[Tensor | None]) -> object:
     """Return where tensors begin, as an array of C; nothing for those that are missing."""
     found = [None if tensor is None else tensor.data_ptr() for tensor in tensors]
     return (POINTER * len(found))(*found)
+
+
+def in_precision(name: str, dtype: torch.dtype) -> str:
+    """Return the name of a function in a precision."""
+    return f"{name}_{str(dtype).removeprefix('torch.')}"

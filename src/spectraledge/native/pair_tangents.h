@@ -1,20 +1,17 @@
 /* How the stream of a transformer on pairs moves at position 0 when its attention's matrices do: what
- * models/tangents.py does with PyTorch, direction after direction at a few inputs, whose own pass is given. In the
- * precision REAL; the file that includes this gives the function a NAME.
+ * models/tangents.py does with PyTorch, at a few inputs along every direction after another.
+ *
+ * Behind the first layer a direction's products are fewer than that of its Q, K and V with rows of both positions: what
+ * moves rows moves scores by their inner product with vectors that all directions share, and a head's weighted values
+ * are V of weighted rows.
  */
-#include <math.h>
-#include <stdint.h>
+#include "pair_pass.h"
 
-#include "matrices.h"
-
-/* Weights of a layer and what n inputs left there; `read` positions, 2 or 1 in the last layer, times n are rows. Linear
- * layers have the LayerNorm before them folded in, and directions, each after the other, too; those may be missing.
+/* Directions in a layer's matrices, each after the other; those of Q, K and V with the LayerNorm before them folded in,
+ * as weights and bias. Some may be missing.
  */
-struct layer {
-    const REAL *qkv, *output, *up, *down;
-    const REAL *normed1, *inverse1, *query, *key_gap, *value_gap, *gate, *gate_slope, *mixed, *normed2, *inverse2,
-        *slope;
-    const REAL *moved_qkv, *moved_bias, *moved_output;
+struct moved {
+    const REAL *qkv, *bias, *output;
 };
 
 /* What the first layer's attention adds along a direction, which need not move it: models/first_layer_tables.py. */
@@ -22,69 +19,130 @@ struct table {
     const REAL *scores, *rows;
 };
 
-struct panels {
-    REAL *query, *key, *value, *output, *up, *down;
+/* What all directions need of a layer at a few inputs, beside what these left there: of its gates the derivative by the
+ * score; and, behind the first, by head, what rows of either position move it by, and weighted normalised rows.
+ */
+struct shared {
+    REAL *gate_slope, *of_rows[2], *blend;
+    REAL *query, *key, *value; /* Panels by head; the first two transposed. */
 };
 
 struct pass {
-    long tokens, width, depth, heads, hidden, count;
-    struct panels *panels;
-    REAL *moved, *gap, *query, *key, *value, *mixed, *hidden_rows, *stream, *direction;
+    struct network net;
+    struct shared *shared;
+    REAL *moved, *query, *key, *mixed, *hidden, *stream, *gates, *blend;
 };
 
-static void arrange(struct pass *pass, struct arena *arena)
+/* Panels of a direction in a layer behind the first: Q, K, the output, and V by head. */
+static long panels_of_layer(const struct network *net)
 {
-    long width = pass->width, rows = 2 * pass->count, square = panel_size(width, width);
-    for (struct panels *panels = pass->panels; panels < pass->panels + pass->depth; panels++) {
-        REAL **squares[] = {&panels->query, &panels->key, &panels->value, &panels->output};
-        for (int i = 0; i < 4; i++)
-            *squares[i] = room(arena, square);
-        panels->up = room(arena, panel_size(width, pass->hidden));
-        panels->down = room(arena, panel_size(pass->hidden, width));
-    }
-    REAL **wide[] = {&pass->moved, &pass->query, &pass->value, &pass->mixed, &pass->stream};
-    for (int i = 0; i < 5; i++)
-        *wide[i] = room(arena, rows * width);
-    pass->gap = room(arena, pass->count * width);
-    pass->key = room(arena, pass->count * width);
-    pass->hidden_rows = room(arena, rows * pass->hidden);
-    pass->direction = room(arena, 3 * square);
+    return 3 * panel_size(net->width, net->width) + net->heads * panel_size(net->width, net->width / net->heads);
 }
 
-static void begin(const struct pass *pass, const struct layer *layers)
+static void arrange_tangents(struct pass *pass, struct arena *arena)
 {
-    long width = pass->width, square = width * width;
-    for (long depth = 0; depth < pass->depth; depth++) {
-        const struct layer *layer = layers + depth;
-        const struct panels *panels = pass->panels + depth;
-        if (depth) {
-            lay_out(layer->qkv, width, width, 1, width, panels->query);
-            lay_out(layer->qkv + square, width, width, 1, width, panels->key);
-            lay_out(layer->qkv + 2 * square, width, width, 1, width, panels->value);
-            lay_out(layer->output, width, width, 1, width, panels->output);
+    struct network *net = &pass->net;
+    long width = net->width, rows = 2 * CHUNK, wide = rows * net->heads * width, size = width / net->heads;
+    arrange(net, arena);
+    for (struct shared *shared = pass->shared; shared < pass->shared + net->depth; shared++) {
+        shared->gate_slope = room(arena, rows * net->heads);
+        if (shared == pass->shared)
+            continue;
+        REAL **by_head[] = {&shared->of_rows[0], &shared->of_rows[1], &shared->blend};
+        for (int i = 0; i < 3; i++)
+            *by_head[i] = room(arena, wide);
+        shared->query = room(arena, net->heads * panel_size(size, width));
+        shared->key = room(arena, net->heads * panel_size(size, width));
+        shared->value = room(arena, net->heads * panel_size(width, size));
+    }
+    REAL **scratch[] = {&pass->moved, &pass->query, &pass->key, &pass->mixed, &pass->stream};
+    for (int i = 0; i < 5; i++)
+        *scratch[i] = room(arena, rows * width);
+    pass->hidden = room(arena, rows * net->hidden);
+    pass->gates = room(arena, rows * net->heads);
+    pass->blend = room(arena, wide);
+}
+
+static void begin_tangents(const struct pass *pass)
+{
+    const struct network *net = &pass->net;
+    long width = net->width, size = width / net->heads, part = size * width;
+    begin(net);
+    for (long depth = 1; depth < net->depth; depth++) {
+        const struct block *block = net->blocks + depth;
+        const struct shared *shared = pass->shared + depth;
+        for (long head = 0; head < net->heads; head++) {
+            lay_out(block->query.folded + head * part, size, width, width, 1,
+                    shared->query + head * panel_size(size, width));
+            lay_out(block->key.folded + head * part, size, width, width, 1,
+                    shared->key + head * panel_size(size, width));
+            lay_out(block->value.folded + head * part, width, size, 1, width,
+                    shared->value + head * panel_size(width, size));
         }
-        lay_out(layer->up, width, pass->hidden, 1, width, panels->up);
-        lay_out(layer->down, pass->hidden, width, 1, pass->hidden, panels->down);
+    }
+}
+
+/* What all directions share, of inputs that just went forward. */
+static void share(const struct pass *pass, long count)
+{
+    const struct network *net = &pass->net;
+    long width = net->width, heads = net->heads, size = width / heads;
+    REAL root = sqrt((REAL)size);
+    for (long depth = 0; depth < net->depth; depth++) {
+        const struct block *block = net->blocks + depth;
+        const struct shared *shared = pass->shared + depth;
+        long rows = block->read * count;
+        for (long k = 0; k < rows * heads; k++)
+            shared->gate_slope[k] = block->gate[k] * (1 - block->gate[k]) / root;
+        if (!depth)
+            continue;
+        for (long head = 0; head < heads; head++) {
+            const REAL *query = shared->query + head * panel_size(size, width),
+                       *key = shared->key + head * panel_size(size, width);
+            long from = head * size, at = head * width, stride = heads * width;
+            for (long q = 0; q < block->read; q++)
+                multiply(count, size, width, block->key_gap + from, width, 1, query,
+                         shared->of_rows[0] + q * count * stride + at, stride, 0);
+            multiply(rows, size, width, block->queries + from, width, 1, key, shared->of_rows[1] + at, stride, 0);
+        }
+        for (long place = 0; place < rows; place++)
+            for (long head = 0; head < heads; head++) {
+                long at = (place * heads + head) * width;
+                const REAL *first = block[-1].after_normed + place % count * width,
+                           *gap = block->gap + place % count * width;
+                REAL *restrict one = shared->of_rows[0] + at, *restrict two = shared->of_rows[1] + at;
+                REAL *restrict blend = shared->blend + (head * rows + place) * width;
+                REAL gate = block->gate[place * heads + head], slope = shared->gate_slope[place * heads + head];
+                /* `one` is by the query so far, `two` by the difference of the keys. */
+                for (long k = 0; k < width; k++) {
+                    REAL by_query = slope * one[k], by_gap = slope * two[k];
+                    one[k] = place < count ? by_query - by_gap : -by_gap;
+                    two[k] = place < count ? by_gap : by_query + by_gap;
+                    blend[k] = first[k] + gate * gap[k];
+                }
+            }
     }
 }
 
 /* The stream behind the first layer's attention: sums of rows of the table. */
-static void attend_table(const struct pass *pass, const struct layer *first, const struct table *table, long read,
-                         const int64_t *at)
+static void attend_table(const struct pass *pass, const struct table *table, long count, struct inputs at)
 {
-    long width = pass->width, count = pass->count, heads = pass->heads, rows = 2 * pass->tokens;
+    const struct network *net = &pass->net;
+    const struct block *first = net->blocks;
+    long width = net->width, heads = net->heads, rows = 2 * net->tokens;
     const REAL *own = table->rows + heads * rows * width;
-    for (long place = 0; place < read * count; place++) {
-        long q = place / count, i = place % count, pair = at[i] * pass->tokens + at[count + i] - pass->tokens;
+    for (long place = 0; place < first->read * count; place++) {
+        long q = place / count, i = place % count, zero = row_of(at, 0, i), other = row_of(at, 1, i);
+        long pair = zero * net->tokens + other - net->tokens;
         REAL *restrict out = pass->stream + place * width;
         for (long k = 0; k < width; k++)
             out[k] = 0;
         for (long head = 0; head < heads; head++) {
-            long from = head * rows, one = (from + at[i]) * width, two = (from + at[count + i]) * width;
+            long one = (head * rows + zero) * width, two = (head * rows + other) * width;
             REAL share = first->gate[place * heads + head], moved = 0;
             const REAL *a = table->rows + one, *b = table->rows + two;
             if (table->scores)
-                moved = table->scores[(2 * pair + q) * heads + head] * first->gate_slope[place * heads + head];
+                moved = table->scores[(2 * pair + q) * heads + head] * pass->shared->gate_slope[place * heads + head];
             if (table->scores)
                 for (long k = 0; k < width; k++)
                     out[k] += a[k] + share * (b[k] - a[k]) + moved * (own[two + k] - own[one + k]);
@@ -95,121 +153,173 @@ static void attend_table(const struct pass *pass, const struct layer *first, con
     }
 }
 
-static void feed_forward(const struct pass *pass, const struct layer *layer, const struct panels *panels, long rows)
+static void feed_forward(const struct pass *pass, const struct block *block, long rows)
 {
-    long width = pass->width, hidden = pass->hidden;
-    through_normalisation(rows, width, pass->stream, layer->normed2, layer->inverse2, pass->moved, 0);
-    multiply(rows, width, hidden, pass->moved, width, 1, panels->up, pass->hidden_rows, hidden, 0);
+    long width = pass->net.width, hidden = pass->net.hidden;
+    through_normalisation(rows, width, pass->stream, block->normed, block->inverse, pass->moved, 0);
+    apply(&block->up, rows, pass->moved, pass->hidden, hidden);
     for (long k = 0; k < rows * hidden; k++)
-        pass->hidden_rows[k] *= layer->slope[k];
-    multiply(rows, hidden, width, pass->hidden_rows, hidden, 1, panels->down, pass->stream, width, 1);
+        pass->hidden[k] *= block->slope[k];
+    multiply(rows, hidden, width, pass->hidden, hidden, 1, block->down.forth, pass->stream, width, 1);
 }
 
-/* Q, the difference of the keys, and V of rows, to which they are added where `add` says so. */
-static void project(const struct pass *pass, const REAL *rows, const REAL *const panels[3], long read, int add)
+/* V by head of rows that are weighted for each. */
+static void weigh(const struct pass *pass, long rows, const REAL *blend, const REAL *panels, int add)
 {
-    long width = pass->width, count = pass->count;
-    for (long k = 0; k < count * width; k++)
-        pass->gap[k] = rows[count * width + k] - rows[k];
-    multiply(read * count, width, width, rows, width, 1, panels[0], pass->query, width, add);
-    multiply(count, width, width, pass->gap, width, 1, panels[1], pass->key, width, add);
-    multiply(2 * count, width, width, rows, width, 1, panels[2], pass->value, width, add);
+    long width = pass->net.width, size = width / pass->net.heads;
+    for (long head = 0; head < pass->net.heads; head++)
+        multiply(rows, width, size, blend + head * rows * width, width, 1, panels + head * panel_size(width, size),
+                 pass->mixed + head * size, width, add);
 }
 
-/* Attention's weighted values, from changes of queries, the keys' difference and values. */
-static void mix(const struct pass *pass, const struct layer *layer, long read)
+/* Gates and weighted values of a later layer, by a direction in its own matrices. */
+static void move_layer(const struct pass *pass, long depth, const REAL *panels, const REAL *bias, long count)
 {
-    long width = pass->width, count = pass->count, heads = pass->heads, size = width / heads;
-    for (long place = 0; place < read * count; place++)
+    const struct block *block = pass->net.blocks + depth;
+    const struct shared *shared = pass->shared + depth;
+    long width = pass->net.width, heads = pass->net.heads, size = width / heads, rows = block->read * count;
+    long square = panel_size(width, width);
+    multiply(rows, width, width, block[-1].after_normed, width, 1, panels, pass->query, width, 0);
+    /* The bias of the difference of two keys is nothing. */
+    multiply(count, width, width, block->gap, width, 1, panels + square, pass->key, width, 0);
+    weigh(pass, rows, shared->blend, panels + 3 * square, 0);
+    for (long place = 0; place < rows; place++) {
+        const REAL *query = pass->query + place * width, *key = pass->key + place % count * width;
+        const REAL *own_query = block->queries + place * width, *key_gap = block->key_gap + place % count * width;
         for (long head = 0; head < heads; head++) {
-            long wide = place * width + head * size, narrow = place % count * width + head * size;
-            const REAL *first = pass->value + narrow, *second = first + count * width;
-            REAL score = 0, share = layer->gate[place * heads + head];
+            REAL score = 0;
 #pragma omp simd reduction(+ : score)
-            for (long k = 0; k < size; k++)
-                score +=
-                    pass->query[wide + k] * layer->key_gap[narrow + k] + layer->query[wide + k] * pass->key[narrow + k];
-            score *= layer->gate_slope[place * heads + head];
-            for (long k = 0; k < size; k++)
-                pass->mixed[wide + k] =
-                    first[k] + share * (second[k] - first[k]) + score * layer->value_gap[narrow + k];
+            for (long k = head * size; k < (head + 1) * size; k++)
+                score += (query[k] + bias[k]) * key_gap[k] + own_query[k] * key[k];
+            pass->gates[place * heads + head] = score * shared->gate_slope[place * heads + head];
         }
+        for (long k = 0; k < width; k++)
+            pass->mixed[place * width + k] += bias[2 * width + k];
+    }
+}
+
+/* What the stream before a later layer, which moves, adds to its gates and weighted values, or sets where `add` is 0. */
+static void move_rows(const struct pass *pass, long depth, long count, int add)
+{
+    const struct block *block = pass->net.blocks + depth;
+    const struct shared *shared = pass->shared + depth;
+    long width = pass->net.width, heads = pass->net.heads, rows = block->read * count;
+    through_normalisation(2 * count, width, pass->stream, block[-1].after_normed, block[-1].after_inverse, pass->moved,
+                          0);
+    for (long place = 0; place < rows; place++) {
+        const REAL *restrict one = pass->moved + place % count * width, *restrict two = one + count * width;
+        for (long head = 0; head < heads; head++) {
+            long at = place * heads + head;
+            const REAL *by_one = shared->of_rows[0] + at * width, *by_two = shared->of_rows[1] + at * width;
+            REAL *restrict blend = pass->blend + (head * rows + place) * width, gate = block->gate[at], moved = 0;
+#pragma omp simd reduction(+ : moved)
+            for (long k = 0; k < width; k++) {
+                moved += one[k] * by_one[k] + two[k] * by_two[k];
+                blend[k] = one[k] + gate * (two[k] - one[k]);
+            }
+            pass->gates[at] = moved + (add ? pass->gates[at] : 0);
+        }
+    }
+    weigh(pass, rows, pass->blend, shared->value, add);
 }
 
 /* The stream behind a later layer's attention, and whether it moves; `moves` says whether that before it does. */
-static int attend(const struct pass *pass, const struct layer *layer, const struct panels *panels, long direction,
-                  long read, int moves)
+static int attend_moved(const struct pass *pass, long depth, const struct moved *moved, long direction,
+                        const REAL *panels, long count, int moves)
 {
-    long width = pass->width, square = width * width, projected = layer->moved_qkv || moves;
-    if (layer->moved_qkv) {
-        const REAL *bias = layer->moved_bias + 3 * direction * width;
-        const REAL *along[3];
-        for (int i = 0; i < 3; i++) {
-            REAL *place = pass->direction + i * panel_size(width, width);
-            lay_out(layer->moved_qkv + (3 * direction + i) * square, width, width, 1, width, place);
-            along[i] = place;
-        }
-        project(pass, layer->normed1, along, read, 0);
-        /* The bias of the difference of two keys is nothing. */
-        for (long k = 0; k < read * pass->count * width; k++)
-            pass->query[k] += bias[k % width];
-        for (long k = 0; k < 2 * pass->count * width; k++)
-            pass->value[k] += bias[2 * width + k % width];
+    const struct block *block = pass->net.blocks + depth;
+    long width = pass->net.width, heads = pass->net.heads, size = width / heads, rows = block->read * count;
+    if (moved->qkv)
+        move_layer(pass, depth, panels, moved->bias + 3 * direction * width, count);
+    if (moves)
+        move_rows(pass, depth, count, moved->qkv != NULL);
+    int mixed = moves || moved->qkv;
+    if (mixed) {
+        for (long place = 0; place < rows; place++)
+            for (long head = 0; head < heads; head++) {
+                const REAL *gap = block->value_gap + place % count * width;
+                REAL gate = pass->gates[place * heads + head];
+                for (long k = head * size; k < (head + 1) * size; k++)
+                    pass->mixed[place * width + k] += gate * gap[k];
+            }
+        multiply(rows, width, width, pass->mixed, width, 1, block->output.forth, pass->stream, width, moves);
     }
-    if (moves) {
-        const REAL *own[3] = {panels->query, panels->key, panels->value};
-        through_normalisation(2 * pass->count, width, pass->stream, layer->normed1, layer->inverse1, pass->moved, 0);
-        project(pass, pass->moved, own, read, layer->moved_qkv != NULL);
-    }
-    long rows = read * pass->count;
-    if (projected) {
-        mix(pass, layer, read);
-        multiply(rows, width, width, pass->mixed, width, 1, panels->output, pass->stream, width, moves);
-    }
-    if (layer->moved_output) {
-        lay_out(layer->moved_output + direction * square, width, width, 1, width, pass->direction);
-        multiply(rows, width, width, layer->mixed, width, 1, pass->direction, pass->stream, width, projected);
-    }
-    return projected || layer->moved_output;
+    if (moved->output)
+        multiply(rows, width, width, block->mixed, width, 1, panels + 2 * panel_size(width, width), pass->stream, width,
+                 mixed);
+    return mixed || moved->output;
 }
 
-static struct pass pass_of(const long *sizes, struct panels *panels)
+static struct pass pass_of(const long *sizes, const REAL *const *weights, struct block *blocks, struct shared *shared)
 {
-    return (struct pass){sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], panels};
+    return (struct pass){.net = network_of(sizes, weights, NULL, blocks), .shared = shared};
 }
 
-/* How many numbers the memory of a pass is; sizes as in `struct pass`. */
+/* How many numbers the memory of a thread is; sizes as in `struct network`. */
 int NAME(pair_tangents_room)(const long *sizes)
 {
-    struct panels panels[sizes[2]];
-    struct pass pass = pass_of(sizes, panels);
+    struct block blocks[sizes[3]];
+    struct shared shared[sizes[3]];
+    struct pass pass = pass_of(sizes, NULL, blocks, shared);
     struct arena arena = {0};
-    arrange(&pass, &arena);
+    arrange_tangents(&pass, &arena);
     return arena.used;
 }
 
-/* The tangents along some directions, those of all being `stride` apart. at[p · count + i] is the row of the table of
- * tokens that position p of input i reads, those of the second position behind all of the first.
- */
-void NAME(pair_tangents)(const long *sizes, REAL *memory, const struct layer *layers, const struct table *tables,
-                         const int64_t *at, long first, long end, REAL *found, long stride)
+/* How many numbers the panels of a direction are. */
+int NAME(pair_tangents_panels)(const long *sizes)
 {
-    struct panels panels[sizes[2]];
-    struct pass pass = pass_of(sizes, panels);
-    struct arena arena = {.base = memory};
-    arrange(&pass, &arena);
-    begin(&pass, layers);
-    for (long direction = first; direction < end; direction++) {
-        int moves = tables[direction].rows != NULL;
-        for (long depth = 0; depth < pass.depth; depth++) {
-            long read = depth == pass.depth - 1 ? 1 : 2;
-            if (depth)
-                moves = attend(&pass, layers + depth, panels + depth, direction, read, moves);
-            else if (moves)
-                attend_table(&pass, layers, tables + direction, read, at);
-            if (moves)
-                feed_forward(&pass, layers + depth, panels + depth, read * pass.count);
+    struct network net = network_of(sizes, NULL, NULL, NULL);
+    return (net.depth - 1) * panels_of_layer(&net);
+}
+
+/* Lay out the panels of directions, which all threads read. */
+void NAME(pair_tangents_lay_out)(const long *sizes, const struct moved *moved, long directions, REAL *panels)
+{
+    struct network net = network_of(sizes, NULL, NULL, NULL);
+    long width = net.width, size = width / net.heads, area = width * width, square = panel_size(width, width);
+    for (long direction = 0; direction < directions; direction++)
+        for (long depth = 1; depth < net.depth; depth++, panels += panels_of_layer(&net)) {
+            const REAL *qkv = moved[depth].qkv, *output = moved[depth].output;
+            for (int i = 0; i < 2 && qkv; i++)
+                lay_out(qkv + (3 * direction + i) * area, width, width, 1, width, panels + i * square);
+            for (long head = 0; head < net.heads && qkv; head++)
+                lay_out(qkv + (3 * direction + 2) * area + head * size * width, width, size, 1, width,
+                        panels + 3 * square + head * panel_size(width, size));
+            if (output)
+                lay_out(output + direction * area, width, width, 1, width, panels + 2 * square);
         }
-        memcpy(found + direction * stride, pass.stream, pass.count * pass.width * sizeof(REAL));
+}
+
+/* Tangents of inputs along directions; `found` has those of a direction together, `stride` numbers from the next. */
+void NAME(pair_tangents)(const long *sizes, REAL *memory, const REAL *const *weights, const struct moved *moved,
+                         const struct table *tables, const REAL *panels, long directions, struct inputs at, long count,
+                         REAL *found, long stride)
+{
+    struct block blocks[sizes[3]];
+    struct shared shared[sizes[3]];
+    struct pass pass = pass_of(sizes, weights, blocks, shared);
+    struct arena arena = {.base = memory};
+    arrange_tangents(&pass, &arena);
+    begin_tangents(&pass);
+    long width = pass.net.width;
+    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
+        long high = count - from < CHUNK ? count - from : CHUNK;
+        forward(&pass.net, high, at);
+        share(&pass, high);
+        const REAL *own = panels;
+        for (long direction = 0; direction < directions; direction++) {
+            int moves = tables[direction].rows != NULL;
+            for (long depth = 0; depth < pass.net.depth; depth++) {
+                if (depth) {
+                    moves = attend_moved(&pass, depth, moved + depth, direction, own, high, moves);
+                    own += panels_of_layer(&pass.net);
+                } else if (moves)
+                    attend_table(&pass, tables + direction, high, at);
+                if (moves)
+                    feed_forward(&pass, blocks + depth, blocks[depth].read * high);
+            }
+            memcpy(found + direction * stride + from * width, pass.stream, high * width * sizeof(REAL));
+        }
     }
 }

@@ -1,3 +1,2 @@
-#define REAL double
-#define NAME(function) function##_float64
+#define PRECISION 64
 #include "pair_tangents.h"

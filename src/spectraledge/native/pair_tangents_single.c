@@ -1,3 +1,2 @@
-#define REAL float
-#define NAME(function) function##_float32
+#define PRECISION 32
 #include "pair_tangents.h"

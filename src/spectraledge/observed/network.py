@@ -166,8 +166,8 @@ class Network:
     def still(self) -> dict[str, Tensor]:
         """What it computes on the whole domain as its weights are; see `Architecture.still`."""
         with torch.no_grad():
-            # In parts, because a transformer's pass keeps all that derivatives need.
-            seen = [self.architecture.still(self.parameters, inputs) for inputs in torch.split(self.inputs_N2, 1024)]
+            parts = torch.split(self.inputs_N2, self._entries)
+            seen = [self.architecture.still(self.parameters, inputs) for inputs in parts]
         return {name: torch.cat([part[name] for part in seen]) for name in seen[0]}
 
     def heads(self, parameters: Parameters) -> list[tuple[Architecture, Parameters]]:
@@ -274,7 +274,13 @@ class Network:
         def residual(parameters: Parameters, inputs_N2: Tensor) -> Tensor:
             return self.architecture.still(parameters, inputs_N2)["residual"]
 
-        return difference_responses(residual, self.parameters, self._split(vectors_KP), inputs, size=size)
+        directions = self._split(vectors_KP)
+        return difference_responses(residual, self.parameters, directions, inputs, size=size, entries=self._entries)
+
+    @property
+    def _entries(self) -> int:
+        """Inputs per pass: a transformer's by PyTorch keeps all that derivatives need, one in C prepares weights."""
+        return 8192 if self.architecture.is_in_c(next(iter(self.parameters.values()))) else 1024
 
     @property
     def _follows(self) -> bool:

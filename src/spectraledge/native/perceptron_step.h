@@ -1,5 +1,5 @@
-/* Answers, losses and gradients of one perceptron on pairs of tokens, in single precision: what models/mlp_passes.py
- * does with PyTorch, in one call, as pair_step.c does it for transformers.
+/* Answers, losses and gradients of one perceptron on pairs of tokens, in the precision REAL: what models/mlp_passes.py
+ * does with PyTorch, in one call, as pair_step.h does it for transformers.
  */
 #include "layers.h"
 
@@ -8,17 +8,17 @@ enum { RELU, GELU, SQUARE };
 /* A hidden layer and what inputs leave there; the first one's weights are in the table. */
 struct stage {
     struct linear linear;
-    float *active, *slope;
+    REAL *active, *slope;
 };
 
 struct perceptron {
     long tokens, answers, width, depth, hidden, activation; /* Without embedding the width is 0. */
-    const float *const *weights;
-    float *const *gradients;
+    const REAL *const *weights;
+    REAL *const *gradients;
     struct stage *stages;
     struct linear head;
-    float *table, *of_table; /* What each token at each position adds to the first layer, the bias at the first. */
-    float *logits, *panels, *change, *back;
+    REAL *table, *of_table; /* What each token at each position adds to the first layer, the bias at the first. */
+    REAL *logits, *panels, *change, *back;
 };
 
 enum { EMBEDDING, LAYERS };
@@ -46,9 +46,9 @@ static void arrange(struct perceptron *net, struct arena *arena)
 static void begin(const struct perceptron *net)
 {
     long hidden = net->hidden, tokens = net->tokens, width = net->width;
-    const float *first = net->weights[LAYERS], *bias = net->weights[LAYERS + 1];
+    const REAL *first = net->weights[LAYERS], *bias = net->weights[LAYERS + 1];
     for (int position = 0; position < 2; position++) {
-        float *table = net->table + position * tokens * hidden;
+        REAL *table = net->table + position * tokens * hidden;
         if (width) {
             lay_out(first + position * width, width, hidden, 1, 2 * width, net->panels);
             multiply(tokens, width, hidden, net->weights[EMBEDDING], width, 1, net->panels, table, hidden, 0);
@@ -65,7 +65,7 @@ static void begin(const struct perceptron *net)
 }
 
 /* What a layer gives, of what it is given, whose place its slope takes. */
-static void activate(int activation, long count, float *restrict given, float *restrict active)
+static void activate(int activation, long count, REAL *restrict given, REAL *restrict active)
 {
     if (activation == GELU)
         gelu_and_slope(1, count, NULL, given, active);
@@ -93,7 +93,7 @@ static void forward(const void *given, long count, struct inputs at)
             add_onto(count, hidden, stage->linear.bias, NULL, stage->slope);
         } else
             for (long i = 0; i < count; i++) {
-                const float *row = net->table + row_of(at, 0, i) * hidden,
+                const REAL *row = net->table + row_of(at, 0, i) * hidden,
                             *other = net->table + row_of(at, 1, i) * hidden;
                 for (long k = 0; k < hidden; k++)
                     stage->slope[i * hidden + k] = row[k] + other[k];
@@ -109,8 +109,8 @@ static void backward(const void *given, long count, struct inputs at)
     const struct perceptron *net = given;
     long hidden = net->hidden, depth = net->depth - 1;
     const struct linear *behind = &net->head;
-    const float *change = net->logits;
-    float *into = net->change, *other = net->back;
+    const REAL *change = net->logits;
+    REAL *into = net->change, *other = net->back;
     for (;; depth--) {
         const struct stage *stage = net->stages + depth;
         go_back(behind, count, change, behind->out, stage->active, net->panels, into, 0);
@@ -121,11 +121,11 @@ static void backward(const void *given, long count, struct inputs at)
         behind = &stage->linear;
         change = into;
         into = other;
-        other = (float *)change;
+        other = (REAL *)change;
     }
     for (int position = 0; position < 2; position++)
         for (long i = 0; i < count; i++) {
-            float *row = net->of_table + row_of(at, position, i) * hidden;
+            REAL *row = net->of_table + row_of(at, position, i) * hidden;
             for (long k = 0; k < hidden; k++)
                 row[k] += into[i * hidden + k];
         }
@@ -135,12 +135,12 @@ static void backward(const void *given, long count, struct inputs at)
 static void end(const struct perceptron *net)
 {
     long hidden = net->hidden, tokens = net->tokens, width = net->width;
-    const float *first = net->weights[LAYERS];
-    float *of_first = net->gradients[LAYERS], *of_bias = net->gradients[LAYERS + 1];
+    const REAL *first = net->weights[LAYERS];
+    REAL *of_first = net->gradients[LAYERS], *of_bias = net->gradients[LAYERS + 1];
     for (long i = 0; i < tokens * hidden && of_bias; i++)
         of_bias[i % hidden] += net->of_table[i];
     for (int position = 0; position < 2; position++) {
-        const float *rows = net->of_table + position * tokens * hidden;
+        const REAL *rows = net->of_table + position * tokens * hidden;
         if (width) {
             lay_out(net->weights[EMBEDDING], tokens, width, width, 1, net->panels);
             multiply(hidden, tokens, width, rows, 1, hidden, net->panels, of_first + position * width, 2 * width, 1);
@@ -153,7 +153,7 @@ static void end(const struct perceptron *net)
     }
 }
 
-static struct perceptron perceptron_of(const long *sizes, const float *const *weights, float *const *gradients,
+static struct perceptron perceptron_of(const long *sizes, const REAL *const *weights, REAL *const *gradients,
                                        struct stage *stages)
 {
     return (struct perceptron){sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], weights, gradients, stages};
@@ -164,8 +164,8 @@ static struct passes passes_of(const struct perceptron *net)
     return (struct passes){net, net->tokens, net->answers, net->logits, forward, backward};
 }
 
-/* As `pair_room`, `pair_gradient` and `pair_logits`, with sizes of `struct perceptron`. */
-int perceptron_room(const long *sizes, int back)
+/* As `pair_room` and `pair_gradient`, with sizes of `struct perceptron`. */
+int NAME(perceptron_room)(const long *sizes, int back)
 {
     struct stage stages[sizes[3]];
     struct perceptron net = perceptron_of(sizes, NULL, NULL, stages);
@@ -174,26 +174,31 @@ int perceptron_room(const long *sizes, int back)
     return arena.used;
 }
 
-void perceptron_gradient(const long *sizes, float *memory, const float *const *weights, float *const *gradients,
-                         struct inputs at, const int64_t *labels, long count, int squared, float share, double *losses)
+void NAME(perceptron_gradient)(const long *sizes, REAL *memory, const REAL *const *weights, REAL *const *gradients,
+                         struct inputs at, const int64_t *labels, long count, int squared, REAL share, double *losses)
 {
     struct stage stages[sizes[3]];
     struct perceptron net = perceptron_of(sizes, weights, gradients, stages);
     struct arena arena = {.base = memory, .back = 1};
     arrange(&net, &arena);
     begin(&net);
-    memset(net.of_table, 0, 2 * net.tokens * net.hidden * sizeof(float));
+    memset(net.of_table, 0, 2 * net.tokens * net.hidden * sizeof(REAL));
     there_and_back(passes_of(&net), at, labels, count, squared, share, losses);
     end(&net);
 }
 
-void perceptron_logits(const long *sizes, float *memory, const float *const *weights, struct inputs at, long count,
-                       float *logits)
+/* Logits of inputs. */
+void NAME(perceptron_logits)(const long *sizes, REAL *memory, const REAL *const *weights, struct inputs at, long count,
+                       REAL *logits)
 {
     struct stage stages[sizes[3]];
     struct perceptron net = perceptron_of(sizes, weights, NULL, stages);
     struct arena arena = {.base = memory};
     arrange(&net, &arena);
     begin(&net);
-    answer(passes_of(&net), at, count, logits);
+    for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
+        long high = count - from < CHUNK ? count - from : CHUNK;
+        forward(&net, high, at);
+        hand_out(high, net.head.out, net.logits, logits, from);
+    }
 }

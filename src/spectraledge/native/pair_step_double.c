@@ -1,0 +1,2 @@
+#define PRECISION 64
+#include "pair_step.h"

@@ -1,0 +1,2 @@
+#define PRECISION 32
+#include "perceptron_step.h"
