@@ -1,4 +1,4 @@
-"""What is done in C on a CPU: a network's answers and gradient, a step of Adam, and responses.
+"""What is done in C on a CPU: a network's answers and gradient, a step of Adam, responses, and surrogates' Grams.
 
 Beside every call stands PyTorch's way.
 """
@@ -34,6 +34,7 @@ ARGUMENTS: dict[str, list[type]] = {
         f"pair_tangents_{precision}": [*[POINTER] * 5, LONG, LONG, POINTER, LONG]
         for precision in ("float32", "float64")
     },
+    "add_surrogates": [POINTER, LONG, LONG, LONG, POINTER, POINTER],
 }
 """Types of what each function takes."""
 
