@@ -199,7 +199,7 @@ def sketching(rates: tuple[float, float], size: int = 100_000_000, kept: int = 4
     )
 
 
-def floor_of_noise() -> Row:
+def floor_of_noise(rates: tuple[float, float]) -> Row:
     """39 surrogates of a window."""
     updates, count = torch.randn(WINDOW, PARAMETERS), 39
     rows = updates.double().numpy()
@@ -209,11 +209,6 @@ def floor_of_noise() -> Row:
         turned = waves * np.exp(2j * np.pi * np.random.default_rng(0).random(waves.shape))
         np.linalg.svd(np.fft.irfft(turned, WINDOW, axis=0), compute_uv=False)
 
-    def draw() -> None:
-        phases = torch.empty((WINDOW - 1) // 2, 1 << 12, dtype=torch.float64)
-        for _ in range(count * PARAMETERS >> 12):
-            phases.uniform_()
-
     generator = torch.Generator().manual_seed(0)
     before, after = best(surrogate, 2) * count, best(lambda: noise_floor(updates, generator=generator))
     return row(
@@ -221,8 +216,8 @@ def floor_of_noise() -> Row:
         before,
         after,
         before / after,
-        best(draw, 2),
-        "drawing the phases",
+        count * WINDOW * (WINDOW + 1) * PARAMETERS / rates[1],
+        "products of rows, each pair once, at the GEMM rate",
         baseline="FFT, random phases, inverse FFT and SVD of one surrogate, scaled",
         peak_memory_mib=peak_mib(lambda: noise_floor(updates, generator=generator)),
     )
@@ -237,7 +232,7 @@ def rows() -> Iterator[Row]:
     yield largest(rates)
     yield blocks_of_files(rates)
     yield sketching(rates)
-    yield floor_of_noise()
+    yield floor_of_noise(rates)
 
 
 def main() -> None:

@@ -6,46 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wide.h"
-
-/* NEW · OLD sums and NEW + 1 factors are the registers there are: 32 of AVX-512, 16 elsewhere. */
-enum { NEW = WIDE == 8 ? 4 : 3, OLD = WIDE == 8 ? 6 : 4 };
+#include "tiles.h"
 
 enum {
     BLOCK = 384,           /* Columns of a block: 24 rows take 74 KiB. */
     STRIDE = BLOCK + WIDE, /* No two rows start at the same set of the first-level cache. */
 };
 
-static long least(long a, long b) { return a < b ? a : b; }
-static long most(long a, long b) { return a > b ? a : b; }
-
-/* Inner products of NEW rows with OLD rows of `width` numbers, a multiple of WIDE. Meanwhile a row of numbers of `bytes`
- * each comes from memory at `ahead`, so that copying it later does not wait.
- */
-static void tile(const double *const new[NEW], const double *const old[OLD], long width, const char *ahead, int bytes,
-                 double sums[NEW][OLD])
+static long most(long a, long b)
 {
-    vector total[NEW][OLD] = {0};
-    for (long k = 0; k < width; k += WIDE) {
-        __builtin_prefetch(ahead + k * bytes);
-        vector a[NEW];
-#pragma GCC unroll 4
-        for (int i = 0; i < NEW; i++)
-            a[i] = *(const vector *)(new[i] + k);
-#pragma GCC unroll 6
-        for (int j = 0; j < OLD; j++) {
-            vector b = *(const vector *)(old[j] + k);
-#pragma GCC unroll 4
-            for (int i = 0; i < NEW; i++)
-                total[i][j] += a[i] * b;
-        }
-    }
-    for (int i = 0; i < NEW; i++)
-        for (int j = 0; j < OLD; j++) {
-            sums[i][j] = 0;
-            for (int lane = 0; lane < WIDE; lane++)
-                sums[i][j] += total[i][j][lane];
-        }
+    return a > b ? a : b;
 }
 
 /* Copy `width` numbers of 4 or 8 bytes as doubles, and fill up to `padded` with zeros. */
@@ -59,8 +29,8 @@ static void copy(const char *from, int bytes, long width, long padded, double *t
     memset(to + width, 0, (padded - width) * sizeof(double));
 }
 
-/* The same as `tile` for one new row, in the same order, with OLD rows that are converted on the way: nothing is gained by
- * keeping what is read once. Their next blocks are asked for ahead.
+/* The same as `tile` for one new row, in the same order, with OLD rows that are converted on the way: nothing is gained
+ * by keeping what is read once. Their next blocks are asked for ahead.
  */
 static void row(const double *new, const char *const old[OLD], long width, int bytes, double sums[OLD])
 {

@@ -1,4 +1,4 @@
-"""What is done in C on a CPU: a network's answers and gradient, a step of Adam, and responses.
+"""What is done in C on a CPU: a network's answers and gradient, a step of Adam, responses, and surrogates' Grams.
 
 Beside every call stands PyTorch's way.
 """
@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, list[type]] = {
         for dtype, number in (("float32", _FLOAT), ("float64", _DOUBLE))
         for name, types in _of_networks(number).items()
     },
+    "add_surrogates": [POINTER, LONG, LONG, LONG, POINTER, POINTER],
 }
 """Types of what each function takes; those in both precisions are called by `in_precision`."""
 

@@ -1,5 +1,6 @@
 """How many eigenvalues of a window are signal: the noise floor of coordinates that move independently of each other."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spectraledge.errors import InputError
+from spectraledge.native.calls import call, can_take
 from spectraledge.spectrum.band import check_real
 from spectraledge.spectrum.windows import center_gram, window_eigenvalues
 
@@ -17,6 +19,9 @@ Null = Literal["lengths", "stationary", "phase", "sign"]
 
 _COLUMNS = 1 << 12
 """Parameters per block: its surrogates stay in the second-level cache."""
+
+_STATE_BYTES = 5056
+"""Of the state of PyTorch's generator on a CPU, as C reads it."""
 
 _Randomise = Callable[[Tensor, int, torch.Generator], Iterator[Tensor]]
 
@@ -91,9 +96,7 @@ def noise_floor(
     from_time_WW, to_time_WW, randomise = _null(null, gram_WW)
     grams_BWW = gram_WW.new_zeros(surrogates, *gram_WW.shape)
     for part_WC in torch.split(updates_WP.detach(), _COLUMNS, dim=1):
-        drawn = randomise(from_time_WW @ part_WC.double(), surrogates, generator)
-        for index, surrogate_WC in enumerate(drawn):
-            grams_BWW[index] += surrogate_WC @ surrogate_WC.T
+        _add_grams(from_time_WW @ part_WC.double(), randomise, generator, grams_BWW)
     eigenvalues_W = window_eigenvalues(gram_WW, center=True, storage_noise=storage_noise)
     null_BW = window_eigenvalues(to_time_WW @ grams_BWW @ to_time_WW.T, center=True)
     floor_W = null_BW.sort(0, descending=True).values[allowed - 1]
@@ -210,6 +213,39 @@ def _from_waves_to_toeplitz(gram_WW: Tensor, waves_WW: Tensor) -> Tensor:
     power[1 : 1 + 2 * pairs] = power[1 : 1 + 2 * pairs].reshape(2, pairs).mean(0).repeat(2)
     mixed_WW = root_WW @ waves_WW * torch.where(power > 1e-12 * power.max(), power.rsqrt(), 0.0)
     return torch.cat([waves_WW[:, :1], mixed_WW[:, 1:]], 1)
+
+
+def _add_grams(waves_WC: Tensor, randomise: _Randomise, generator: torch.Generator, grams_BWW: Tensor) -> None:
+    """Add to each Gram that of a surrogate."""
+    if randomise is _randomise_phases and can_take(waves_WC, torch.float64) and _is_known(generator):
+        _add_grams_in_c(waves_WC, generator, grams_BWW)
+        return
+    for index, surrogate_WC in enumerate(randomise(waves_WC, len(grams_BWW), generator)):
+        grams_BWW[index] += surrogate_WC @ surrogate_WC.T
+
+
+def _add_grams_in_c(waves_WC: Tensor, generator: torch.Generator, grams_BWW: Tensor) -> None:
+    """Do so for random phases: the same numbers are drawn, and the generator is left in the same state."""
+    state = generator.get_state()
+    if call("add_surrogates", waves_WC.contiguous(), *waves_WC.shape, len(grams_BWW), state, grams_BWW):
+        raise MemoryError(f"no memory for surrogates of {waves_WC.shape[1]} parameters")
+    generator.set_state(state)
+
+
+def _is_known(generator: torch.Generator) -> bool:
+    return generator.device.type == "cpu" and len(generator.get_state()) == _STATE_BYTES and _draws_agree()
+
+
+@functools.cache
+def _draws_agree() -> bool:
+    """Tell whether C draws what the PyTorch at hand draws: no version of it promises the next one's numbers."""
+    waves_WC = torch.linspace(1, 2, 4 * 250, dtype=torch.float64, device="cpu").reshape(4, 250)
+    found_BWW = torch.zeros(1, 4, 4, dtype=torch.float64, device="cpu")
+    ours, theirs = (torch.Generator("cpu").manual_seed(1) for _ in range(2))
+    _add_grams_in_c(waves_WC, ours, found_BWW)
+    surrogate_WC = next(_randomise_phases(waves_WC, 1, theirs))
+    same = torch.allclose(found_BWW[0], surrogate_WC @ surrogate_WC.T, rtol=0, atol=1e-9)
+    return same and torch.equal(ours.get_state(), theirs.get_state())
 
 
 def _randomise_phases(waves_WC: Tensor, count: int, generator: torch.Generator) -> Iterator[Tensor]:
