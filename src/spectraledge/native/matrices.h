@@ -97,28 +97,31 @@ static inline void panel_columns(long registers, long rows, long depth, const RE
 }
 
 /* Set rows of `out`, which are `stride` apart, to left · matrix, or add that to them. Rows of `left`, rows × depth, are
- * `down` and columns `along` apart, one of which is 1; the matrix, depth × width, is laid out as panels.
+ * `down` and columns `along` apart, one of which is 1; the matrix, depth × width, is laid out as panels, which pass by a
+ * few rows at a time: these stay in the first-level cache.
  */
 static inline void multiply(long rows, long depth, long width, const REAL *left, long down, long along,
                             const REAL *panels, REAL *out, long stride, int add)
 {
     enum { STRETCH = 4 * TALL };
     REAL edge[STRETCH * ACROSS];
-    for (long from = 0; from < width; from += ACROSS) {
-        long rest = width - from, registers = rest > LANES ? 2 : 1, wide = registers * LANES;
-        if (rest >= wide)
-            panel_columns(registers, rows, depth, left, down, along, panels, out + from, stride, add);
-        else
-            for (long top = 0; top < rows; top += STRETCH) {
-                long high = rows - top < STRETCH ? rows - top : STRETCH;
-                panel_columns(registers, high, depth, left + top * down, down, along, panels, edge, wide, 0);
+    for (long top = 0; top < rows; top += STRETCH, left += STRETCH * down, out += STRETCH * stride) {
+        long high = rows - top < STRETCH ? rows - top : STRETCH;
+        const REAL *panel = panels;
+        for (long from = 0; from < width; from += ACROSS) {
+            long rest = width - from, registers = rest > LANES ? 2 : 1, wide = registers * LANES;
+            if (rest >= wide)
+                panel_columns(registers, high, depth, left, down, along, panel, out + from, stride, add);
+            else {
+                panel_columns(registers, high, depth, left, down, along, panel, edge, wide, 0);
                 for (long i = 0; i < high; i++)
                     for (long j = 0; j < rest; j++) {
-                        REAL *place = out + (top + i) * stride + from + j;
+                        REAL *place = out + i * stride + from + j;
                         *place = add ? *place + edge[i * wide + j] : edge[i * wide + j];
                     }
             }
-        panels += depth * wide;
+            panel += depth * wide;
+        }
     }
 }
 
