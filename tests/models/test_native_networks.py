@@ -15,6 +15,7 @@ TRANSFORMERS = {
     "one layer": TransformerConfig(tokens=23, width=32, heads=4, hidden=64, depth=1),
     "two answers, one neuron": TransformerConfig(tokens=13, width=10, heads=1, hidden=1, answers=2),
     "as narrow as can be": TransformerConfig(tokens=2, width=2, heads=2, hidden=3),
+    "one wide head, few tokens": TransformerConfig(tokens=2, width=160, heads=1, hidden=3),
     "wider than registers": TransformerConfig(tokens=40, width=66, heads=3, hidden=130),
 }
 PERCEPTRONS = {

@@ -142,10 +142,11 @@ static inline void prepare(const struct linear *layer)
     const REAL *matrix = layer->weight;
     if (layer->scale) {
         for (long i = 0; i < layer->out; i++) {
-            const REAL *row = layer->weight + i * layer->in;
+            const REAL *row = layer->weight + i * layer->in, *scale = layer->scale;
+            REAL *restrict folded = layer->folded + i * layer->in;
             layer->offset[i] = layer->bias[i] + dot(row, layer->shift, layer->in);
             for (long k = 0; k < layer->in; k++)
-                layer->folded[i * layer->in + k] = row[k] * layer->scale[k];
+                folded[k] = row[k] * scale[k];
         }
         matrix = layer->folded;
     }
@@ -168,9 +169,10 @@ static inline void go_back(const struct linear *layer, long rows, const REAL *ch
 {
     lay_out(x, rows, layer->in, layer->in, 1, panels);
     multiply(layer->out, rows, layer->in, change, 1, stride, panels, layer->of_weight, layer->in, 1);
-    for (long i = 0; i < rows && layer->of_bias; i++)
+    REAL *restrict of_bias = layer->of_bias;
+    for (long i = 0; i < rows && of_bias; i++)
         for (long k = 0; k < layer->out; k++)
-            layer->of_bias[k] += change[i * stride + k];
+            of_bias[k] += change[i * stride + k];
     multiply(rows, layer->out, layer->in, change, stride, 1, layer->back, into, layer->in, add);
 }
 
@@ -179,13 +181,15 @@ static inline void unfold(const struct linear *layer)
 {
     if (!layer->scale)
         return;
+    const REAL *scale = layer->scale, *shift = layer->shift;
+    REAL *restrict of_scale = layer->of_scale, *restrict of_shift = layer->of_shift;
     for (long i = 0; i < layer->out; i++) {
         const REAL *row = layer->weight + i * layer->in;
         REAL *restrict of_row = layer->of_weight + i * layer->in, of_bias = layer->of_bias ? layer->of_bias[i] : 0;
         for (long k = 0; k < layer->in; k++) {
-            layer->of_scale[k] += of_row[k] * row[k];
-            layer->of_shift[k] += of_bias * row[k];
-            of_row[k] = of_row[k] * layer->scale[k] + of_bias * layer->shift[k];
+            of_scale[k] += of_row[k] * row[k];
+            of_shift[k] += of_bias * row[k];
+            of_row[k] = of_row[k] * scale[k] + of_bias * shift[k];
         }
     }
 }

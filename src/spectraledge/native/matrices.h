@@ -33,8 +33,8 @@ static inline void lay_out(const REAL *restrict matrix, long depth, long width, 
             for (long k = 0; k < depth; k++)
                 memcpy(panels + k * wide, matrix + k * down, filled * sizeof(REAL));
         else
-            for (long j = 0; j < filled; j++)
-                for (long k = 0; k < depth; k++)
+            for (long k = 0; k < depth; k++)
+                for (long j = 0; j < filled; j++)
                     panels[k * wide + j] = matrix[k * down + j * along];
         for (long k = 0; k < depth && filled < wide; k++)
             memset(panels + k * wide + filled, 0, (wide - filled) * sizeof(REAL));

@@ -3,47 +3,57 @@
  */
 #include "pair_pass.h"
 
-/* Add to changes of one query, of the gap of two keys and of both values what a change of the weighted values gives. */
-static void attend_one_back(const struct network *net, const REAL *change, const REAL *query, const REAL *key_gap,
-                            const REAL *value_gap, const REAL *gate, REAL *restrict of_query, REAL *restrict of_gap,
-                            REAL *restrict of_first, REAL *restrict of_second)
+/* Add to changes of a query and of the difference of two keys what a change of how much a head's second key gets
+ * gives.
+ */
+static void back_through_gate(const struct network *net, const struct block *block, long head, long place, long row,
+                              REAL change, REAL *restrict of_query, REAL *restrict of_gap)
 {
-    long size = net->width / net->heads;
-    REAL root = sqrt(size);
-    for (long head = 0; head < net->heads; head++) {
-        long from = head * size;
-        REAL share = gate[head], score = dot(change + from, value_gap + from, size) * share * (1 - share) / root;
-        for (long k = from; k < from + size; k++) {
-            REAL second = share * change[k];
-            of_query[k] += score * key_gap[k];
-            of_gap[k] += score * query[k];
-            of_first[k] += change[k] - second;
-            of_second[k] += second;
-        }
+    long width = net->width, size = width / net->heads, from = head * size;
+    const REAL *query = block->queries + place * width, *gap = block->key_gap + row * width;
+    REAL share = block->gate[place * net->heads + head], score = change * share * (1 - share) / sqrt((REAL)size);
+    for (long k = from; k < from + size; k++) {
+        of_query[k] += score * gap[k];
+        of_gap[k] += score * query[k];
     }
 }
 
-/* Back from the first layer's weighted values to the rows of the table that inputs read. */
+/* Back from the stream behind the first layer's attention to the rows of tables that inputs read. */
 static void attend_rows_back(const struct network *net, long count, struct inputs at)
 {
     const struct block *block = net->blocks;
-    long width = net->width;
-    REAL *gap = net->of_gap;
+    long width = net->width, heads = net->heads;
+    REAL *gap = net->of_gap, *restrict of_bias = block->output.of_bias;
     for (long i = 0; i < count; i++) {
-        REAL *row[2] = {net->of_rows + row_of(at, 0, i) * 3 * width, net->of_rows + row_of(at, 1, i) * 3 * width};
+        long rows[2] = {row_of(at, 0, i), row_of(at, 1, i)};
         memset(gap, 0, width * sizeof(REAL));
         for (long q = 0; q < block->read; q++) {
             long place = q * count + i;
-            attend_one_back(net, net->change + place * width, block->queries + place * width,
-                            block->key_gap + i * width, block->value_gap + i * width, block->gate + place * net->heads,
-                            row[q], gap, row[0] + 2 * width, row[1] + 2 * width);
-            REAL *of_table = net->of_table + row_of(at, q, i) * width;
+            const REAL *change = net->stream + place * width;
+            REAL *restrict of_table = net->of_table + rows[q] * width;
             for (long k = 0; k < width; k++)
-                of_table[k] += net->stream[place * width + k];
+                of_table[k] += change[k];
+            for (long k = 0; k < width && of_bias; k++)
+                of_bias[k] += change[k];
+            for (long head = 0; head < heads; head++) {
+                long one = (rows[0] * heads + head) * width, two = (rows[1] * heads + head) * width;
+                const REAL *first = net->sent + one, *second = net->sent + two;
+                REAL *restrict of_first = net->of_sent + one, *restrict of_second = net->of_sent + two;
+                REAL share = block->gate[place * heads + head], of_share = 0;
+#pragma omp simd reduction(+ : of_share)
+                for (long k = 0; k < width; k++) {
+                    REAL part = share * change[k];
+                    of_share += change[k] * (second[k] - first[k]);
+                    of_first[k] += change[k] - part;
+                    of_second[k] += part;
+                }
+                back_through_gate(net, block, head, place, i, of_share, net->of_rows + 3 * rows[q] * width, gap);
+            }
         }
-        for (long k = 0; k < width; k++) {
-            row[0][width + k] -= gap[k];
-            row[1][width + k] += gap[k];
+        for (int position = 0; position < 2; position++) {
+            REAL *restrict key = net->of_rows + (3 * rows[position] + 1) * width;
+            for (long k = 0; k < width; k++)
+                key[k] += position ? gap[k] : -gap[k];
         }
     }
 }
@@ -52,28 +62,37 @@ static void attend_rows_back(const struct network *net, long count, struct input
 static void attend_back(const struct network *net, const struct block *block, long count, const REAL *normed,
                         const REAL *inverse)
 {
-    long width = net->width, rows = block->read * count;
+    long width = net->width, rows = block->read * count, size = width / net->heads;
+    REAL *change = net->wide;
     memset(net->of_query, 0, rows * width * sizeof(REAL));
     memset(net->of_gap, 0, count * width * sizeof(REAL));
-    memset(net->of_value, 0, 2 * count * width * sizeof(REAL));
-    for (long q = 0; q < block->read; q++)
-        for (long i = 0; i < count; i++) {
-            long place = q * count + i;
-            attend_one_back(net, net->change + place * width, block->queries + place * width,
-                            block->key_gap + i * width, block->value_gap + i * width, block->gate + place * net->heads,
-                            net->of_query + place * width, net->of_gap + i * width, net->of_value + i * width,
-                            net->of_value + (count + i) * width);
+    memset(net->of_normed, 0, 2 * count * width * sizeof(REAL));
+    for (long head = 0; head < net->heads; head++) {
+        weigh(net, block, head, count, normed);
+        go_back(block->value + head, rows, net->change + head * size, width, net->blend, net->panels, change, 0);
+        for (long place = 0; place < rows; place++) {
+            long row = place % count;
+            const REAL *of_blend = change + place * width;
+            REAL *restrict one = net->of_normed + row * width, *restrict two = one + count * width;
+            REAL share = block->gate[place * net->heads + head];
+            for (long k = 0; k < width; k++) {
+                REAL part = share * of_blend[k];
+                one[k] += of_blend[k] - part;
+                two[k] += part;
+            }
+            back_through_gate(net, block, head, place, row, dot(of_blend, block->gap + row * width, width),
+                              net->of_query + place * width, net->of_gap + row * width);
         }
-    REAL *between = net->wide;
-    go_back(&block->value, 2 * count, net->of_value, width, normed, net->panels, net->change, 0);
-    go_back(&block->query, rows, net->of_query, width, normed, net->panels, net->change, 1);
-    go_back(&block->key, count, net->of_gap, width, block->gap, net->panels, between, 0);
+    }
+    go_back(&block->query, rows, net->of_query, width, normed, net->panels, net->of_normed, 1);
+    go_back(&block->key, count, net->of_gap, width, block->gap, net->panels, change, 0);
+    REAL *restrict one = net->of_normed, *restrict two = one + count * width;
     for (long k = 0; k < count * width; k++) {
-        net->change[k] -= between[k];
-        net->change[count * width + k] += between[k];
+        one[k] -= change[k];
+        two[k] += change[k];
     }
     memset(net->stream + rows * width, 0, (2 * count - rows) * width * sizeof(REAL));
-    through_normalisation(2 * count, width, net->change, normed, inverse, net->stream, 1);
+    through_normalisation(2 * count, width, net->of_normed, normed, inverse, net->stream, 1);
 }
 
 /* Back from the slopes in `logits`, of inputs that just went forward, to all gradients but the first layer's. */
@@ -88,13 +107,14 @@ static void backward(const void *given, long count, struct inputs at)
     for (const struct block *block = last;; block--) {
         long rows = block->read * count;
         go_back(&block->down, rows, net->stream, width, block->active, net->panels, net->wide, 0);
+        REAL *restrict wide = net->wide;
         for (long k = 0; k < rows * hidden; k++)
-            net->wide[k] *= block->slope[k];
+            wide[k] *= block->slope[k];
         go_back(&block->up, rows, net->wide, hidden, block->normed, net->panels, net->change, 0);
         through_normalisation(rows, width, net->change, block->normed, block->inverse, net->stream, 1);
-        go_back(&block->output, rows, net->stream, width, block->mixed, net->panels, net->change, 0);
         if (block == net->blocks)
             break;
+        go_back(&block->output, rows, net->stream, width, block->mixed, net->panels, net->change, 0);
         attend_back(net, block, count, block[-1].after_normed, block[-1].after_inverse);
     }
     attend_rows_back(net, count, at);
@@ -103,22 +123,35 @@ static void backward(const void *given, long count, struct inputs at)
 /* From the rows of the tables, which all inputs have added to, to the first layer's matrices and the embeddings. */
 static void end(const struct network *net)
 {
-    long width = net->width, rows = 2 * net->tokens;
-    struct block *first = net->blocks;
-    const struct linear *parts[] = {&first->query, &first->key, &first->value};
-    for (int i = 0; i < 3; i++)
-        go_back(parts[i], rows, net->of_rows + i * width, 3 * width, net->table_normed, net->panels, net->change,
-                i > 0);
+    long width = net->width, wide = 3 * width, size = width / net->heads, rows = 2 * net->tokens;
+    const struct block *first = net->blocks;
+    go_back(&first->query, rows, net->of_rows, wide, net->table_normed, net->panels, net->change, 0);
+    go_back(&first->key, rows, net->of_rows + width, wide, net->table_normed, net->panels, net->change, 1);
+    for (long head = 0; head < net->heads; head++) {
+        long from = head * size, of_values = 2 * width + from, stride = net->heads * width;
+        const REAL *of_sent = net->of_sent + head * width;
+        lay_out(first->output.weight + from, width, size, width, 1, net->panels);
+        multiply(rows, width, size, of_sent, stride, 1, net->panels, net->of_rows + of_values, wide, 0);
+        lay_out(net->rows + of_values, rows, size, wide, 1, net->panels);
+        multiply(width, rows, size, of_sent, 1, stride, net->panels, first->output.of_weight + from, width, 1);
+        go_back(first->value + head, rows, net->of_rows + of_values, wide, net->table_normed, net->panels, net->change,
+                1);
+    }
     through_normalisation(rows, width, net->change, net->table_normed, net->table_inverse, net->of_table, 1);
-    for (long row = 0; row < rows; row++)
+    for (long row = 0; row < rows; row++) {
+        const REAL *change = net->of_table + row * width;
+        REAL *restrict of_token = net->gradients[TOKENS] + row % net->tokens * width;
+        REAL *restrict of_position = net->gradients[POSITIONS] + row / net->tokens * width;
         for (long k = 0; k < width; k++) {
-            net->gradients[TOKENS][row % net->tokens * width + k] += net->of_table[row * width + k];
-            net->gradients[POSITIONS][row / net->tokens * width + k] += net->of_table[row * width + k];
+            of_token[k] += change[k];
+            of_position[k] += change[k];
         }
-    for (struct block *block = first; block < first + net->depth; block++) {
+    }
+    for (const struct block *block = first; block < first + net->depth; block++) {
         unfold(&block->query);
         unfold(&block->key);
-        unfold(&block->value);
+        for (long head = 0; head < net->heads; head++)
+            unfold(block->value + head);
         unfold(&block->up);
     }
     unfold(&net->head);
@@ -133,7 +166,8 @@ static struct passes passes_of(const struct network *net)
 int NAME(pair_room)(const long *sizes, int back)
 {
     struct block blocks[sizes[3]];
-    struct network net = network_of(sizes, NULL, NULL, blocks);
+    struct linear values[sizes[3] * sizes[4]];
+    struct network net = network_of(sizes, NULL, NULL, blocks, values);
     struct arena arena = {.back = back};
     arrange(&net, &arena);
     return arena.used;
@@ -144,11 +178,13 @@ void NAME(pair_gradient)(const long *sizes, REAL *memory, const REAL *const *wei
                          struct inputs at, const int64_t *labels, long count, int squared, REAL share, double *losses)
 {
     struct block blocks[sizes[3]];
-    struct network net = network_of(sizes, weights, gradients, blocks);
+    struct linear values[sizes[3] * sizes[4]];
+    struct network net = network_of(sizes, weights, gradients, blocks, values);
     struct arena arena = {.base = memory, .back = 1};
     arrange(&net, &arena);
     begin(&net);
     memset(net.of_rows, 0, 2 * net.tokens * 3 * net.width * sizeof(REAL));
+    memset(net.of_sent, 0, 2 * net.tokens * net.heads * net.width * sizeof(REAL));
     memset(net.of_table, 0, 2 * net.tokens * net.width * sizeof(REAL));
     there_and_back(passes_of(&net), at, labels, count, squared, share, losses);
     end(&net);
@@ -161,7 +197,8 @@ void NAME(pair_still)(const long *sizes, REAL *memory, const REAL *const *weight
                       REAL *logits, REAL *residual, REAL *neurons)
 {
     struct block blocks[sizes[3]];
-    struct network net = network_of(sizes, weights, NULL, blocks);
+    struct linear values[sizes[3] * sizes[4]];
+    struct network net = network_of(sizes, weights, NULL, blocks, values);
     struct arena arena = {.base = memory};
     arrange(&net, &arena);
     begin(&net);

@@ -1,9 +1,9 @@
 /* How the stream of a transformer on pairs moves at position 0 when its attention's matrices do: what
  * models/tangents.py does with PyTorch, at a few inputs along every direction after another.
  *
- * Behind the first layer a direction's products are fewer than that of its Q, K and V with rows of both positions: what
- * moves rows moves scores by their inner product with vectors that all directions share, and a head's weighted values
- * are V of weighted rows.
+ * Behind the first layer a direction's products are fewer than those of its Q, K and V with rows of both positions: what
+ * moves rows moves scores by inner products with vectors that all directions share, and a head's weighted values are V
+ * of weighted rows.
  */
 #include "pair_pass.h"
 
@@ -23,8 +23,8 @@ struct table {
  * score; and, behind the first, by head, what rows of either position move it by, and weighted normalised rows.
  */
 struct shared {
-    REAL *gate_slope, *of_rows[2], *blend;
-    REAL *query, *key, *value; /* Panels by head; the first two transposed. */
+    REAL *gate_slope, *of_rows[2], *blend, *value_gap;
+    REAL *query, *key; /* Panels by head, transposed. */
 };
 
 struct pass {
@@ -53,7 +53,7 @@ static void arrange_tangents(struct pass *pass, struct arena *arena)
             *by_head[i] = room(arena, wide);
         shared->query = room(arena, net->heads * panel_size(size, width));
         shared->key = room(arena, net->heads * panel_size(size, width));
-        shared->value = room(arena, net->heads * panel_size(width, size));
+        shared->value_gap = room(arena, CHUNK * width);
     }
     REAL **scratch[] = {&pass->moved, &pass->query, &pass->key, &pass->mixed, &pass->stream};
     for (int i = 0; i < 5; i++)
@@ -76,8 +76,6 @@ static void begin_tangents(const struct pass *pass)
                     shared->query + head * panel_size(size, width));
             lay_out(block->key.folded + head * part, size, width, width, 1,
                     shared->key + head * panel_size(size, width));
-            lay_out(block->value.folded + head * part, width, size, 1, width,
-                    shared->value + head * panel_size(width, size));
         }
     }
 }
@@ -104,6 +102,7 @@ static void share(const struct pass *pass, long count)
                 multiply(count, size, width, block->key_gap + from, width, 1, query,
                          shared->of_rows[0] + q * count * stride + at, stride, 0);
             multiply(rows, size, width, block->queries + from, width, 1, key, shared->of_rows[1] + at, stride, 0);
+            apply(block->value + head, count, block->gap, shared->value_gap + from, width);
         }
         for (long place = 0; place < rows; place++)
             for (long head = 0; head < heads; head++) {
@@ -163,15 +162,6 @@ static void feed_forward(const struct pass *pass, const struct block *block, lon
     multiply(rows, hidden, width, pass->hidden, hidden, 1, block->down.forth, pass->stream, width, 1);
 }
 
-/* V by head of rows that are weighted for each. */
-static void weigh(const struct pass *pass, long rows, const REAL *blend, const REAL *panels, int add)
-{
-    long width = pass->net.width, size = width / pass->net.heads;
-    for (long head = 0; head < pass->net.heads; head++)
-        multiply(rows, width, size, blend + head * rows * width, width, 1, panels + head * panel_size(width, size),
-                 pass->mixed + head * size, width, add);
-}
-
 /* Gates and weighted values of a later layer, by a direction in its own matrices. */
 static void move_layer(const struct pass *pass, long depth, const REAL *panels, const REAL *bias, long count)
 {
@@ -182,7 +172,9 @@ static void move_layer(const struct pass *pass, long depth, const REAL *panels, 
     multiply(rows, width, width, block[-1].after_normed, width, 1, panels, pass->query, width, 0);
     /* The bias of the difference of two keys is nothing. */
     multiply(count, width, width, block->gap, width, 1, panels + square, pass->key, width, 0);
-    weigh(pass, rows, shared->blend, panels + 3 * square, 0);
+    for (long head = 0; head < heads; head++)
+        multiply(rows, width, size, shared->blend + head * rows * width, width, 1,
+                 panels + 3 * square + head * panel_size(width, size), pass->mixed + head * size, width, 0);
     for (long place = 0; place < rows; place++) {
         const REAL *query = pass->query + place * width, *key = pass->key + place % count * width;
         const REAL *own_query = block->queries + place * width, *key_gap = block->key_gap + place % count * width;
@@ -203,7 +195,7 @@ static void move_rows(const struct pass *pass, long depth, long count, int add)
 {
     const struct block *block = pass->net.blocks + depth;
     const struct shared *shared = pass->shared + depth;
-    long width = pass->net.width, heads = pass->net.heads, rows = block->read * count;
+    long width = pass->net.width, heads = pass->net.heads, size = width / heads, rows = block->read * count;
     through_normalisation(2 * count, width, pass->stream, block[-1].after_normed, block[-1].after_inverse, pass->moved,
                           0);
     for (long place = 0; place < rows; place++) {
@@ -220,7 +212,9 @@ static void move_rows(const struct pass *pass, long depth, long count, int add)
             pass->gates[at] = moved + (add ? pass->gates[at] : 0);
         }
     }
-    weigh(pass, rows, pass->blend, shared->value, add);
+    for (long head = 0; head < heads; head++)
+        multiply(rows, width, size, pass->blend + head * rows * width, width, 1, block->value[head].forth,
+                 pass->mixed + head * size, width, add);
 }
 
 /* The stream behind a later layer's attention, and whether it moves; `moves` says whether that before it does. */
@@ -237,7 +231,7 @@ static int attend_moved(const struct pass *pass, long depth, const struct moved 
     if (mixed) {
         for (long place = 0; place < rows; place++)
             for (long head = 0; head < heads; head++) {
-                const REAL *gap = block->value_gap + place % count * width;
+                const REAL *gap = pass->shared[depth].value_gap + place % count * width;
                 REAL gate = pass->gates[place * heads + head];
                 for (long k = head * size; k < (head + 1) * size; k++)
                     pass->mixed[place * width + k] += gate * gap[k];
@@ -250,17 +244,19 @@ static int attend_moved(const struct pass *pass, long depth, const struct moved 
     return mixed || moved->output;
 }
 
-static struct pass pass_of(const long *sizes, const REAL *const *weights, struct block *blocks, struct shared *shared)
+static struct pass pass_of(const long *sizes, const REAL *const *weights, struct block *blocks, struct linear *values,
+                           struct shared *shared)
 {
-    return (struct pass){.net = network_of(sizes, weights, NULL, blocks), .shared = shared};
+    return (struct pass){.net = network_of(sizes, weights, NULL, blocks, values), .shared = shared};
 }
 
 /* How many numbers the memory of a thread is; sizes as in `struct network`. */
 int NAME(pair_tangents_room)(const long *sizes)
 {
     struct block blocks[sizes[3]];
+    struct linear values[sizes[3] * sizes[4]];
     struct shared shared[sizes[3]];
-    struct pass pass = pass_of(sizes, NULL, blocks, shared);
+    struct pass pass = pass_of(sizes, NULL, blocks, values, shared);
     struct arena arena = {0};
     arrange_tangents(&pass, &arena);
     return arena.used;
@@ -269,14 +265,14 @@ int NAME(pair_tangents_room)(const long *sizes)
 /* How many numbers the panels of a direction are. */
 int NAME(pair_tangents_panels)(const long *sizes)
 {
-    struct network net = network_of(sizes, NULL, NULL, NULL);
+    struct network net = network_of(sizes, NULL, NULL, NULL, NULL);
     return (net.depth - 1) * panels_of_layer(&net);
 }
 
 /* Lay out the panels of directions, which all threads read. */
 void NAME(pair_tangents_lay_out)(const long *sizes, const struct moved *moved, long directions, REAL *panels)
 {
-    struct network net = network_of(sizes, NULL, NULL, NULL);
+    struct network net = network_of(sizes, NULL, NULL, NULL, NULL);
     long width = net.width, size = width / net.heads, area = width * width, square = panel_size(width, width);
     for (long direction = 0; direction < directions; direction++)
         for (long depth = 1; depth < net.depth; depth++, panels += panels_of_layer(&net)) {
@@ -297,8 +293,9 @@ void NAME(pair_tangents)(const long *sizes, REAL *memory, const REAL *const *wei
                          REAL *found, long stride)
 {
     struct block blocks[sizes[3]];
+    struct linear values[sizes[3] * sizes[4]];
     struct shared shared[sizes[3]];
-    struct pass pass = pass_of(sizes, weights, blocks, shared);
+    struct pass pass = pass_of(sizes, weights, blocks, values, shared);
     struct arena arena = {.base = memory};
     arrange_tangents(&pass, &arena);
     begin_tangents(&pass);
