@@ -40,83 +40,39 @@ def residual_tangents(
 
     Cost: beside the result memory for 2·heads·(V² + 2·V·D) numbers per direction, where one moves the first layer.
     """
-    both = *parameters.values(), *directions.values()
-    if len({each.dtype for each in both}) == 1 and can_take(both[0], torch.float32, torch.float64):
-        return _in_c(config, parameters, directions, tokens_NL)
-    return _each_along(config, parameters, directions, tokens_NL, _along, config.width)
+    return _tangents(config, parameters, directions, tokens_NL, by_head=False)
 
 
 def head_tangents(
     config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
 ) -> Tensor:
     """Return the derivative of `HeadOutputs` along every direction, (K, N, depth·heads·D), layers first."""
-    size = config.depth * config.heads * config.width
-    return _each_along(config, parameters, directions, tokens_NL, _heads_along, size)
+    return _tangents(config, parameters, directions, tokens_NL, by_head=True)
 
 
-def _each_along(
+def _tangents(
     config: TransformerConfig,
     parameters: Mapping[str, Tensor],
     directions: Mapping[str, Tensor],
     tokens_NL: Tensor,
-    along: "_Along",
-    size: int,
+    *,
+    by_head: bool,
 ) -> Tensor:
-    """Take the tangent along every direction, (K, N, size), at a batch of inputs after another."""
-    batch = _BATCH if tokens_NL.device.type == "cpu" else _GPU_BATCH
-    found = parameters["norm.weight"].new_empty(_count(directions), len(tokens_NL), size)
+    """Fill in the tangent along every direction, (K, N, size), where it can be by C."""
+    assert has_tangents(config, directions)
+    both = *parameters.values(), *directions.values()
+    size = config.width * (config.depth * config.heads if by_head else 1)
+    found = parameters["norm.weight"].new_empty(len(next(iter(directions.values()))), len(tokens_NL), size)
     with torch.no_grad():
-        weights, folded, tables = _prepared(config, parameters, directions)
+        weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
+        folded = {name: value.contiguous() for name, value in _behind_norms(weights, parameters, directions).items()}
+        tables: list[FirstTable | None] = [*first_tables(weights, folded, len(found))] or [None] * len(found)
+        if len({each.dtype for each in both}) == 1 and can_take(both[0], torch.float32, torch.float64):
+            _fill_in_c(config, parameters, folded, tables, tokens_NL, found, by_head=by_head)
+            return found
+        along, batch = _heads_along if by_head else _along, _BATCH if found.device.type == "cpu" else _GPU_BATCH
         for tokens, place in zip(torch.split(tokens_NL, batch), torch.split(found, batch, dim=1), strict=True):
             _fill(weights, folded, tables, tokens, place, along)
-    return found
-
-
-def _count(directions: Mapping[str, Tensor]) -> int:
-    return len(next(iter(directions.values())))
-
-
-def _prepared(
-    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor]
-) -> tuple[Weights, dict[str, Tensor], list[FirstTable | None]]:
-    """Return weights, directions as they act on normalised rows, and each one's table where it moves the first layer."""
-    assert has_tangents(config, directions)
-    weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
-    folded = {name: value.contiguous() for name, value in _behind_norms(weights, parameters, directions).items()}
-    count = _count(directions)
-    return weights, folded, [*first_tables(weights, folded, count)] or [None] * count
-
-
-def _in_c(
-    config: TransformerConfig, parameters: Mapping[str, Tensor], directions: Mapping[str, Tensor], tokens_NL: Tensor
-) -> Tensor:
-    """Return the residual's tangents by one call of C for each of the threads, which share inputs."""
-    count, inputs = _count(directions), len(tokens_NL)
-    found = parameters["norm.weight"].new_empty(count, inputs, config.width)
-    numbers = transformer_sizes(config, answers=0)
-    sizes = (LONG * len(numbers))(*numbers)
-    of_tangents = functools.partial(in_precision, dtype=found.dtype)
-    with torch.no_grad():
-        _, folded, tables = _prepared(config, parameters, directions)
-        whole = [parameters[name].contiguous() for name in transformer_names(config)]
-        row_of = rows_of(config, tokens_NL[None])
-    parts = ("qkv.weight", "qkv.bias", "output.weight")
-    moved = addresses(folded.get(f"layers.{k}.attention.{part}") for k in range(config.depth) for part in parts)
-    read = addresses(part for table in tables for part in ((table.scores, table.rows) if table else (None, None)))
-    panels = found.new_empty(count, call(of_tangents("pair_tangents_panels"), sizes))
-    call(of_tangents("pair_tangents_lay_out"), sizes, moved, count, panels)
-    given, room = (addresses(whole), moved, read, panels, count), call(of_tangents("pair_tangents_room"), sizes)
-
-    def take(start: int, stop: int) -> None:
-        rows = Inputs(row_of[start:].data_ptr(), inputs, 0)
-        memory, place = found.new_empty(room), found[:, start:]
-        call(of_tangents("pair_tangents"), sizes, memory, *given, rows, stop - start, place, found.stride(0))
-
-    threads = min(torch.get_num_threads(), inputs)
-    ends = [inputs * number // threads for number in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(take, ends[:-1], ends[1:]):
-            pass
     return found
 
 
@@ -134,6 +90,42 @@ def _fill(
     reads = FirstReads.of(weights.config, tokens, row_of, layers[0].trace.attended, layers[0].gate_slope)
     for k, table in enumerate(tables):
         found[k] = along(layers, {name: value[k] for name, value in directions.items()}, table, reads)
+
+
+def _fill_in_c(
+    config: TransformerConfig,
+    parameters: Mapping[str, Tensor],
+    directions: Mapping[str, Tensor],
+    tables: Sequence[FirstTable | None],
+    tokens_NL: Tensor,
+    found: Tensor,
+    *,
+    by_head: bool,
+) -> None:
+    """Write the same in one call of C for each of the threads, which share inputs."""
+    count, inputs, _ = found.shape
+    numbers = transformer_sizes(config, answers=0)
+    sizes = (LONG * len(numbers))(*numbers)
+    in_precision_of_found = functools.partial(in_precision, dtype=found.dtype)
+    whole = [parameters[name].contiguous() for name in transformer_names(config)]
+    row_of = rows_of(config, tokens_NL[None])
+    parts = "qkv.weight", "qkv.bias", "output.weight"
+    moved = addresses(directions.get(f"layers.{k}.attention.{part}") for k in range(config.depth) for part in parts)
+    read = addresses(part for table in tables for part in ((table.scores, table.rows) if table else (None, None)))
+    panels = found.new_empty(count, call(in_precision_of_found("pair_tangents_panels"), sizes))
+    call(in_precision_of_found("pair_tangents_lay_out"), sizes, moved, count, panels)
+    given, room = (addresses(whole), moved, read, panels, count), call(in_precision_of_found("pair_tangents_room"), sizes)
+
+    def take(start: int, stop: int) -> None:
+        rows = Inputs(row_of[start:].data_ptr(), inputs, 0)
+        given_here = found.new_empty(room), *given, rows, stop - start, by_head, found[:, start:], found.stride(0)
+        call(in_precision_of_found("pair_tangents"), sizes, *given_here)
+
+    threads = min(torch.get_num_threads(), inputs)
+    ends = [inputs * number // threads for number in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(take, ends[:-1], ends[1:]):
+            pass
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def _of_networks(number: type) -> dict[str, list[type]]:
         "pair_tangents_room": [POINTER],
         "pair_tangents_panels": [POINTER],
         "pair_tangents_lay_out": [POINTER, POINTER, LONG, POINTER],
-        "pair_tangents": [*[POINTER] * 6, LONG, Inputs, LONG, POINTER, LONG],
+        "pair_tangents": [*[POINTER] * 6, LONG, Inputs, LONG, INT, POINTER, LONG],
     }
 
 

@@ -24,13 +24,13 @@ struct table {
  */
 struct shared {
     REAL *gate_slope, *of_rows[2], *blend, *value_gap;
-    REAL *query, *key; /* Panels by head, transposed. */
+    REAL *query, *key, *output; /* Panels by head, of the first two transposed. */
 };
 
 struct pass {
     struct network net;
     struct shared *shared;
-    REAL *moved, *query, *key, *mixed, *hidden, *stream, *gates, *blend;
+    REAL *moved, *query, *key, *mixed, *hidden, *stream, *gates, *blend, *panels;
 };
 
 /* Panels of a direction in a layer behind the first: Q, K, the output, and V by head. */
@@ -53,6 +53,7 @@ static void arrange_tangents(struct pass *pass, struct arena *arena)
             *by_head[i] = room(arena, wide);
         shared->query = room(arena, net->heads * panel_size(size, width));
         shared->key = room(arena, net->heads * panel_size(size, width));
+        shared->output = room(arena, net->heads * panel_size(size, width));
         shared->value_gap = room(arena, CHUNK * width);
     }
     REAL **scratch[] = {&pass->moved, &pass->query, &pass->key, &pass->mixed, &pass->stream};
@@ -61,6 +62,7 @@ static void arrange_tangents(struct pass *pass, struct arena *arena)
     pass->hidden = room(arena, rows * net->hidden);
     pass->gates = room(arena, rows * net->heads);
     pass->blend = room(arena, wide);
+    pass->panels = room(arena, panel_size(size, width));
 }
 
 static void begin_tangents(const struct pass *pass)
@@ -76,6 +78,8 @@ static void begin_tangents(const struct pass *pass)
                     shared->query + head * panel_size(size, width));
             lay_out(block->key.folded + head * part, size, width, width, 1,
                     shared->key + head * panel_size(size, width));
+            lay_out(block->output.weight + head * size, size, width, 1, width,
+                    shared->output + head * panel_size(size, width));
         }
     }
 }
@@ -123,33 +127,34 @@ static void share(const struct pass *pass, long count)
     }
 }
 
-/* The stream behind the first layer's attention: sums of rows of the table. */
-static void attend_table(const struct pass *pass, const struct table *table, long count, struct inputs at)
+/* What one head of the first layer adds to the stream, added to `out`: a sum of rows of the table. */
+static void add_head(const struct pass *pass, const struct table *table, long head, long count, long place,
+                     struct inputs at, REAL *restrict out)
 {
     const struct network *net = &pass->net;
-    const struct block *first = net->blocks;
-    long width = net->width, heads = net->heads, rows = 2 * net->tokens;
-    const REAL *own = table->rows + heads * rows * width;
-    for (long place = 0; place < first->read * count; place++) {
-        long q = place / count, i = place % count, zero = row_of(at, 0, i), other = row_of(at, 1, i);
-        long pair = zero * net->tokens + other - net->tokens;
-        REAL *restrict out = pass->stream + place * width;
+    long width = net->width, heads = net->heads, rows = 2 * net->tokens, q = place / count, i = place % count;
+    long zero = row_of(at, 0, i), other = row_of(at, 1, i), pair = zero * net->tokens + other - net->tokens;
+    const REAL *a = table->rows + (head * rows + zero) * width, *b = table->rows + (head * rows + other) * width;
+    REAL share = net->blocks->gate[place * heads + head];
+    if (!table->scores) {
         for (long k = 0; k < width; k++)
-            out[k] = 0;
-        for (long head = 0; head < heads; head++) {
-            long one = (head * rows + zero) * width, two = (head * rows + other) * width;
-            REAL share = first->gate[place * heads + head], moved = 0;
-            const REAL *a = table->rows + one, *b = table->rows + two;
-            if (table->scores)
-                moved = table->scores[(2 * pair + q) * heads + head] * pass->shared->gate_slope[place * heads + head];
-            if (table->scores)
-                for (long k = 0; k < width; k++)
-                    out[k] += a[k] + share * (b[k] - a[k]) + moved * (own[two + k] - own[one + k]);
-            else
-                for (long k = 0; k < width; k++)
-                    out[k] += a[k] + share * (b[k] - a[k]);
-        }
+            out[k] += a[k] + share * (b[k] - a[k]);
+        return;
     }
+    const REAL *own_a = a + heads * rows * width, *own_b = b + heads * rows * width;
+    REAL moved = table->scores[(2 * pair + q) * heads + head] * pass->shared->gate_slope[place * heads + head];
+    for (long k = 0; k < width; k++)
+        out[k] += a[k] + share * (b[k] - a[k]) + moved * (own_b[k] - own_a[k]);
+}
+
+/* The stream behind the first layer's attention. */
+static void attend_table(const struct pass *pass, const struct table *table, long count, struct inputs at)
+{
+    long width = pass->net.width, rows = pass->net.blocks->read * count;
+    memset(pass->stream, 0, rows * width * sizeof(REAL));
+    for (long place = 0; place < rows; place++)
+        for (long head = 0; head < pass->net.heads; head++)
+            add_head(pass, table, head, count, place, at, pass->stream + place * width);
 }
 
 static void feed_forward(const struct pass *pass, const struct block *block, long rows)
@@ -244,6 +249,29 @@ static int attend_moved(const struct pass *pass, long depth, const struct moved 
     return mixed || moved->output;
 }
 
+/* What every head adds to the stream at the first position, an input's `stride` from the next, of a layer whose
+ * weighted values just moved where `mixed` says so; the first layer's have a table, if they move.
+ */
+static void give_heads(const struct pass *pass, long depth, const struct moved *moved, long direction,
+                       const struct table *table, struct inputs at, long count, int mixed, REAL *found, long stride)
+{
+    const struct block *block = pass->net.blocks + depth;
+    long width = pass->net.width, size = width / pass->net.heads;
+    for (long head = 0; head < pass->net.heads; head++, found += width) {
+        for (long i = 0; i < count; i++)
+            memset(found + i * stride, 0, width * sizeof(REAL));
+        for (long i = 0; i < count && table && table->rows; i++)
+            add_head(pass, table, head, count, i, at, found + i * stride);
+        if (depth && mixed)
+            multiply(count, size, width, pass->mixed + head * size, width, 1,
+                     pass->shared[depth].output + head * panel_size(size, width), found, stride, 1);
+        if (depth && moved->output) {
+            lay_out(moved->output + direction * width * width + head * size, size, width, 1, width, pass->panels);
+            multiply(count, size, width, block->mixed + head * size, width, 1, pass->panels, found, stride, 1);
+        }
+    }
+}
+
 static struct pass pass_of(const long *sizes, const REAL *const *weights, struct block *blocks, struct linear *values,
                            struct shared *shared)
 {
@@ -287,10 +315,12 @@ void NAME(pair_tangents_lay_out)(const long *sizes, const struct moved *moved, l
         }
 }
 
-/* Tangents of inputs along directions; `found` has those of a direction together, `stride` numbers from the next. */
+/* Tangents of inputs along directions; `found` has those of a direction together, `stride` numbers from the next. They
+ * are the stream's, or, `by_head`, of what every head adds to it, layer by layer.
+ */
 void NAME(pair_tangents)(const long *sizes, REAL *memory, const REAL *const *weights, const struct moved *moved,
                          const struct table *tables, const REAL *panels, long directions, struct inputs at, long count,
-                         REAL *found, long stride)
+                         int by_head, REAL *found, long stride)
 {
     struct block blocks[sizes[3]];
     struct linear values[sizes[3] * sizes[4]];
@@ -299,24 +329,31 @@ void NAME(pair_tangents)(const long *sizes, REAL *memory, const REAL *const *wei
     struct arena arena = {.base = memory};
     arrange_tangents(&pass, &arena);
     begin_tangents(&pass);
-    long width = pass.net.width;
+    long width = pass.net.width, wide = by_head ? pass.net.depth * pass.net.heads * width : width;
     for (long from = 0; from < count; from += CHUNK, at.rows += CHUNK) {
         long high = count - from < CHUNK ? count - from : CHUNK;
         forward(&pass.net, high, at);
         share(&pass, high);
         const REAL *own = panels;
         for (long direction = 0; direction < directions; direction++) {
-            int moves = tables[direction].rows != NULL;
+            const struct table *table = tables + direction;
+            REAL *place = found + direction * stride + from * wide;
+            int moves = table->rows != NULL;
             for (long depth = 0; depth < pass.net.depth; depth++) {
+                int mixed = depth && (moves || moved[depth].qkv);
                 if (depth) {
                     moves = attend_moved(&pass, depth, moved + depth, direction, own, high, moves);
                     own += panels_of_layer(&pass.net);
                 } else if (moves)
-                    attend_table(&pass, tables + direction, high, at);
-                if (moves)
+                    attend_table(&pass, table, high, at);
+                if (by_head)
+                    give_heads(&pass, depth, moved + depth, direction, depth ? NULL : table, at, high, mixed,
+                               place + depth * pass.net.heads * width, wide);
+                if (moves && !(by_head && depth == pass.net.depth - 1))
                     feed_forward(&pass, blocks + depth, blocks[depth].read * high);
             }
-            memcpy(found + direction * stride + from * width, pass.stream, high * width * sizeof(REAL));
+            if (!by_head)
+                memcpy(place, pass.stream, high * width * sizeof(REAL));
         }
     }
 }
