@@ -200,7 +200,7 @@ def observe_run(folder: Path, view: View) -> Observation:
             energies[name].append(found)
         fields.append(field(response_KND))
         here_KND = host(response_KND)
-        waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in here_KND]
+        waves += [wave(response_ND, wave_grouping) for response_ND in here_KND]
         kept |= {row: response_ND for row, response_ND in zip(rows, here_KND, strict=True) if row in kept_rows}
     return Observation(
         run,
