@@ -70,3 +70,10 @@ def test_logit_responses_sum_to_zero_and_single_precision_is_kept():
     logits_KNC = centred_logit_response(normed_KND, torch.randn(4, 6))
     assert normed_KND.dtype == logits_KNC.dtype == torch.float32
     torch.testing.assert_close(logits_KNC.sum(-1), torch.zeros(2, 5), rtol=0, atol=1e-5)
+
+
+def test_single_precision_is_that_of_double():
+    torch.manual_seed(0)
+    residual_ND, response_KND, weight_D = torch.randn(7, 6) + 2, torch.randn(2, 7, 6), torch.randn(6)
+    exact_KND = normed_response(residual_ND.double(), response_KND.double(), weight_D.double())
+    torch.testing.assert_close(normed_response(residual_ND, response_KND, weight_D), exact_KND.float())

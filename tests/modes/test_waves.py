@@ -152,3 +152,20 @@ def test_a_response_without_variation_is_no_wave(task, name, constant):
     assert found.frequency == 0
     np.testing.assert_allclose(found.values_N, 0.0, atol=1e-9)
     np.testing.assert_array_equal(found.character_share, 0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize(("task", "name"), [("add", "sum"), ("add", "dlog_sum"), ("square_sum", "output")])
+def test_values_are_those_along_the_widest_axis_of_repeated_group_means(task, name, dtype):
+    basis = grouping(named_task(task, modulus=7), name)
+    response_ND = (np.random.default_rng(0).normal(size=(len(basis.groups_N), 5)) + 2).astype(dtype)
+    response_ND[:, 3] = 0.1
+    inside = basis.groups_N >= 0
+    centred_ND = response_ND.astype(np.float64) - response_ND[inside].mean(axis=0, dtype=np.float64)
+    centred_ND[:, 3] = 0
+    repeated_nD = np.stack([centred_ND[basis.groups_N == group].mean(axis=0) for group in basis.groups_N[inside]])
+    values_N = centred_ND @ np.linalg.svd(repeated_nD)[2][0]
+    found_N = wave(response_ND, basis).values_N
+    np.testing.assert_allclose(
+        found_N * np.sign(found_N @ values_N), values_N / np.sqrt(np.mean(values_N**2)), rtol=1e-9
+    )

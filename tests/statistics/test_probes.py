@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 
 from spectraledge.errors import InputError
 from spectraledge.statistics import (
+    Targets,
     blocked_folds,
     cross_validated_r2,
     in_sample_r2,
@@ -117,7 +118,7 @@ def test_a_single_penalty_needs_no_choice():
 def test_responses_are_probed_each_on_its_own():
     features, responses_KND = planted(all_pairs(7), np.random.default_rng(0), 4.0)
     folds = plain_folds(49, 4)
-    together = cross_validated_r2(features, responses_KND, folds)
+    together = cross_validated_r2(features, Targets.of(responses_KND), folds)
     alone = [float(cross_validated_r2(features, response[None], folds)[0]) for response in responses_KND]
     np.testing.assert_allclose(together, alone, rtol=1e-9)
 
@@ -223,9 +224,9 @@ def test_random_features_are_white():
 def test_what_cannot_be_probed_is_refused():
     features, responses_KND = np.random.default_rng(0).normal(size=(12, 2)), np.ones((1, 12, 3))
     folds = plain_folds(12, 3)
-    with pytest.raises(InputError, match=r"features \(N, F\) and responses \(K, N, D\) of the same N inputs"):
+    with pytest.raises(InputError, match=r"needs responses \(K, N, D\), got \(12, 3\)"):
         in_sample_r2(features, responses_KND[0])
-    with pytest.raises(InputError, match=r"of the same N inputs, got \(11, 2\) and \(1, 12, 3\)"):
+    with pytest.raises(InputError, match=r"of the same N inputs as the responses, got \(11, 2\) and 12"):
         cross_validated_r2(features[:11], responses_KND, folds)
     with pytest.raises(InputError, match="a probe needs finite numbers"):
         in_sample_r2(features, responses_KND * math.nan)

@@ -19,7 +19,13 @@ from spectraledge.algebra.finite_groups import (
     direct_product,
     group_from_table,
 )
-from spectraledge.algebra.fourier import character_shares, real_characters, spectrum_of_means, without_rounding
+from spectraledge.algebra.fourier import (
+    character_shares,
+    exceeds_rounding,
+    real_characters,
+    spectrum_of_means,
+    without_rounding,
+)
 from spectraledge.algebra.group_names import Identified, candidate_names, identify
 from spectraledge.algebra.isomorphism import element_colours, fingerprint, isomorphism
 from spectraledge.algebra.isotopes import Labels, as_group, group_labels, separation
@@ -95,6 +101,7 @@ __all__ = [
     "discrete_logarithms",
     "double_cosets",
     "element_colours",
+    "exceeds_rounding",
     "fingerprint",
     "fourier_transform",
     "group_from_table",

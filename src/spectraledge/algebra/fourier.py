@@ -2,13 +2,26 @@
 
 import numpy as np
 
-from spectraledge.arrays import Float
+from spectraledge.arrays import Bools, Float
+
+
+def exceeds_rounding(furthest: Float, largest: Float, count: int) -> Bools:
+    """Tell which functions vary by more than rounding: 4·M·ε, as much as a mean can be off by, and some.
+
+    Args:
+        furthest: Largest absolute value of each function without its mean.
+        largest: The same with it.
+        count: Number of values of each, M.
+
+    Returns:
+        Whether it does.
+    """
+    varies: Bools = furthest > 4 * count * np.finfo(np.float64).eps * largest
+    return varies
 
 
 def without_rounding(centred: Float, values: Float) -> Float:
     """Return functions with their mean removed, those whose variation is only rounding as exactly 0.
-
-    Rounding: up to 4·M·ε of the largest value, as much as the mean of M numbers can be off by, and some.
 
     Args:
         centred: Functions without their mean, shape (..., M).
@@ -17,8 +30,9 @@ def without_rounding(centred: Float, values: Float) -> Float:
     Returns:
         Shape (..., M).
     """
-    rounding = 4 * values.shape[-1] * np.finfo(np.float64).eps * np.abs(values).max(axis=-1, keepdims=True)
-    varies = np.abs(centred).max(axis=-1, keepdims=True) > rounding
+    varies = exceeds_rounding(
+        np.abs(centred).max(axis=-1, keepdims=True), np.abs(values).max(axis=-1, keepdims=True), values.shape[-1]
+    )
     found: Float = np.where(varies, centred, 0.0)
     return found
 

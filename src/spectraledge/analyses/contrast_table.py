@@ -8,7 +8,7 @@ from spectraledge.analyses.analysis import BASIS, DIRECTION, KIND, STEP, Column,
 from spectraledge.analyses.settings import AnalysisConfig
 from spectraledge.devices import host
 from spectraledge.models import HasAttention
-from spectraledge.modes import Basis, energy_share, shares
+from spectraledge.modes import Basis, grouping_basis, shares
 from spectraledge.modes.basis import Response
 from spectraledge.observed.observation import Observation
 
@@ -35,8 +35,9 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
         rows.append((seen.step, *where, *what, seen.own, share, energy))
 
     halves = {
-        inputs: (kept_N, seen.own_grouping.restricted(kept_N))
+        inputs: (kept_N, grouping_basis(group))
         for inputs, kept_N in (("train", ~seen.run.test_N), ("test", seen.run.test_N))
+        if not (group := seen.own_grouping.restricted(kept_N)).separates
     }
     for row, response_ND in seen.kept.items():
         kind, number = seen.directions.kinds[row], seen.directions.numbers[row]
@@ -47,11 +48,9 @@ def contrast_table(seen: Observation, settings: AnalysisConfig) -> pd.DataFrame:
             if readout != seen.readout:
                 later_ND = seen.network.later(torch.from_numpy(response_ND), vector_1P, readout)
             add((readout, -1, -1, "all"), (kind, number), later_ND, _share(later_ND, own))
-        for inputs, (kept_N, group) in halves.items():
-            if group.separates:
-                continue
+        for inputs, (kept_N, basis) in halves.items():
             half_ND = response_ND[kept_N]
-            add((seen.readout, -1, -1, inputs), (kind, number), half_ND, float(energy_share(half_ND[None], group)[0]))
+            add((seen.readout, -1, -1, inputs), (kind, number), half_ND, _share(half_ND, basis))
     has_heads = isinstance(architecture, HasAttention)
     for kind, count in (("edge", None), ("random", HEAD_NULLS)) if has_heads else ():
         places = seen.directions.places(kind)[:count]

@@ -58,20 +58,21 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
         kinds = {name: "int64" if name in ("step", "direction") else "float64" for name in MOVES.columns}
         names = ", ".join(window.series.layout.shapes)
         return without(MOVES.frame().astype(kinds), f"what moved {names} was not recorded")
-    decay_WP, gradient_WP, clipped_WP = moved.decay_WP, moved.gradient_WP, moved.clipped_WP
-    adam_WP = window.updates_WP - decay_WP
+    adam_WP = window.updates_WP - moved.decay_WP
     vectors_KP = window.directions.vectors_KP
     weights_KW = (vectors_KP @ window.rows_WP.T) / window.directions.eigenvalues_K.sqrt()[:, None]
     # First the whole window, in which every update counts once, then its directions.
     weights_RW = torch.cat([torch.ones_like(weights_KW[:1]), weights_KW])
-    adam, decay = _centred(adam_WP, window), _centred(decay_WP, window)
+    adam, decay = _centred(adam_WP, window), _centred(moved.decay_WP, window)
     adam_KW, decay_KW = vectors_KP @ adam.T, vectors_KP @ decay.T
     whole_13 = torch.stack([adam.square().sum(), decay.square().sum(), 2 * (adam * decay).sum()])[None]
     along_K3 = torch.stack([adam_KW**2, decay_KW**2, 2 * adam_KW * decay_KW], -1).sum(1)
     squares_R3 = torch.cat([whole_13, along_K3])
     total_R1 = squares_R3.sum(1, keepdim=True)
-    step_RP = weights_RW @ adam_WP
-    cosines = [F.cosine_similarity(step_RP, -(weights_RW @ rows_WP)) for rows_WP in (gradient_WP, clipped_WP)]
+    step_RP, *against = (
+        F.normalize(weights_RW @ rows_WP, eps=_NOTHING) for rows_WP in (adam_WP, moved.gradient_WP, moved.clipped_WP)
+    )
+    cosines = [-torch.linalg.vecdot(step_RP, down_RP) for down_RP in against]
     rows_R6 = torch.cat([total_R1, squares_R3 / total_R1, torch.stack(cosines, 1)], 1)
     return MOVES.frame((window.step, number, *row) for number, row in enumerate(rows_R6.tolist()))
 
@@ -79,6 +80,9 @@ def move_table(run: RecordedRun, window: Window) -> pd.DataFrame:
 def _centred(rows_WP: Tensor, window: Window) -> Tensor:
     return rows_WP - rows_WP.mean(0) if window.center else rows_WP
 
+
+_NOTHING = 1e-8
+"""Length below which a sum of updates or gradients has no direction, as in PyTorch's cosines."""
 
 _OF_IT = "of the eigenvalue; the three sum to 1"
 

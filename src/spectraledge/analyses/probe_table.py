@@ -14,6 +14,7 @@ from spectraledge.errors import InputError
 from spectraledge.observed.observation import Observation
 from spectraledge.statistics import (
     Fold,
+    Targets,
     blocked_folds,
     cross_validated_r2,
     in_sample_r2,
@@ -87,14 +88,13 @@ def probe_responses(
     folds = _folds(task.labels_N[kept_N], task.pairs_N2[kept_N], generator)
     whole_KnD = response_KND[:, kept_N].astype(np.float64)
     leading_KnC, energy_K = _leading(whole_KnD)
+    whole, leading = Targets.of(whole_KnD), Targets.of(leading_KnC)
     tables = []
     for name, own_nF in features.items() if folds else ():
         count = own_nF.shape[1]
         for random, features_nF in ((False, own_nF), (True, random_features(len(own_nF), count, generator))):
-            found = {
-                held: cross_validated_r2(features_nF, leading_KnC, folds[held], alphas=PENALTIES) for held in held_out
-            }
-            found["none"] = in_sample_r2(features_nF, whole_KnD)
+            found = {held: cross_validated_r2(features_nF, leading, folds[held], alphas=PENALTIES) for held in held_out}
+            found["none"] = in_sample_r2(features_nF, whole)
             for held, r2_K in found.items():
                 table = pd.DataFrame({"response": np.arange(len(r2_K))})
                 tables.append(

@@ -15,6 +15,7 @@ from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.devices import host
 from spectraledge.errors import InputError
 from spectraledge.modes.device_basis import DeviceBasis
+from spectraledge.modes.group_sums import varying_sums
 from spectraledge.tasks import basis_formula
 
 Response = NDArray[np.floating] | Tensor
@@ -122,7 +123,7 @@ class Basis:
         Raises:
             InputError: if responses are over other inputs, or have no finite energy on the covered ones.
 
-        Cost: two passes over the responses and one product of sparse with dense per map; nothing of size N².
+        Cost: two passes over the responses and one product of their sums over groups; nothing of size N².
         """
         return energies_in([self], response_KND)[0]
 
@@ -185,15 +186,22 @@ class Basis:
         sums_GD: Float = self._groups_Gn @ values_nD
         return sums_GD
 
-    def dealt_sums(self, values_nD: Float, orders_Bn: Ints) -> Float:
-        """The same after each of B permutations: input i stands in the groups of input orders_Bn[b, i]; (B, G, D)."""
-        draws, count = orders_Bn.shape
-        taken = self.indicator_nG[orders_Bn.ravel()]
-        row = np.repeat(np.arange(draws * count), np.diff(taken.indptr))
-        group = row // count * taken.shape[1] + taken.indices
-        places = scipy.sparse.csr_array((taken.data, (group, row % count)), shape=(draws * taken.shape[1], count))
-        sums: Float = places @ values_nD
-        return sums.reshape(draws, taken.shape[1], -1)
+    def dealt_sums(self, response_ND: NDArray[np.floating], orders_Bn: Ints) -> Float:
+        """What varies, summed after B permutations: input i is in the groups of input orders_Bn[b, i]; (B, G, D)."""
+        draws, count = len(orders_Bn), self.indicator_nG.shape[1]
+        groups_nBM = self.groups_nM[orders_Bn.T] + count * np.arange(draws)[:, None]
+        sums = varying_sums(response_ND, self.places_n, groups_nBM.reshape(self.size, -1), draws * count).sums_GD
+        return sums.reshape(draws, count, -1)
+
+    @cached_property
+    def groups_nM(self) -> Ints:
+        """Groups that every covered input is in, one of each map."""
+        return self.indicator_nG.indices.reshape(self.size, -1).astype(np.int64)
+
+    @cached_property
+    def places_n(self) -> Ints | None:
+        """Places of the covered inputs; none where it covers all."""
+        return None if self.covered_N.all() else np.flatnonzero(self.covered_N)
 
     @cached_property
     def _groups_Gn(self) -> scipy.sparse.csr_array:
@@ -294,10 +302,12 @@ def energies_in(bases: Sequence[Basis], response_KND: Response) -> list[Float]:
 
 def _inner_here(bases: Sequence[Basis], response_KND: Response) -> Iterator[list[_Inner]]:
     """Inner products of each response with itself in bases that cover the same inputs."""
+    ends = np.cumsum([basis.indicator_nG.shape[1] for basis in bases])
+    groups_nM = np.hstack([basis.groups_nM + start for basis, start in zip(bases, [0, *ends], strict=False)])
     for response_ND in host(response_KND):
-        mean_D, centred_nD = bases[0].centred(response_ND)
-        total = _square(centred_nD)
-        yield [_with_itself(mean_D, total, basis._held(centred_nD)) for basis in bases]
+        mean_D, total, sums_GD = varying_sums(response_ND, bases[0].places_n, groups_nM, ends[-1])
+        parts = zip(bases, np.split(sums_GD, ends[:-1]), strict=True)
+        yield [_with_itself(mean_D, total, basis.coefficients_GR.T @ part_GD) for basis, part_GD in parts]
 
 
 def _inner_there(bases: Sequence[Basis], response_KND: Response) -> Iterator[list[_Inner]]:

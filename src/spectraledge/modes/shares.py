@@ -130,8 +130,8 @@ def key_frequencies(
     Raises:
         InputError: if the level cannot be reached with so few permutations, or the basis has no frequencies.
 
-    Cost: permutations·K products of sparse with dense, about a millisecond each for 9,409 inputs and width 128, and
-    the centred responses once more.
+    Cost: permutations·K sums over groups, about half a millisecond each for 9,409 inputs and width 128, and the
+    responses once more.
     """
     if not 0 < level < 1 or (1 + permutations) * (1 - level) < 1 - 1e-9:
         raise InputError(
@@ -141,16 +141,15 @@ def key_frequencies(
     family = slice(1, len(basis.subspaces) - 1)
     if len(basis.subspaces) < 3:
         raise InputError(f"basis {basis.name!r} has no frequencies: use a grouping of order 2 or more")
-    share_KS = shares(basis.energies(response_KND), basis).share_KS
-    share_KF = share_KS[:, family]
+    energies_KS = basis.energies(response_KND)
+    share_KF, least_KF = shares(energies_KS, basis).share_KS[:, family], energies_KS[:, family]
     # All responses side by side: a permutation deals them out together.
-    beside_nX = np.hstack([basis.centred(response_ND)[1] for response_ND in response_KND])
-    least_KF = share_KF * np.square(beside_nX).sum(0).reshape(len(response_KND), -1).sum(1, keepdims=True)
+    beside_NX = np.hstack(list(response_KND))
     inner_FR = basis.subspace_R == np.arange(1, len(basis.subspaces) - 1)[:, None]
     exceeded_KF = np.zeros(share_KF.shape)
     for start in range(0, permutations, _TOGETHER):
         orders = [generator.permutation(basis.size) for _ in range(start, min(start + _TOGETHER, permutations))]
-        held_BRX = basis.coefficients_GR.T @ basis.dealt_sums(beside_nX, np.stack(orders))
+        held_BRX = basis.coefficients_GR.T @ basis.dealt_sums(beside_NX, np.stack(orders))
         energy_BRK = np.square(held_BRX).reshape(*held_BRX.shape[:2], *response_KND.shape[::2]).sum(3)
         largest_BK1 = (inner_FR @ energy_BRK).max(1)[:, :, None]
         # A tie up to rounding counts against the finding.

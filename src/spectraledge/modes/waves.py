@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spectraledge.algebra import character_shares, without_rounding
-from spectraledge.arrays import Float, Ints
+from spectraledge.algebra import character_shares, exceeds_rounding
+from spectraledge.arrays import Bools, Float, Ints
 from spectraledge.modes.element_order import ElementOrder, coset_order, divisor_order
+from spectraledge.modes.group_sums import Varying, varying_sums
 from spectraledge.modes.measures import group_means
 from spectraledge.tasks import Grouping
 
@@ -81,7 +83,7 @@ class Wave:
         return coset_order(picture_MM, group), coset_order(picture_MM.T, group)
 
 
-def wave(response_ND: Float, grouping: Grouping) -> Wave:
+def wave(response_ND: NDArray[np.floating], grouping: Grouping) -> Wave:
     """Project a response on the residual direction along which its group means vary most, and find its character.
 
     Null: a direction chosen for its group means shows some wave on noise as well; compare with random directions.
@@ -93,9 +95,10 @@ def wave(response_ND: Float, grouping: Grouping) -> Wave:
     Returns:
         The wave.
     """
-    inner = response_ND[grouping.groups_N >= 0]
-    response_ND = without_rounding((response_ND - inner.mean(axis=0)).T, response_ND.T).T
-    values = response_ND @ widest_axis(response_ND, grouping)
+    varying = _in_groups(response_ND, grouping)
+    varies_D = _varies(response_ND, varying.mean_D)
+    axis_D = _widest(varying.sums_GD * varies_D, grouping) * varies_D
+    values = response_ND @ axis_D - varying.mean_D @ axis_D
     size = np.sqrt(np.mean(np.square(values)))
     values = values / size if size > 0 else values
     power = grouping.power(group_means(values[None], grouping))[0]
@@ -129,13 +132,26 @@ def _share(values_N: Float, grouping: Grouping, frequency: int) -> float:
     return float(np.square(frame_nR.T @ centred_n).sum()) / total if frequency and total > 0 else 0.0
 
 
-def widest_axis(values_ND: Float, grouping: Grouping) -> Float:
+def widest_axis(response_ND: NDArray[np.floating], grouping: Grouping) -> Float:
     """The unit vector, (D,), along which a function's group means, each as often as it has inputs, vary most."""
-    inside = grouping.groups_N >= 0
-    means_DM = group_means(values_ND.T, grouping)
-    filled = np.unique(grouping.groups_N[inside])
-    counts = np.bincount(grouping.groups_N[inside], minlength=grouping.order)[filled]
-    means = means_DM[:, filled].T
-    weighted = (means - np.average(means, axis=0, weights=counts)) * np.sqrt(counts)[:, None]
+    return _widest(_in_groups(response_ND, grouping).sums_GD, grouping)
+
+
+def _in_groups(response_ND: NDArray[np.floating], grouping: Grouping) -> Varying:
+    places_n = np.flatnonzero(grouping.groups_N >= 0)
+    return varying_sums(response_ND, places_n, grouping.groups_N[places_n, None], grouping.order)
+
+
+def _varies(response_ND: NDArray[np.floating], mean_D: Float) -> Bools:
+    """Which coordinates vary about a mean by more than rounding."""
+    lowest_D, highest_D = response_ND.min(axis=0), response_ND.max(axis=0)
+    furthest_D = np.maximum(highest_D - mean_D, mean_D - lowest_D)
+    return exceeds_rounding(furthest_D, np.maximum(np.abs(lowest_D), np.abs(highest_D)), len(response_ND))
+
+
+def _widest(sums_MD: Float, grouping: Grouping) -> Float:
+    counts_M = np.bincount(grouping.groups_N[grouping.groups_N >= 0], minlength=grouping.order)
+    filled_M = counts_M > 0
+    weighted = sums_MD[filled_M] / np.sqrt(counts_M[filled_M])[:, None]
     axis_D: Float = np.linalg.svd(weighted, full_matrices=False)[2][0]
     return axis_D

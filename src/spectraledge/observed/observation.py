@@ -175,7 +175,7 @@ def observe_run(folder: Path, view: View) -> Observation:
         InputError: if the folder is no run, the step has no snapshot or too few before it, a basis or read-out is
             unknown, or the weights did not move.
 
-    Cost: a response per direction, and a few hundredths of a second for its energies in all bases; the responses of the
+    Cost: a response per direction, and a hundredth of a second for its energies in all bases; the responses of the
     edge and of random directions stay in memory.
     """
     readout = check_readout(view.readout)
@@ -200,7 +200,7 @@ def observe_run(folder: Path, view: View) -> Observation:
             energies[name].append(found)
         fields.append(field(response_KND))
         here_KND = host(response_KND)
-        waves += [wave(response_ND.astype(np.float64, copy=False), wave_grouping) for response_ND in here_KND]
+        waves += [wave(response_ND, wave_grouping) for response_ND in here_KND]
         kept |= {row: response_ND for row, response_ND in zip(rows, here_KND, strict=True) if row in kept_rows}
     return Observation(
         run,

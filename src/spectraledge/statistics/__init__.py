@@ -9,7 +9,7 @@ from spectraledge.statistics.labels import Symmetry, label_permutation
 from spectraledge.statistics.null_directions import block_matched_directions, random_directions, span_directions
 from spectraledge.statistics.p_values import at_least, empirical_p, false_discovery_rate, two_sided_p
 from spectraledge.statistics.permutation import PermutationTest, rank_agreement
-from spectraledge.statistics.probes import cross_validated_r2, in_sample_r2, random_features
+from spectraledge.statistics.probes import Targets, cross_validated_r2, in_sample_r2, random_features
 from spectraledge.statistics.seed_estimates import SeedEstimate, mean_estimate, rate_estimate
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "PermutationTest",
     "SeedEstimate",
     "Symmetry",
+    "Targets",
     "at_least",
     "beyond_trend",
     "block_matched_directions",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from functools import reduce
 from itertools import combinations, compress
 from operator import add
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,7 +43,7 @@ class _Moments:
             targets_NC.sum(axis=0),
             features_NF.T @ features_NF,
             features_NF.T @ targets_NC,
-            np.square(targets_NC).sum(axis=0),
+            _squares(targets_NC),
         )
 
     def __add__(self, other: "_Moments") -> "_Moments":
@@ -50,36 +51,72 @@ class _Moments:
 
     def about(self, feature_F: Float, target_C: Float) -> tuple[Float, Float, Float]:
         """Gram of the features, their products with the targets and the targets' squares, less these means."""
-        drift_F = self.feature_F - self.count * feature_F
+        left_F2 = np.column_stack([feature_F, self.feature_F - self.count * feature_F])
         return (
-            self.gram_FF - np.outer(feature_F, self.feature_F) - np.outer(drift_F, feature_F),
-            self.cross_FC - np.outer(feature_F, self.target_C) - np.outer(drift_F, target_C),
+            self.gram_FF - left_F2 @ np.stack([self.feature_F, feature_F]),
+            self.cross_FC - left_F2 @ np.stack([self.target_C, target_C]),
             self.square_C - target_C * (2 * self.target_C - self.count * target_C),
         )
+
+
+class Targets(NamedTuple):
+    """Responses made ready for probes, once for any number of features.
+
+    Attributes:
+        centred_NC: The columns of all responses side by side, without their means, so that subtracting products of
+            means later costs no digits.
+        energy_K: Sum of the squares of every response, its mean included.
+    """
+
+    centred_NC: Float
+    energy_K: Float
+
+    @classmethod
+    def of(cls, responses_KND: ArrayLike) -> "Targets":
+        """Check responses and put them side by side.
+
+        Args:
+            responses_KND: K responses of D columns at N inputs.
+
+        Returns:
+            What probes of them need.
+
+        Raises:
+            InputError: if they are of no such shape, or a value is missing.
+        """
+        responses = np.asarray(responses_KND, dtype=np.float64)
+        if responses.ndim != 3 or 0 in responses.shape:
+            raise InputError(f"a probe needs responses (K, N, D), got {responses.shape}")
+        _check_finite(responses)
+        beside_NC = responses.transpose(1, 0, 2).reshape(responses.shape[1], -1)
+        energy_K = _each(_squares(beside_NC), len(responses))
+        return cls(beside_NC - beside_NC.mean(axis=0), energy_K)
 
 
 class _Inputs:
     """Features and targets, summed over any union of parts of the folds: each input is multiplied once."""
 
-    def __init__(self, features_NF: Float, targets_NC: Float, folds: Sequence[Fold]) -> None:
-        # About common means, so that subtracting products of means later costs no digits.
-        self.features_NF, self.targets_NC = features_NF - features_NF.mean(axis=0), targets_NC - targets_NC.mean(axis=0)
-        member_NP = np.zeros((len(features_NF), 2 * len(folds)), dtype=bool)
-        for place, part in enumerate(part for fold in folds for part in fold):
-            member_NP[part, place] = True
-        self.member_CP, self.cell_N = np.unique(member_NP, axis=0, return_inverse=True)
-        count = len(self.member_CP)
-        self.cells = [self._of(self.cell_N == cell) for cell in range(count)] if count <= _MOST_CELLS else None
+    def __init__(self, features_NF: Float, targets_NC: Float, member_PN: Bools) -> None:
+        cell_N = np.zeros(len(features_NF), dtype=np.int64)
+        for member_N in member_PN:
+            cell_N = np.unique(2 * cell_N + member_N, return_inverse=True)[1]
+        # Inputs that are in the same parts stand together.
+        order_N = np.argsort(cell_N, kind="stable")
+        self.cell_N = cell_N[order_N]
+        self.features_NF, self.targets_NC = features_NF[order_N], targets_NC[order_N]
+        starts_C = np.flatnonzero(np.diff(self.cell_N, prepend=-1))
+        self.member_PC = member_PN[:, order_N[starts_C]]
+        parts = (np.split(rows, starts_C[1:]) for rows in (self.features_NF, self.targets_NC))
+        few = len(starts_C) <= _MOST_CELLS
+        self.cells = [_Moments.of(*part) for part in zip(*parts, strict=True)] if few else None
 
     def in_all(self, *places: int) -> _Moments:
         """Sums over the inputs that are in all of some parts, 2·fold + 0 to train on and + 1 to test on."""
-        chosen_C: Bools = np.all(self.member_CP[:, places], axis=1)
+        chosen_C: Bools = np.all(self.member_PC[list(places)], axis=0)
         if self.cells is None or not chosen_C.any():
-            return self._of(chosen_C[self.cell_N])
+            kept_N = chosen_C[self.cell_N]
+            return _Moments.of(self.features_NF[kept_N], self.targets_NC[kept_N])
         return reduce(add, compress(self.cells, chosen_C))
-
-    def _of(self, kept_N: Bools) -> _Moments:
-        return _Moments.of(self.features_NF[kept_N], self.targets_NC[kept_N])
 
 
 class _Ridge:
@@ -116,7 +153,11 @@ def _solved(gram_FF: Float, cross_FC: Float, alpha: float) -> Float:
 
 
 def cross_validated_r2(
-    features_NF: ArrayLike, responses_KND: ArrayLike, folds: Sequence[Fold], *, alphas: Sequence[float] = ALPHAS
+    features_NF: ArrayLike,
+    responses_KND: ArrayLike | Targets,
+    folds: Sequence[Fold],
+    *,
+    alphas: Sequence[float] = ALPHAS,
 ) -> Float:
     """R² of ridge regressions on inputs that they have not seen, the penalty chosen on inputs of the training part.
 
@@ -130,7 +171,7 @@ def cross_validated_r2(
 
     Args:
         features_NF: Features of every input.
-        responses_KND: K responses of D columns.
+        responses_KND: K responses of D columns; `Targets` of them where there are several sets of features.
         folds: Pairs of training and test indices; at least three if there is a penalty to choose.
         alphas: Ridge penalties to choose from, positive.
 
@@ -145,9 +186,9 @@ def cross_validated_r2(
     F·(F + K·D) numbers for every set of inputs that the folds treat alike, of which there are L where folds are blocks
     and L² where rows and columns are held out.
     """
-    features, targets, responses = _checked(features_NF, responses_KND, alphas)
-    _check_folds(folds, len(features), choosing=len(alphas) > 1)
-    inputs, penalties = _Inputs(features, targets, folds), list(alphas)
+    features, targets = _checked(features_NF, responses_KND, alphas)
+    responses, penalties = len(targets.energy_K), list(alphas)
+    inputs = _Inputs(features, targets.centred_NC, _members(folds, len(features), choosing=len(penalties) > 1))
     error_LAK = np.zeros((len(folds), len(penalties), responses))
     if len(penalties) > 1:
         for i, j in combinations(range(len(folds)), 2):
@@ -164,7 +205,7 @@ def cross_validated_r2(
     return _explained(residual, total, targets)
 
 
-def in_sample_r2(features_NF: ArrayLike, responses_KND: ArrayLike, *, alpha: float = 1.0) -> Float:
+def in_sample_r2(features_NF: ArrayLike, responses_KND: ArrayLike | Targets, *, alpha: float = 1.0) -> Float:
     """R² of a ridge regression on the inputs that it was fitted to: the published one, for comparison.
 
     Definition: Xu 2026, §6.6, with α = 1; see `cross_validated_r2`, which is the one to trust.
@@ -173,7 +214,7 @@ def in_sample_r2(features_NF: ArrayLike, responses_KND: ArrayLike, *, alpha: flo
 
     Args:
         features_NF: Features of every input.
-        responses_KND: K responses of D columns.
+        responses_KND: See `cross_validated_r2`.
         alpha: Ridge penalty, positive. Default 1 (Xu 2026, §6.6).
 
     Returns:
@@ -182,9 +223,8 @@ def in_sample_r2(features_NF: ArrayLike, responses_KND: ArrayLike, *, alpha: flo
     Raises:
         InputError: if shapes do not fit, a value is missing, or the penalty is not positive.
     """
-    features, targets, responses = _checked(features_NF, responses_KND, [alpha])
-    everything = np.arange(len(features))
-    moments = _Inputs(features, targets, [(everything, everything)]).in_all(0)
+    features, targets = _checked(features_NF, responses_KND, [alpha])
+    moments, responses = _Moments.of(features, targets.centred_NC), len(targets.energy_K)
     ridge = _Ridge(moments, [alpha])
     residual, total = ridge.residual_energy(moments)[0], ridge.total_energy(moments)
     return _explained(_each(residual, responses), _each(total, responses), targets)
@@ -201,41 +241,58 @@ def _each(energy_C: Float, responses: int) -> Float:
     return energy
 
 
-def _explained(residual_K: Float, total_K: Float, targets_NC: Float) -> Float:
-    energy_K = _each(np.square(targets_NC).sum(axis=0), len(total_K))
-    rounding = (4 * len(targets_NC) * np.finfo(np.float64).eps) ** 2 * energy_K
+def _squares(values_NC: Float) -> Float:
+    """Sum of the squares of every column."""
+    squares_C: Float = np.einsum("nc,nc->c", values_NC, values_NC)
+    return squares_C
+
+
+def _explained(residual_K: Float, total_K: Float, targets: Targets) -> Float:
+    rounding = (4 * len(targets.centred_NC) * np.finfo(np.float64).eps) ** 2 * targets.energy_K
     varies = total_K > rounding
     explained: Float = np.where(varies, 1 - residual_K / np.where(varies, total_K, 1.0), 0.0)
     return explained
 
 
-def _checked(features_NF: ArrayLike, responses_KND: ArrayLike, alphas: Sequence[float]) -> tuple[Float, Float, int]:
-    features, responses = np.asarray(features_NF, dtype=np.float64), np.asarray(responses_KND, dtype=np.float64)
-    if features.ndim != 2 or responses.ndim != 3 or responses.shape[1] != len(features) or 0 in responses.shape:
+def _checked(
+    features_NF: ArrayLike, responses_KND: ArrayLike | Targets, alphas: Sequence[float]
+) -> tuple[Float, Targets]:
+    """Features and targets without their means."""
+    features = np.asarray(features_NF, dtype=np.float64)
+    targets = responses_KND if isinstance(responses_KND, Targets) else Targets.of(responses_KND)
+    if features.ndim != 2 or len(features) != len(targets.centred_NC):
         raise InputError(
-            f"a probe needs features (N, F) and responses (K, N, D) of the same N inputs, got {features.shape} and "
-            f"{responses.shape}"
+            f"a probe needs features (N, F) of the same N inputs as the responses, got {features.shape} and "
+            f"{len(targets.centred_NC)} inputs"
         )
-    if not (np.isfinite(features).all() and np.isfinite(responses).all()):
-        raise InputError("a probe needs finite numbers, got NaN or infinity: leave out the inputs outside the basis")
+    _check_finite(features)
     if len(alphas) == 0 or not min(alphas) > 0:
         raise InputError(f"ridge penalties must be positive, got {list(alphas)}")
-    count, inputs, width = responses.shape
-    return features, responses.transpose(1, 0, 2).reshape(inputs, count * width), count
+    return features - features.mean(axis=0), targets
 
 
-def _check_folds(folds: Sequence[Fold], inputs: int, *, choosing: bool) -> None:
+def _check_finite(values: Float) -> None:
+    if not np.isfinite(values).all():
+        raise InputError("a probe needs finite numbers, got NaN or infinity: leave out the inputs outside the basis")
+
+
+def _members(folds: Sequence[Fold], inputs: int, *, choosing: bool) -> Bools:
+    """Which inputs are in which parts of the folds, (P, N): 2·fold + 0 to train on and + 1 to test on."""
     least = 3 if choosing else 1
     if len(folds) < least:
         raise InputError(f"cross-validation needs at least {least} folds, got {len(folds)}")
-    for train, test in folds:
-        if len(train) == 0 or len(test) == 0 or len(np.intersect1d(train, test)) > 0:
-            raise InputError(
-                "a fold needs inputs to train on and others to test on, got a part that is empty or shared"
-            )
-        if max(np.max(train), np.max(test)) >= inputs or min(np.min(train), np.min(test)) < 0:
-            raise InputError(f"a fold has an index outside 0..{inputs - 1}: were folds made for other inputs?")
-    if choosing and any(len(np.intersect1d(one[0], other[0])) == 0 for one, other in combinations(folds, 2)):
+    parts = [part for fold in folds for part in fold]
+    filled = [part for part in parts if len(part) > 0]
+    if any(np.max(part) >= inputs or np.min(part) < 0 for part in filled):
+        raise InputError(f"a fold has an index outside 0..{inputs - 1}: were folds made for other inputs?")
+    member_PN = np.zeros((len(parts), inputs), dtype=bool)
+    for member_N, part in zip(member_PN, parts, strict=True):
+        member_N[part] = True
+    train_LN, test_LN = member_PN[::2], member_PN[1::2]
+    if len(filled) < len(parts) or (train_LN & test_LN).any():
+        raise InputError("a fold needs inputs to train on and others to test on, got a part that is empty or shared")
+    if choosing and not all((one_N & other_N).any() for one_N, other_N in combinations(train_LN, 2)):
         raise InputError(
             "two folds share no training inputs to choose a penalty on: use more folds or a single penalty"
         )
+    return member_PN
