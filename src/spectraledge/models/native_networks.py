@@ -129,7 +129,7 @@ class NativeNetworks:
             self._read_out("pair_still", inputs_S2N, logits_SNX, None, None)
         else:
             self._read_out("perceptron_logits", inputs_S2N, logits_SNX)
-        return logits_SNX.unflatten(-1, (answers, tokens))
+        return logits_SNX.view(*logits_SNX.shape[:2], answers, tokens)
 
     def still(self, inputs_S2N: Tensor) -> dict[str, Tensor]:
         """Read transformers out at pairs: logits (S, N, O·V), the residual (S, N, D), the last layer's neurons."""

@@ -114,7 +114,8 @@ def _fill_in_c(
     read = addresses(part for table in tables for part in ((table.scores, table.rows) if table else (None, None)))
     panels = found.new_empty(count, call(in_precision_of_found("pair_tangents_panels"), sizes))
     call(in_precision_of_found("pair_tangents_lay_out"), sizes, moved, count, panels)
-    given, room = (addresses(whole), moved, read, panels, count), call(in_precision_of_found("pair_tangents_room"), sizes)
+    given = addresses(whole), moved, read, panels, count
+    room = call(in_precision_of_found("pair_tangents_room"), sizes)
 
     def take(start: int, stop: int) -> None:
         rows = Inputs(row_of[start:].data_ptr(), inputs, 0)

@@ -1,4 +1,4 @@
-/* Sums over groups of rows of what varies about their mean, in double precision: see modes/group_sums.py, which calls this. */
+/* Sums over groups of rows of what varies about their mean, in double precision: see modes/group_sums.py. */
 #include <stdint.h>
 #include <string.h>
 
@@ -22,8 +22,9 @@ static inline void widened_row(const struct rows *rows, long i, long start, long
             to[j] = ((const float *)from)[j];
 }
 
-static inline __attribute__((always_inline)) double of_columns(const struct rows *rows, const int64_t *groups, long maps, long count,
-                                                               long start, long columns, double *mean, double *sums, double *room)
+static inline __attribute__((always_inline)) double of_columns(const struct rows *rows, const int64_t *groups,
+                                                               long maps, long count, long start, long columns,
+                                                               double *mean, double *sums, double *room)
 {
     double row[BLOCK], total[BLOCK] = {0}, squares[BLOCK] = {0}, square = 0;
     for (long i = 0; i < rows->count; i++) {
@@ -54,11 +55,11 @@ static inline __attribute__((always_inline)) double of_columns(const struct rows
     return square;
 }
 
-/* The mean of `length` rows, whose numbers have 4 or 8 bytes, the sum of the squares of what varies about it, and its sums over
- * `count` groups: row i is in `maps` of them. Room is for as many sums of BLOCK columns.
+/* The mean of `length` rows, whose numbers have 4 or 8 bytes, the sum of the squares of what varies about it, and its
+ * sums over `count` groups: row i is in `maps` of them. Room is for as many sums of BLOCK columns.
  */
-void varying_sums(const char *values, long bytes, long width, const int64_t *places, long length, const int64_t *groups, long maps,
-                  long count, double *mean, double *square, double *sums, double *room)
+void varying_sums(const char *values, long bytes, long width, const int64_t *places, long length, const int64_t *groups,
+                  long maps, long count, double *mean, double *square, double *sums, double *room)
 {
     struct rows rows = {values, bytes, width, places, length};
     long start = 0;

@@ -72,8 +72,7 @@ static inline void gelu_and_slope(long rows, long width, const REAL *restrict bi
 }
 
 /* Rows without their mean, over their root mean square; `inverse` is what they were divided by, inverted. */
-static inline void normalise(long rows, long width, const REAL *restrict x, REAL *restrict out,
-                             REAL *restrict inverse)
+static inline void normalise(long rows, long width, const REAL *restrict x, REAL *restrict out, REAL *restrict inverse)
 {
     for (long i = 0; i < rows; i++, x += width, out += width) {
         REAL sum = 0, squares = 0;

@@ -97,8 +97,8 @@ static inline void panel_columns(long registers, long rows, long depth, const RE
 }
 
 /* Set rows of `out`, which are `stride` apart, to left · matrix, or add that to them. Rows of `left`, rows × depth, are
- * `down` and columns `along` apart, one of which is 1; the matrix, depth × width, is laid out as panels, which pass by a
- * few rows at a time: these stay in the first-level cache.
+ * `down` and columns `along` apart, one of which is 1; the matrix, depth × width, is laid out as panels, which pass
+ * by a few rows at a time: these stay in the first-level cache.
  */
 static inline void multiply(long rows, long depth, long width, const REAL *left, long down, long along,
                             const REAL *panels, REAL *out, long stride, int add)

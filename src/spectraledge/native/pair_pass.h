@@ -11,9 +11,9 @@
 struct block {
     struct linear query, key, *value, output, up, down; /* Values by head. */
     long read;
-    REAL *queries, *key_gap, *gate; /* Attention: see `gates`. */
-    REAL *gap, *mixed;              /* Behind the first layer: of the normalised rows before it; weighted values. */
-    REAL *middle, *normed, *inverse;                    /* The stream behind attention, and normalised. */
+    REAL *queries, *key_gap, *gate;  /* Attention: see `gates`. */
+    REAL *gap, *mixed;               /* Behind the first layer: of the normalised rows before it; weighted values. */
+    REAL *middle, *normed, *inverse; /* The stream behind attention, and normalised. */
     REAL *active, *slope;
     REAL *after, *after_normed, *after_inverse; /* The stream behind the layer. */
 };
@@ -242,6 +242,6 @@ static void forward(const void *given, long count, struct inputs at)
 static struct network network_of(const long *sizes, const REAL *const *weights, REAL *const *gradients,
                                  struct block *blocks, struct linear *values)
 {
-    return (struct network){sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],
-                            weights,  gradients, blocks,  values};
+    return (struct network){sizes[0], sizes[1], sizes[2],  sizes[3], sizes[4],
+                            sizes[5], weights,  gradients, blocks,   values};
 }

@@ -1,9 +1,9 @@
 /* How the stream of a transformer on pairs moves at position 0 when its attention's matrices do: what
  * models/tangents.py does with PyTorch, at a few inputs along every direction after another.
  *
- * Behind the first layer a direction's products are fewer than those of its Q, K and V with rows of both positions: what
- * moves rows moves scores by inner products with vectors that all directions share, and a head's weighted values are V
- * of weighted rows.
+ * Behind the first layer a direction's products are fewer than those of its Q, K and V with rows of both positions:
+ * what moves rows moves scores by inner products with vectors that all directions share, and a head's weighted values
+ * are V of weighted rows.
  */
 #include "pair_pass.h"
 
@@ -195,7 +195,7 @@ static void move_layer(const struct pass *pass, long depth, const REAL *panels, 
     }
 }
 
-/* What the stream before a later layer, which moves, adds to its gates and weighted values, or sets where `add` is 0. */
+/* What the stream before a later layer, which moves, adds to its gates and weighted values; sets them without `add`. */
 static void move_rows(const struct pass *pass, long depth, long count, int add)
 {
     const struct block *block = pass->net.blocks + depth;

@@ -94,7 +94,7 @@ static void forward(const void *given, long count, struct inputs at)
         } else
             for (long i = 0; i < count; i++) {
                 const REAL *row = net->table + row_of(at, 0, i) * hidden,
-                            *other = net->table + row_of(at, 1, i) * hidden;
+                           *other = net->table + row_of(at, 1, i) * hidden;
                 for (long k = 0; k < hidden; k++)
                     stage->slope[i * hidden + k] = row[k] + other[k];
             }
@@ -175,7 +175,8 @@ int NAME(perceptron_room)(const long *sizes, int back)
 }
 
 void NAME(perceptron_gradient)(const long *sizes, REAL *memory, const REAL *const *weights, REAL *const *gradients,
-                         struct inputs at, const int64_t *labels, long count, int squared, REAL share, double *losses)
+                               struct inputs at, const int64_t *labels, long count, int squared, REAL share,
+                               double *losses)
 {
     struct stage stages[sizes[3]];
     struct perceptron net = perceptron_of(sizes, weights, gradients, stages);
@@ -189,7 +190,7 @@ void NAME(perceptron_gradient)(const long *sizes, REAL *memory, const REAL *cons
 
 /* Logits of inputs. */
 void NAME(perceptron_logits)(const long *sizes, REAL *memory, const REAL *const *weights, struct inputs at, long count,
-                       REAL *logits)
+                             REAL *logits)
 {
     struct stage stages[sizes[3]];
     struct perceptron net = perceptron_of(sizes, weights, NULL, stages);

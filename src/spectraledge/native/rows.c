@@ -38,8 +38,8 @@ static double number(const char *from, int bytes)
     return bytes == sizeof(double) ? *(const double *)from : *(const float *)from;
 }
 
-/* Sums of all `terms` rows of a table, `outputs` of them by as many rows of weights. Numbers of the table, and of what comes
- * out, have 4 or 8 bytes and are rounded to that once. Of every row the next piece is asked for with this one.
+/* Sums of all `terms` rows of a table, `outputs` of them by as many rows of weights. Numbers of the table, and of what
+ * comes out, have 4 or 8 bytes and are rounded to that once. Of every row the next piece is asked for with this one.
  */
 void combined_rows(const char *table, const double *weights, long terms, long outputs, long width, int bytes, char *out)
 {
