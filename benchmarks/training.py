@@ -21,7 +21,7 @@ from spectraledge.tasks import joint_task, task_from_source
 from spectraledge.training import Member, RunFolder, Stack
 from spectraledge.training.in_folders import WRITERS
 
-STEP_FLOP = 1.05e9
+STEP_FLOP = 0.92e9
 """Multiply-adds times two of one training step (97 residues, batch 512), nothing computed twice; see README.md."""
 
 
