@@ -185,6 +185,7 @@ static inline void unfold(const struct linear *layer)
     for (long i = 0; i < layer->out; i++) {
         const REAL *row = layer->weight + i * layer->in;
         REAL *restrict of_row = layer->of_weight + i * layer->in, of_bias = layer->of_bias ? layer->of_bias[i] : 0;
+#pragma omp simd
         for (long k = 0; k < layer->in; k++) {
             of_scale[k] += of_row[k] * row[k];
             of_shift[k] += of_bias * row[k];

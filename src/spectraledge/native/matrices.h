@@ -29,7 +29,11 @@ static inline void lay_out(const REAL *restrict matrix, long depth, long width, 
 {
     for (long left = 0; left < width; left += ACROSS, matrix += ACROSS * along) {
         long rest = width - left, wide = rest > LANES ? ACROSS : LANES, filled = rest < wide ? rest : wide;
-        if (along == 1)
+        if (along == 1 && filled == ACROSS)
+            for (long k = 0; k < depth; k++)
+                /* A constant size: these are two registers. */
+                memcpy(panels + k * ACROSS, matrix + k * down, ACROSS * sizeof(REAL));
+        else if (along == 1)
             for (long k = 0; k < depth; k++)
                 memcpy(panels + k * wide, matrix + k * down, filled * sizeof(REAL));
         else
@@ -74,7 +78,8 @@ static inline __attribute__((always_inline)) void columns(int registers, long ro
                                                           long stride, int add)
 {
     long i = 0;
-    for (; i + TALL <= rows; i += TALL)
+    /* Two short tiles take less time than a tall one and single rows. */
+    for (; i + TALL <= rows && rows - i != 2 * SHORT; i += TALL)
         tile(TALL, registers, depth, left + i * down, down, along, panel, out + i * stride, stride, add);
     for (; i + SHORT <= rows; i += SHORT)
         tile(SHORT, registers, depth, left + i * down, down, along, panel, out + i * stride, stride, add);
