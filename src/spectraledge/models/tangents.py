@@ -122,7 +122,7 @@ def _fill_in_c(
         given_here = found.new_empty(room), *given, rows, stop - start, by_head, found[:, start:], found.stride(0)
         call(in_precision_of_found("pair_tangents"), sizes, *given_here)
 
-    threads = min(torch.get_num_threads(), inputs)
+    threads = max(1, min(torch.get_num_threads(), inputs))
     ends = [inputs * number // threads for number in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(take, ends[:-1], ends[1:]):
