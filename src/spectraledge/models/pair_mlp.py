@@ -40,7 +40,7 @@ class MLPArchitecture(ModuleArchitecture):
 
     def is_in_c(self, like: Tensor) -> bool:
         """Tell whether it can be; a single answer of several is left to PyTorch."""
-        return self.chosen < 0 and can_take(like, torch.float32, torch.float64)
+        return self.chosen < 0 and can_take(like)
 
     def _passes(self, parameters: Parameters) -> Passes | NativeNetworks:
         """Prepare networks for inputs."""

@@ -24,9 +24,9 @@ class Normed:
     inverse_deviation: Tensor
 
     @classmethod
-    def of(cls, x: Tensor) -> "Normed":
+    def of(cls, x: Tensor, eps: float = _EPSILON) -> "Normed":
         """Normalise the last axis."""
-        return cls(x, *torch.native_layer_norm(x, x.shape[-1:], None, None, _EPSILON))
+        return cls(x, *torch.native_layer_norm(x, x.shape[-1:], None, None, eps))
 
     @classmethod
     def of_sum(cls, product: Tensor, bias: Tensor, before: Tensor) -> "Normed":

@@ -67,7 +67,7 @@ class PairTransformer:
 
     def is_in_c(self, like: Tensor) -> bool:
         """Tell whether it can be."""
-        return can_take(like, torch.float32, torch.float64)
+        return can_take(like)
 
     def logits(self, parameters: Parameters, inputs_S2N: Tensor) -> Tensor:
         """Answer pairs."""

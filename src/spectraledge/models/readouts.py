@@ -6,6 +6,8 @@ Exact where the directions do not move the final LayerNorm or the head, as with 
 import torch
 from torch import Tensor
 
+from spectraledge.models.pair_parts import Normed
+
 
 def normed_response(residual_ND: Tensor, response_KND: Tensor, weight_D: Tensor, *, eps: float = 1e-5) -> Tensor:
     """Response after the final LayerNorm: its derivative at the residual, applied to the residual's response.
@@ -16,26 +18,8 @@ def normed_response(residual_ND: Tensor, response_KND: Tensor, weight_D: Tensor,
     Returns:
         Shape (K, N, D), units of the normed stream per unit of the parameters.
     """
-    if residual_ND.dtype == torch.float64:
-        return _in_one_pass(residual_ND, response_KND, eps).mul_(weight_D)
-    # In single precision that would round sums in another order.
-    centred_ND = residual_ND - residual_ND.mean(-1, keepdim=True)
-    inverse_N1 = (centred_ND.square().mean(-1, keepdim=True) + eps).rsqrt()
-    normed_ND = centred_ND * inverse_N1
-    along_KN1 = (normed_ND * response_KND).mean(-1, keepdim=True)
-    return weight_D * inverse_N1 * (response_KND - response_KND.mean(-1, keepdim=True) - normed_ND * along_KN1)
-
-
-def _in_one_pass(residual_ND: Tensor, response_KND: Tensor, eps: float) -> Tensor:
-    """Without weights the derivative is symmetric: PyTorch's way back, which is one pass, is also the way there."""
-    width = [residual_ND.shape[-1]]
-    _, mean_N1, inverse_N1 = torch.native_layer_norm(residual_ND, width, None, None, eps)
-    back, chosen = torch.ops.aten.native_layer_norm_backward, [True, False, False]
-    found = [
-        back(response_ND, residual_ND, width, mean_N1, inverse_N1, None, None, chosen)[0]
-        for response_ND in response_KND
-    ]
-    return torch.stack(found)
+    normed = Normed.of(residual_ND, eps)
+    return torch.stack([normed.transport(response_ND) for response_ND in response_KND]).mul_(weight_D)
 
 
 def centred_logit_response(normed_response_KND: Tensor, head_weight_CD: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def _tangents(
         weights = Weights.of(config, {name: value[None] for name, value in parameters.items()})
         folded = {name: value.contiguous() for name, value in _behind_norms(weights, parameters, directions).items()}
         tables: list[FirstTable | None] = [*first_tables(weights, folded, len(found))] or [None] * len(found)
-        if len({each.dtype for each in both}) == 1 and can_take(both[0], torch.float32, torch.float64):
+        if len({each.dtype for each in both}) == 1 and can_take(both[0]):
             _fill_in_c(config, parameters, folded, tables, tokens_NL, found, by_head=by_head)
             return found
         along, batch = _heads_along if by_head else _along, _BATCH if found.device.type == "cpu" else _GPU_BATCH

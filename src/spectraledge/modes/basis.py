@@ -302,11 +302,11 @@ def energies_in(bases: Sequence[Basis], response_KND: Response) -> list[Float]:
 
 def _inner_here(bases: Sequence[Basis], response_KND: Response) -> Iterator[list[_Inner]]:
     """Inner products of each response with itself in bases that cover the same inputs."""
-    ends = np.cumsum([basis.indicator_nG.shape[1] for basis in bases])
-    groups_nM = np.hstack([basis.groups_nM + start for basis, start in zip(bases, [0, *ends], strict=False)])
+    starts = np.cumsum([0, *(basis.indicator_nG.shape[1] for basis in bases)])
+    groups_nM = np.hstack([basis.groups_nM + start for basis, start in zip(bases, starts[:-1], strict=True)])
     for response_ND in host(response_KND):
-        mean_D, total, sums_GD = varying_sums(response_ND, bases[0].places_n, groups_nM, ends[-1])
-        parts = zip(bases, np.split(sums_GD, ends[:-1]), strict=True)
+        mean_D, total, sums_GD = varying_sums(response_ND, bases[0].places_n, groups_nM, starts[-1])
+        parts = zip(bases, np.split(sums_GD, starts[1:-1]), strict=True)
         yield [_with_itself(mean_D, total, basis.coefficients_GR.T @ part_GD) for basis, part_GD in parts]
 
 

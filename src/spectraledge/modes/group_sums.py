@@ -9,12 +9,9 @@ from numpy.typing import NDArray
 from spectraledge.arrays import Float, Ints
 from spectraledge.native import LONG, POINTER, load
 
-ARGUMENTS: list[type] = [POINTER, LONG, LONG, POINTER, LONG, POINTER, LONG, LONG, *[POINTER] * 4]
+ARGUMENTS: list[type] = [POINTER, LONG, LONG, POINTER, LONG, POINTER, LONG, LONG, *[POINTER] * 3]
 
 _VARYING_SUMS = load("varying_sums", ARGUMENTS)
-
-_BLOCK = 32
-"""Columns for which the C function takes room."""
 
 
 class Varying(NamedTuple):
@@ -42,18 +39,23 @@ def varying_sums(response_ND: NDArray[np.floating], places_n: Ints | None, group
 
     Returns:
         The parts.
+
+    Raises:
+        MemoryError: if there is none.
     """
     if _VARYING_SUMS is None:
         return _by_scipy(response_ND, places_n, groups_nM, count)
     values_ND = np.ascontiguousarray(response_ND, dtype=None if response_ND.dtype == np.float32 else np.float64)
     groups_nM, width = np.ascontiguousarray(groups_nM), values_ND.shape[1]
-    mean_D, square, sums_GD, room = (np.empty(shape) for shape in (width, 1, (count, width), (count, _BLOCK)))
-    _VARYING_SUMS(
+    mean_D, square, sums_GD = (np.empty(shape) for shape in (width, 1, (count, width)))
+    failed = _VARYING_SUMS(
         *(values_ND.ctypes.data, values_ND.itemsize, width),
         *(None if places_n is None else places_n.ctypes.data, len(groups_nM)),
         *(groups_nM.ctypes.data, groups_nM.shape[1], count),
-        *(array.ctypes.data for array in (mean_D, square, sums_GD, room)),
+        *(array.ctypes.data for array in (mean_D, square, sums_GD)),
     )
+    if failed:
+        raise MemoryError(f"no memory for sums over {count} groups")
     return Varying(mean_D, float(square[0]), sums_GD)
 
 

@@ -55,12 +55,16 @@ def can_take(tensor: Tensor, *dtypes: torch.dtype) -> bool:
 
     Args:
         tensor: One of those that they are to take.
-        dtypes: Types that they are for; float32 where nothing is said.
+        dtypes: Types that they are for; both precisions where nothing is said.
 
     Returns:
         Whether they are.
     """
-    if torch.compiler.is_compiling() or tensor.device.type != "cpu" or tensor.dtype not in (dtypes or (torch.float32,)):
+    if (
+        torch.compiler.is_compiling()
+        or tensor.device.type != "cpu"
+        or tensor.dtype not in (dtypes or (torch.float32, torch.float64))
+    ):
         return False
     return None not in FUNCTIONS.values()
 

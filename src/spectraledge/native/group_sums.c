@@ -1,5 +1,6 @@
 /* Sums over groups of rows of what varies about their mean, in double precision: see modes/group_sums.py. */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOCK = 32 }; /* Columns at a time: their sums over some hundred groups stay in the second-level cache. */
@@ -56,16 +57,21 @@ static inline __attribute__((always_inline)) double of_columns(const struct rows
 }
 
 /* The mean of `length` rows, whose numbers have 4 or 8 bytes, the sum of the squares of what varies about it, and its
- * sums over `count` groups: row i is in `maps` of them. Room is for as many sums of BLOCK columns.
+ * sums over `count` groups: row i is in `maps` of them. Returns 0, or 1 where there is no memory.
  */
-void varying_sums(const char *values, long bytes, long width, const int64_t *places, long length, const int64_t *groups,
-                  long maps, long count, double *mean, double *square, double *sums, double *room)
+int varying_sums(const char *values, long bytes, long width, const int64_t *places, long length, const int64_t *groups,
+                 long maps, long count, double *mean, double *square, double *sums)
 {
     struct rows rows = {values, bytes, width, places, length};
+    double *room = malloc(count * BLOCK * sizeof(double));
     long start = 0;
+    if (!room)
+        return 1;
     *square = 0;
     for (; start + BLOCK <= width; start += BLOCK)
         *square += of_columns(&rows, groups, maps, count, start, BLOCK, mean, sums, room);
     if (start < width)
         *square += of_columns(&rows, groups, maps, count, start, width - start, mean, sums, room);
+    free(room);
+    return 0;
 }

@@ -26,8 +26,9 @@ struct network {
     struct linear *values, head;
     REAL *table, *table_normed, *table_inverse, *rows; /* Embeddings; Q, K and V of each beside each other. */
     REAL *sent;                                        /* By row and head: what values add to the stream. */
-    REAL *of_rows, *of_sent, *of_table;
-    REAL *stream, *blend, *logits, *panels, *wide, *change, *of_query, *of_gap, *of_normed;
+    REAL *blend, *logits, *panels;
+    REAL *of_rows, *of_sent, *of_table; /* These and what follows are of the way back. */
+    REAL *stream, *wide, *change, *of_query, *of_gap, *of_normed;
 };
 
 enum { POSITIONS, TOKENS, FIRST };
@@ -72,13 +73,13 @@ static void arrange(struct network *net, struct arena *arena)
     net->table_inverse = room(arena, rows);
     net->rows = room(arena, rows * 3 * width);
     net->sent = room(arena, rows * net->heads * width);
-    net->stream = room(arena, both * width);
     net->blend = room(arena, both * width);
     net->logits = room(arena, CHUNK * classes);
     long side = rows > both ? rows : both;
     net->panels = room(arena, panel_size(side > width ? side : width, most));
     if (!arena->back)
         return;
+    net->stream = room(arena, both * width);
     net->of_rows = room(arena, rows * 3 * width);
     net->of_sent = room(arena, rows * net->heads * width);
     net->of_table = room(arena, rows * width);
@@ -114,8 +115,9 @@ static void begin(const struct network *net)
     normalise(rows, width, net->table, net->table_normed, net->table_inverse);
     for (long depth = 0; depth < net->depth; depth++) {
         const struct block *block = net->blocks + depth;
-        const struct linear *layers[] = {&block->query, &block->key, &block->output, &block->up, &block->down};
-        for (int i = 0; i < 5; i++)
+        const struct linear *layers[] = {&block->query, &block->key, &block->up, &block->down, &block->output};
+        /* What the first layer's values add to the stream is in a table. */
+        for (int i = 0; i < (depth ? 5 : 4); i++)
             prepare(layers[i]);
         for (long head = 0; head < net->heads; head++)
             prepare(block->value + head);
@@ -176,12 +178,13 @@ static void attend_rows(const struct network *net, long count, struct inputs at)
 }
 
 /* A head's weighted rows, of normalised rows of both positions. */
-static void weigh(const struct network *net, const struct block *block, long head, long count, const REAL *normed)
+static void weigh(const struct network *net, const struct block *block, long head, long count, const REAL *normed,
+                  REAL *weighed)
 {
     long width = net->width;
     for (long place = 0; place < block->read * count; place++) {
         const REAL *first = normed + place % count * width, *gap = block->gap + place % count * width;
-        REAL gate = block->gate[place * net->heads + head], *restrict out = net->blend + place * width;
+        REAL gate = block->gate[place * net->heads + head], *restrict out = weighed + place * width;
         for (long k = 0; k < width; k++)
             out[k] = first[k] + gate * gap[k];
     }
@@ -203,7 +206,7 @@ static void attend(const struct network *net, const struct block *block, long co
               block->gate + place * net->heads);
     for (long head = 0; head < net->heads; head++) {
         const struct linear *value = block->value + head;
-        weigh(net, block, head, count, normed);
+        weigh(net, block, head, count, normed, net->blend);
         apply(value, rows, net->blend, block->mixed + head * size, width);
         for (long place = 0; place < rows; place++) {
             REAL *restrict mixed = block->mixed + place * width + head * size;

@@ -68,7 +68,7 @@ static void attend_back(const struct network *net, const struct block *block, lo
     memset(net->of_gap, 0, count * width * sizeof(REAL));
     memset(net->of_normed, 0, 2 * count * width * sizeof(REAL));
     for (long head = 0; head < net->heads; head++) {
-        weigh(net, block, head, count, normed);
+        weigh(net, block, head, count, normed, net->blend);
         go_back(block->value + head, rows, net->change + head * size, width, net->blend, net->panels, change, 0);
         for (long place = 0; place < rows; place++) {
             long row = place % count;

@@ -107,21 +107,18 @@ static void share(const struct pass *pass, long count)
                          shared->of_rows[0] + q * count * stride + at, stride, 0);
             multiply(rows, size, width, block->queries + from, width, 1, key, shared->of_rows[1] + at, stride, 0);
             apply(block->value + head, count, block->gap, shared->value_gap + from, width);
+            weigh(net, block, head, count, block[-1].after_normed, shared->blend + head * rows * width);
         }
         for (long place = 0; place < rows; place++)
             for (long head = 0; head < heads; head++) {
                 long at = (place * heads + head) * width;
-                const REAL *first = block[-1].after_normed + place % count * width,
-                           *gap = block->gap + place % count * width;
                 REAL *restrict one = shared->of_rows[0] + at, *restrict two = shared->of_rows[1] + at;
-                REAL *restrict blend = shared->blend + (head * rows + place) * width;
-                REAL gate = block->gate[place * heads + head], slope = shared->gate_slope[place * heads + head];
+                REAL slope = shared->gate_slope[place * heads + head];
                 /* `one` is by the query so far, `two` by the difference of the keys. */
                 for (long k = 0; k < width; k++) {
                     REAL by_query = slope * one[k], by_gap = slope * two[k];
                     one[k] = place < count ? by_query - by_gap : -by_gap;
                     two[k] = place < count ? by_gap : by_query + by_gap;
-                    blend[k] = first[k] + gate * gap[k];
                 }
             }
     }

@@ -156,7 +156,7 @@ class StepRule:
             rates: The optimizer's numbers at this step.
             gradient_SP: The gradients.
         """
-        if self.name in ("adamw", "adam") and can_take(flat.weights):
+        if self.name in ("adamw", "adam") and can_take(flat.weights, torch.float32):
             self._adam_in_one_pass(flat, rates, gradient_SP)
             return
         flat.clipped.add_(gradient_SP)
