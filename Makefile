@@ -2,32 +2,38 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+# Python compiles a module when it first imports it, and keeps that: of what is installed most is never imported.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Processes stand beside each other; more threads than cores would only wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
+# An installation is made anew when one of these changes.
+MADE_OF := pyproject.toml constraints.txt hatch_build.py $(wildcard src/spectraledge/native/*.[ch])
+
 .PHONY: setup study test lint bench docs clean
 
 setup: $(VENV)/.installed
+	@$(BIN)/spectraledge doctor
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard src/spectraledge/native/*.[ch]) | $(VENV)/bin/python
+$(VENV)/.installed: $(MADE_OF) | $(VENV)/bin/python
 	@echo "Installing spectraledge into $(VENV) ..."
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	@echo "Installing the test tools into $(VENV) ..."
+$(VENV)/.installed-dev: $(MADE_OF) | $(VENV)/bin/python
+	@echo "Installing spectraledge and the test tools into $(VENV) ..."
 	$(PIP) --editable ".[dev]"
-	@touch $@
+	@touch $(VENV)/.installed $@
 
-$(VENV)/.installed-docs: $(VENV)/.installed
-	@echo "Installing what builds the documentation into $(VENV) ..."
+$(VENV)/.installed-docs: $(MADE_OF) | $(VENV)/bin/python
+	@echo "Installing spectraledge and what builds the documentation into $(VENV) ..."
 	$(PIP) --editable ".[docs]"
-	@touch $@
+	@touch $(VENV)/.installed $@
 
 study: $(VENV)/.installed
 	$(BIN)/spectraledge study run quick

@@ -8,12 +8,14 @@ import platform
 import shlex
 import subprocess
 import sysconfig
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=fast", "-Wall", "-shared", "-fPIC"]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=fast", "-Wall", "-fPIC"]
 # What loops need to run in vectors: sums that say so, roots without `errno`, both sides of a condition.
 FLAGS += ["-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math"]
 
@@ -30,19 +32,34 @@ class NativeHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, or say that it cannot be done."""
         folder = Path("src/spectraledge/native")
-        sources = sorted(Path(self.root, folder).glob("*.c"))
-        compiler = shlex.split(os.environ.get("CC", "cc"))
-        for name, extra in INSTRUCTION_SETS.items():
-            library = Path(self.root, folder, f"{name}.so")
-            partial = library.with_suffix(".partial")
-            try:
-                command = [*compiler, *FLAGS, *extra, *sources, "-lm", "-o", partial]
-                subprocess.run(command, check=True, capture_output=True)
-            except (OSError, subprocess.CalledProcessError) as error:
+        libraries = {name: Path(self.root, folder, f"{name}.so") for name in INSTRUCTION_SETS}
+        try:
+            with tempfile.TemporaryDirectory() as objects:
+                compile_all(sorted(Path(self.root, folder).glob("*.c")), libraries, Path(objects))
+        except (OSError, subprocess.CalledProcessError) as error:
+            for library in libraries.values():
                 library.unlink(missing_ok=True)
-                self.app.display_warning(f"{folder} is not compiled, PyTorch will be used: {error}")
-                return
-            partial.replace(library)
-            build_data["artifacts"].append(f"{folder.as_posix()}/{library.name}")
+            self.app.display_warning(f"{folder} is not compiled, PyTorch will be used: {error}")
+            return
+        build_data["artifacts"] += [f"{folder.as_posix()}/{library.name}" for library in libraries.values()]
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+
+def compile_all(sources: list[Path], libraries: dict[str, Path], objects: Path) -> None:
+    """Make the library of every instruction set from all sources, a compiler per core at a time."""
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+
+    def compiled(source: Path, name: str) -> Path:
+        made = objects / f"{name}.{source.stem}.o"
+        command = [*compiler, *FLAGS, *INSTRUCTION_SETS[name], "-c", source, "-o", made]
+        subprocess.run(command, check=True, capture_output=True)
+        return made
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = {name: [pool.submit(compiled, source, name) for source in sources] for name in libraries}
+    for name, library in libraries.items():
+        partial = library.with_suffix(".partial")
+        command = [*compiler, "-shared", *[part.result() for part in parts[name]], "-lm", "-o", partial]
+        subprocess.run(command, check=True, capture_output=True)
+        partial.replace(library)

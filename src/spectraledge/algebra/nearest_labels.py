@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+import scipy
 
 from spectraledge.algebra.finite_groups import Group
 from spectraledge.algebra.isomorphism import automorphisms
@@ -130,7 +130,7 @@ def improved(group: Group, table_MM: Ints, labels: Labels) -> tuple[int, Labels]
 def _assigned(places_N: Ints, elements_N: Ints, shape: tuple[int, int]) -> tuple[Ints, int]:
     """Give places elements, each to one, so that as many of the listed pairs as can be are kept; and how many are."""
     counts = np.bincount(places_N * shape[1] + elements_N, minlength=shape[0] * shape[1]).reshape(shape)
-    chosen, given = linear_sum_assignment(counts, maximize=True)
+    chosen, given = scipy.optimize.linear_sum_assignment(counts, maximize=True)
     found = np.full(shape[0], -1)
     found[chosen] = given
     return found, int(counts[chosen, given].sum())
@@ -185,7 +185,7 @@ def best_labels(group: Group, table_MM: Ints, answers: int) -> tuple[int, Labels
         for number in np.argsort(-bound_Q, kind="stable").tolist():
             if bound_Q[number] <= best:
                 break
-            given, chosen = linear_sum_assignment(counts_QMK[number], maximize=True)
+            given, chosen = scipy.optimize.linear_sum_assignment(counts_QMK[number], maximize=True)
             if (kept := int(counts_QMK[number][given, chosen].sum())) > best:
                 answers_K = np.full(answers, -1)
                 answers_K[chosen] = given

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy
 
 from spectraledge.analyses.analysis import DIRECTION_SETTINGS, STEP, Analysis, Column, Drawing, Table
 from spectraledge.analyses.settings import AnalysisConfig

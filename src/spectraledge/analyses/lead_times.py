@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy
 import torch
 from torch import Tensor
 

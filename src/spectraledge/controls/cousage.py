@@ -1,7 +1,7 @@
 """Which directions every example asks to be moved along, and whether directions and tasks are used together."""
 
 import numpy as np
-import scipy.special
+import scipy
 import torch
 from numpy.typing import ArrayLike, NDArray
 

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import numpy as np
-import scipy.stats
+import scipy
 import torch
 from torch import Tensor
 

@@ -3,9 +3,8 @@
 from dataclasses import astuple, dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from spectraledge.algebra import Discovery, discover, irreducible_characters
@@ -222,7 +221,8 @@ def _search(values_MMD: Float, seen_MM: Bools) -> Discovery:
     order, seen = len(values_MMD), np.nonzero(seen_MM)
     points_ND = (values_MMD - _additive(values_MMD, seen_MM))[seen]
     some = np.unique(np.linspace(0, len(points_ND) - 1, min(_CLUSTERED, len(points_ND))).round().astype(int))
-    first_n = fcluster(linkage(points_ND[some], "ward"), order, "maxclust").astype(np.int64) - 1
+    tree = scipy.cluster.hierarchy.linkage(points_ND[some], "ward")
+    first_n = scipy.cluster.hierarchy.fcluster(tree, order, "maxclust").astype(np.int64) - 1
     centres_MD = part_means(points_ND[some], first_n, order)
     cluster_N = np.full(len(points_ND), -1)
     for turn in range(_ROUNDS):
@@ -245,7 +245,7 @@ def _dealt(points_ND: Float, centres_MD: Float, line_N: Ints) -> Ints:
     cluster_N = np.empty(len(points_ND), dtype=np.int64)
     for line in range(len(centres_MD)):
         inside = np.flatnonzero(line_N == line)
-        places, cluster = linear_sum_assignment(far_NM[inside])
+        places, cluster = scipy.optimize.linear_sum_assignment(far_NM[inside])
         cluster_N[inside[places]] = cluster
     return cluster_N
 

@@ -53,8 +53,8 @@ static inline REAL dot(const REAL *a, const REAL *b, long width)
  * distribution's upper tail is its density times a polynomial: precision.h. With what is rounded on the way, GELU and
  * its derivative are off by 2.5e-7 (|x| times that), in double precision by 6e-16.
  */
-static inline void gelu_and_slope(long rows, long width, const REAL *restrict bias, REAL *restrict product,
-                                  REAL *restrict active)
+ONCE void gelu_and_slope(long rows, long width, const REAL *restrict bias, REAL *restrict product,
+                         REAL *restrict active)
 {
     for (long i = 0; i < rows; i++, product += width, active += width)
 #pragma omp simd
@@ -72,7 +72,7 @@ static inline void gelu_and_slope(long rows, long width, const REAL *restrict bi
 }
 
 /* Rows without their mean, over their root mean square; `inverse` is what they were divided by, inverted. */
-static inline void normalise(long rows, long width, const REAL *restrict x, REAL *restrict out, REAL *restrict inverse)
+ONCE void normalise(long rows, long width, const REAL *restrict x, REAL *restrict out, REAL *restrict inverse)
 {
     for (long i = 0; i < rows; i++, x += width, out += width) {
         REAL sum = 0, squares = 0;
@@ -92,8 +92,7 @@ static inline void normalise(long rows, long width, const REAL *restrict x, REAL
 }
 
 /* Add biases, and rows that were there before, to rows of a product. */
-static inline void add_onto(long rows, long width, const REAL *restrict bias, const REAL *restrict before,
-                            REAL *restrict x)
+ONCE void add_onto(long rows, long width, const REAL *restrict bias, const REAL *restrict before, REAL *restrict x)
 {
     for (long i = 0; i < rows; i++)
         for (long k = 0; k < width; k++)
@@ -136,7 +135,7 @@ static inline struct linear linear_of(struct arena *arena, long in, long out, co
     return made;
 }
 
-static inline void prepare(const struct linear *layer)
+ONCE void prepare(const struct linear *layer)
 {
     const REAL *matrix = layer->weight;
     if (layer->scale) {
@@ -163,8 +162,8 @@ static inline void apply(const struct linear *layer, long rows, const REAL *x, R
 /* Go back through a layer: from changes of what it gives, whose rows are `stride` apart, to those of what it is given,
  * and to the gradients of its weights, and of its biases where those count. `panels` is room for x, laid out.
  */
-static inline void go_back(const struct linear *layer, long rows, const REAL *change, long stride, const REAL *x,
-                           REAL *restrict panels, REAL *into, int add)
+ONCE void go_back(const struct linear *layer, long rows, const REAL *change, long stride, const REAL *x,
+                  REAL *restrict panels, REAL *into, int add)
 {
     lay_out(x, rows, layer->in, layer->in, 1, panels);
     multiply(layer->out, rows, layer->in, change, 1, stride, panels, layer->of_weight, layer->in, 1);
@@ -176,7 +175,7 @@ static inline void go_back(const struct linear *layer, long rows, const REAL *ch
 }
 
 /* Split the gradient of folded weights among the LayerNorm and the layer. */
-static inline void unfold(const struct linear *layer)
+ONCE void unfold(const struct linear *layer)
 {
     if (!layer->scale)
         return;

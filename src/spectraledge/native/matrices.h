@@ -12,6 +12,9 @@ enum { REGISTER = 16, TALL = 6 };
 #endif
 enum { LANES = REGISTER / sizeof(REAL), ACROSS = 2 * LANES, SHORT = 4 };
 
+/* What many places call is there once: a copy in each of them takes the compiler twice as long, and runs no faster. */
+#define ONCE static __attribute__((noinline, noclone, unused))
+
 typedef REAL lanes __attribute__((vector_size(REGISTER)));
 typedef REAL loose __attribute__((vector_size(REGISTER), aligned(sizeof(REAL))));
 
@@ -24,8 +27,7 @@ static inline long panel_size(long depth, long width)
 /* Lay out a depth × width matrix, whose rows are `down` and columns `along` apart, as panels of two registers' width,
  * the last one of one where that is enough; zeros where it ends.
  */
-static inline void lay_out(const REAL *restrict matrix, long depth, long width, long down, long along,
-                           REAL *restrict panels)
+ONCE void lay_out(const REAL *restrict matrix, long depth, long width, long down, long along, REAL *restrict panels)
 {
     for (long left = 0; left < width; left += ACROSS, matrix += ACROSS * along) {
         long rest = width - left, wide = rest > LANES ? ACROSS : LANES, filled = rest < wide ? rest : wide;
@@ -105,8 +107,8 @@ static inline void panel_columns(long registers, long rows, long depth, const RE
  * `down` and columns `along` apart, one of which is 1; the matrix, depth × width, is laid out as panels, which pass
  * by a few rows at a time: these stay in the first-level cache.
  */
-static inline void multiply(long rows, long depth, long width, const REAL *left, long down, long along,
-                            const REAL *panels, REAL *out, long stride, int add)
+ONCE void multiply(long rows, long depth, long width, const REAL *left, long down, long along, const REAL *panels,
+                   REAL *out, long stride, int add)
 {
     enum { STRETCH = 4 * TALL };
     REAL edge[STRETCH * ACROSS];
@@ -137,7 +139,7 @@ struct arena {
     int back; /* Whether there is to be room for the way back. */
 };
 
-static inline REAL *room(struct arena *arena, long count)
+ONCE REAL *room(struct arena *arena, long count)
 {
     REAL *place = arena->base ? arena->base + arena->used : NULL;
     arena->used += (count + LANES - 1) / LANES * LANES;

@@ -3,8 +3,8 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy
 import torch
-from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from spectraledge.arrays import Bools, Float, Ints
@@ -143,14 +143,14 @@ class LossCurvature:
             found: Float = host(self.product(name, vector).double())
             return found
 
-        matrix = LinearOperator((size, size), matvec=times, dtype=np.float64)
+        matrix = scipy.sparse.linalg.LinearOperator((size, size), matvec=times, dtype=np.float64)
         first_P = generator.standard_normal(size)
         if not times(first_P).any():
             raise InputError(
                 f"the {MATRICES[name]} are 0 here: the watched weights do not bend the loss of this network, so that "
                 "no direction leads; choose another step, or watch other parameters"
             )
-        values_K, vectors_PK = eigsh(matrix, count, which="LA", v0=first_P, tol=_TOLERANCE)
+        values_K, vectors_PK = scipy.sparse.linalg.eigsh(matrix, count, which="LA", v0=first_P, tol=_TOLERANCE)
         order = np.argsort(values_K)[::-1]
         values_K, vectors_KP = values_K[order], vectors_PK.T[order]
         off = [np.linalg.norm(times(one_P) - value * one_P) for value, one_P in zip(values_K, vectors_KP, strict=True)]

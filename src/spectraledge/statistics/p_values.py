@@ -1,7 +1,7 @@
 """p-values: how an observed value ranks among null values, and what a family of them supports."""
 
 import numpy as np
-import scipy.stats
+import scipy
 from numpy.typing import ArrayLike
 
 from spectraledge.arrays import Float

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import scipy.stats
+import scipy
 from numpy.typing import ArrayLike
 
 from spectraledge.arrays import Float
