@@ -10,7 +10,7 @@ enum { REGISTER = 32, TALL = 6 };
 #else
 enum { REGISTER = 16, TALL = 6 };
 #endif
-enum { LANES = REGISTER / sizeof(REAL), ACROSS = 2 * LANES, SHORT = 4 };
+enum { LANES = REGISTER / sizeof(REAL), ACROSS = 2 * LANES, SHORT = 4, LINE = 64 /* Bytes of a cache's line. */ };
 
 /* What many places call is there once: a copy in each of them takes the compiler twice as long, and runs no faster. */
 #define ONCE static __attribute__((noinline, noclone, unused))
@@ -53,6 +53,11 @@ static inline __attribute__((always_inline)) void tile(int rows, int registers, 
                                                        long along, const REAL *panel, REAL *out, long stride, int add)
 {
     lanes sums[TALL][2];
+    /* What is added to may be far away: it comes while the sums are taken. */
+#pragma GCC unroll 12
+    for (int i = 0; i < rows && add; i++)
+        for (int j = 0; j < registers * REGISTER; j += LINE)
+            __builtin_prefetch((const char *)(out + i * stride) + j, 1);
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < registers; j++)
