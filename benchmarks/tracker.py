@@ -1,6 +1,7 @@
 """What the tracker costs a training of ten million parameters: `rows()` for run.py, or a table when run alone."""
 
 import statistics
+import warnings
 from collections.abc import Callable, Iterator
 
 import torch
@@ -66,7 +67,8 @@ def tracked(
     tracker = SpectralEdgeTracker(loop.model, loop.optimizer, every=1, **settings)
 
     def attached() -> None:
-        with tracker:
+        # It rightly says that steps without it move the weights too.
+        with warnings.catch_warnings(action="ignore"), tracker:
             loop.step()
 
     peak = peak_mib(attached) - bare_peak
