@@ -67,6 +67,18 @@ def test_the_list_imports_no_command() -> None:
     assert "curvature" in done.stdout
 
 
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_command_starts_without_what_only_its_work_needs(collects: bool) -> None:
+    script = (
+        f"import gc, sys; from spectraledge.cli.app import app; collects = {collects}; collects or gc.disable(); "
+        "app(['modes', '--help'], standalone_mode=False); assert 'torch' in sys.modules; "
+        "assert not {'scipy.stats', 'scipy.optimize'} & sys.modules.keys(); "
+        "assert gc.isenabled() == collects == bool(gc.get_freeze_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(("name", "registry"), [("train", OPERATIONS), ("modes", GROUPINGS)])
 def test_help_lists_all_that_is_registered(
     command: Command, name: str, registry: dict[str, object], monkeypatch
