@@ -25,14 +25,9 @@ $(VENV)/.installed: $(MADE_OF) | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(MADE_OF) | $(VENV)/bin/python
-	@echo "Installing spectraledge and the test tools into $(VENV) ..."
-	$(PIP) --editable ".[dev]"
-	@touch $(VENV)/.installed $@
-
-$(VENV)/.installed-docs: $(MADE_OF) | $(VENV)/bin/python
-	@echo "Installing spectraledge and what builds the documentation into $(VENV) ..."
-	$(PIP) --editable ".[docs]"
+$(VENV)/.installed-%: $(MADE_OF) | $(VENV)/bin/python
+	@echo "Installing spectraledge and its tools ($*) into $(VENV) ..."
+	$(PIP) --editable ".[$*]"
 	@touch $(VENV)/.installed $@
 
 study: $(VENV)/.installed

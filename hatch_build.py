@@ -33,21 +33,20 @@ class NativeHook(BuildHookInterface):
         """Compile, or say that it cannot be done."""
         folder = Path("src/spectraledge/native")
         libraries = {name: Path(self.root, folder, f"{name}.so") for name in INSTRUCTION_SETS}
-        try:
-            with tempfile.TemporaryDirectory() as objects:
-                compile_all(sorted(Path(self.root, folder).glob("*.c")), libraries, Path(objects))
-        except (OSError, subprocess.CalledProcessError) as error:
-            for library in libraries.values():
-                library.unlink(missing_ok=True)
-            self.app.display_warning(f"{folder} is not compiled, PyTorch will be used: {error}")
+        with tempfile.TemporaryDirectory() as objects:
+            failures = compile_all(sorted(Path(self.root, folder).glob("*.c")), libraries, Path(objects))
+        for name, failure in failures.items():
+            self.app.display_warning(f"{folder} is not compiled for {name}, PyTorch will be used there: {failure}")
+        made = [library.name for name, library in libraries.items() if name not in failures]
+        if not made:
             return
-        build_data["artifacts"] += [f"{folder.as_posix()}/{library.name}" for library in libraries.values()]
+        build_data["artifacts"] += [f"{folder.as_posix()}/{name}" for name in made]
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
 
-def compile_all(sources: list[Path], libraries: dict[str, Path], objects: Path) -> None:
-    """Make the library of every instruction set from all sources, a compiler per core at a time."""
+def compile_all(sources: list[Path], libraries: dict[str, Path], objects: Path) -> dict[str, Exception]:
+    """Make the library of every instruction set, a compiler per core at a time; return what went wrong with which."""
     compiler = shlex.split(os.environ.get("CC", "cc"))
 
     def compiled(source: Path, name: str) -> Path:
@@ -58,8 +57,14 @@ def compile_all(sources: list[Path], libraries: dict[str, Path], objects: Path) 
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = {name: [pool.submit(compiled, source, name) for source in sources] for name in libraries}
+    failures: dict[str, Exception] = {}
     for name, library in libraries.items():
         partial = library.with_suffix(".partial")
-        command = [*compiler, "-shared", *[part.result() for part in parts[name]], "-lm", "-o", partial]
-        subprocess.run(command, check=True, capture_output=True)
-        partial.replace(library)
+        try:
+            command = [*compiler, "-shared", *[part.result() for part in parts[name]], "-lm", "-o", partial]
+            subprocess.run(command, check=True, capture_output=True)
+            partial.replace(library)
+        except (OSError, subprocess.CalledProcessError) as error:
+            library.unlink(missing_ok=True)
+            failures[name] = error
+    return failures

@@ -51,6 +51,7 @@ def link_requirements(wheel: zipfile.Path, site: Path) -> None:
             continue
         linked.add(needed.name)
         found = distribution(needed.name)
+        assert needed.specifier.contains(found.version, prereleases=True), f"{needed}, and {found.version} is here"
         left += found.requires or []
         for name in {file.parts[0] for file in found.files or []} - {"..", "__pycache__"}:
             if not (site / name).exists():
